@@ -1,0 +1,1 @@
+//! Segments of embeddings, searched through a graph or exactly.

@@ -1,0 +1,1 @@
+//! The inner loops, for each processor, each with a portable twin.

@@ -1,0 +1,1 @@
+//! The embedded database under an index: every byte under a checksum.
