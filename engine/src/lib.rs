@@ -18,3 +18,4 @@ mod store;
 pub use document::{Document, Metadata};
 pub use embeddings::Embeddings;
 pub use error::{Error, Result};
+pub use index::Index;
