@@ -1,0 +1,104 @@
+//! Which instruction set the kernels use, found once per process.
+
+use std::sync::LazyLock;
+
+/// The instruction sets that the kernels are compiled for, from the least to the widest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Isa {
+    /// What every processor of the architecture has.
+    Portable,
+    /// NEON of 64-bit ARM: 4 floats.
+    Neon,
+    /// AVX2 and FMA: 8 floats.
+    Avx2,
+    /// AVX-512 F, BW, DQ and VL, with AVX2 and FMA: 16 floats.
+    Avx512,
+}
+
+impl Isa {
+    /// Every instruction set that is known, whether this processor has it or not.
+    pub const ALL: [Isa; 4] = [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512];
+
+    /// Whether this processor, under this system, runs it. `AKIN_CPU` has no say here.
+    pub fn is_available(self) -> bool {
+        match self {
+            Isa::Portable => true,
+            Isa::Neon => cfg!(target_arch = "aarch64"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => {
+                Isa::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            Isa::Avx2 | Isa::Avx512 => false,
+        }
+    }
+
+    /// The instruction sets of this processor, the least first: what a test of a kernel runs through.
+    pub fn available() -> impl DoubleEndedIterator<Item = Isa> {
+        Self::ALL.into_iter().filter(|isa| isa.is_available())
+    }
+
+    /// The one that `AKIN_CPU` names, in any case.
+    fn from_name(name: &str) -> Option<Isa> {
+        match name.to_ascii_lowercase().as_str() {
+            "portable" => Some(Isa::Portable),
+            "neon" => Some(Isa::Neon),
+            "avx2" => Some(Isa::Avx2),
+            "avx512" => Some(Isa::Avx512),
+            _ => None,
+        }
+    }
+}
+
+/// The widest instruction set of this processor, but none above the one that the environment
+/// variable `AKIN_CPU` (`portable`, `neon`, `avx2` or `avx512`) names. Always available.
+#[inline]
+pub fn isa() -> Isa {
+    static CHOSEN: LazyLock<Isa> = LazyLock::new(|| {
+        let asked = std::env::var("AKIN_CPU").ok();
+        let limit = asked.as_deref().map(|name| {
+            Isa::from_name(name).unwrap_or_else(|| {
+                tracing::warn!("AKIN_CPU is portable, neon, avx2 or avx512, not {name:?}: it is ignored");
+                Isa::Avx512
+            })
+        });
+        widest_up_to(limit.unwrap_or(Isa::Avx512))
+    });
+    *CHOSEN
+}
+
+fn widest_up_to(limit: Isa) -> Isa {
+    Isa::available().rfind(|isa| *isa <= limit).unwrap_or(Isa::Portable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chosen_instruction_set_is_one_this_processor_has() {
+        assert!(isa().is_available());
+    }
+
+    #[test]
+    fn no_wider_instruction_set_than_the_limit_is_chosen() {
+        assert_eq!(widest_up_to(Isa::Portable), Isa::Portable);
+        for limit in Isa::ALL {
+            assert!(widest_up_to(limit) <= limit);
+            assert!(widest_up_to(limit).is_available());
+        }
+    }
+
+    #[test]
+    fn names_are_read_in_any_case_and_others_are_not_guessed() {
+        assert_eq!(Isa::from_name("AVX2"), Some(Isa::Avx2));
+        assert_eq!(Isa::from_name("portable"), Some(Isa::Portable));
+        assert_eq!(Isa::from_name("avx"), None);
+    }
+}
