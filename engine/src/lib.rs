@@ -17,5 +17,6 @@ mod store;
 
 pub use document::{Document, Metadata};
 pub use embeddings::Embeddings;
+pub use encoder::SentenceEncoder;
 pub use error::{Error, Result};
 pub use index::Index;
