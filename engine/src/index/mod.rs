@@ -1,5 +1,14 @@
 //! The index: documents and their embeddings in segments, searched by meaning, kept on the disk.
 
+mod build;
+mod exact;
+mod graph;
+mod nearest;
+mod walk;
+
+pub use exact::exact_search;
+pub use graph::FrozenGraph;
+
 use std::path::Path;
 
 use crate::{Document, Embeddings, Result};

@@ -2,5 +2,7 @@
 
 pub mod cpu;
 mod dot;
+mod prefetch;
 
 pub use dot::dot;
+pub use prefetch::prefetch;
