@@ -1,0 +1,63 @@
+//! Streams of queries, answered in bounded memory.
+
+use std::io::Write;
+
+use akin_engine::index::SearchOptions;
+
+use crate::{Error, Result, Searcher};
+
+/// How many queries are encoded together: enough that batches of similar length can be made, few
+/// enough that nobody waits for their answers.
+pub const CHUNK: usize = 256;
+
+/// What a batch came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BatchReport {
+    /// Queries answered.
+    pub queries: usize,
+    /// Queries longer than the model reads, whose end was left out.
+    pub truncated: usize,
+}
+
+/// Answers `queries` as they come and writes a JSON line each, in their order: line n of the output
+/// answers query n, and a blank query is answered with no hits. No more than [`CHUNK`] queries and
+/// their answers are held at a time. `observer` hears how many are done after each chunk.
+///
+/// # Errors
+/// The first error of `queries`, once all before it are answered; what the searcher reports;
+/// [`Error::Write`].
+pub fn answer_lines(
+    searcher: &Searcher,
+    mut queries: impl Iterator<Item = Result<String>>,
+    options: &SearchOptions,
+    output: &mut dyn Write,
+    observer: &mut dyn FnMut(usize),
+) -> Result<BatchReport> {
+    let mut report = BatchReport::default();
+    let mut chunk = Vec::with_capacity(CHUNK);
+    let mut failure = None;
+    let mut more = true;
+    while more {
+        chunk.clear();
+        while more && chunk.len() < CHUNK {
+            match queries.next() {
+                Some(Ok(query)) => chunk.push(query),
+                Some(Err(error)) => {
+                    failure = Some(error);
+                    more = false;
+                }
+                None => more = false,
+            }
+        }
+        let texts: Vec<&str> = chunk.iter().map(String::as_str).collect();
+        let (answers, truncated) = searcher.ask_all(&texts, options)?;
+        for answer in &answers {
+            answer.write_json_line(output).map_err(Error::Write)?;
+        }
+        output.flush().map_err(Error::Write)?;
+        report.queries += answers.len();
+        report.truncated += truncated;
+        observer(report.queries);
+    }
+    failure.map_or(Ok(report), Err)
+}

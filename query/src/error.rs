@@ -1,0 +1,21 @@
+//! What can go wrong between a query and its answer.
+
+use std::io;
+
+/// A result of asking.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong between a query and its answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The index or the encoder failed.
+    #[error(transparent)]
+    Engine(#[from] akin_engine::Error),
+    /// The queries could not be read.
+    #[error(transparent)]
+    Queries(#[from] akin_indexer::Error),
+    /// The answers could not be written.
+    #[error("cannot write the answers: {0}")]
+    Write(#[source] io::Error),
+}
