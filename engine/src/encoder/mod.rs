@@ -1,12 +1,28 @@
-//! The sentence encoder: a sentence-transformers model, from its directory to embeddings.
+//! Sentences to embeddings.
+//!
+//! [`SentenceEncoder`] opens a sentence-transformers directory (`model_dir`, `weights`), cuts texts into
+//! tokens (`tokenize`), runs the network (`network`: `burn_bert` over `batches` of like length) and makes one
+//! vector of the vectors of the tokens (`pooling`).
 
-#[allow(dead_code)]
+mod batches;
+mod burn_bert;
 pub(crate) mod config;
+mod fingerprint;
 pub mod hub;
+mod model_dir;
+mod network;
+mod pooling;
+mod tokenize;
+mod weights;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::{Embeddings, Error, Result};
+use crate::{Embeddings, Result};
+
+use model_dir::{ModelDir, read_file, refuse};
+use network::Network;
+use tokenize::SentenceTokenizer;
+use weights::Weights;
 
 /// The model that is used when none is named.
 pub const DEFAULT_MODEL: &str = "sentence-transformers/all-MiniLM-L6-v2";
@@ -29,11 +45,22 @@ pub struct EncoderOptions {
 }
 
 /// Encodes sentences with a sentence-transformers model.
+///
+/// ```no_run
+/// # fn main() -> akin_engine::Result<()> {
+/// use akin_engine::SentenceEncoder;
+///
+/// let encoder = SentenceEncoder::load("all-MiniLM-L6-v2".as_ref())?;
+/// let encoding = encoder.encode(&["A man is eating food.", "Someone has a meal."])?;
+/// assert_eq!(encoding.embeddings.rows(), 2);
+/// # Ok(())
+/// # }
+/// ```
 pub struct SentenceEncoder {
-    directory: PathBuf,
+    model: ModelDir,
+    tokenizer: SentenceTokenizer,
+    network: Network,
     fingerprint: String,
-    dimension: usize,
-    max_tokens: usize,
 }
 
 /// The embeddings of some texts.
@@ -60,18 +87,41 @@ impl SentenceEncoder {
     ///
     /// # Errors
     /// [`Error::Model`] with the file at fault and what is expected of it.
-    pub fn load_with(_dir: &Path, _options: &EncoderOptions) -> Result<Self> {
-        Err(Error::Invalid("the encoder is not there yet".into()))
+    pub fn load_with(dir: &Path, options: &EncoderOptions) -> Result<Self> {
+        let model = ModelDir::open(dir)?;
+        let weights = Weights::open(&model)?;
+        // Hashing the weights takes as long as loading them: each has a core.
+        let (fingerprint, (tokenizer, network)) = rayon::join(
+            || {
+                Ok(fingerprint::fingerprint(&[
+                    weights.bytes(),
+                    &read_file(&model.tokenizer())?,
+                    model.settings().as_bytes(),
+                ]))
+            },
+            || {
+                rayon::join(
+                    || SentenceTokenizer::load(&model),
+                    || Network::load(&model, &weights, options.executor),
+                )
+            },
+        );
+        Ok(Self {
+            tokenizer: tokenizer?,
+            network: network?,
+            fingerprint: fingerprint?,
+            model,
+        })
     }
 
     /// The length of an embedding.
     pub fn dimension(&self) -> usize {
-        self.dimension
+        self.model.config.hidden_size
     }
 
     /// The longest text that is read whole, in tokens, special tokens included (`max_seq_length`).
     pub fn max_tokens(&self) -> usize {
-        self.max_tokens
+        self.model.max_tokens
     }
 
     /// What the embeddings depend on: SHA-256 over weights, tokenizer and settings, in 64 hex digits.
@@ -81,14 +131,40 @@ impl SentenceEncoder {
 
     /// Where the model was loaded from.
     pub fn directory(&self) -> &Path {
-        &self.directory
+        &self.model.root
     }
 
-    /// The embeddings of `texts`, in their order.
+    /// The embeddings of `texts`, in their order. All threads of rayon's pool take part.
     ///
     /// # Errors
     /// [`Error::Model`] when the network gives something that is not a number.
-    pub fn encode(&self, _texts: &[&str]) -> Result<Encoding> {
-        Err(Error::Invalid("the encoder is not there yet".into()))
+    pub fn encode(&self, texts: &[&str]) -> Result<Encoding> {
+        let tokens = self.tokenizer.tokenize(texts)?;
+        let sentences: Vec<&[u32]> = tokens.iter().map(|text| text.ids.as_slice()).collect();
+        let mut rows = self.network.embed(&sentences)?;
+        for (embedding, text) in rows.chunks_exact_mut(self.dimension()).zip(texts) {
+            self.require_finite(embedding, text)?;
+            if self.model.normalize {
+                pooling::normalize(embedding);
+            }
+        }
+        Ok(Encoding {
+            embeddings: Embeddings::from_values(self.dimension(), rows),
+            tokens: sentences.iter().map(|ids| ids.len()).sum(),
+            truncated: tokens.iter().filter(|text| text.truncated).count(),
+        })
+    }
+
+    fn require_finite(&self, embedding: &[f32], text: &str) -> Result<()> {
+        if embedding.iter().all(|x| x.is_finite()) {
+            return Ok(());
+        }
+        let start: String = text.chars().take(40).collect();
+        Err(refuse(
+            &self.model.weights(),
+            format!(
+                "the network gives values that are not numbers for the text that begins {start:?}: the weights are broken, fetch them again"
+            ),
+        ))
     }
 }

@@ -1,0 +1,48 @@
+//! Smart batching (section 7 of the paper): texts of like length together, so that little is padded.
+
+/// The most tokens in a batch, padding included: its activations stay in the cache of a core.
+const BATCH_TOKENS: usize = 1024;
+
+/// Groups texts of like length, longest first: each group at most [`BATCH_TOKENS`] with its padding, and
+/// small enough that every one of `threads` has work. Texts without a token are in no group.
+pub(super) fn smart_batches(lengths: &[usize], threads: usize) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..lengths.len())
+        .filter(|text| lengths[*text] > 0)
+        .collect();
+    order.sort_by_key(|text| std::cmp::Reverse(lengths[*text]));
+    let share = lengths.iter().sum::<usize>().div_ceil(threads.max(1));
+    let budget = share.min(BATCH_TOKENS);
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    for text in order {
+        match batches.last_mut() {
+            // The first text of a batch is its longest.
+            Some(batch) if (batch.len() + 1) * lengths[batch[0]] <= budget => batch.push(text),
+            _ => batches.push(vec![text]),
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_hold_every_text_once_and_stay_within_the_budget() {
+        let lengths: Vec<usize> = (0..500).map(|i| 2 + (i * 37) % 255).collect();
+        let batches = smart_batches(&lengths, 1);
+        let mut seen: Vec<usize> = batches.concat();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..500).collect::<Vec<_>>());
+        for batch in &batches {
+            let longest = batch.iter().map(|text| lengths[*text]).max().unwrap();
+            assert!(batch.len() * longest <= BATCH_TOKENS);
+        }
+    }
+
+    #[test]
+    fn few_texts_are_shared_among_the_threads() {
+        assert_eq!(smart_batches(&[10; 8], 4).len(), 4);
+        assert_eq!(smart_batches(&[0, 7, 0], 4), [[1]]);
+    }
+}

@@ -1,0 +1,222 @@
+//! The BERT network as a burn module: the reference forward pass, and what training differentiates.
+//!
+//! Devlin et al. 2019; RoBERTa (Liu et al. 2019) differs only in where its positions begin.
+
+use burn::module::Module;
+use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::tensor::activation::gelu;
+use burn::tensor::module::attention;
+use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
+use burn_store::{
+    FloatCastAdapter, KeyRemapper, ModuleAdapter, ModuleSnapshot, PyTorchToBurnAdapter,
+    SafetensorsStore,
+};
+
+use crate::Result;
+
+use super::config::BertConfig;
+use super::model_dir::refuse;
+use super::weights::Weights;
+
+/// BERT without a head: token ids to hidden states.
+#[derive(Module, Debug)]
+pub(crate) struct Bert {
+    embeddings: Embeddings,
+    layers: Vec<Layer>,
+    position_offset: usize,
+}
+
+/// Sentences of several lengths as one rectangle: ids `[sentences, longest]`, and which of them are padding.
+pub(crate) struct PaddedBatch {
+    pub ids: Tensor<2, Int>,
+    /// True where there is no token; nothing when all sentences are equally long.
+    pub padding: Option<Tensor<2, Bool>>,
+}
+
+impl PaddedBatch {
+    /// Pads `sentences` with id 0 at their ends.
+    pub(crate) fn new(sentences: &[&[u32]], device: &Device) -> Self {
+        let rows = sentences.len();
+        let longest = sentences.iter().map(|ids| ids.len()).max().unwrap_or(0);
+        let mut ids = vec![0i64; rows * longest];
+        let mut padding = vec![true; rows * longest];
+        for (row, sentence) in sentences.iter().enumerate() {
+            for (column, id) in sentence.iter().enumerate() {
+                ids[row * longest + column] = i64::from(*id);
+                padding[row * longest + column] = false;
+            }
+        }
+        let padded = padding.contains(&true);
+        Self {
+            ids: Tensor::from_data(TensorData::new(ids, [rows, longest]), device),
+            padding: padded
+                .then(|| Tensor::from_data(TensorData::new(padding, [rows, longest]), device)),
+        }
+    }
+}
+
+impl Bert {
+    /// A network of this shape, its weights not yet set.
+    pub(crate) fn new(config: &BertConfig, device: &Device) -> Self {
+        Self {
+            embeddings: Embeddings::new(config, device),
+            layers: (0..config.num_hidden_layers)
+                .map(|_| Layer::new(config, device))
+                .collect(),
+            position_offset: config.position_offset,
+        }
+    }
+
+    /// Reads the weights, which have been checked, as f32.
+    pub(crate) fn load(config: &BertConfig, weights: &Weights, device: &Device) -> Result<Self> {
+        let mut bert = Self::new(config, device);
+        let names = [
+            (r"^(bert|roberta)\.", ""),
+            (r"^encoder\.layer\.", "layers."),
+            (r"attention\.self\.", "attention."),
+            (r"attention\.output\.dense\.", "attention.output."),
+            (r"attention\.output\.LayerNorm\.", "attention.norm."),
+            (r"intermediate\.dense\.", "intermediate."),
+            (r"output\.dense\.", "output."),
+            (r"output\.LayerNorm\.", "norm."),
+            (r"embeddings\.LayerNorm\.", "embeddings.norm."),
+        ];
+        let remapper = KeyRemapper::from_patterns(names.to_vec())
+            .expect("the patterns are regular expressions");
+        let mut store = SafetensorsStore::from_file(weights.path())
+            .with_from_adapter(PyTorchToBurnAdapter.chain(FloatCastAdapter::to(DType::F32)))
+            .remap(remapper);
+        bert.load_from(&mut store).map_err(|error| {
+            refuse(
+                weights.path(),
+                format!("its tensors cannot be loaded: {error}"),
+            )
+        })?;
+        Ok(bert)
+    }
+
+    /// Hidden states of the last layer, `[sentences, longest, hidden]`; those of padding mean nothing.
+    pub(crate) fn forward(&self, batch: &PaddedBatch) -> Tensor<3> {
+        let [rows, longest] = batch.ids.dims();
+        let mask = batch.padding.clone().map(|padding| {
+            padding
+                .reshape([rows, 1, 1, longest])
+                .expand([rows, 1, longest, longest])
+        });
+        let embedded = self
+            .embeddings
+            .forward(batch.ids.clone(), self.position_offset);
+        self.layers.iter().fold(embedded, |hidden, layer| {
+            layer.forward(hidden, mask.clone())
+        })
+    }
+}
+
+/// Word, position and token type embeddings, summed and normalised.
+#[derive(Module, Debug)]
+struct Embeddings {
+    word_embeddings: Embedding,
+    position_embeddings: Embedding,
+    token_type_embeddings: Embedding,
+    norm: LayerNorm,
+}
+
+impl Embeddings {
+    fn new(config: &BertConfig, device: &Device) -> Self {
+        let table = |rows| EmbeddingConfig::new(rows, config.hidden_size).init(device);
+        Self {
+            word_embeddings: table(config.vocab_size),
+            position_embeddings: table(config.max_position_embeddings),
+            token_type_embeddings: table(config.type_vocab_size),
+            norm: layer_norm(config, device),
+        }
+    }
+
+    fn forward(&self, ids: Tensor<2, Int>, position_offset: usize) -> Tensor<3> {
+        let [_, longest] = ids.dims();
+        let positions = self
+            .position_embeddings
+            .weight
+            .val()
+            .slice([position_offset..position_offset + longest]);
+        // One sentence at a time, so every token is of type 0.
+        let types = self.token_type_embeddings.weight.val().slice([0..1]);
+        self.norm
+            .forward(self.word_embeddings.forward(ids) + (positions + types).unsqueeze())
+    }
+}
+
+/// One transformer layer: self-attention, then a feed-forward network, each with a residual and a norm.
+#[derive(Module, Debug)]
+struct Layer {
+    attention: SelfAttention,
+    intermediate: Linear,
+    output: Linear,
+    norm: LayerNorm,
+}
+
+impl Layer {
+    fn new(config: &BertConfig, device: &Device) -> Self {
+        Self {
+            attention: SelfAttention::new(config, device),
+            intermediate: LinearConfig::new(config.hidden_size, config.intermediate_size)
+                .init(device),
+            output: LinearConfig::new(config.intermediate_size, config.hidden_size).init(device),
+            norm: layer_norm(config, device),
+        }
+    }
+
+    fn forward(&self, hidden: Tensor<3>, mask: Option<Tensor<4, Bool>>) -> Tensor<3> {
+        let hidden = self.attention.forward(hidden, mask);
+        let inner = gelu(self.intermediate.forward(hidden.clone()));
+        self.norm.forward(self.output.forward(inner) + hidden)
+    }
+}
+
+#[derive(Module, Debug)]
+struct SelfAttention {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    output: Linear,
+    norm: LayerNorm,
+    heads: usize,
+}
+
+impl SelfAttention {
+    fn new(config: &BertConfig, device: &Device) -> Self {
+        let square = || LinearConfig::new(config.hidden_size, config.hidden_size).init(device);
+        Self {
+            query: square(),
+            key: square(),
+            value: square(),
+            output: square(),
+            norm: layer_norm(config, device),
+            heads: config.num_attention_heads,
+        }
+    }
+
+    fn forward(&self, hidden: Tensor<3>, mask: Option<Tensor<4, Bool>>) -> Tensor<3> {
+        let [rows, longest, width] = hidden.dims();
+        let by_head = |linear: &Linear| {
+            linear
+                .forward(hidden.clone())
+                .reshape([rows, longest, self.heads, width / self.heads])
+                .swap_dims(1, 2)
+        };
+        let (query, key, value) = (
+            by_head(&self.query),
+            by_head(&self.key),
+            by_head(&self.value),
+        );
+        let attended = attention(query, key, value, mask, None, Default::default());
+        let attended = attended.swap_dims(1, 2).reshape([rows, longest, width]);
+        self.norm.forward(self.output.forward(attended) + hidden)
+    }
+}
+
+fn layer_norm(config: &BertConfig, device: &Device) -> LayerNorm {
+    LayerNormConfig::new(config.hidden_size)
+        .with_epsilon(config.layer_norm_eps)
+        .init(device)
+}

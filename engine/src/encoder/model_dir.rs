@@ -1,0 +1,324 @@
+//! A sentence-transformers directory, as it is found on a disk or a hub.
+//!
+//! What is in it is honoured or refused by name: a model that is read wrong would answer, badly.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Error, Result};
+
+use super::config::{BertConfig, Pooling};
+
+/// What every model directory has, for the sentence that says a file is missing.
+const EXPECTED: &str = "a sentence-transformers model has modules.json, config.json, tokenizer.json, model.safetensors and 1_Pooling/config.json";
+
+/// The names that `max_seq_length` has been kept under.
+pub(super) const SENTENCE_CONFIGS: [&str; 3] = [
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+];
+
+/// A model directory whose settings have been read and understood.
+#[derive(Debug, Clone)]
+pub(crate) struct ModelDir {
+    pub root: PathBuf,
+    /// Where the network is: `root`, or a folder of it.
+    pub transformer: PathBuf,
+    pub config: BertConfig,
+    pub pooling: Pooling,
+    /// Whether embeddings are divided by their length.
+    pub normalize: bool,
+    /// The longest sequence, special tokens included.
+    pub max_tokens: usize,
+    /// Whether texts are lower-cased before they are tokenised.
+    pub lower_case: bool,
+}
+
+impl ModelDir {
+    /// Reads every setting of the model in `root`.
+    pub(crate) fn open(root: &Path) -> Result<Self> {
+        if !root.is_dir() {
+            return Err(refuse(
+                root,
+                "there is no such directory; a model is a directory in sentence-transformers form",
+            ));
+        }
+        let modules = Modules::read(&root.join("modules.json"))?;
+        let transformer = root.join(&modules.transformer);
+        let config = BertConfig::read(&transformer.join("config.json"))?;
+        let pooling = read_pooling(
+            &root.join(&modules.pooling).join("config.json"),
+            config.hidden_size,
+        )?;
+        refuse_prompts(&root.join("config_sentence_transformers.json"))?;
+        let settings = read_sentence_config(&transformer)?;
+        check_tokenizer_config(&transformer)?;
+        Ok(Self {
+            root: root.into(),
+            max_tokens: max_tokens(&transformer, &config, settings.max_seq_length)?,
+            lower_case: settings.do_lower_case,
+            normalize: modules.normalize,
+            transformer,
+            config,
+            pooling,
+        })
+    }
+
+    pub(crate) fn weights(&self) -> PathBuf {
+        self.transformer.join("model.safetensors")
+    }
+
+    pub(crate) fn tokenizer(&self) -> PathBuf {
+        self.transformer.join("tokenizer.json")
+    }
+
+    /// Everything but weights and tokenizer that an embedding depends on, in one line.
+    pub(crate) fn settings(&self) -> String {
+        let c = &self.config;
+        let mut line = String::new();
+        write!(
+            line,
+            "{:?} vocab {} hidden {} layers {} heads {} intermediate {} positions {}+{} types {} eps {:e} pooling {:?} normalize {} max_tokens {} lower_case {}",
+            c.architecture, c.vocab_size, c.hidden_size, c.num_hidden_layers, c.num_attention_heads,
+            c.intermediate_size, c.max_position_embeddings, c.position_offset, c.type_vocab_size,
+            c.layer_norm_eps, self.pooling, self.normalize, self.max_tokens, self.lower_case,
+        )
+        .expect("a string takes what is written to it");
+        line
+    }
+}
+
+/// The modules that a text passes through: where each is.
+#[derive(Debug, PartialEq)]
+pub(super) struct Modules {
+    pub transformer: String,
+    pub pooling: String,
+    pub normalize: bool,
+}
+
+impl Modules {
+    /// Reads `modules.json`: a Transformer, a Pooling, and perhaps a Normalize.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Module {
+            path: String,
+            #[serde(rename = "type")]
+            kind: String,
+        }
+        let modules: Vec<Module> = read_json(path)?;
+        let kinds: Vec<&str> = modules
+            .iter()
+            .map(|m| m.kind.rsplit('.').next().unwrap_or_default())
+            .collect();
+        for (module, kind) in modules.iter().zip(&kinds) {
+            if !matches!(*kind, "Transformer" | "Pooling" | "Normalize") {
+                return Err(refuse(
+                    path,
+                    format!(
+                        "it has a {kind} module ({:?}), and Akin runs Transformer, Pooling and Normalize",
+                        module.path
+                    ),
+                ));
+            }
+            if Path::new(&module.path).is_absolute()
+                || module.path.split(['/', '\\']).any(|part| part == "..")
+            {
+                return Err(refuse(
+                    path,
+                    format!("the module path {:?} leads out of the model", module.path),
+                ));
+            }
+        }
+        match kinds.as_slice() {
+            ["Transformer", "Pooling", rest @ ..] if matches!(rest, [] | ["Normalize"]) => {
+                Ok(Self {
+                    transformer: modules[0].path.clone(),
+                    pooling: modules[1].path.clone(),
+                    normalize: !rest.is_empty(),
+                })
+            }
+            _ => Err(refuse(
+                path,
+                format!(
+                    "its modules are {}, and Akin runs Transformer, Pooling and an optional Normalize, in this order",
+                    kinds.join(", ")
+                ),
+            )),
+        }
+    }
+}
+
+/// Reads the pooling mode, from the flags of each mode or from its name.
+fn read_pooling(path: &Path, hidden_size: usize) -> Result<Pooling> {
+    let settings: serde_json::Map<String, serde_json::Value> = read_json(path)?;
+    let mut modes: Vec<&str> = settings
+        .iter()
+        .filter(|(_, value)| value.as_bool() == Some(true))
+        .filter_map(|(name, _)| name.strip_prefix("pooling_mode_"))
+        .collect();
+    match settings.get("pooling_mode") {
+        Some(serde_json::Value::String(mode)) => modes.push(mode),
+        Some(serde_json::Value::Array(several)) => {
+            modes.extend(several.iter().filter_map(|mode| mode.as_str()))
+        }
+        _ => {}
+    }
+    let width = ["word_embedding_dimension", "embedding_dimension"]
+        .iter()
+        .find_map(|name| settings.get(*name)?.as_u64());
+    if let Some(width) = width.filter(|width| *width != hidden_size as u64) {
+        return Err(refuse(
+            path,
+            format!(
+                "it pools embeddings of {width} dimensions, and config.json says hidden_size {hidden_size}"
+            ),
+        ));
+    }
+    match modes.as_slice() {
+        ["mean_tokens" | "mean"] => Ok(Pooling::Mean),
+        ["cls_token" | "cls"] => Ok(Pooling::Cls),
+        ["max_tokens" | "max"] => Ok(Pooling::Max),
+        [] => Err(refuse(
+            path,
+            "it names no pooling mode, and Akin pools by mean_tokens, cls_token or max_tokens",
+        )),
+        other => Err(refuse(
+            path,
+            format!(
+                "its pooling mode is {}, and Akin pools by one of mean_tokens, cls_token and max_tokens",
+                other.join(" and ")
+            ),
+        )),
+    }
+}
+
+/// `sentence_bert_config.json`.
+#[derive(Deserialize, Default)]
+struct SentenceConfig {
+    max_seq_length: Option<usize>,
+    #[serde(default)]
+    do_lower_case: bool,
+}
+
+fn read_sentence_config(transformer: &Path) -> Result<SentenceConfig> {
+    match SENTENCE_CONFIGS
+        .iter()
+        .map(|name| transformer.join(name))
+        .find(|path| path.is_file())
+    {
+        Some(path) => read_json(&path),
+        None => Ok(SentenceConfig::default()),
+    }
+}
+
+/// `max_seq_length`, or what network and tokenizer agree on where the model does not say.
+fn max_tokens(
+    transformer: &Path,
+    config: &BertConfig,
+    max_seq_length: Option<usize>,
+) -> Result<usize> {
+    match max_seq_length {
+        Some(length) if length > config.positions() => Err(refuse(
+            transformer,
+            format!(
+                "max_seq_length is {length}, and the position embeddings reach {} tokens",
+                config.positions()
+            ),
+        )),
+        Some(length) => Ok(length),
+        None => {
+            let tokenizer = read_optional(&transformer.join("tokenizer_config.json"))?;
+            // Written as 1e30 where there is no limit; the conversion saturates.
+            let limit = tokenizer
+                .get("model_max_length")
+                .and_then(|limit| limit.as_f64())
+                .map(|limit| limit as usize);
+            Ok(limit.unwrap_or(usize::MAX).min(config.positions()))
+        }
+    }
+}
+
+/// Where `tokenizer_config.json` and `tokenizer.json` disagree on case, Python follows the one and we the other.
+fn check_tokenizer_config(transformer: &Path) -> Result<()> {
+    let path = transformer.join("tokenizer_config.json");
+    let Some(says) = read_optional(&path)?
+        .get("do_lower_case")
+        .and_then(|flag| flag.as_bool())
+    else {
+        return Ok(());
+    };
+    #[derive(Deserialize)]
+    struct TokenizerFile {
+        normalizer: Option<serde_json::Value>,
+    }
+    let file: TokenizerFile = read_json(&transformer.join("tokenizer.json"))?;
+    let does = file
+        .normalizer
+        .filter(|normalizer| normalizer["type"] == "BertNormalizer")
+        .and_then(|normalizer| normalizer["lowercase"].as_bool());
+    match does {
+        Some(does) if does != says => Err(refuse(
+            &path,
+            format!(
+                "do_lower_case is {says}, and the normalizer of tokenizer.json has lowercase {does}"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A prompt put before every text, or embeddings cut short, would have to be honoured.
+fn refuse_prompts(path: &Path) -> Result<()> {
+    let settings = read_optional(path)?;
+    for name in ["default_prompt_name", "truncate_dim"] {
+        if let Some(value) = settings.get(name).filter(|value| !value.is_null()) {
+            return Err(refuse(
+                path,
+                format!("{name} is {value}, which Akin does not apply"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn read_optional(path: &Path) -> Result<serde_json::Map<String, serde_json::Value>> {
+    if path.is_file() {
+        read_json(path)
+    } else {
+        Ok(serde_json::Map::new())
+    }
+}
+
+/// Reads a file of the model; a missing one is named with what is expected.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => missing(path),
+        _ => Error::Io {
+            action: "read",
+            path: path.into(),
+            source,
+        },
+    })
+}
+
+/// The error for a file that a model needs and has not.
+pub(super) fn missing(path: &Path) -> Error {
+    refuse(path, format!("the file is missing; {EXPECTED}"))
+}
+
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    serde_json::from_slice(&read_file(path)?)
+        .map_err(|error| refuse(path, format!("not the JSON that belongs here: {error}")))
+}
+
+/// The error for something that cannot be honoured.
+pub(super) fn refuse(path: &Path, reason: impl Into<String>) -> Error {
+    Error::Model {
+        path: path.into(),
+        reason: reason.into(),
+    }
+}

@@ -1,0 +1,88 @@
+//! The two executors of a network behind one call: sentences of token ids to pooled vectors.
+
+use burn::tensor::Device;
+use rayon::prelude::*;
+
+use crate::{Error, Result};
+
+use super::Executor;
+use super::batches::smart_batches;
+use super::burn_bert::{Bert, PaddedBatch};
+use super::config::Pooling;
+use super::model_dir::ModelDir;
+use super::pooling::pool;
+use super::weights::Weights;
+
+/// The weights in the form that an executor computes with.
+pub(super) enum Network {
+    Burn(BurnNetwork),
+}
+
+impl Network {
+    pub(super) fn load(model: &ModelDir, weights: &Weights, executor: Executor) -> Result<Self> {
+        match executor {
+            Executor::Burn => Ok(Self::Burn(BurnNetwork::load(model, weights)?)),
+            Executor::Cpu => Err(Error::Invalid(
+                "this build has no cpu executor: choose burn".into(),
+            )),
+        }
+    }
+
+    /// The pooled vectors of `sentences` in their order, `[sentences, hidden]`; zeros for a sentence
+    /// without a token.
+    pub(super) fn embed(&self, sentences: &[&[u32]]) -> Result<Vec<f32>> {
+        match self {
+            Self::Burn(network) => network.embed(sentences),
+        }
+    }
+}
+
+/// The module on burn. Products of matrices stay in one thread, and each thread takes whole batches.
+pub(super) struct BurnNetwork {
+    bert: Bert,
+    device: Device,
+    pooling: Pooling,
+    hidden_size: usize,
+}
+
+impl BurnNetwork {
+    fn load(model: &ModelDir, weights: &Weights) -> Result<Self> {
+        let device = Device::default();
+        Ok(Self {
+            bert: Bert::load(&model.config, weights, &device)?,
+            device,
+            pooling: model.pooling,
+            hidden_size: model.config.hidden_size,
+        })
+    }
+
+    fn embed(&self, sentences: &[&[u32]]) -> Result<Vec<f32>> {
+        let lengths: Vec<usize> = sentences.iter().map(|ids| ids.len()).collect();
+        let batches = smart_batches(&lengths, rayon::current_num_threads());
+        let pooled: Vec<Vec<f32>> = batches
+            .par_iter()
+            .with_max_len(1)
+            .map(|batch| {
+                self.embed_batch(&batch.iter().map(|row| sentences[*row]).collect::<Vec<_>>())
+            })
+            .collect::<Result<_>>()?;
+
+        let width = self.hidden_size;
+        let mut rows = vec![0.0; sentences.len() * width];
+        for (batch, vectors) in batches.iter().zip(&pooled) {
+            for (row, vector) in batch.iter().zip(vectors.chunks_exact(width)) {
+                rows[row * width..][..width].copy_from_slice(vector);
+            }
+        }
+        Ok(rows)
+    }
+
+    fn embed_batch(&self, sentences: &[&[u32]]) -> Result<Vec<f32>> {
+        let batch = PaddedBatch::new(sentences, &self.device);
+        let pooled = pool(self.bert.forward(&batch), batch.padding, self.pooling);
+        pooled
+            .into_data()
+            .try_into_vec()
+            .map_err(|error| Error::Invalid(format!("burn gives no f32 embeddings: {error}")))
+    }
+}

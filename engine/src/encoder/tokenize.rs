@@ -1,0 +1,180 @@
+//! Texts to token ids.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
+
+use crate::{Error, Result};
+
+use super::model_dir::{ModelDir, read_file, refuse};
+
+/// How many bytes of a text are looked at first for each token that is kept.
+const BYTES_PER_TOKEN: usize = 64;
+
+/// The tokenizer of a model: cuts texts to ids, no more than the model reads.
+pub(super) struct SentenceTokenizer {
+    tokenizer: Tokenizer,
+    path: PathBuf,
+    max_tokens: usize,
+    vocab_size: usize,
+    lower_case: bool,
+}
+
+/// One text as the network reads it.
+pub(super) struct Tokens {
+    /// Special tokens included.
+    pub ids: Vec<u32>,
+    /// Whether the text was longer.
+    pub truncated: bool,
+}
+
+impl SentenceTokenizer {
+    /// Reads `tokenizer.json`.
+    pub(super) fn load(model: &ModelDir) -> Result<Self> {
+        let path = model.tokenizer();
+        let mut tokenizer = Tokenizer::from_bytes(read_file(&path)?).map_err(|error| {
+            refuse(
+                &path,
+                format!("not a tokenizer that Akin can read: {error}"),
+            )
+        })?;
+        check_vocabulary(&tokenizer, &path, model.config.vocab_size)?;
+        let special = tokenizer
+            .get_post_processor()
+            .map_or(0, |processor| processor.added_tokens(false));
+        if model.max_tokens <= special {
+            return Err(refuse(
+                &model.transformer,
+                format!(
+                    "max_seq_length is {}, and {special} of it are special tokens: no text fits",
+                    model.max_tokens
+                ),
+            ));
+        }
+        tokenizer.with_padding(None);
+        tokenizer
+            .with_truncation(Some(TruncationParams {
+                max_length: model.max_tokens,
+                ..Default::default()
+            }))
+            .map_err(|error| {
+                refuse(
+                    &path,
+                    format!("it cannot truncate to max_seq_length: {error}"),
+                )
+            })?;
+        Ok(Self {
+            tokenizer,
+            path,
+            max_tokens: model.max_tokens,
+            vocab_size: model.config.vocab_size,
+            lower_case: model.lower_case,
+        })
+    }
+
+    /// Tokenises `texts` on all threads.
+    pub(super) fn tokenize(&self, texts: &[&str]) -> Result<Vec<Tokens>> {
+        texts
+            .par_iter()
+            .map(|text| self.tokenize_one(text))
+            .collect()
+    }
+
+    /// A text far longer than the model reads is looked at only as far as needed: the words of a prefix
+    /// that ends at white space have the same tokens in the prefix as in the text.
+    fn tokenize_one(&self, text: &str) -> Result<Tokens> {
+        let text = strip(text);
+        let mut length = self.max_tokens.saturating_mul(BYTES_PER_TOKEN);
+        loop {
+            let prefix = prefix_of_words(text, length);
+            let tokens = self.tokenize_whole(prefix)?;
+            if prefix.len() == text.len() || tokens.truncated {
+                return Ok(tokens);
+            }
+            length = length.saturating_mul(4);
+        }
+    }
+
+    fn tokenize_whole(&self, text: &str) -> Result<Tokens> {
+        let text = if self.lower_case {
+            Cow::Owned(text.to_lowercase())
+        } else {
+            Cow::Borrowed(text)
+        };
+        let encoding = self.tokenizer.encode_fast(text, true).map_err(|error| {
+            Error::Invalid(format!(
+                "the tokenizer {} refuses a text: {error}",
+                self.path.display()
+            ))
+        })?;
+        let ids = encoding.get_ids().to_vec();
+        match ids.iter().find(|id| **id as usize >= self.vocab_size) {
+            Some(id) => Err(does_not_fit(&self.path, *id as usize + 1, self.vocab_size)),
+            None => Ok(Tokens {
+                ids,
+                truncated: !encoding.get_overflowing().is_empty(),
+            }),
+        }
+    }
+}
+
+fn check_vocabulary(tokenizer: &Tokenizer, path: &Path, vocab_size: usize) -> Result<()> {
+    let added = tokenizer
+        .get_added_tokens_decoder()
+        .into_keys()
+        .max()
+        .map_or(0, |id| id as usize + 1);
+    let tokens = tokenizer.get_vocab_size(true).max(added);
+    if tokens > vocab_size {
+        Err(does_not_fit(path, tokens, vocab_size))
+    } else {
+        Ok(())
+    }
+}
+
+fn does_not_fit(path: &Path, tokens: usize, vocab_size: usize) -> Error {
+    refuse(
+        path,
+        format!(
+            "the tokenizer does not fit the model: it has {tokens} tokens, and the model's embeddings {vocab_size} (vocab_size in config.json)"
+        ),
+    )
+}
+
+/// Strips white space as Python's `str.strip` does, which sentence-transformers calls on every text.
+fn strip(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c))
+}
+
+/// The longest prefix of at most `length` bytes that ends before white space; the whole text where
+/// there is none.
+fn prefix_of_words(text: &str, length: usize) -> &str {
+    if text.len() <= length {
+        return text;
+    }
+    match text[..text.floor_char_boundary(length)].rfind(char::is_whitespace) {
+        Some(end) if end > 0 => &text[..end],
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_before_white_space() {
+        assert_eq!(prefix_of_words("one two three", 9), "one two");
+        assert_eq!(prefix_of_words("one two", 100), "one two");
+        assert_eq!(prefix_of_words("é é é", 4), "é");
+        assert_eq!(prefix_of_words("onewordonly", 4), "onewordonly");
+    }
+
+    #[test]
+    fn stripping_follows_python() {
+        assert_eq!(strip("\u{1f} \u{a0}text\n\u{3000}"), "text");
+        assert_eq!(strip("\0text\u{200b}"), "\0text\u{200b}");
+    }
+}

@@ -1,0 +1,225 @@
+//! `model.safetensors`: opened, and every tensor checked before anything computes with it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use rayon::prelude::*;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use crate::{Error, Result};
+
+use super::config::BertConfig;
+use super::model_dir::{ModelDir, missing, refuse};
+
+/// The prefixes that exports put before the names of the network.
+const PREFIXES: [&str; 3] = ["", "bert.", "roberta."];
+
+/// The weights of a model: the file in memory, known to hold every tensor of the network.
+#[allow(dead_code)]
+pub(crate) struct Weights {
+    path: PathBuf,
+    file: Mmap,
+    prefix: &'static str,
+}
+
+#[allow(dead_code)] // tensors and prefix: for the cpu executor
+impl Weights {
+    /// Opens the weights of `model` and checks names, shapes, types and values.
+    pub(crate) fn open(model: &ModelDir) -> Result<Self> {
+        let path = model.weights();
+        let file = map(&path, &model.transformer)?;
+        let tensors = parse(&file, &path)?;
+        let Some(prefix) = PREFIXES
+            .into_iter()
+            .find(|prefix| tensors.tensor(&format!("{prefix}{WORDS}")).is_ok())
+        else {
+            return Err(refuse(
+                &path,
+                format!(
+                    "it has no tensor {WORDS}, with or without the prefix \"bert.\" or \"roberta.\""
+                ),
+            ));
+        };
+        expected_tensors(&model.config)
+            .into_par_iter()
+            .map(|(name, shape)| check_tensor(&tensors, &path, &format!("{prefix}{name}"), &shape))
+            .collect::<Result<()>>()?;
+        Ok(Self { path, file, prefix })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The whole file.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.file
+    }
+
+    /// The tensors, under the names of the file.
+    pub(crate) fn tensors(&self) -> Result<SafeTensors<'_>> {
+        parse(&self.file, &self.path)
+    }
+
+    /// What stands before the names of the network in this file.
+    pub(crate) fn prefix(&self) -> &'static str {
+        self.prefix
+    }
+}
+
+const WORDS: &str = "embeddings.word_embeddings.weight";
+
+/// Maps the file: start-up copies nothing that it does not use.
+#[allow(unsafe_code)]
+fn map(path: &Path, folder: &Path) -> Result<Mmap> {
+    let io = |source| Error::Io {
+        action: "read",
+        path: path.into(),
+        source,
+    };
+    let file = File::open(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => absent(path, folder),
+        _ => io(source),
+    })?;
+    if file.metadata().map_err(io)?.len() == 0 {
+        return Err(refuse(path, "the file is empty: fetch it again"));
+    }
+    // SAFETY: the mapping is private to this process and only read; it lasts while the model loads. A
+    // program that shortens the file in that moment would stop this one, as it would with any mapping.
+    unsafe { Mmap::map(&file) }.map_err(io)
+}
+
+/// Names what is there in place of the weights.
+fn absent(path: &Path, folder: &Path) -> Error {
+    for other in ["pytorch_model.bin", "model.safetensors.index.json"] {
+        if folder.join(other).exists() {
+            return refuse(
+                path,
+                format!(
+                    "the file is missing, and Akin does not read {other}: save the model as one model.safetensors"
+                ),
+            );
+        }
+    }
+    missing(path)
+}
+
+fn parse<'a>(file: &'a [u8], path: &Path) -> Result<SafeTensors<'a>> {
+    SafeTensors::deserialize(file).map_err(|error| {
+        refuse(
+            path,
+            format!(
+                "truncated or corrupt ({} bytes, {error}): fetch the file again",
+                file.len()
+            ),
+        )
+    })
+}
+
+fn check_tensor(tensors: &SafeTensors<'_>, path: &Path, name: &str, shape: &[usize]) -> Result<()> {
+    let tensor = tensors
+        .tensor(name)
+        .or_else(|error| tensors.tensor(&old_name(name).ok_or(error)?))
+        .map_err(|_| {
+            refuse(
+                path,
+                format!("the tensor {name} is missing, which config.json asks for"),
+            )
+        })?;
+    if tensor.shape() != shape {
+        return Err(refuse(
+            path,
+            format!(
+                "the tensor {name} has shape {:?}, and config.json asks for {shape:?}",
+                tensor.shape()
+            ),
+        ));
+    }
+    match finite(&tensor) {
+        Some(true) => Ok(()),
+        Some(false) => Err(refuse(
+            path,
+            format!(
+                "the tensor {name} holds NaN or infinite values: the model is broken, fetch it again"
+            ),
+        )),
+        None => Err(refuse(
+            path,
+            format!(
+                "the tensor {name} is {:?}, and Akin reads F32, F16 and BF16",
+                tensor.dtype()
+            ),
+        )),
+    }
+}
+
+/// What checkpoints converted from TensorFlow call the parts of a layer norm.
+fn old_name(name: &str) -> Option<String> {
+    match name.split_once("LayerNorm.") {
+        Some((norm, "weight")) => Some(format!("{norm}LayerNorm.gamma")),
+        Some((norm, "bias")) => Some(format!("{norm}LayerNorm.beta")),
+        _ => None,
+    }
+}
+
+/// Whether every value is a number: its exponent is not all ones. Nothing for types that we do not read.
+fn finite(tensor: &TensorView<'_>) -> Option<bool> {
+    let halves = |exponent: u16| {
+        let (pairs, _) = tensor.data().as_chunks::<2>();
+        !pairs.iter().fold(false, |seen, pair| {
+            seen | (u16::from_le_bytes(*pair) & exponent == exponent)
+        })
+    };
+    match tensor.dtype() {
+        Dtype::F32 => {
+            let (words, _) = tensor.data().as_chunks::<4>();
+            Some(!words.iter().fold(false, |seen, word| {
+                seen | (u32::from_le_bytes(*word) & 0x7f80_0000 == 0x7f80_0000)
+            }))
+        }
+        Dtype::F16 => Some(halves(0x7c00)),
+        Dtype::BF16 => Some(halves(0x7f80)),
+        _ => None,
+    }
+}
+
+/// The name and shape of every tensor of the network, linear layers as `[out, in]`.
+pub(crate) fn expected_tensors(config: &BertConfig) -> Vec<(String, Vec<usize>)> {
+    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+    let mut tensors = vec![
+        (WORDS.to_string(), vec![config.vocab_size, hidden]),
+        (
+            "embeddings.position_embeddings.weight".into(),
+            vec![config.max_position_embeddings, hidden],
+        ),
+        (
+            "embeddings.token_type_embeddings.weight".into(),
+            vec![config.type_vocab_size, hidden],
+        ),
+        ("embeddings.LayerNorm.weight".into(), vec![hidden]),
+        ("embeddings.LayerNorm.bias".into(), vec![hidden]),
+    ];
+    for layer in 0..config.num_hidden_layers {
+        for (name, out, input) in [
+            ("attention.self.query", hidden, hidden),
+            ("attention.self.key", hidden, hidden),
+            ("attention.self.value", hidden, hidden),
+            ("attention.output.dense", hidden, hidden),
+            ("intermediate.dense", inner, hidden),
+            ("output.dense", hidden, inner),
+        ] {
+            tensors.push((
+                format!("encoder.layer.{layer}.{name}.weight"),
+                vec![out, input],
+            ));
+            tensors.push((format!("encoder.layer.{layer}.{name}.bias"), vec![out]));
+        }
+        for norm in ["attention.output.LayerNorm", "output.LayerNorm"] {
+            tensors.push((format!("encoder.layer.{layer}.{norm}.weight"), vec![hidden]));
+            tensors.push((format!("encoder.layer.{layer}.{norm}.bias"), vec![hidden]));
+        }
+    }
+    tensors
+}
