@@ -1,144 +1,79 @@
 //! The index: documents and their embeddings in segments, searched by meaning, kept on the disk.
+//!
+//! New documents collect in a *pending* segment that is searched exactly. When it is large enough it
+//! is *sealed*: it gets an HNSW graph (Malkov & Yashunin 2016), built once, stored, and never changed
+//! after. Deleting or replacing a document sets a bit among the tombstones. [`Index`] in this file
+//! answers questions; `commit` changes it, `open` brings it back, `verify` mistrusts it.
 
 mod build;
-mod exact;
-mod graph;
+mod commit;
+pub mod exact;
+pub mod graph;
 mod nearest;
+mod open;
+mod segment;
+mod terms;
+mod tombstones;
+mod verify;
 mod walk;
 
-pub use exact::exact_search;
-pub use graph::FrozenGraph;
+use std::fmt;
 
-use std::path::Path;
+use rayon::prelude::*;
 
-use crate::{Document, Embeddings, Result};
+use self::segment::{Segment, unit};
+use self::tombstones::Tombstones;
+use crate::store::records::{FORMAT, Manifest, content_hash};
+use crate::store::{Directory, Store};
+use crate::{Document, Error, Result};
 
-/// The model an index was built with: queries must be encoded by the same one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelIdentity {
-    /// 64 hex digits: SHA-256 over weights, tokenizer and pooling.
-    pub fingerprint: String,
-    /// Where a query finds the model again: an absolute directory or a hub id.
-    pub location: String,
-    /// The length of its embeddings.
-    pub dimension: usize,
-}
+pub use self::commit::{SEAL_DOCUMENTS, SEGMENT_DOCUMENTS};
+pub use self::terms::{
+    DEFAULT_EF, Hit, ModelIdentity, SearchOptions, SegmentStat, Stat, Upserted, Verification,
+};
 
-/// What an upsert did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Upserted {
-    /// Documents whose id was new.
-    pub added: usize,
-    /// Documents that took the place of one with the same id.
-    pub replaced: usize,
-}
-
-/// How to search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SearchOptions {
-    /// How many hits to return at most.
-    pub k: usize,
-    /// How many candidates the walk through a graph keeps (HNSW's `ef`): more finds more and takes
-    /// longer. [`DEFAULT_EF`] if `None`.
-    pub ef: Option<usize>,
-    /// Compare with every document instead of walking the graphs.
-    pub exact: bool,
-}
-
-impl Default for SearchOptions {
-    fn default() -> Self {
-        Self { k: 10, ef: None, exact: false }
-    }
-}
-
-/// The `ef` of a search that names none.
-pub const DEFAULT_EF: usize = 96;
-
-/// A document that a search found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Hit {
-    /// Cosine similarity of query and document.
-    pub score: f32,
-    /// The document.
-    pub document: Document,
-}
-
-/// The figures of an index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stat {
-    /// Live documents.
-    pub documents: usize,
-    /// Documents that were deleted or replaced and still take room.
-    pub deleted: usize,
-    /// The sealed segments, oldest first.
-    pub segments: Vec<SegmentStat>,
-    /// Documents that wait for a graph and are searched exactly (live ones).
-    pub pending: usize,
-    /// The length of an embedding.
-    pub dimension: usize,
-    /// The model it was built with.
-    pub model: ModelIdentity,
-    /// The version of the format on the disk.
-    pub format: u32,
-    /// Bytes of all files of the index.
-    pub bytes_on_disk: u64,
-}
-
-/// The figures of a sealed segment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SegmentStat {
-    /// Its id, unique in the index.
-    pub id: u64,
-    /// Live documents in it.
-    pub documents: usize,
-    /// Deleted or replaced documents in it.
-    pub deleted: usize,
-    /// Directed edges of its graph.
-    pub graph_edges: usize,
-}
-
-/// What a verification went through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Verification {
-    /// Live documents, each with its vector, text and id.
-    pub documents: usize,
-    /// Records whose checksum was compared.
-    pub chunks: usize,
-    /// Bytes of those records.
-    pub bytes: u64,
-}
-
-/// A persistent index of embedded documents.
-#[derive(Debug)]
+/// A persistent index of embedded documents, held by this value until it is dropped.
+///
+/// Searches take `&self` and may run on many threads at once.
 pub struct Index {
     model: ModelIdentity,
+    manifest: Manifest,
+    /// In the order of the manifest; the last one is pending.
+    segments: Vec<Segment>,
+    tombstones: Tombstones,
+    store: Store,
+    /// Last: it is let go when the store is closed.
+    directory: Directory,
 }
 
-#[allow(unused_variables)]
 impl Index {
-    /// Opens the index at `path`, which must exist.
-    pub fn open(path: &Path) -> Result<Self> {
-        todo!()
-    }
-
-    /// Opens the index at `path`, or begins a new one there for embeddings of `model`.
-    pub fn open_or_create(path: &Path, model: &ModelIdentity) -> Result<Self> {
-        todo!()
-    }
-
     /// The model it was built with.
     pub fn model(&self) -> &ModelIdentity {
         &self.model
     }
 
-    /// Refuses a model with another fingerprint.
+    /// Refuses a model with another fingerprint: its embeddings mean something else.
+    ///
+    /// # Errors
+    /// [`Error::OtherModel`].
     pub fn require_model(&self, fingerprint: &str) -> Result<()> {
-        todo!()
+        if fingerprint == self.model.fingerprint {
+            return Ok(());
+        }
+        let short = |fingerprint: &str| fingerprint.chars().take(12).collect::<String>();
+        Err(Error::OtherModel(format!(
+            "the index {} was built with the model {} (fingerprint {}…), and this model has \
+             fingerprint {}…: use that model, or build another index with this one",
+            self.store.index().display(),
+            self.model.location,
+            short(&self.model.fingerprint),
+            short(fingerprint),
+        )))
     }
 
     /// How many live documents it holds.
     pub fn len(&self) -> usize {
-        todo!()
+        self.segments.iter().map(Segment::live).sum()
     }
 
     /// Whether it holds none.
@@ -146,43 +81,104 @@ impl Index {
         self.len() == 0
     }
 
-    /// Whether a document with this id and exactly this content is in the index.
+    /// Whether a document with this id and exactly this text and metadata is in the index.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if what is stored cannot be trusted.
     pub fn is_unchanged(&self, document: &Document) -> Result<bool> {
-        todo!()
-    }
-
-    /// Adds documents, or replaces those of the same id; on the disk when it returns.
-    pub fn upsert(&mut self, documents: &[Document], embeddings: &Embeddings) -> Result<Upserted> {
-        todo!()
-    }
-
-    /// Builds the graph of the pending documents if there are enough of them.
-    pub fn seal(&mut self, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<()> {
-        todo!()
-    }
-
-    /// Deletes documents by id; tells which of them existed.
-    pub fn delete(&mut self, ids: &[&str]) -> Result<Vec<bool>> {
-        todo!()
+        match self.live_doc(&document.id)? {
+            Some(doc) => Ok(self.store.content_hash(doc)? == content_hash(document)),
+            None => Ok(false),
+        }
     }
 
     /// The document of an id.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if what is stored cannot be trusted.
     pub fn get(&self, id: &str) -> Result<Option<Document>> {
-        todo!()
+        let doc = self.live_doc(id)?;
+        doc.map(|doc| self.document(doc, Some(id))).transpose()
     }
 
-    /// The documents nearest to `query`, best first.
+    /// The documents nearest to `query` by cosine similarity, best first; of equal ones the older
+    /// comes first.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the query has another dimension than the index or is not finite,
+    /// [`Error::Damaged`] if what is stored cannot be trusted.
     pub fn search(&self, query: &[f32], options: &SearchOptions) -> Result<Vec<Hit>> {
-        todo!()
+        if query.len() != self.model.dimension {
+            return Err(Error::Invalid(format!(
+                "the query has {} dimensions, and the index has {}",
+                query.len(),
+                self.model.dimension
+            )));
+        }
+        if !query.iter().all(|x| x.is_finite()) {
+            return Err(Error::Invalid("the query is not finite".into()));
+        }
+        let query = unit(query);
+        let ef = options.ef.unwrap_or(DEFAULT_EF);
+        let mut found: Vec<(f32, u64)> = self
+            .segments
+            .par_iter()
+            .flat_map_iter(|segment| {
+                segment.search(&query, options.k, ef, options.exact, &self.tombstones)
+            })
+            .collect();
+        found.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        found.truncate(options.k);
+        found
+            .into_iter()
+            .map(|(score, doc)| {
+                // Rounding takes the product of unit vectors a little beyond one.
+                let score = score.clamp(-1.0, 1.0);
+                Ok(Hit {
+                    score,
+                    document: self.document(doc, None)?,
+                })
+            })
+            .collect()
     }
 
     /// The figures of the index.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if its files cannot be listed.
     pub fn stat(&self) -> Result<Stat> {
-        todo!()
+        let segments = self.segments.iter().filter_map(|segment| {
+            segment.graph.as_ref().map(|graph| SegmentStat {
+                id: segment.record.id,
+                documents: segment.live(),
+                deleted: segment.deleted,
+                graph_edges: graph.edges(),
+            })
+        });
+        Ok(Stat {
+            documents: self.len(),
+            deleted: self.segments.iter().map(|segment| segment.deleted).sum(),
+            segments: segments.collect(),
+            pending: self.pending().live(),
+            dimension: self.model.dimension,
+            model: self.model.clone(),
+            format: FORMAT,
+            bytes_on_disk: self.directory.bytes_on_disk()?,
+        })
     }
 
-    /// Reads everything and checks it; an error on the first fault.
-    pub fn verify(&self) -> Result<Verification> {
-        todo!()
+    fn pending(&self) -> &Segment {
+        self.segments
+            .last()
+            .expect("an index has a pending segment")
+    }
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Index")
+            .field("path", &self.store.index())
+            .field("documents", &self.len())
+            .finish_non_exhaustive()
     }
 }

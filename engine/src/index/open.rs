@@ -1,0 +1,126 @@
+//! Opening an index: everything that is searched comes into memory, and what an interrupted commit
+//! left behind goes.
+
+use std::path::Path;
+
+use super::segment::Segment;
+use super::tombstones::Tombstones;
+use super::{Index, ModelIdentity};
+use crate::store::records::{Manifest, ModelRecord};
+use crate::store::{Directory, Store};
+use crate::{Error, Result};
+
+impl Index {
+    /// Opens the index at `path`.
+    ///
+    /// # Errors
+    /// [`Error::NotAnIndex`] if there is none, [`Error::Locked`] while another process (or another
+    /// `Index`) holds it, [`Error::Format`] if a newer program wrote it, [`Error::Damaged`] if a
+    /// checksum does not hold, [`Error::Write`] without permission to write.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::load(Directory::claim(path, false)?)
+    }
+
+    /// Opens the index at `path`, or begins a new one there for embeddings of `model`.
+    ///
+    /// A missing or empty folder becomes an index. An index is told the new `location` of its model
+    /// if that has moved.
+    ///
+    /// # Errors
+    /// As [`Index::open`], and [`Error::OtherModel`] if it was built with another fingerprint.
+    pub fn open_or_create(path: &Path, model: &ModelIdentity) -> Result<Self> {
+        if model.dimension == 0 {
+            return Err(Error::Invalid(
+                "an embedding has at least one dimension".into(),
+            ));
+        }
+        let mut directory = Directory::claim(path, true)?;
+        if !directory.is_complete() {
+            directory.begin(|folder| Store::open(folder, path)?.begin(&model_record(model)))?;
+        }
+        let mut index = Self::load(directory)?;
+        index.require_model(&model.fingerprint)?;
+        if index.model.dimension != model.dimension {
+            return Err(Error::OtherModel(format!(
+                "the index {} has embeddings of {} dimensions, and the model makes {}",
+                path.display(),
+                index.model.dimension,
+                model.dimension
+            )));
+        }
+        if index.model.location != model.location {
+            index.store.replace_model(&model_record(model))?;
+            index.model = model.clone();
+        }
+        Ok(index)
+    }
+
+    fn load(directory: Directory) -> Result<Self> {
+        let store = Store::open(&directory.store(), directory.path())?;
+        store.require_format()?;
+        let model = store.model()?;
+        let manifest = store.manifest()?;
+        let noted = directory.generation()?;
+        if noted > manifest.generation {
+            return Err(store.damaged(format!(
+                "its last commit was number {noted}, and the database ends with number {}",
+                manifest.generation
+            )));
+        }
+        let dimension = model.dimension as usize;
+        let tombstones = Tombstones::load(&store, &manifest.tombstones, manifest.next_doc)?;
+        let segments = manifest
+            .segments
+            .iter()
+            .map(|record| Segment::load(&store, record, dimension, &tombstones))
+            .collect::<Result<Vec<_>>>()?;
+        let mut index = Self {
+            model: ModelIdentity {
+                fingerprint: model.fingerprint,
+                location: model.location,
+                dimension,
+            },
+            manifest,
+            segments,
+            tombstones,
+            store,
+            directory,
+        };
+        index.clean()?;
+        Ok(index)
+    }
+
+    /// Removes what the manifest does not name and completes the ids of its last documents.
+    fn clean(&mut self) -> Result<()> {
+        let pending = self.pending();
+        self.store
+            .remove_chunks_from(pending.record.id, 0, pending.chunk_count())?;
+        self.store.remove_documents_from(self.manifest.next_doc)?;
+        if self.manifest.ids_through == self.manifest.next_doc {
+            return Ok(());
+        }
+        for doc in self.manifest.ids_through..self.manifest.next_doc {
+            if !self.tombstones.contains(doc) {
+                self.store.put_id(&self.store.document(doc)?.id, doc)?;
+            }
+        }
+        self.note_ids()
+    }
+
+    /// Has all entries of `ids` on the disk and says so in the manifest.
+    pub(super) fn note_ids(&mut self) -> Result<()> {
+        self.store.flush()?;
+        self.commit(Manifest {
+            ids_through: self.manifest.next_doc,
+            ..self.manifest.clone()
+        })
+    }
+}
+
+fn model_record(model: &ModelIdentity) -> ModelRecord {
+    ModelRecord {
+        fingerprint: model.fingerprint.clone(),
+        location: model.location.clone(),
+        dimension: model.dimension as u64,
+    }
+}
