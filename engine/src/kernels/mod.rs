@@ -1,8 +1,17 @@
 //! The inner loops, for each processor, each with a portable twin.
 
+pub mod aligned;
+pub mod attention;
 pub mod cpu;
 mod dot;
+pub mod gelu;
+pub mod gemm;
+mod gemm_tile;
+pub(crate) mod lanes;
+pub mod layer_norm;
 mod prefetch;
+mod softmax;
+pub mod vecmath;
 
 pub use dot::dot;
 pub use prefetch::prefetch;

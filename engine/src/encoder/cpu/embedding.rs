@@ -1,0 +1,73 @@
+//! The first step: what a token, its place and its segment stand for, summed and normalised.
+
+use super::weights::Weights;
+use crate::encoder::config::BertConfig;
+use crate::kernels::cpu::Isa;
+use crate::kernels::layer_norm::LayerNorm;
+
+/// The tables that tokens and places are looked up in.
+pub(super) struct Embedding {
+    /// `[vocabulary, hidden]`
+    words: Vec<f32>,
+    /// `[positions, hidden]`, from the place of a sentence's first token on, the only segment's vector
+    /// added.
+    places: Vec<f32>,
+    norm: LayerNorm,
+}
+
+impl Embedding {
+    pub fn load(config: &BertConfig, weights: Weights<'_>) -> Result<Self, String> {
+        let hidden = config.hidden_size;
+        let get = |name: &str, rows: usize| {
+            weights.get(
+                &format!("embeddings.{name}_embeddings.weight"),
+                &[rows, hidden],
+            )
+        };
+        let places = get("position", config.max_position_embeddings)?;
+        let segments = get("token_type", config.type_vocab_size)?;
+        let Some(segment) = segments.get(..hidden) else {
+            return Err("type_vocab_size is 0: the network needs at least one segment".into());
+        };
+        let Some(places) = places.get(config.position_offset * hidden..) else {
+            return Err(format!(
+                "max_position_embeddings {} leaves no place for a token after pad_token_id",
+                config.max_position_embeddings
+            ));
+        };
+        Ok(Self {
+            words: get("word", config.vocab_size)?.into_owned(),
+            places: places
+                .iter()
+                .zip(segment.iter().cycle())
+                .map(|(p, s)| p + s)
+                .collect(),
+            norm: weights.norm("embeddings.LayerNorm", hidden, config.layer_norm_eps)?,
+        })
+    }
+
+    /// The longest sentence there are places for, in tokens.
+    pub fn positions(&self) -> usize {
+        self.places.len() / self.norm.weight.len()
+    }
+
+    /// Writes `[tokens, hidden]` of the sentences between `offsets`, boundaries in `ids`.
+    pub fn apply(&self, isa: Isa, ids: &[u32], offsets: &[usize], out: &mut [f32]) {
+        let width = self.norm.weight.len();
+        let mut rows = out.chunks_exact_mut(width);
+        for sentence in offsets.windows(2) {
+            let places = self.places.chunks_exact(width);
+            for ((&id, place), row) in ids[sentence[0]..sentence[1]]
+                .iter()
+                .zip(places)
+                .zip(&mut rows)
+            {
+                let word = &self.words[id as usize * width..][..width];
+                for ((x, w), p) in row.iter_mut().zip(word).zip(place) {
+                    *x = w + p;
+                }
+            }
+        }
+        self.norm.apply_in_place(isa, out);
+    }
+}

@@ -1,0 +1,276 @@
+//! Scaled dot-product attention of one sentence over its own tokens (Vaswani et al. 2017, 3.2).
+//!
+//! A tile of a few queries at a time meets all keys of the sentence, so that the memory needed grows
+//! with the length of a sentence and not with its square.
+
+#![allow(unsafe_code)]
+
+use super::aligned::AlignedFloats;
+use super::cpu::Isa;
+use super::gemm_tile::{Finish, multiply_tile, row_tiles};
+use super::lanes::{Kernel, Lanes, dispatch};
+use super::softmax::softmax_row;
+
+/// Room to work in, used again and again.
+#[derive(Default)]
+pub struct AttentionScratch {
+    /// The keys of one head, transposed: `[head_dim, tokens]`, rows padded to whole vectors.
+    keys: AlignedFloats,
+    /// Its values, when a head is not whole vectors: `[tokens, head_dim]`, padded likewise.
+    values: AlignedFloats,
+    /// Of one tile of queries: `[tile rows, tokens]`, padded likewise.
+    scores: AlignedFloats,
+}
+
+/// Attention over one sentence: `projected` is its tokens' queries, keys and values side by side,
+/// `[tokens, 3 * heads * head_dim]`; `context` becomes `[tokens, heads * head_dim]`.
+///
+/// # Panics
+/// If the lengths do not fit one another.
+pub fn attention(
+    isa: Isa,
+    projected: &[f32],
+    heads: usize,
+    head_dim: usize,
+    scratch: &mut AttentionScratch,
+    context: &mut [f32],
+) {
+    let hidden = heads * head_dim;
+    assert_eq!(context.len() % hidden, 0, "whole rows");
+    assert_eq!(
+        projected.len(),
+        3 * context.len(),
+        "queries, keys and values for every token"
+    );
+    let tokens = context.len() / hidden;
+    dispatch(
+        isa,
+        Attention {
+            projected,
+            tokens,
+            heads,
+            head_dim,
+            scratch,
+            context,
+        },
+    );
+}
+
+struct Attention<'a> {
+    projected: &'a [f32],
+    tokens: usize,
+    heads: usize,
+    head_dim: usize,
+    scratch: &'a mut AttentionScratch,
+    context: &'a mut [f32],
+}
+
+/// The most rows that the tile of any instruction set has.
+const MOST_ROWS: usize = 8;
+
+impl Kernel for Attention<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let Self {
+            projected,
+            tokens,
+            heads,
+            head_dim,
+            scratch,
+            context,
+        } = self;
+        let hidden = heads * head_dim;
+        let stride = 3 * hidden;
+        let padded_tokens = tokens.next_multiple_of(L::LEN);
+        let padded_dim = head_dim.next_multiple_of(L::LEN);
+        scratch.keys.reserve_len(head_dim * padded_tokens);
+        scratch.scores.reserve_len(L::TILE_ROWS * padded_tokens);
+        if padded_dim != head_dim {
+            scratch.values.reserve_len(tokens * padded_dim);
+        }
+        let factor = 1.0 / (head_dim as f32).sqrt();
+        for head in 0..heads {
+            let (query, key) = (head * head_dim, hidden + head * head_dim);
+            let value = 2 * hidden + head * head_dim;
+            transpose(
+                &projected[key..],
+                stride,
+                tokens,
+                head_dim,
+                padded_tokens,
+                &mut scratch.keys,
+            );
+            let (values, value_stride) = if padded_dim == head_dim {
+                (&projected[value..], stride)
+            } else {
+                for t in 0..tokens {
+                    scratch.values[t * padded_dim..][..head_dim]
+                        .copy_from_slice(&projected[t * stride + value..][..head_dim]);
+                }
+                (&scratch.values[..], padded_dim)
+            };
+            for (row, height) in row_tiles(tokens, L::TILE_ROWS) {
+                let scores = &mut scratch.scores[..L::TILE_ROWS * padded_tokens];
+                // SAFETY: queries are rows `row..row + height` of `projected`, `head_dim` floats from
+                // column `query` on; keys are [head_dim, padded_tokens]; the scores have room for the
+                // rows of a tile.
+                unsafe {
+                    let a = projected.as_ptr().add(row * stride + query);
+                    for_column_tiles::<L>(padded_tokens / L::LEN, |column, vectors| {
+                        let finish = Finish {
+                            c: scores.as_mut_ptr().add(column),
+                            ldc: padded_tokens,
+                            columns: vectors * L::LEN,
+                            bias: None,
+                            accumulate: false,
+                            row_scale: None,
+                        };
+                        let b = scratch.keys.as_ptr().add(column);
+                        multiply_tile(
+                            l,
+                            height,
+                            vectors,
+                            head_dim,
+                            a,
+                            stride,
+                            b,
+                            padded_tokens,
+                            b,
+                            finish,
+                        );
+                    });
+                }
+                let mut scale = [0.0; MOST_ROWS];
+                for (i, scale) in scale.iter_mut().enumerate().take(height) {
+                    let row = &mut scores[i * padded_tokens..][..tokens];
+                    *scale = 1.0 / softmax_row(l, row, factor);
+                }
+                // SAFETY: the scores are [height, tokens] with rows of `padded_tokens`; values are
+                // [tokens, padded_dim] with rows of `value_stride`, and where they are read in place
+                // `padded_dim` is `head_dim`, so that no row is read past its end; the context has
+                // `head_dim` columns from `query` on in each of its rows.
+                unsafe {
+                    for_column_tiles::<L>(padded_dim / L::LEN, |column, vectors| {
+                        let finish = Finish {
+                            c: context.as_mut_ptr().add(row * hidden + query + column),
+                            ldc: hidden,
+                            columns: (vectors * L::LEN).min(head_dim - column),
+                            bias: None,
+                            accumulate: false,
+                            row_scale: Some(scale.as_ptr()),
+                        };
+                        let b = values.as_ptr().add(column);
+                        multiply_tile(
+                            l,
+                            height,
+                            vectors,
+                            tokens,
+                            scores.as_ptr(),
+                            padded_tokens,
+                            b,
+                            value_stride,
+                            b,
+                            finish,
+                        );
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Calls `f(first column, vectors)` for tiles that cover `vectors` vectors of columns.
+#[inline(always)]
+fn for_column_tiles<L: Lanes>(vectors: usize, mut f: impl FnMut(usize, usize)) {
+    let mut done = 0;
+    while done < vectors {
+        let width = L::TILE_VECTORS.min(vectors - done);
+        f(done * L::LEN, width);
+        done += width;
+    }
+}
+
+/// `rows` (`[tokens, dim]`, `stride` floats from one to the next) into columns of `out`, whose rows
+/// are `out_stride` long; the columns past `tokens` become zero.
+#[inline(always)]
+fn transpose(
+    rows: &[f32],
+    stride: usize,
+    tokens: usize,
+    dim: usize,
+    out_stride: usize,
+    out: &mut [f32],
+) {
+    for (d, out) in out.chunks_exact_mut(out_stride).take(dim).enumerate() {
+        let (used, rest) = out.split_at_mut(tokens);
+        for (t, x) in used.iter_mut().enumerate() {
+            *x = rows[t * stride + d];
+        }
+        rest.fill(0.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use proptest::prelude::*;
+
+    /// As the paper defines it, in double precision, for one head and token.
+    fn twin(projected: &[f32], heads: usize, dim: usize, head: usize, token: usize) -> Vec<f64> {
+        let stride = 3 * heads * dim;
+        let at = |t: usize, part: usize, d: usize| {
+            f64::from(projected[t * stride + part * heads * dim + head * dim + d])
+        };
+        let tokens = projected.len() / stride;
+        let scores: Vec<f64> = (0..tokens)
+            .map(|t| {
+                (0..dim).map(|d| at(token, 0, d) * at(t, 1, d)).sum::<f64>() / (dim as f64).sqrt()
+            })
+            .collect();
+        let most = scores.iter().copied().fold(f64::MIN, f64::max);
+        let shares: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
+        let sum: f64 = shares.iter().sum();
+        (0..dim)
+            .map(|d| (0..tokens).map(|t| shares[t] / sum * at(t, 2, d)).sum())
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn attention_is_that_of_its_scalar_twin(
+            tokens in 1usize..60,
+            heads in 1usize..4,
+            head_dim in prop::sample::select(vec![1usize, 4, 7, 16, 24, 32, 64]),
+            size in prop::sample::select(vec![0.5f32, 3.0]),
+            seed in any::<u64>(),
+        ) {
+            let mut state = seed | 1;
+            let projected: Vec<f32> = (0..tokens * 3 * heads * head_dim).map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (((state >> 40) as f32 / (1u64 << 23) as f32) - 1.0) * size
+            }).collect();
+            for isa in Isa::available() {
+                let mut scratch = AttentionScratch::default();
+                let mut context = vec![f32::NAN; tokens * heads * head_dim];
+                // Twice: what an earlier sentence left in the scratch must not matter.
+                for _ in 0..2 {
+                    attention(isa, &projected, heads, head_dim, &mut scratch, &mut context);
+                }
+                for token in 0..tokens {
+                    for head in 0..heads {
+                        let exact = twin(&projected, heads, head_dim, head, token);
+                        let got = &context[token * heads * head_dim + head * head_dim..][..head_dim];
+                        for (got, exact) in got.iter().zip(exact) {
+                            prop_assert!((f64::from(*got) - exact).abs() < 2e-5 * f64::from(size),
+                                "{:?}: {} is not {}", isa, got, exact);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

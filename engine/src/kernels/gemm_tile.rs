@@ -1,0 +1,167 @@
+//! The register tile of a matrix product: a few rows of a times a few vectors of b's columns.
+
+#![allow(unsafe_code)]
+
+use super::lanes::Lanes;
+
+/// Where the sums of a tile go, and what is done to them on the way.
+#[derive(Clone, Copy)]
+pub(super) struct Finish {
+    /// The upper left corner.
+    pub c: *mut f32,
+    /// Floats from one row to the next.
+    pub ldc: usize,
+    /// Columns that are written; more may be computed.
+    pub columns: usize,
+    /// A vector for each of the tile's, added to every row.
+    pub bias: Option<*const f32>,
+    /// Whether what is in c is added.
+    pub accumulate: bool,
+    /// A factor for each row.
+    pub row_scale: Option<*const f32>,
+}
+
+/// Cuts `rows` into tiles of nearly equal height, at most `most`: (first row, height) of each.
+///
+/// A tile of one row leaves most of the processor idle; two of half the height do not.
+#[inline(always)]
+pub(super) fn row_tiles(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let tiles = rows.div_ceil(most);
+    let (height, taller) = (
+        rows.checked_div(tiles).unwrap_or(0),
+        rows.checked_rem(tiles).unwrap_or(0),
+    );
+    (0..tiles).map(move |t| (t * height + t.min(taller), height + usize::from(t < taller)))
+}
+
+/// c = a b, then `finish`: a is `[rows, depth]`, b `[depth, vectors * LEN]`, row-major with `lda` and
+/// `ldb` floats from one row to the next. One line from `ahead` on is prefetched each step of depth.
+///
+/// # Safety
+/// All of a and b can be read, and what `finish` says can be written; `rows <= TILE_ROWS` and
+/// `vectors <= TILE_VECTORS`.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+pub(super) unsafe fn multiply_tile<L: Lanes>(
+    l: L,
+    rows: usize,
+    vectors: usize,
+    depth: usize,
+    a: *const f32,
+    lda: usize,
+    b: *const f32,
+    ldb: usize,
+    ahead: *const f32,
+    finish: Finish,
+) {
+    debug_assert!(rows <= L::TILE_ROWS && vectors <= L::TILE_VECTORS);
+    // One compiled loop for every shape: the sums must have names known to the compiler to stay in
+    // registers. Shapes that an instruction set never asks for are left out by the guards.
+    macro_rules! shapes {
+        ($($r:literal)*) => {
+            match (rows, vectors) {
+                $(
+                    // SAFETY: the caller's promises are those of `tile`.
+                    ($r, 1) if $r <= L::TILE_ROWS => unsafe {
+                        tile::<L, $r, 1>(l, depth, a, lda, b, ldb, ahead, finish)
+                    },
+                    // SAFETY: as above.
+                    ($r, 2) if $r <= L::TILE_ROWS && L::TILE_VECTORS >= 2 => unsafe {
+                        tile::<L, $r, 2>(l, depth, a, lda, b, ldb, ahead, finish)
+                    },
+                    // SAFETY: as above.
+                    ($r, 3) if $r <= L::TILE_ROWS && L::TILE_VECTORS >= 3 => unsafe {
+                        tile::<L, $r, 3>(l, depth, a, lda, b, ldb, ahead, finish)
+                    },
+                )*
+                _ => {}
+            }
+        };
+    }
+    shapes!(1 2 3 4 5 6 7 8)
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn tile<L: Lanes, const R: usize, const N: usize>(
+    l: L,
+    depth: usize,
+    a: *const f32,
+    lda: usize,
+    b: *const f32,
+    ldb: usize,
+    ahead: *const f32,
+    finish: Finish,
+) {
+    let mut sums = [[l.splat(0.0); N]; R];
+    for k in 0..depth {
+        l.prefetch(ahead.wrapping_add(k * 16));
+        // SAFETY: row k of b and column k of a exist, which the caller promises.
+        unsafe {
+            let b = b.add(k * ldb);
+            let mut columns = [l.splat(0.0); N];
+            for (j, column) in columns.iter_mut().enumerate() {
+                *column = l.load(b.add(j * L::LEN));
+            }
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let x = l.splat(*a.add(i * lda + k));
+                for (sum, &column) in sums.iter_mut().zip(&columns) {
+                    *sum = l.mul_add(x, column, *sum);
+                }
+            }
+        }
+    }
+    for (i, sums) in sums.into_iter().enumerate() {
+        for (j, mut sum) in sums.into_iter().enumerate() {
+            let valid = finish.columns.saturating_sub(j * L::LEN).min(L::LEN);
+            if valid == 0 {
+                break;
+            }
+            // SAFETY: row i of c has `columns` floats, of which `valid` remain from here on; bias and
+            // scale have a value for every column and row.
+            unsafe {
+                if let Some(scale) = finish.row_scale {
+                    sum = l.mul(sum, l.splat(*scale.add(i)));
+                }
+                if let Some(bias) = finish.bias {
+                    sum = l.add(sum, l.load(bias.add(j * L::LEN)));
+                }
+                let c = finish.c.add(i * finish.ldc + j * L::LEN);
+                if valid == L::LEN {
+                    if finish.accumulate {
+                        sum = l.add(sum, l.load(c));
+                    }
+                    l.store(c, sum);
+                } else {
+                    if finish.accumulate {
+                        sum = l.add(sum, l.load_first(c, valid, 0.0));
+                    }
+                    l.store_first(c, sum, valid);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::row_tiles;
+
+    #[test]
+    fn tiles_of_rows_cover_every_row_once_and_are_nearly_equal() {
+        for rows in 0..200 {
+            for most in 1..9 {
+                let tiles: Vec<_> = row_tiles(rows, most).collect();
+                let mut next = 0;
+                for &(row, height) in &tiles {
+                    assert_eq!(row, next);
+                    assert!(height >= 1 && height <= most);
+                    next += height;
+                }
+                assert_eq!(next, rows);
+                let heights = || tiles.iter().map(|t| t.1);
+                assert!(heights().max().unwrap_or(0) - heights().min().unwrap_or(0) <= 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! exp and erf of whole vectors, with error bounds that the tests hold them to.
+//!
+//! The coefficients are least-maximum fits (Lawson's iteration) made for these intervals.
+
+#![allow(unsafe_code)]
+
+use super::cpu::Isa;
+use super::lanes::{Kernel, Lanes, dispatch};
+
+/// e^x within 3e-7 of its value, for x in [-87, 88]; below, e^-87 (1.6e-38), above, e^88.
+///
+/// e^x = 2^n e^r with n whole and |r| <= ln(2)/2, where e^r = 1 + r + r^2 p(r), p of degree 4.
+#[inline(always)]
+pub(crate) fn exp<L: Lanes>(l: L, x: L::V) -> L::V {
+    // ln(2) in two parts: n times the first is exact.
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    let x = l.min(l.max(x, l.splat(-87.0)), l.splat(88.0));
+    let n = l.round(l.mul(x, l.splat(std::f32::consts::LOG2_E)));
+    let r = l.mul_add(n, l.splat(-LN2_HIGH), x);
+    let r = l.mul_add(n, l.splat(-LN2_LOW), r);
+    let mut p = l.splat(0.001_381_454);
+    for c in [0.008_368_745_4, 0.041_668_39, 0.166_665_21, 0.499_999_94] {
+        p = l.mul_add(p, r, l.splat(c));
+    }
+    let e = l.mul_add(l.mul(r, r), p, l.add(r, l.splat(1.0)));
+    l.scale(e, n)
+}
+
+/// erf(x) within 5e-7 of its value, at most 1 in magnitude.
+///
+/// x P(x^2) / Q(x^2), both of degree 5, for |x| <= 3.92; beyond, erf is 1 in f32.
+#[inline(always)]
+pub(crate) fn erf<L: Lanes>(l: L, x: L::V) -> L::V {
+    let x = l.min(l.max(x, l.splat(-3.92)), l.splat(3.92));
+    let t = l.mul(x, x);
+    let mut p = l.splat(2.050_086_8e-6);
+    for c in [
+        2.848_835_7e-4,
+        0.003_765_642_2,
+        0.052_748_803,
+        0.190_407_02,
+        1.128_379_1,
+    ] {
+        p = l.mul_add(p, t, l.splat(c));
+    }
+    let mut q = l.splat(3.809_175_4e-5);
+    for c in [
+        0.001_162_542_1,
+        0.014_969_267,
+        0.114_109_345,
+        0.502_076_57,
+        1.0,
+    ] {
+        q = l.mul_add(q, t, l.splat(c));
+    }
+    let erf = l.div(l.mul(x, p), q);
+    l.min(l.max(erf, l.splat(-1.0)), l.splat(1.0))
+}
+
+/// Replaces every value with `f` of it.
+#[inline(always)]
+pub(crate) fn map_in_place<L: Lanes>(l: L, values: &mut [f32], f: impl Fn(L, L::V) -> L::V) {
+    let mut chunks = values.chunks_exact_mut(L::LEN);
+    for chunk in &mut chunks {
+        // SAFETY: a chunk is a vector long.
+        unsafe { l.store(chunk.as_mut_ptr(), f(l, l.load(chunk.as_ptr()))) }
+    }
+    let rest = chunks.into_remainder();
+    if !rest.is_empty() {
+        // SAFETY: no more lanes are touched than `rest` has.
+        unsafe {
+            let v = f(l, l.load_first(rest.as_ptr(), rest.len(), 0.0));
+            l.store_first(rest.as_mut_ptr(), v, rest.len());
+        }
+    }
+}
+
+/// Replaces every value x with e^x: see the module for the bound.
+pub fn exp_in_place(isa: Isa, values: &mut [f32]) {
+    struct Exp<'a>(&'a mut [f32]);
+    impl Kernel for Exp<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<L: Lanes>(self, l: L) {
+            map_in_place(l, self.0, |l, x| exp(l, x));
+        }
+    }
+    dispatch(isa, Exp(values));
+}
+
+/// Replaces every value x with erf(x): see the module for the bound.
+pub fn erf_in_place(isa: Isa, values: &mut [f32]) {
+    struct Erf<'a>(&'a mut [f32]);
+    impl Kernel for Erf<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<L: Lanes>(self, l: L) {
+            map_in_place(l, self.0, |l, x| erf(l, x));
+        }
+    }
+    dispatch(isa, Erf(values));
+}
+
+/// erf in double precision: its Maclaurin series, or the continued fraction of erfc for large x.
+#[cfg(test)]
+pub(crate) fn erf_reference(x: f64) -> f64 {
+    let a = x.abs();
+    if a < 3.0 {
+        let (mut term, mut sum) = (a, a);
+        for n in 1..200 {
+            let n = f64::from(n);
+            term *= -a * a / n;
+            sum += term / (2.0 * n + 1.0);
+        }
+        (2.0 / std::f64::consts::PI.sqrt() * sum).copysign(x)
+    } else {
+        let mut tail = 0.0;
+        for n in (1..200).rev() {
+            tail = f64::from(n) / 2.0 / (a + tail);
+        }
+        (1.0 - (-a * a).exp() / std::f64::consts::PI.sqrt() / (a + tail)).copysign(x)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sweep(from: f32, to: f32) -> Vec<f32> {
+        let n = 400_003; // not a whole number of vectors
+        (0..n)
+            .map(|i| from + (to - from) * i as f32 / (n - 1) as f32)
+            .collect()
+    }
+
+    #[test]
+    fn exp_is_within_its_stated_bound_on_every_instruction_set() {
+        for isa in Isa::available() {
+            let x = sweep(-87.0, 88.0);
+            let mut y = x.clone();
+            exp_in_place(isa, &mut y);
+            for (x, y) in x.iter().zip(&y) {
+                let exact = f64::from(*x).exp();
+                let error = ((f64::from(*y) - exact) / exact).abs();
+                assert!(error < 3e-7, "{isa:?}: exp({x}) = {y}, off by {error:e}");
+            }
+            let mut beyond = [-1e30, f32::NEG_INFINITY, -88.0];
+            exp_in_place(isa, &mut beyond);
+            assert!(
+                beyond.iter().all(|&y| (0.0..2e-38).contains(&y)),
+                "{isa:?}: {beyond:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn erf_is_within_its_stated_bound_on_every_instruction_set() {
+        assert!((erf_reference(0.5) - 0.520_499_877_813_046_5).abs() < 1e-15);
+        assert!((erf_reference(-3.5) + 0.999_999_256_901_627_7).abs() < 1e-15);
+        for isa in Isa::available() {
+            let x = sweep(-6.0, 6.0);
+            let mut y = x.clone();
+            erf_in_place(isa, &mut y);
+            for (x, y) in x.iter().zip(&y) {
+                let exact = erf_reference(f64::from(*x));
+                let error = (f64::from(*y) - exact).abs();
+                assert!(
+                    error <= 5e-7 * exact.abs(),
+                    "{isa:?}: erf({x}) = {y}, off by {error:e}"
+                );
+            }
+        }
+    }
+}
