@@ -224,7 +224,7 @@ impl Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::exact_search;
+    use crate::index::exact::exact_search;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn graph(vectors: &Embeddings) -> FrozenGraph {

@@ -1,0 +1,195 @@
+//! How much faster is the walk through the frozen graph than `hnsw_rs`'s own search, at which recall,
+//! and what does the graph cost to build?
+//!
+//! `cargo bench --bench graph -- VECTORS.npy [EF...]`: the matrix is f32, a row per text, of length 1,
+//! as `akin encode` writes it. Every twentieth row (1,000 at most) is a query and is left out of the
+//! graph. Searches run on one thread, builds on all.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use akin_engine::Embeddings;
+use akin_engine::index::exact::exact_search;
+use akin_engine::index::graph::FrozenGraph;
+use akin_engine::kernels::{cpu, dot};
+use hnsw_rs::anndists::dist::distances::Distance;
+use hnsw_rs::hnsw::Hnsw;
+
+/// What `FrozenGraph` is built with.
+const NEIGHBORS: usize = 16;
+const EF_CONSTRUCTION: usize = 200;
+/// Hits a query.
+const K: usize = 10;
+/// How long each search is repeated.
+const WHILE: Duration = Duration::from_millis(500);
+
+struct OneMinusDot;
+
+impl Distance<f32> for OneMinusDot {
+    fn eval(&self, a: &[f32], b: &[f32]) -> f32 {
+        (1.0 - dot(a, b)).max(0.0)
+    }
+}
+
+fn main() -> Result<(), String> {
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| !a.starts_with("--"))
+        .collect();
+    let Some((path, efs)) = arguments.split_first() else {
+        return Err("which vectors? cargo bench --bench graph -- VECTORS.npy [EF...]".into());
+    };
+    let efs: Vec<usize> = match efs {
+        [] => vec![16, 32, 64, 96, 128, 256],
+        efs => efs
+            .iter()
+            .map(|ef| ef.parse().map_err(|e| format!("{ef}: {e}")))
+            .collect::<Result<_, _>>()?,
+    };
+    let (vectors, queries) = held_out(&read_npy(path)?);
+    let (rows, dimension) = (vectors.rows(), vectors.dimension());
+    println!(
+        "{rows} vectors of {dimension}, {} queries, k {K}, {:?}",
+        queries.rows(),
+        cpu::isa()
+    );
+
+    let start = Instant::now();
+    let graph = FrozenGraph::build(&vectors, &|_, _| {});
+    let build = start.elapsed();
+    let mut bytes = graph
+        .to_parts()
+        .iter()
+        .map(|part| part.1.len())
+        .sum::<usize>();
+    bytes /= rows;
+    println!(
+        "build: {:.2} s, {:.0} points/s, {:.1} neighbors and {bytes} bytes a point",
+        build.as_secs_f64(),
+        rows as f64 / build.as_secs_f64(),
+        graph.edges() as f64 / rows as f64
+    );
+    let start = Instant::now();
+    let hnsw = Hnsw::new(NEIGHBORS, rows, 16, EF_CONSTRUCTION, OneMinusDot);
+    let all: Vec<(&[f32], usize)> = vectors.iter().zip(0..).collect();
+    hnsw.parallel_insert_slice(&all);
+    println!("hnsw_rs alone: {:.2} s", start.elapsed().as_secs_f64());
+
+    let everything = |_: u32| true;
+    let exact = |query: &[f32]| -> Vec<u32> {
+        exact_search(&vectors, query, K, &everything)
+            .into_iter()
+            .map(|hit| hit.1)
+            .collect()
+    };
+    let truth: Vec<Vec<u32>> = queries.iter().map(exact).collect();
+    let (scans, _) = measure(&queries, &truth, exact);
+    println!("exact, all threads: {scans:.0} queries/s");
+    println!(
+        "{:>5} {:>12} {:>8} {:>12} {:>8} {:>6}",
+        "ef", "frozen q/s", "recall", "hnsw_rs q/s", "recall", "ratio"
+    );
+    for ef in efs {
+        let (ours, our_recall) = measure(&queries, &truth, |query| {
+            graph
+                .search(&vectors, query, K, ef, &everything)
+                .into_iter()
+                .map(|hit| hit.1)
+                .collect()
+        });
+        let (theirs, their_recall) = measure(&queries, &truth, |query| {
+            hnsw.search(query, K, ef)
+                .into_iter()
+                .map(|hit| hit.d_id as u32)
+                .collect()
+        });
+        let ratio = ours / theirs;
+        println!(
+            "{ef:>5} {ours:>12.0} {our_recall:>8.4} {theirs:>12.0} {their_recall:>8.4} {ratio:>6.2}"
+        );
+    }
+    Ok(())
+}
+
+/// Queries a second, and the share of the true hits that were found.
+fn measure(
+    queries: &Embeddings,
+    truth: &[Vec<u32>],
+    search: impl Fn(&[f32]) -> Vec<u32>,
+) -> (f64, f64) {
+    let found: usize = queries
+        .iter()
+        .zip(truth)
+        .map(|(query, truth)| {
+            search(query)
+                .iter()
+                .filter(|row| truth.contains(row))
+                .count()
+        })
+        .sum();
+    let start = Instant::now();
+    let mut asked = 0;
+    for query in (0..queries.rows()).cycle().map(|row| queries.row(row)) {
+        black_box(search(query));
+        asked += 1;
+        if start.elapsed() > WHILE {
+            break;
+        }
+    }
+    let possible = truth.iter().map(Vec::len).sum::<usize>();
+    (
+        f64::from(asked) / start.elapsed().as_secs_f64(),
+        found as f64 / possible as f64,
+    )
+}
+
+/// The rows to search among, and the queries.
+fn held_out(all: &Embeddings) -> (Embeddings, Embeddings) {
+    let every = (all.rows() / 1000).max(20);
+    let mut parts = (
+        Embeddings::empty(all.dimension()),
+        Embeddings::empty(all.dimension()),
+    );
+    for (row, vector) in all.iter().enumerate() {
+        let part = if row % every == every - 1 {
+            &mut parts.1
+        } else {
+            &mut parts.0
+        };
+        part.push(vector);
+    }
+    parts
+}
+
+/// Reads a matrix of little-endian f32 in C order from a NumPy file.
+fn read_npy(path: &str) -> Result<Embeddings, String> {
+    let bytes = std::fs::read(path).map_err(|e| format!("cannot read {path}: {e}"))?;
+    let other = || format!("{path} is not a NumPy file of a C-ordered f32 matrix");
+    if !bytes.starts_with(b"\x93NUMPY\x01\x00") {
+        return Err(other());
+    }
+    let length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let header = bytes
+        .get(10..10 + length)
+        .map(String::from_utf8_lossy)
+        .ok_or_else(other)?;
+    if !header.contains("'<f4'") || !header.contains("'fortran_order': False") {
+        return Err(other());
+    }
+    let shape = header.split(['(', ')']).nth(1).ok_or_else(other)?;
+    let shape: Vec<usize> = shape
+        .split(',')
+        .filter_map(|n| n.trim().parse().ok())
+        .collect();
+    let [rows, dimension] = shape[..] else {
+        return Err(other());
+    };
+    let (values, rest) = bytes[10 + length..].as_chunks::<4>();
+    if rows * dimension != values.len() || !rest.is_empty() || rows < 20 || dimension == 0 {
+        return Err(other());
+    }
+    Ok(Embeddings::from_values(
+        dimension,
+        values.iter().map(|v| f32::from_le_bytes(*v)).collect(),
+    ))
+}

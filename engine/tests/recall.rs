@@ -1,0 +1,157 @@
+//! How much of the truth the graph finds: recall@10 against exact search, on real embeddings of real
+//! sentences (the glosses of WordNet, encoded here by the real model).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use akin_engine::Embeddings;
+use akin_engine::encoder::{DEFAULT_MODEL, SentenceEncoder, hub};
+use akin_engine::index::DEFAULT_EF;
+use akin_engine::index::exact::exact_search;
+use akin_engine::index::graph::FrozenGraph;
+
+/// Sentences in the graph.
+const ROWS: usize = 10_000;
+/// Other sentences, that are looked for among them.
+const QUERIES: usize = 200;
+/// Hits a query.
+const K: usize = 10;
+
+/// The embeddings to search among, and those of the queries.
+static SENTENCES: LazyLock<(Embeddings, Embeddings)> = LazyLock::new(|| {
+    let all = embeddings();
+    let (rows, queries) = all.as_slice().split_at(ROWS * all.dimension());
+    let part = |values: &[f32]| Embeddings::from_values(all.dimension(), values.to_vec());
+    (part(rows), part(queries))
+});
+
+static GRAPH: LazyLock<FrozenGraph> =
+    LazyLock::new(|| FrozenGraph::build(&SENTENCES.0, &|_, _| {}));
+
+/// The share of the true `K` nearest live rows that a walk with `ef` candidates finds.
+fn recall(ef: usize, live: &(dyn Fn(u32) -> bool + Sync)) -> f64 {
+    let (vectors, queries) = &*SENTENCES;
+    let found: usize = queries
+        .iter()
+        .map(|query| {
+            let truth = exact_search(vectors, query, K, live);
+            let hits = GRAPH.search(vectors, query, K, ef, live);
+            assert_eq!(hits.len(), K);
+            hits.iter()
+                .filter(|hit| truth.iter().any(|true_hit| true_hit.1 == hit.1))
+                .count()
+        })
+        .sum();
+    found as f64 / (QUERIES * K) as f64
+}
+
+#[test]
+fn the_graph_finds_97_of_100_true_neighbors_at_the_default_ef() {
+    let recall = recall(DEFAULT_EF, &|_| true);
+    println!("recall@10 of {ROWS} at ef {DEFAULT_EF}: {recall:.4}");
+    assert!(recall >= 0.97, "recall@10 is {recall}");
+}
+
+#[test]
+fn it_finds_as_many_when_half_of_the_rows_are_dead() {
+    let recall = recall(DEFAULT_EF, &|row| row % 2 == 0);
+    assert!(recall >= 0.97, "recall@10 is {recall}");
+}
+
+#[test]
+fn a_wider_walk_finds_more() {
+    let (narrow, wide) = (recall(10, &|_| true), recall(400, &|_| true));
+    assert!(
+        narrow < wide && wide >= 0.99,
+        "recall@10 is {narrow} at ef 10 and {wide} at ef 400"
+    );
+}
+
+/// The embeddings of the sample of glosses. Encoding them takes a minute: they are kept in cargo's
+/// target directory, under the name of the model and the sample.
+fn embeddings() -> Embeddings {
+    let encoder = SentenceEncoder::load(&model()).expect("the model loads");
+    let sentences = glosses();
+    let bytes: Vec<u8> = sentences
+        .iter()
+        .flat_map(|s| [s.as_bytes(), b"\n"].concat())
+        .collect();
+    let name = format!(
+        "recall-{}-{:08x}.f32",
+        &encoder.fingerprint()[..16],
+        crc32fast::hash(&bytes)
+    );
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let size = sentences.len() * encoder.dimension();
+    if let Some(values) = fs::read(&kept).ok().filter(|bytes| bytes.len() == size * 4) {
+        let values = values
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|bytes| f32::from_le_bytes(*bytes));
+        return Embeddings::from_values(encoder.dimension(), values.collect());
+    }
+    let texts: Vec<&str> = sentences.iter().map(String::as_str).collect();
+    let mut embeddings = Embeddings::empty(encoder.dimension());
+    for texts in texts.chunks(1024) {
+        let encoding = encoder.encode(texts).expect("the glosses are encoded");
+        encoding
+            .embeddings
+            .iter()
+            .for_each(|embedding| embeddings.push(embedding));
+    }
+    let bytes: Vec<u8> = embeddings
+        .as_slice()
+        .iter()
+        .flat_map(|v| v.to_le_bytes())
+        .collect();
+    fs::write(&kept, bytes).expect("the target directory can be written");
+    embeddings
+}
+
+fn model() -> PathBuf {
+    std::env::var_os("AKIN_MODEL_DIR")
+        .map(PathBuf::from)
+        .or_else(|| hub::installed(DEFAULT_MODEL))
+        .expect("this test needs the real model: `make model` fetches it")
+}
+
+/// A fixed sample of the glosses, over the whole dictionary; every one is another.
+fn glosses() -> Vec<String> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
+    let path = cache
+        .expect("there is a home directory")
+        .join("akin/wordnet.jsonl");
+    let lines = fs::read_to_string(&path).unwrap_or_else(|e| {
+        panic!(
+            "this test needs WordNet: `make wordnet` fetches it ({}: {e})",
+            path.display()
+        )
+    });
+    let lines: Vec<&str> = lines.lines().collect();
+    let mut seen = std::collections::HashSet::new();
+    // A stride without a common divisor goes through all lines, far from each other.
+    let texts = (0..lines.len())
+        .map(|at| lines[at * 7919 % lines.len()])
+        .map(|line| {
+            let line: serde_json::Value =
+                serde_json::from_str(line).expect("wordnet.jsonl is JSON lines");
+            line["text"]
+                .as_str()
+                .expect("each line has a text")
+                .to_owned()
+        });
+    let sample: Vec<String> = texts
+        .filter(|text| seen.insert(text.clone()))
+        .take(ROWS + QUERIES)
+        .collect();
+    assert_eq!(
+        sample.len(),
+        ROWS + QUERIES,
+        "{} is too short: `make wordnet`",
+        path.display()
+    );
+    sample
+}
