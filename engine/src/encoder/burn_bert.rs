@@ -23,34 +23,41 @@ use super::weights::Weights;
 pub(crate) struct Bert {
     embeddings: Embeddings,
     layers: Vec<Layer>,
-    position_offset: usize,
 }
 
-/// Sentences of several lengths as one rectangle: ids `[sentences, longest]`, and which of them are padding.
+/// Sentences of several lengths as one rectangle, `[sentences, longest]`.
 pub(crate) struct PaddedBatch {
     pub ids: Tensor<2, Int>,
+    /// Where each token stands, as rows of the position embeddings.
+    pub positions: Tensor<2, Int>,
     /// True where there is no token; nothing when all sentences are equally long.
     pub padding: Option<Tensor<2, Bool>>,
 }
 
 impl PaddedBatch {
-    /// Pads `sentences` with id 0 at their ends.
-    pub(crate) fn new(sentences: &[&[u32]], device: &Device) -> Self {
+    /// Pads `sentences` at their ends.
+    pub(crate) fn new(sentences: &[&[u32]], config: &BertConfig, device: &Device) -> Self {
         let rows = sentences.len();
         let longest = sentences.iter().map(|ids| ids.len()).max().unwrap_or(0);
         let mut ids = vec![0i64; rows * longest];
+        let mut positions = vec![0i64; rows * longest];
         let mut padding = vec![true; rows * longest];
         for (row, sentence) in sentences.iter().enumerate() {
-            for (column, id) in sentence.iter().enumerate() {
-                ids[row * longest + column] = i64::from(*id);
-                padding[row * longest + column] = false;
+            let tokens = sentence.iter().zip(config.positions_of(sentence));
+            for (at, (id, position)) in (row * longest..).zip(tokens) {
+                ids[at] = i64::from(*id);
+                positions[at] = position as i64;
+                padding[at] = false;
             }
         }
-        let padded = padding.contains(&true);
+        let shape = [rows, longest];
+        let integers = |values| Tensor::from_data(TensorData::new(values, shape), device);
         Self {
-            ids: Tensor::from_data(TensorData::new(ids, [rows, longest]), device),
-            padding: padded
-                .then(|| Tensor::from_data(TensorData::new(padding, [rows, longest]), device)),
+            padding: padding
+                .contains(&true)
+                .then(|| Tensor::from_data(TensorData::new(padding, shape), device)),
+            ids: integers(ids),
+            positions: integers(positions),
         }
     }
 }
@@ -63,7 +70,6 @@ impl Bert {
             layers: (0..config.num_hidden_layers)
                 .map(|_| Layer::new(config, device))
                 .collect(),
-            position_offset: config.position_offset,
         }
     }
 
@@ -103,9 +109,7 @@ impl Bert {
                 .reshape([rows, 1, 1, longest])
                 .expand([rows, 1, longest, longest])
         });
-        let embedded = self
-            .embeddings
-            .forward(batch.ids.clone(), self.position_offset);
+        let embedded = self.embeddings.forward(batch);
         self.layers.iter().fold(embedded, |hidden, layer| {
             layer.forward(hidden, mask.clone())
         })
@@ -132,17 +136,12 @@ impl Embeddings {
         }
     }
 
-    fn forward(&self, ids: Tensor<2, Int>, position_offset: usize) -> Tensor<3> {
-        let [_, longest] = ids.dims();
-        let positions = self
-            .position_embeddings
-            .weight
-            .val()
-            .slice([position_offset..position_offset + longest]);
+    fn forward(&self, batch: &PaddedBatch) -> Tensor<3> {
+        let words = self.word_embeddings.forward(batch.ids.clone());
+        let positions = self.position_embeddings.forward(batch.positions.clone());
         // One sentence at a time, so every token is of type 0.
         let types = self.token_type_embeddings.weight.val().slice([0..1]);
-        self.norm
-            .forward(self.word_embeddings.forward(ids) + (positions + types).unsqueeze())
+        self.norm.forward(words + positions + types.unsqueeze())
     }
 }
 

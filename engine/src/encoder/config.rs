@@ -86,6 +86,20 @@ impl BertConfig {
             .saturating_sub(self.position_offset)
     }
 
+    /// The position of each token of a sentence. A padding token of RoBERTa that the text itself spells
+    /// out stands at the padding's own position, and the count goes on without it.
+    pub(crate) fn positions_of(&self, ids: &[u32]) -> impl Iterator<Item = usize> {
+        let padding = self.position_offset.checked_sub(1);
+        let mut next = self.position_offset;
+        ids.iter().map(move |id| match padding {
+            Some(padding) if *id as usize == padding => padding,
+            _ => {
+                next += 1;
+                next - 1
+            }
+        })
+    }
+
     fn check_sizes(&self, path: &Path) -> Result<()> {
         for (name, size) in [
             ("vocab_size", self.vocab_size),

@@ -1,12 +1,13 @@
 //! Sentences to embeddings.
 //!
 //! [`SentenceEncoder`] opens a sentence-transformers directory (`model_dir`, `weights`), cuts texts into
-//! tokens (`tokenize`), runs the network (`network`: `burn_bert` over `batches` of like length) and makes one
+//! tokens (`tokenize`), runs the network (`network`: `cpu`, or `burn_bert` over `batches` of like length) and makes one
 //! vector of the vectors of the tokens (`pooling`).
 
 mod batches;
 mod burn_bert;
 pub(crate) mod config;
+mod cpu;
 mod fingerprint;
 pub mod hub;
 mod model_dir;
@@ -31,9 +32,9 @@ pub const DEFAULT_MODEL: &str = "sentence-transformers/all-MiniLM-L6-v2";
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Executor {
     /// The module on burn: the reference, and what training differentiates.
-    #[default]
     Burn,
-    /// Inference on processors.
+    /// Inference on processors, with nothing padded: the same embeddings, several times as fast.
+    #[default]
     Cpu,
 }
 

@@ -8,23 +8,23 @@ use crate::{Error, Result};
 use super::Executor;
 use super::batches::smart_batches;
 use super::burn_bert::{Bert, PaddedBatch};
-use super::config::Pooling;
-use super::model_dir::ModelDir;
-use super::pooling::pool;
+use super::config::{BertConfig, Pooling};
+use super::cpu::CpuBert;
+use super::model_dir::{ModelDir, refuse};
+use super::pooling::{pool, pool_tokens};
 use super::weights::Weights;
 
 /// The weights in the form that an executor computes with.
 pub(super) enum Network {
     Burn(BurnNetwork),
+    Cpu(CpuNetwork),
 }
 
 impl Network {
     pub(super) fn load(model: &ModelDir, weights: &Weights, executor: Executor) -> Result<Self> {
         match executor {
             Executor::Burn => Ok(Self::Burn(BurnNetwork::load(model, weights)?)),
-            Executor::Cpu => Err(Error::Invalid(
-                "this build has no cpu executor: choose burn".into(),
-            )),
+            Executor::Cpu => Ok(Self::Cpu(CpuNetwork::load(model, weights)?)),
         }
     }
 
@@ -33,6 +33,7 @@ impl Network {
     pub(super) fn embed(&self, sentences: &[&[u32]]) -> Result<Vec<f32>> {
         match self {
             Self::Burn(network) => network.embed(sentences),
+            Self::Cpu(network) => network.embed(sentences),
         }
     }
 }
@@ -42,7 +43,7 @@ pub(super) struct BurnNetwork {
     bert: Bert,
     device: Device,
     pooling: Pooling,
-    hidden_size: usize,
+    config: BertConfig,
 }
 
 impl BurnNetwork {
@@ -52,7 +53,7 @@ impl BurnNetwork {
             bert: Bert::load(&model.config, weights, &device)?,
             device,
             pooling: model.pooling,
-            hidden_size: model.config.hidden_size,
+            config: model.config.clone(),
         })
     }
 
@@ -67,7 +68,7 @@ impl BurnNetwork {
             })
             .collect::<Result<_>>()?;
 
-        let width = self.hidden_size;
+        let width = self.config.hidden_size;
         let mut rows = vec![0.0; sentences.len() * width];
         for (batch, vectors) in batches.iter().zip(&pooled) {
             for (row, vector) in batch.iter().zip(vectors.chunks_exact(width)) {
@@ -78,11 +79,53 @@ impl BurnNetwork {
     }
 
     fn embed_batch(&self, sentences: &[&[u32]]) -> Result<Vec<f32>> {
-        let batch = PaddedBatch::new(sentences, &self.device);
+        let batch = PaddedBatch::new(sentences, &self.config, &self.device);
         let pooled = pool(self.bert.forward(&batch), batch.padding, self.pooling);
         pooled
             .into_data()
             .try_into_vec()
             .map_err(|error| Error::Invalid(format!("burn gives no f32 embeddings: {error}")))
+    }
+}
+
+/// The network on processors: sentences end to end, with nothing padded.
+pub(super) struct CpuNetwork {
+    bert: CpuBert,
+    pooling: Pooling,
+    hidden_size: usize,
+}
+
+impl CpuNetwork {
+    fn load(model: &ModelDir, weights: &Weights) -> Result<Self> {
+        let bert = CpuBert::load(&model.config, &weights.tensors()?, weights.prefix())
+            .map_err(|reason| refuse(weights.path(), reason))?;
+        Ok(Self {
+            bert,
+            pooling: model.pooling,
+            hidden_size: model.config.hidden_size,
+        })
+    }
+
+    fn embed(&self, sentences: &[&[u32]]) -> Result<Vec<f32>> {
+        // Sentences of like length make groups of like work, and none without a token is in a group.
+        let mut order: Vec<usize> = (0..sentences.len())
+            .filter(|row| !sentences[*row].is_empty())
+            .collect();
+        order.sort_by_key(|row| std::cmp::Reverse(sentences[*row].len()));
+        let mut ids = Vec::with_capacity(sentences.iter().map(|ids| ids.len()).sum());
+        let mut offsets = vec![0];
+        for row in &order {
+            ids.extend_from_slice(sentences[*row]);
+            offsets.push(ids.len());
+        }
+        let pooled = self.bert.embed(&ids, &offsets, &|hidden, out| {
+            pool_tokens(hidden, out, self.pooling)
+        })?;
+        let width = self.hidden_size;
+        let mut rows = vec![0.0; sentences.len() * width];
+        for (row, vector) in order.iter().zip(pooled.chunks_exact(width)) {
+            rows[row * width..][..width].copy_from_slice(vector);
+        }
+        Ok(rows)
     }
 }

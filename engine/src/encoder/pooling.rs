@@ -39,6 +39,33 @@ pub(crate) fn pool(
     }
 }
 
+/// The same for one sentence without padding: `hidden` is `[tokens, hidden]`. No tokens make zeros.
+pub(crate) fn pool_tokens(hidden: &[f32], pooled: &mut [f32], pooling: Pooling) {
+    let mut tokens = hidden.chunks_exact(pooled.len());
+    let Some(first) = tokens.next() else {
+        pooled.fill(0.0);
+        return;
+    };
+    pooled.copy_from_slice(first);
+    let mut fold = |combine: fn(f32, f32) -> f32| {
+        for token in tokens.by_ref() {
+            for (sum, value) in pooled.iter_mut().zip(token) {
+                *sum = combine(*sum, *value);
+            }
+        }
+    };
+    match pooling {
+        Pooling::Cls => {}
+        // `f32::max` would hide a NaN.
+        Pooling::Max => fold(|a, b| if a >= b || a.is_nan() { a } else { b }),
+        Pooling::Mean => {
+            fold(|a, b| a + b);
+            let count = (hidden.len() / pooled.len()) as f32;
+            pooled.iter_mut().for_each(|sum| *sum /= count);
+        }
+    }
+}
+
 /// Divides an embedding by its length, so that a dot product is a cosine; zeros stay zeros.
 pub(crate) fn normalize(embedding: &mut [f32]) {
     let length = embedding
@@ -85,6 +112,19 @@ mod tests {
         assert_eq!(pooled(Pooling::Mean), [3.0, -2.0, -3.0, -4.0]);
         assert_eq!(pooled(Pooling::Max), [6.0, 0.0, -3.0, -4.0]);
         assert_eq!(pooled(Pooling::Cls), [1.0, -1.0, -3.0, -4.0]);
+    }
+
+    #[test]
+    fn a_sentence_alone_is_pooled_as_in_a_batch() {
+        let hidden = [1.0, -1.0, 2.0, -5.0, 6.0, 0.0];
+        for pooling in [Pooling::Mean, Pooling::Max, Pooling::Cls] {
+            let mut alone = [f32::NAN; 2];
+            pool_tokens(&hidden, &mut alone, pooling);
+            assert_eq!(alone, pooled(pooling)[..2]);
+        }
+        let mut none = [1.0];
+        pool_tokens(&[], &mut none, Pooling::Mean);
+        assert_eq!(none, [0.0]);
     }
 
     #[test]

@@ -17,14 +17,12 @@ use super::model_dir::{ModelDir, missing, refuse};
 const PREFIXES: [&str; 3] = ["", "bert.", "roberta."];
 
 /// The weights of a model: the file in memory, known to hold every tensor of the network.
-#[allow(dead_code)]
 pub(crate) struct Weights {
     path: PathBuf,
     file: Mmap,
     prefix: &'static str,
 }
 
-#[allow(dead_code)] // tensors and prefix: for the cpu executor
 impl Weights {
     /// Opens the weights of `model` and checks names, shapes, types and values.
     pub(crate) fn open(model: &ModelDir) -> Result<Self> {

@@ -9,10 +9,10 @@ use crate::kernels::layer_norm::LayerNorm;
 pub(super) struct Embedding {
     /// `[vocabulary, hidden]`
     words: Vec<f32>,
-    /// `[positions, hidden]`, from the place of a sentence's first token on, the only segment's vector
-    /// added.
+    /// `[positions, hidden]`, the only segment's vector added.
     places: Vec<f32>,
     norm: LayerNorm,
+    config: BertConfig,
 }
 
 impl Embedding {
@@ -29,12 +29,6 @@ impl Embedding {
         let Some(segment) = segments.get(..hidden) else {
             return Err("type_vocab_size is 0: the network needs at least one segment".into());
         };
-        let Some(places) = places.get(config.position_offset * hidden..) else {
-            return Err(format!(
-                "max_position_embeddings {} leaves no place for a token after pad_token_id",
-                config.max_position_embeddings
-            ));
-        };
         Ok(Self {
             words: get("word", config.vocab_size)?.into_owned(),
             places: places
@@ -43,12 +37,13 @@ impl Embedding {
                 .map(|(p, s)| p + s)
                 .collect(),
             norm: weights.norm("embeddings.LayerNorm", hidden, config.layer_norm_eps)?,
+            config: config.clone(),
         })
     }
 
     /// The longest sentence there are places for, in tokens.
     pub fn positions(&self) -> usize {
-        self.places.len() / self.norm.weight.len()
+        self.config.positions()
     }
 
     /// Writes `[tokens, hidden]` of the sentences between `offsets`, boundaries in `ids`.
@@ -56,13 +51,11 @@ impl Embedding {
         let width = self.norm.weight.len();
         let mut rows = out.chunks_exact_mut(width);
         for sentence in offsets.windows(2) {
-            let places = self.places.chunks_exact(width);
-            for ((&id, place), row) in ids[sentence[0]..sentence[1]]
-                .iter()
-                .zip(places)
-                .zip(&mut rows)
-            {
+            let ids = &ids[sentence[0]..sentence[1]];
+            let places = self.config.positions_of(ids);
+            for ((&id, place), row) in ids.iter().zip(places).zip(&mut rows) {
                 let word = &self.words[id as usize * width..][..width];
+                let place = &self.places[place * width..][..width];
                 for ((x, w), p) in row.iter_mut().zip(word).zip(place) {
                     *x = w + p;
                 }
