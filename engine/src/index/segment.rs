@@ -44,8 +44,8 @@ impl Segment {
         dimension: usize,
         tombstones: &Tombstones,
     ) -> Result<Self> {
-        let bytes = vector_bytes(record.rows, dimension);
-        let values = floats(store.chunks(record.id, VECTORS, bytes)?);
+        let count = record.rows * dimension as u64;
+        let values = store.floats(record.id, VECTORS, count)?;
         let vectors = Embeddings::from_values(dimension, values);
         let mut parts = HashMap::with_capacity(record.graph.len());
         for (part, stored) in (VECTORS + 1..).zip(&record.graph) {
@@ -135,13 +135,8 @@ impl Segment {
 
     /// Where its own vectors end in the store.
     pub(super) fn chunk_count(&self) -> u32 {
-        vector_bytes(self.record.rows, self.vectors.dimension()).div_ceil(CHUNK_BYTES as u64) as u32
+        size_of_val(self.vectors.as_slice()).div_ceil(CHUNK_BYTES) as u32
     }
-}
-
-/// The bytes of the vectors of so many documents.
-pub(super) fn vector_bytes(rows: u64, dimension: usize) -> u64 {
-    rows * dimension as u64 * 4
 }
 
 fn docs_of(record: &SegmentRecord) -> Range<u64> {
@@ -159,15 +154,6 @@ fn le_bytes(values: &[f32]) -> Cow<'_, [u8]> {
                 .collect(),
         )
     }
-}
-
-fn floats(bytes: Vec<u8>) -> Vec<f32> {
-    bytes
-        .as_chunks()
-        .0
-        .iter()
-        .map(|bytes| f32::from_le_bytes(*bytes))
-        .collect()
 }
 
 /// The unit vector in the direction of `vector`; zero stays zero.

@@ -55,39 +55,64 @@ impl Store {
         Ok(())
     }
 
-    /// Reads a part of `bytes` bytes, on all processors.
+    /// Reads a part of `bytes` bytes.
+    pub(crate) fn chunks(&self, segment: u64, part: u8, bytes: u64) -> Result<Vec<u8>> {
+        self.require_part(segment, part, bytes)?;
+        let mut out = vec![0; bytes as usize];
+        self.fill(segment, part, &mut out)?;
+        Ok(out)
+    }
+
+    /// Reads a part of `count` little-endian floats.
+    pub(crate) fn floats(&self, segment: u64, part: u8, count: u64) -> Result<Vec<f32>> {
+        self.require_part(segment, part, count.saturating_mul(4))?;
+        let mut out = vec![0f32; count as usize];
+        self.fill(segment, part, bytemuck::cast_slice_mut(&mut out))?;
+        if cfg!(target_endian = "big") {
+            for value in &mut out {
+                *value = f32::from_bits(value.to_bits().swap_bytes());
+            }
+        }
+        Ok(out)
+    }
+
+    /// Asks for the last chunk of a part: nothing is allocated for a length that the store does not
+    /// bear out.
+    fn require_part(&self, segment: u64, part: u8, bytes: u64) -> Result<()> {
+        let Some(last) = bytes.checked_sub(1) else {
+            return Ok(());
+        };
+        let last = u32::try_from(last / CHUNK_BYTES as u64).map_err(|_| {
+            self.damaged(format!(
+                "part {part} of segment {segment} cannot have {bytes} bytes"
+            ))
+        })?;
+        self.require(Tree::Segments, &chunk_key(segment, part, last))
+            .map(drop)
+    }
+
+    /// Reads as much of a part as `out` takes, on all processors.
     ///
     /// The last chunk may go on after that: an interrupted commit has written it again, longer, with
     /// the same beginning.
-    pub(crate) fn chunks(&self, segment: u64, part: u8, bytes: u64) -> Result<Vec<u8>> {
-        let Some(last) = bytes.checked_sub(1) else {
-            return Ok(Vec::new());
-        };
-        let too_large = || self.damaged(format!("part {part} of segment {segment} is too large"));
-        let last = u32::try_from(last / CHUNK_BYTES as u64).map_err(|_| too_large())?;
-        // Nothing is allocated for a length that the store does not bear out.
-        self.require(Tree::Segments, &chunk_key(segment, part, last))?;
-        let mut out = vec![0; usize::try_from(bytes).map_err(|_| too_large())?];
-        out.par_chunks_mut(CHUNK_BYTES)
-            .with_min_len(16)
-            .enumerate()
-            .try_for_each(|(chunk, out)| {
-                let key = chunk_key(segment, part, chunk as u32);
-                let payload = self.require(Tree::Segments, &key)?;
-                let is_last = chunk as u32 == last;
-                match payload.get(..out.len()) {
-                    Some(bytes) if is_last || payload.len() == out.len() => {
-                        out.copy_from_slice(bytes);
-                        Ok(())
-                    }
-                    _ => Err(self.damaged(format!(
-                        "chunk {chunk} of part {part} of segment {segment} has {} bytes, not {}",
-                        payload.len(),
-                        out.len()
-                    ))),
+    fn fill(&self, segment: u64, part: u8, out: &mut [u8]) -> Result<()> {
+        let last = out.len().div_ceil(CHUNK_BYTES).saturating_sub(1);
+        let chunks = out.par_chunks_mut(CHUNK_BYTES).with_min_len(16).enumerate();
+        chunks.try_for_each(|(chunk, out)| {
+            let key = chunk_key(segment, part, chunk as u32);
+            let payload = self.require(Tree::Segments, &key)?;
+            match payload.get(..out.len()) {
+                Some(bytes) if chunk == last || payload.len() == out.len() => {
+                    out.copy_from_slice(bytes);
+                    Ok(())
                 }
-            })?;
-        Ok(out)
+                _ => Err(self.damaged(format!(
+                    "chunk {chunk} of part {part} of segment {segment} has {} bytes, not {}",
+                    payload.len(),
+                    out.len()
+                ))),
+            }
+        })
     }
 
     /// Removes every chunk of segments from `(segment, part, chunk)` on: what an interrupted commit
