@@ -70,7 +70,9 @@ impl CpuBert {
             || Embedding::load(config, weights),
             || {
                 let layers = (0..config.num_hidden_layers).into_par_iter();
-                layers.map(|i| Layer::load(isa, config, weights, i)).collect::<Vec<_>>()
+                layers
+                    .map(|i| Layer::load(isa, config, weights, i))
+                    .collect::<Vec<_>>()
             },
         );
         Ok(Self {
