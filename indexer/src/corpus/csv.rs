@@ -1,0 +1,168 @@
+//! Comma- and tab-separated values under a header.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use akin_engine::Document;
+use csv::{ByteRecord, Reader, ReaderBuilder};
+use serde_json::Value;
+
+use super::lines::{check_text, too_long};
+use super::source::Input;
+use super::{CorpusOptions, MAX_LINE_BYTES, check_id};
+use crate::{Error, Result};
+
+/// The records of a file as documents; columns that are neither id nor text become metadata.
+pub(super) struct CsvDocuments {
+    records: Reader<Bounded>,
+    since_record: Arc<AtomicUsize>,
+    record: ByteRecord,
+    file: String,
+    columns: Vec<String>,
+    id: usize,
+    text: usize,
+}
+
+impl CsvDocuments {
+    /// Reads the header.
+    pub(super) fn new(
+        input: Input,
+        file: String,
+        options: &CorpusOptions,
+        delimiter: u8,
+    ) -> Result<Self> {
+        let since_record = Arc::<AtomicUsize>::default();
+        let bounded = Bounded {
+            input,
+            since_record: since_record.clone(),
+        };
+        let mut records = ReaderBuilder::new()
+            .delimiter(delimiter)
+            .quoting(delimiter == b',')
+            .from_reader(bounded);
+        let header = records
+            .byte_headers()
+            .map_err(|error| fault_of(&file, 1, &error))?
+            .clone();
+        let mut columns = Vec::with_capacity(header.len());
+        for column in &header {
+            let column = check_text(column).map_err(|reason| fault(&file, 1, reason))?;
+            columns.push(column.trim_start_matches('\u{feff}').to_owned());
+        }
+        let place = |field: &str, option: &str| {
+            columns.iter().position(|column| column == field).ok_or_else(|| {
+                let present = columns.join(", ");
+                fault(&file, 1, format!("there is no column \"{field}\": name another with {option} (columns: {present})"))
+            })
+        };
+        // A file with nothing in it is an empty corpus, not one that lacks columns.
+        let (id, text) = if columns.is_empty() {
+            (0, 0)
+        } else {
+            (
+                place(&options.id_field, "--id-field")?,
+                place(&options.text_field, "--text-field")?,
+            )
+        };
+        Ok(Self {
+            records,
+            since_record,
+            record: ByteRecord::new(),
+            file,
+            columns,
+            id,
+            text,
+        })
+    }
+
+    fn read(&mut self) -> Result<Option<Document>> {
+        self.since_record.store(0, Ordering::Relaxed);
+        let line = self.records.position().line();
+        match self.records.read_byte_record(&mut self.record) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(error) => return Err(fault_of(&self.file, line, &error)),
+        }
+        let line = self.record.position().map_or(line, csv::Position::line);
+        let mut document = Document::default();
+        for (place, (column, value)) in self.columns.iter().zip(&self.record).enumerate() {
+            let value = check_text(value).map_err(|reason| {
+                fault(&self.file, line, format!("column \"{column}\": {reason}"))
+            })?;
+            if place == self.id {
+                document.id = value.to_owned();
+            } else if place == self.text {
+                document.text = value.to_owned();
+            } else {
+                document
+                    .metadata
+                    .insert(column.clone(), Value::String(value.to_owned()));
+            }
+        }
+        check_id(&document.id, &self.file, line)?;
+        Ok(Some(document))
+    }
+}
+
+impl Iterator for CsvDocuments {
+    type Item = Result<Document>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
+
+fn fault(file: &str, line: u64, reason: impl Into<String>) -> Error {
+    Error::Corpus {
+        file: file.to_owned(),
+        line,
+        reason: reason.into(),
+    }
+}
+
+fn fault_of(file: &str, line: u64, error: &csv::Error) -> Error {
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths {
+            pos,
+            expected_len,
+            len,
+        } => {
+            let line = pos.as_ref().map_or(line, csv::Position::line);
+            fault(
+                file,
+                line,
+                format!(
+                    "{len} fields, where the header has {expected_len}: check the delimiter and the quotes, or name the --format"
+                ),
+            )
+        }
+        csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            fault(file, line, too_long())
+        }
+        _ => fault(
+            file,
+            line,
+            format!("cannot read on: {error}: the file is cut off or damaged, so fetch it again"),
+        ),
+    }
+}
+
+/// An input that refuses to go on when a record does not end, so that an open quote does not take a
+/// whole file into memory.
+struct Bounded {
+    input: Input,
+    /// Bytes handed out since the last record was complete.
+    since_record: Arc<AtomicUsize>,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.since_record.load(Ordering::Relaxed) > MAX_LINE_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let count = self.input.read(buffer)?;
+        self.since_record.fetch_add(count, Ordering::Relaxed);
+        Ok(count)
+    }
+}

@@ -1,0 +1,113 @@
+//! JSON lines: an object a line.
+
+use akin_engine::{Document, Metadata};
+use serde_json::Value;
+
+use super::lines::Lines;
+use super::source::Input;
+use super::{CorpusOptions, check_id};
+use crate::Result;
+
+/// The objects of a file as documents; fields that are neither id nor text become metadata.
+pub(super) struct JsonDocuments {
+    lines: Lines,
+    id_field: String,
+    text_field: String,
+}
+
+impl JsonDocuments {
+    pub(super) fn new(input: Input, file: String, options: &CorpusOptions) -> Self {
+        Self {
+            lines: Lines::new(input, file),
+            id_field: options.id_field.clone(),
+            text_field: options.text_field.clone(),
+        }
+    }
+
+    fn read(&mut self) -> Result<Option<Document>> {
+        let object = loop {
+            let Some(line) = self.lines.next_line()? else {
+                return Ok(None);
+            };
+            if !line.trim().is_empty() {
+                break serde_json::from_str::<Metadata>(line);
+            }
+        };
+        let mut fields = object.map_err(|error| {
+            self.lines.fault(format!(
+                "not a JSON object (column {}: {}): each line is one object",
+                error.column(),
+                kind_of(&error)
+            ))
+        })?;
+        // Both are looked at before either is taken out, so that an error can list what there is.
+        let id = match fields.get(&self.id_field) {
+            Some(Value::String(id)) => id.clone(),
+            Some(Value::Number(id)) if !id.is_f64() => id.to_string(),
+            Some(_) => {
+                return Err(self.lines.fault(format!(
+                    "the field \"{}\" is neither a string nor an integer",
+                    self.id_field
+                )));
+            }
+            None => {
+                return Err(self
+                    .lines
+                    .fault(missing(&self.id_field, "--id-field", &fields)));
+            }
+        };
+        check_id(&id, self.lines.file(), self.lines.number())?;
+        let text = match fields.get(&self.text_field) {
+            Some(Value::String(text)) => text.clone(),
+            Some(_) => {
+                return Err(self
+                    .lines
+                    .fault(format!("the field \"{}\" is not a string", self.text_field)));
+            }
+            None => {
+                return Err(self
+                    .lines
+                    .fault(missing(&self.text_field, "--text-field", &fields)));
+            }
+        };
+        fields.shift_remove(&self.id_field);
+        fields.shift_remove(&self.text_field);
+        Ok(Some(Document {
+            id,
+            text,
+            metadata: fields,
+        }))
+    }
+}
+
+/// What the parser found, without the position that it appends for whole files.
+fn kind_of(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    message
+        .split(" at line ")
+        .next()
+        .unwrap_or(&message)
+        .to_owned()
+}
+
+fn missing(field: &str, option: &str, fields: &Metadata) -> String {
+    let present: Vec<_> = fields
+        .keys()
+        .take(8)
+        .map(|key| format!("\"{key}\""))
+        .collect();
+    let present = if present.is_empty() {
+        "none".to_owned()
+    } else {
+        present.join(", ")
+    };
+    format!("the field \"{field}\" is missing: name another with {option} (fields here: {present})")
+}
+
+impl Iterator for JsonDocuments {
+    type Item = Result<Document>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}

@@ -1,0 +1,107 @@
+//! Lines of UTF-8, bounded in length.
+
+use std::io::{BufRead, Read};
+
+use super::MAX_LINE_BYTES;
+use super::source::Input;
+use crate::{Error, Result};
+
+/// Cuts an input into lines without their ends, and knows the number of each.
+pub(super) struct Lines {
+    input: Input,
+    file: String,
+    /// The line read last, from 1.
+    number: u64,
+    bytes: Vec<u8>,
+}
+
+impl Lines {
+    pub(super) fn new(input: Input, file: String) -> Self {
+        Self {
+            input,
+            file,
+            number: 0,
+            bytes: Vec::new(),
+        }
+    }
+
+    pub(super) fn file(&self) -> &str {
+        &self.file
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// An error on the line read last.
+    pub(super) fn fault(&self, reason: impl Into<String>) -> Error {
+        Error::Corpus {
+            file: self.file.clone(),
+            line: self.number,
+            reason: reason.into(),
+        }
+    }
+
+    /// The next line, or `None` at the end.
+    pub(super) fn next_line(&mut self) -> Result<Option<&str>> {
+        self.bytes.clear();
+        self.number += 1;
+        let limit = MAX_LINE_BYTES as u64 + 2;
+        let read = self
+            .input
+            .by_ref()
+            .take(limit)
+            .read_until(b'\n', &mut self.bytes);
+        if let Err(error) = read {
+            return Err(self.fault(format!(
+                "cannot read on: {error}: the file is cut off or damaged, so fetch it again"
+            )));
+        }
+        if self.bytes.is_empty() {
+            return Ok(None);
+        }
+        if self.bytes.last() == Some(&b'\n') {
+            self.bytes.pop();
+            if self.bytes.last() == Some(&b'\r') {
+                self.bytes.pop();
+            }
+        }
+        if self.bytes.len() > MAX_LINE_BYTES {
+            return Err(self.fault(too_long()));
+        }
+        let mark: &[u8] = if self.number == 1 && self.bytes.starts_with(b"\xef\xbb\xbf") {
+            b"\xef\xbb\xbf"
+        } else {
+            b""
+        };
+        match check_text(&self.bytes[mark.len()..]) {
+            Ok(_) => Ok(std::str::from_utf8(&self.bytes[mark.len()..]).ok()),
+            Err(reason) => Err(self.fault(reason)),
+        }
+    }
+}
+
+/// What is said of a line that has no end in sight.
+pub(super) fn too_long() -> String {
+    format!(
+        "the line is longer than {} MiB: split it, or name its --format if it is not a document a line",
+        MAX_LINE_BYTES >> 20
+    )
+}
+
+/// Accepts UTF-8 without NUL; otherwise says where it fails.
+pub(super) fn check_text(bytes: &[u8]) -> Result<&str, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        format!(
+            "not UTF-8 at byte {} of the line: convert the file, for instance with iconv",
+            error.valid_up_to() + 1
+        )
+    })?;
+    match text.find('\0') {
+        Some(at) => Err(format!(
+            "a NUL byte at byte {} of the line: this looks like a binary file, and only text can be indexed",
+            at + 1
+        )),
+        None => Ok(text),
+    }
+}

@@ -1,0 +1,46 @@
+//! Plain text: a document a line.
+
+use akin_engine::{Document, Metadata};
+
+use super::lines::Lines;
+use super::source::Input;
+use crate::Result;
+
+/// The lines of a text as documents with the id `FILE:LINE`.
+pub(super) struct TextDocuments {
+    lines: Lines,
+}
+
+impl TextDocuments {
+    pub(super) fn new(input: Input, file: String) -> Self {
+        Self {
+            lines: Lines::new(input, file),
+        }
+    }
+
+    fn read(&mut self) -> Result<Option<Document>> {
+        loop {
+            let Some(line) = self.lines.next_line()? else {
+                return Ok(None);
+            };
+            if !line.trim().is_empty() {
+                let text = line.to_owned();
+                let id = format!("{}:{}", self.lines.file(), self.lines.number());
+                super::check_id(&id, self.lines.file(), self.lines.number())?;
+                return Ok(Some(Document {
+                    id,
+                    text,
+                    metadata: Metadata::new(),
+                }));
+            }
+        }
+    }
+}
+
+impl Iterator for TextDocuments {
+    type Item = Result<Document>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}

@@ -1,0 +1,215 @@
+//! From a corpus to a committed index.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Instant;
+
+use akin_engine::{Document, Index, SentenceEncoder};
+
+use crate::corpus::{CorpusReader, Survey};
+use crate::{Error, Result};
+
+/// Documents of a batch: encoded together and committed together.
+pub const BATCH_DOCUMENTS: usize = 1024;
+
+/// A batch ends before [`BATCH_DOCUMENTS`] when its texts have this many bytes. With a batch being encoded, one
+/// waiting and one being read, texts in memory stay below three times this and the longest line.
+pub const BATCH_BYTES: usize = 4 << 20;
+
+/// What indexing a corpus came to.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct IndexingReport {
+    /// Documents read.
+    pub read: usize,
+    /// Documents whose id was new.
+    pub added: usize,
+    /// Documents that took the place of one in the index.
+    pub replaced: usize,
+    /// Documents that the index already held as they are.
+    pub unchanged: usize,
+    /// Documents that a later one of the corpus replaces.
+    pub duplicates: usize,
+    /// Texts longer than the model reads, whose end was left out.
+    pub truncated: usize,
+    /// Tokens encoded.
+    pub tokens: usize,
+    /// Wall-clock time, in seconds.
+    pub seconds: f64,
+}
+
+/// What is being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Looking through the corpus for faults.
+    Surveying,
+    /// Encoding and committing.
+    Encoding,
+    /// Building the graph of a segment.
+    Sealing {
+        /// Vectors in the graph so far.
+        done: usize,
+        /// Vectors of the segment.
+        total: usize,
+    },
+}
+
+/// How far indexing has come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// What is being done.
+    pub phase: Phase,
+    /// Documents of the corpus.
+    pub documents: usize,
+    /// Documents behind us: committed, unchanged or replaced by a later one. All of them are on the disk.
+    pub done: usize,
+    /// Of these, documents that were encoded and committed in this run.
+    pub committed: usize,
+    /// Tokens encoded in this run.
+    pub tokens: usize,
+}
+
+/// Brings `index` up to date with `corpus`: adds what is new, replaces what has changed, skips what is
+/// there already. The corpus is surveyed first, so that a fault anywhere in it leaves the index as it was.
+/// `observer` hears of every batch once it is safe on the disk.
+///
+/// # Errors
+/// A fault of the corpus, or what the encoder or the index report. Batches that the observer heard of stay.
+pub fn index_corpus(
+    index: &mut Index,
+    encoder: &SentenceEncoder,
+    corpus: &mut CorpusReader,
+    observer: &mut (dyn FnMut(Progress) + Send),
+) -> Result<IndexingReport> {
+    let survey = corpus.survey()?;
+    index_surveyed(index, encoder, corpus, &survey, observer)
+}
+
+/// [`index_corpus`] for a corpus that has been surveyed already.
+///
+/// # Errors
+/// As [`index_corpus`].
+pub fn index_surveyed(
+    index: &mut Index,
+    encoder: &SentenceEncoder,
+    corpus: &mut CorpusReader,
+    survey: &Survey,
+    observer: &mut (dyn FnMut(Progress) + Send),
+) -> Result<IndexingReport> {
+    let begin = Instant::now();
+    let mut report = IndexingReport::default();
+    let mut progress = Progress {
+        phase: Phase::Encoding,
+        documents: survey.documents,
+        done: 0,
+        committed: 0,
+        tokens: 0,
+    };
+    observer(progress);
+    std::thread::scope(|scope| {
+        let (sender, batches) = sync_channel(1);
+        scope.spawn(move || read_batches(corpus, survey, &sender));
+        commit_batches(
+            index,
+            encoder,
+            &batches,
+            &mut report,
+            &mut progress,
+            observer,
+        )
+    })?;
+    let observer = std::sync::Mutex::new(observer);
+    index.seal(&|done, total| {
+        // Only a panic in the observer poisons it, and then there is nobody left to tell.
+        if let Ok(mut observer) = observer.lock() {
+            observer(Progress {
+                phase: Phase::Sealing { done, total },
+                ..progress
+            });
+        }
+    })?;
+    report.seconds = begin.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// Documents that are to be in the index, and how many more were read beside them.
+#[derive(Default)]
+struct Batch {
+    documents: Vec<Document>,
+    duplicates: usize,
+}
+
+/// Reads ahead of the encoder. Ends early when nobody takes the batches any more.
+fn read_batches(corpus: &mut CorpusReader, survey: &Survey, sender: &SyncSender<Result<Batch>>) {
+    let mut batch = Batch::default();
+    let mut bytes = 0;
+    for (place, document) in corpus.enumerate() {
+        let document = match document {
+            Ok(document) => document,
+            Err(error) => {
+                // Whether it is heard does not matter: either way, reading ends here.
+                let _ = sender.send(Err(error));
+                return;
+            }
+        };
+        if !survey.counts(place, &document.id) {
+            batch.duplicates += 1;
+            continue;
+        }
+        bytes += document.text.len();
+        batch.documents.push(document);
+        if batch.documents.len() == BATCH_DOCUMENTS || bytes >= BATCH_BYTES {
+            bytes = 0;
+            if sender.send(Ok(std::mem::take(&mut batch))).is_err() {
+                return;
+            }
+        }
+    }
+    let _ = sender.send(Ok(batch));
+}
+
+fn commit_batches(
+    index: &mut Index,
+    encoder: &SentenceEncoder,
+    batches: &Receiver<Result<Batch>>,
+    report: &mut IndexingReport,
+    progress: &mut Progress,
+    observer: &mut (dyn FnMut(Progress) + Send),
+) -> Result<()> {
+    for batch in batches {
+        let Batch {
+            mut documents,
+            duplicates,
+        } = batch?;
+        let read = documents.len() + duplicates;
+        let mut failure = None;
+        documents.retain(|document| match index.is_unchanged(document) {
+            Ok(unchanged) => !unchanged,
+            Err(error) => {
+                failure.get_or_insert(error);
+                false
+            }
+        });
+        if let Some(error) = failure {
+            return Err(Error::Engine(error));
+        }
+        report.read += read;
+        report.duplicates += duplicates;
+        report.unchanged += read - duplicates - documents.len();
+        if !documents.is_empty() {
+            let texts: Vec<&str> = documents
+                .iter()
+                .map(|document| document.text.as_str())
+                .collect();
+            let encoding = encoder.encode(&texts)?;
+            let upserted = index.upsert(&documents, &encoding.embeddings)?;
+            report.added += upserted.added;
+            report.replaced += upserted.replaced;
+            report.truncated += encoding.truncated;
+            report.tokens += encoding.tokens;
+        }
+        progress.done += read;
+        progress.committed += documents.len();
+        progress.tokens = report.tokens;
+        observer(*progress);
+    }
+    Ok(())
+}
