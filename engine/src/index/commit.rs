@@ -25,12 +25,14 @@ impl Index {
     /// Adds documents, or replaces those of the same id; on the disk when it returns.
     ///
     /// `embeddings` are those of `documents`, row for row; they are stored as unit vectors. All of
-    /// them are added or, on an error, none. A call may take some milliseconds for the disk
-    /// whatever it holds, so add documents by the hundred.
+    /// them are added or none. A call takes some milliseconds for the disk whatever it holds, so
+    /// add documents by the hundred. At [`SEGMENT_DOCUMENTS`] pending ones it builds their graph.
     ///
     /// # Errors
     /// [`Error::Invalid`] if an id is empty, too long or there twice, or the embeddings are not of
-    /// these documents; [`Error::Write`] if the disk takes no more: then the index is as it was.
+    /// these documents: nothing is changed then. [`Error::Write`] if the disk takes no more: the
+    /// index takes no further changes until it is opened again, and has all of the documents then
+    /// if the disk failed after it had taken them, else none.
     pub fn upsert(&mut self, documents: &[Document], embeddings: &Embeddings) -> Result<Upserted> {
         self.check(documents, embeddings)?;
         if documents.is_empty() {
@@ -92,7 +94,7 @@ impl Index {
     /// `progress` is told how many documents are in the graph and how many there will be.
     ///
     /// # Errors
-    /// [`Error::Write`] if the disk takes no more: the documents are still pending then.
+    /// [`Error::Write`] if the disk takes no more: no document is lost.
     pub fn seal(&mut self, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<()> {
         let pending = self.pending();
         if pending.vectors.rows() < SEAL_DOCUMENTS {
@@ -137,7 +139,7 @@ impl Index {
     /// Deletes documents by id and tells which of them existed; on the disk when it returns.
     ///
     /// # Errors
-    /// [`Error::Write`] if the disk takes no more: then none is deleted.
+    /// [`Error::Write`] if the disk takes no more: all of them are deleted then or none.
     pub fn delete(&mut self, ids: &[&str]) -> Result<Vec<bool>> {
         let mut docs = Vec::new();
         let mut existed = Vec::with_capacity(ids.len());

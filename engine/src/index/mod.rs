@@ -120,13 +120,15 @@ impl Index {
         }
         let query = unit(query);
         let ef = options.ef.unwrap_or(DEFAULT_EF);
-        let mut found: Vec<(f32, u64)> = self
-            .segments
-            .par_iter()
-            .flat_map_iter(|segment| {
-                segment.search(&query, options.k, ef, options.exact, &self.tombstones)
-            })
-            .collect();
+        let search = |segment: &Segment| {
+            segment.search(&query, options.k, ef, options.exact, &self.tombstones)
+        };
+        let segments: Vec<&Segment> = self.segments.iter().filter(|s| s.live() > 0).collect();
+        let mut found: Vec<(f32, u64)> = match segments[..] {
+            // The common case needs no other thread.
+            [segment] => search(segment),
+            _ => segments.into_par_iter().flat_map_iter(search).collect(),
+        };
         found.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         found.truncate(options.k);
         found
