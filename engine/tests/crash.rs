@@ -1,5 +1,7 @@
 //! What an index promises when a process is killed, a disk is full, or bytes on it change.
 
+#![allow(clippy::unwrap_used)]
+
 mod synthetic;
 
 use std::collections::HashMap;

@@ -1,5 +1,7 @@
 //! What an index promises while nothing goes wrong with the machine, on made-up vectors.
 
+#![allow(clippy::unwrap_used)]
+
 mod synthetic;
 
 use std::fs;
