@@ -191,7 +191,7 @@ fn a_disk_that_takes_no_more_is_an_error_and_the_index_stays_as_it_was() {
             let steps = said
                 .lines()
                 .filter_map(|line| line.strip_prefix("acknowledged "));
-            if let Some(last) = steps.last() {
+            if let Some(last) = steps.max_by_key(|step| step.parse::<u64>().unwrap()) {
                 acknowledged = last.parse::<u64>().unwrap() + 1;
             }
         }
