@@ -140,7 +140,7 @@ impl Embeddings {
         let words = self.word_embeddings.forward(batch.ids.clone());
         let positions = self.position_embeddings.forward(batch.positions.clone());
         // One sentence at a time, so every token is of type 0.
-        let types = self.token_type_embeddings.weight.val().slice([0..1]);
+        let types = self.token_type_embeddings.weight.val().narrow(0, 0, 1);
         self.norm.forward(words + positions + types.unsqueeze())
     }
 }

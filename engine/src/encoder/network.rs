@@ -16,15 +16,15 @@ use super::weights::Weights;
 
 /// The weights in the form that an executor computes with.
 pub(super) enum Network {
-    Burn(BurnNetwork),
-    Cpu(CpuNetwork),
+    Burn(Box<BurnNetwork>),
+    Cpu(Box<CpuNetwork>),
 }
 
 impl Network {
     pub(super) fn load(model: &ModelDir, weights: &Weights, executor: Executor) -> Result<Self> {
         match executor {
-            Executor::Burn => Ok(Self::Burn(BurnNetwork::load(model, weights)?)),
-            Executor::Cpu => Ok(Self::Cpu(CpuNetwork::load(model, weights)?)),
+            Executor::Burn => Ok(Self::Burn(BurnNetwork::load(model, weights)?.into())),
+            Executor::Cpu => Ok(Self::Cpu(CpuNetwork::load(model, weights)?.into())),
         }
     }
 
