@@ -32,36 +32,22 @@ impl Distance<f32> for OneMinusDot {
 }
 
 fn main() -> Result<(), String> {
-    let arguments: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|a| !a.starts_with("--"))
-        .collect();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let Some((path, efs)) = arguments.split_first() else {
         return Err("which vectors? cargo bench --bench graph -- VECTORS.npy [EF...]".into());
     };
     let efs: Vec<usize> = match efs {
         [] => vec![16, 32, 64, 96, 128, 256],
-        efs => efs
-            .iter()
-            .map(|ef| ef.parse().map_err(|e| format!("{ef}: {e}")))
-            .collect::<Result<_, _>>()?,
+        efs => efs.iter().map(|ef| ef.parse().map_err(|e| format!("{ef}: {e}"))).collect::<Result<_, _>>()?,
     };
     let (vectors, queries) = held_out(&read_npy(path)?);
     let (rows, dimension) = (vectors.rows(), vectors.dimension());
-    println!(
-        "{rows} vectors of {dimension}, {} queries, k {K}, {:?}",
-        queries.rows(),
-        cpu::isa()
-    );
+    println!("{rows} vectors of {dimension}, {} queries, k {K}, {:?}", queries.rows(), cpu::isa());
 
     let start = Instant::now();
     let graph = FrozenGraph::build(&vectors, &|_, _| {});
     let build = start.elapsed();
-    let mut bytes = graph
-        .to_parts()
-        .iter()
-        .map(|part| part.1.len())
-        .sum::<usize>();
+    let mut bytes = graph.to_parts().iter().map(|part| part.1.len()).sum::<usize>();
     bytes /= rows;
     println!(
         "build: {:.2} s, {:.0} points/s, {:.1} neighbors and {bytes} bytes a point",
@@ -77,10 +63,7 @@ fn main() -> Result<(), String> {
 
     let everything = |_: u32| true;
     let exact = |query: &[f32]| -> Vec<u32> {
-        exact_search(&vectors, query, K, &everything)
-            .into_iter()
-            .map(|hit| hit.1)
-            .collect()
+        exact_search(&vectors, query, K, &everything).into_iter().map(|hit| hit.1).collect()
     };
     let truth: Vec<Vec<u32>> = queries.iter().map(exact).collect();
     let (scans, _) = measure(&queries, &truth, exact);
@@ -91,41 +74,23 @@ fn main() -> Result<(), String> {
     );
     for ef in efs {
         let (ours, our_recall) = measure(&queries, &truth, |query| {
-            graph
-                .search(&vectors, query, K, ef, &everything)
-                .into_iter()
-                .map(|hit| hit.1)
-                .collect()
+            graph.search(&vectors, query, K, ef, &everything).into_iter().map(|hit| hit.1).collect()
         });
         let (theirs, their_recall) = measure(&queries, &truth, |query| {
-            hnsw.search(query, K, ef)
-                .into_iter()
-                .map(|hit| hit.d_id as u32)
-                .collect()
+            hnsw.search(query, K, ef).into_iter().map(|hit| hit.d_id as u32).collect()
         });
         let ratio = ours / theirs;
-        println!(
-            "{ef:>5} {ours:>12.0} {our_recall:>8.4} {theirs:>12.0} {their_recall:>8.4} {ratio:>6.2}"
-        );
+        println!("{ef:>5} {ours:>12.0} {our_recall:>8.4} {theirs:>12.0} {their_recall:>8.4} {ratio:>6.2}");
     }
     Ok(())
 }
 
 /// Queries a second, and the share of the true hits that were found.
-fn measure(
-    queries: &Embeddings,
-    truth: &[Vec<u32>],
-    search: impl Fn(&[f32]) -> Vec<u32>,
-) -> (f64, f64) {
+fn measure(queries: &Embeddings, truth: &[Vec<u32>], search: impl Fn(&[f32]) -> Vec<u32>) -> (f64, f64) {
     let found: usize = queries
         .iter()
         .zip(truth)
-        .map(|(query, truth)| {
-            search(query)
-                .iter()
-                .filter(|row| truth.contains(row))
-                .count()
-        })
+        .map(|(query, truth)| search(query).iter().filter(|row| truth.contains(row)).count())
         .sum();
     let start = Instant::now();
     let mut asked = 0;
@@ -137,25 +102,15 @@ fn measure(
         }
     }
     let possible = truth.iter().map(Vec::len).sum::<usize>();
-    (
-        f64::from(asked) / start.elapsed().as_secs_f64(),
-        found as f64 / possible as f64,
-    )
+    (f64::from(asked) / start.elapsed().as_secs_f64(), found as f64 / possible as f64)
 }
 
 /// The rows to search among, and the queries.
 fn held_out(all: &Embeddings) -> (Embeddings, Embeddings) {
     let every = (all.rows() / 1000).max(20);
-    let mut parts = (
-        Embeddings::empty(all.dimension()),
-        Embeddings::empty(all.dimension()),
-    );
+    let mut parts = (Embeddings::empty(all.dimension()), Embeddings::empty(all.dimension()));
     for (row, vector) in all.iter().enumerate() {
-        let part = if row % every == every - 1 {
-            &mut parts.1
-        } else {
-            &mut parts.0
-        };
+        let part = if row % every == every - 1 { &mut parts.1 } else { &mut parts.0 };
         part.push(vector);
     }
     parts
@@ -169,18 +124,12 @@ fn read_npy(path: &str) -> Result<Embeddings, String> {
         return Err(other());
     }
     let length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-    let header = bytes
-        .get(10..10 + length)
-        .map(String::from_utf8_lossy)
-        .ok_or_else(other)?;
+    let header = bytes.get(10..10 + length).map(String::from_utf8_lossy).ok_or_else(other)?;
     if !header.contains("'<f4'") || !header.contains("'fortran_order': False") {
         return Err(other());
     }
     let shape = header.split(['(', ')']).nth(1).ok_or_else(other)?;
-    let shape: Vec<usize> = shape
-        .split(',')
-        .filter_map(|n| n.trim().parse().ok())
-        .collect();
+    let shape: Vec<usize> = shape.split(',').filter_map(|n| n.trim().parse().ok()).collect();
     let [rows, dimension] = shape[..] else {
         return Err(other());
     };
@@ -188,8 +137,5 @@ fn read_npy(path: &str) -> Result<Embeddings, String> {
     if rows * dimension != values.len() || !rest.is_empty() || rows < 20 || dimension == 0 {
         return Err(other());
     }
-    Ok(Embeddings::from_values(
-        dimension,
-        values.iter().map(|v| f32::from_le_bytes(*v)).collect(),
-    ))
+    Ok(Embeddings::from_values(dimension, values.iter().map(|v| f32::from_le_bytes(*v)).collect()))
 }

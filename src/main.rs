@@ -1,1 +1,107 @@
-fn main() {}
+//! `akin`: semantic search from the command line.
+//!
+//! Parse, choose a subcommand, run it, map its error to an exit code. What a command does is in the
+//! file of its name; what it needs beside that is in the libraries.
+
+mod batch;
+mod cli;
+mod completions;
+mod delete;
+mod encode;
+mod eval;
+mod index;
+mod interactive;
+mod logging;
+mod model;
+mod npy;
+mod output;
+mod query;
+mod stat;
+mod terminal;
+mod verify;
+
+use std::io;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::terminal::Terminal;
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has seen enough, as in `akin query … | head -1`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            Terminal::fail(&sentence(&error));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    logging::start(&cli.global);
+    if let Some(threads) = cli.global.threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.get())
+            .build_global()
+            .context("cannot start the threads")?;
+    }
+    let terminal = Terminal::new(&cli.global);
+    match cli.command {
+        Command::Index(arguments) => index::run(&arguments, &terminal),
+        Command::Query(arguments) => query::run(&arguments, &terminal),
+        Command::Batch(arguments) => batch::run(&arguments, &terminal),
+        Command::Encode(arguments) => encode::run(&arguments, &terminal),
+        Command::Delete(arguments) => delete::run(&arguments, &terminal),
+        Command::Stat(arguments) => stat::run(&arguments, &terminal),
+        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Eval(arguments) => eval::run(&arguments, &terminal),
+        Command::Completions(arguments) => completions::run(&arguments),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// The error and its causes on one line; a cause that its effect has quoted is not said twice.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if !sentence.contains(&cause) {
+            if !sentence.is_empty() {
+                sentence.push_str(": ");
+            }
+            sentence.push_str(&cause);
+        }
+    }
+    terminal::on_one_line(&sentence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_and_says_nothing_twice() {
+        let cause = anyhow::anyhow!("no space left\n on device");
+        assert_eq!(sentence(&cause.context("cannot write x")), "cannot write x: no space left on device");
+        let cause = io::Error::other("gone");
+        let error = anyhow::Error::from(cause).context("cannot read y: gone");
+        assert_eq!(sentence(&error), "cannot read y: gone");
+    }
+
+    #[test]
+    fn a_broken_pipe_is_recognised_below_its_context() {
+        let error = anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).context("cannot write");
+        assert!(is_broken_pipe(&error));
+        assert!(!is_broken_pipe(&anyhow::anyhow!("something else")));
+    }
+}

@@ -27,9 +27,7 @@ fn main() {
         .unwrap_or_else(|| hub::locate(DEFAULT_MODEL).expect("a model"));
     let texts: Vec<String> = (0..SENTENCES).map(sentence).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let options = EncoderOptions {
-        executor: Executor::Burn,
-    };
+    let options = EncoderOptions { executor: Executor::Burn };
     let encoder = SentenceEncoder::load_with(&model, &options).expect("the model loads");
 
     let device = Device::default();
@@ -38,51 +36,28 @@ fn main() {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         theirs.push(seconds(|| {
-            batches
-                .par_iter()
-                .with_max_len(1)
-                .for_each(|ids| drop(plain.forward(ids.clone()).into_data()));
+            batches.par_iter().with_max_len(1).for_each(|ids| drop(plain.forward(ids.clone()).into_data()));
         }));
-        ours.push(seconds(|| {
-            drop(encoder.encode(&texts).expect("the texts are encoded"))
-        }));
+        ours.push(seconds(|| drop(encoder.encode(&texts).expect("the texts are encoded"))));
     }
-    let (ours, theirs) = (
-        SENTENCES as f64 / median(ours),
-        SENTENCES as f64 / median(theirs),
-    );
+    let (ours, theirs) = (SENTENCES as f64 / median(ours), SENTENCES as f64 / median(theirs));
     println!("plain burn forward pass  {theirs:8.1} sentences/s");
     println!("the burn executor        {ours:8.1} sentences/s");
-    println!(
-        "ratio                    {:8.3}  (to reach: 0.9)",
-        ours / theirs
-    );
+    println!("ratio                    {:8.3}  (to reach: 0.9)", ours / theirs);
 }
 
 /// Some 16 tokens, each sentence another.
 fn sentence(number: usize) -> String {
-    const WORDS: [&str; 12] = [
-        "a", "small", "green", "boat", "near", "the", "old", "harbor", "waits", "for", "its",
-        "crew",
-    ];
+    const WORDS: [&str; 12] =
+        ["a", "small", "green", "boat", "near", "the", "old", "harbor", "waits", "for", "its", "crew"];
     let words = 6 + number % 18;
-    (0..words)
-        .map(|word| WORDS[(number / 7 + word * 5) % WORDS.len()])
-        .collect::<Vec<_>>()
-        .join(" ")
+    (0..words).map(|word| WORDS[(number / 7 + word * 5) % WORDS.len()]).collect::<Vec<_>>().join(" ")
 }
 
 fn batches(model: &std::path::Path, texts: &[&str], device: &Device) -> Vec<Tensor<2, Int>> {
-    let mut tokenizer =
-        Tokenizer::from_file(model.join("tokenizer.json")).expect("the tokenizer loads");
+    let mut tokenizer = Tokenizer::from_file(model.join("tokenizer.json")).expect("the tokenizer loads");
     tokenizer.with_padding(None);
-    let encode = |text: &&str| {
-        tokenizer
-            .encode_fast(*text, true)
-            .expect("a text")
-            .get_ids()
-            .to_vec()
-    };
+    let encode = |text: &&str| tokenizer.encode_fast(*text, true).expect("a text").get_ids().to_vec();
     let mut sentences: Vec<Vec<u32>> = texts.iter().map(encode).collect();
     sentences.sort_by_key(|ids| std::cmp::Reverse(ids.len()));
     let mut batches = Vec::new();
@@ -91,14 +66,9 @@ fn batches(model: &std::path::Path, texts: &[&str], device: &Device) -> Vec<Tens
         let (batch, after) = rest.split_at((BATCH_TOKENS / longest).clamp(1, rest.len()));
         let mut ids = vec![0i64; batch.len() * longest];
         for (row, sentence) in ids.chunks_exact_mut(longest).zip(batch) {
-            row.iter_mut()
-                .zip(sentence)
-                .for_each(|(to, id)| *to = i64::from(*id));
+            row.iter_mut().zip(sentence).for_each(|(to, id)| *to = i64::from(*id));
         }
-        batches.push(Tensor::from_data(
-            TensorData::new(ids, [batch.len(), longest]),
-            device,
-        ));
+        batches.push(Tensor::from_data(TensorData::new(ids, [batch.len(), longest]), device));
         rest = after;
     }
     batches
@@ -141,20 +111,11 @@ impl Plain {
         let embedded = self.norm.forward(self.words.forward(ids));
         self.layers.iter().fold(embedded, |hidden, layer| {
             let by_head = |linear: &Linear| {
-                linear
-                    .forward(hidden.clone())
-                    .reshape([rows, longest, 12, 32])
-                    .swap_dims(1, 2)
+                linear.forward(hidden.clone()).reshape([rows, longest, 12, 32]).swap_dims(1, 2)
             };
             let [query, key, value, output] = &layer.attention;
-            let attended = attention(
-                by_head(query),
-                by_head(key),
-                by_head(value),
-                None,
-                None,
-                Default::default(),
-            );
+            let attended =
+                attention(by_head(query), by_head(key), by_head(value), None, None, Default::default());
             let attended = output.forward(attended.swap_dims(1, 2).reshape([rows, longest, 384]));
             let hidden = layer.norms[0].forward(attended + hidden);
             let inner = gelu(layer.inner.forward(hidden.clone()));

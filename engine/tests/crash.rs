@@ -40,17 +40,12 @@ fn after(steps: u64) -> HashMap<String, Option<Document>> {
 }
 
 fn renewed(i: u64) -> Document {
-    Document {
-        text: format!("The newer text of {i}."),
-        ..document(i)
-    }
+    Document { text: format!("The newer text of {i}."), ..document(i) }
 }
 
 /// The steps that an index has begun, by the documents that are there.
 fn begun(index: &Index) -> u64 {
-    (0..)
-        .take_while(|step| index.get(&document(step * STEP + 5).id).unwrap().is_some())
-        .count() as u64
+    (0..).take_while(|step| index.get(&document(step * STEP + 5).id).unwrap().is_some()).count() as u64
 }
 
 fn step(index: &mut Index, step: u64) {
@@ -105,10 +100,7 @@ fn check(path: &Path, acknowledged: u64) -> u64 {
     let mut index = Index::open_or_create(path, &model()).unwrap();
     index.verify().unwrap();
     let steps = begun(&index);
-    assert!(
-        steps >= acknowledged,
-        "{acknowledged} acknowledged, {steps} found"
-    );
+    assert!(steps >= acknowledged, "{acknowledged} acknowledged, {steps} found");
     let mut expected = after(steps);
     if steps > acknowledged && steps >= 2 {
         // The last step may have ended between its upsert and its delete.
@@ -134,11 +126,7 @@ fn a_writer_killed_at_any_moment_loses_nothing_acknowledged() {
         let mut child = writer(&path).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         // The first rounds end amid creation; then at 0 to 6 steps and a bit, never the same bit.
-        let wanted = if round < 6 {
-            round.min(1)
-        } else {
-            2 + round % 6
-        };
+        let wanted = if round < 6 { round.min(1) } else { 2 + round % 6 };
         let mut seen = 0;
         for line in lines.map_while(Result::ok) {
             if let Some(number) = line.strip_prefix("acknowledged ") {
@@ -175,9 +163,7 @@ fn a_disk_that_takes_no_more_is_an_error_and_the_index_stays_as_it_was() {
         for _ in 0..3 {
             let output = Command::new("sh")
                 .arg("-c")
-                .arg(format!(
-                    r#"trap "" XFSZ; ulimit -f {blocks}; exec "$0" "$@""#
-                ))
+                .arg(format!(r#"trap "" XFSZ; ulimit -f {blocks}; exec "$0" "$@""#))
                 .arg(std::env::current_exe().unwrap())
                 .args(["--exact", "writes_until_it_is_killed", "--nocapture"])
                 .env(WRITER, &path)
@@ -188,9 +174,7 @@ fn a_disk_that_takes_no_more_is_an_error_and_the_index_stays_as_it_was() {
             let errors = String::from_utf8_lossy(&output.stderr).into_owned();
             let told = format!("{said}{errors}");
             assert!(told.contains("Write {"), "{told}");
-            let steps = said
-                .lines()
-                .filter_map(|line| line.strip_prefix("acknowledged "));
+            let steps = said.lines().filter_map(|line| line.strip_prefix("acknowledged "));
             if let Some(last) = steps.max_by_key(|step| step.parse::<u64>().unwrap()) {
                 acknowledged = last.parse::<u64>().unwrap() + 1;
             }
@@ -236,11 +220,7 @@ fn answers_rightly(path: &Path, n: u64) -> Result<(), Error> {
         assert_eq!(index.get(&document(i).id)?, Some(document(i)));
     }
     for exact in [true, false] {
-        let options = SearchOptions {
-            k: 3,
-            exact,
-            ..SearchOptions::default()
-        };
+        let options = SearchOptions { k: 3, exact, ..SearchOptions::default() };
         let hits = index.search(&embedding(3), &options)?;
         assert_eq!(hits[0].document, document(3));
         assert_eq!(hits.len(), 3);
@@ -292,9 +272,7 @@ fn a_log_that_was_cut_short_is_noticed() {
     let whole = folder.path().join("whole");
     let mut index = filled(&whole, 50);
     for i in 50..90 {
-        index
-            .upsert(&documents(i..i + 1), &embeddings(i..i + 1))
-            .unwrap();
+        index.upsert(&documents(i..i + 1), &embeddings(i..i + 1)).unwrap();
     }
     drop(index);
     let log = fs::read(whole.join("store/db")).unwrap();

@@ -27,11 +27,7 @@ fn embeddings_are_those_of_sentence_transformers() {
     for executor in EXECUTORS {
         let embeddings = encode(&load(&minilm(), executor), &texts);
         for (row, cosine) in cosines(&embeddings, &reference).enumerate() {
-            assert!(
-                cosine >= 0.99999,
-                "{executor:?}: cosine {cosine} for {:?}",
-                texts[row]
-            );
+            assert!(cosine >= 0.99999, "{executor:?}: cosine {cosine} for {:?}", texts[row]);
         }
     }
 }
@@ -45,12 +41,8 @@ fn embeddings_do_not_depend_on_their_neighbors_and_keep_their_order() {
     for (row, text) in texts.iter().enumerate() {
         let alone = encode(&encoder, std::slice::from_ref(text));
         for other in [alone.row(0), reversed.row(texts.len() - 1 - row)] {
-            let difference = together
-                .row(row)
-                .iter()
-                .zip(other)
-                .map(|(a, b)| (a - b).abs())
-                .fold(0.0, f32::max);
+            let difference =
+                together.row(row).iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(difference < 1e-5, "{difference} for {text:?}");
         }
     }
@@ -64,50 +56,30 @@ fn what_is_truncated_is_counted() {
     let longer = "word ".repeat(255);
     let far_longer = "word ".repeat(2_000_000);
     let blank = " \n".repeat(1_000_000);
-    let encoding = encoder
-        .encode(&["word", &long, &longer, &far_longer, &blank, ""])
-        .unwrap();
+    let encoding = encoder.encode(&["word", &long, &longer, &far_longer, &blank, ""]).unwrap();
     assert_eq!(encoding.truncated, 2);
     assert_eq!(encoding.tokens, 3 + 3 * 256 + 2 + 2);
     assert_eq!(encoding.embeddings.row(1), encoding.embeddings.row(2));
-    let difference = encoding
-        .embeddings
-        .row(2)
-        .iter()
-        .zip(encoding.embeddings.row(3))
-        .map(|(a, b)| (a - b).abs());
+    let difference =
+        encoding.embeddings.row(2).iter().zip(encoding.embeddings.row(3)).map(|(a, b)| (a - b).abs());
     assert!(difference.fold(0.0, f32::max) < 1e-5);
 }
 
 #[test]
 fn no_texts_make_no_embeddings() {
-    let encoding = load(&Model::tiny("bert").path(), Executor::Burn)
-        .encode(&[])
-        .unwrap();
-    assert_eq!(
-        (
-            encoding.embeddings.rows(),
-            encoding.tokens,
-            encoding.truncated
-        ),
-        (0, 0, 0)
-    );
+    let encoding = load(&Model::tiny("bert").path(), Executor::Burn).encode(&[]).unwrap();
+    assert_eq!((encoding.embeddings.rows(), encoding.tokens, encoding.truncated), (0, 0, 0));
 }
 
 #[test]
 fn the_fingerprint_knows_weights_tokenizer_and_settings() {
-    let print = |model: &Model| {
-        load(&model.path(), Executor::Burn)
-            .fingerprint()
-            .to_string()
-    };
+    let print = |model: &Model| load(&model.path(), Executor::Burn).fingerprint().to_string();
     let plain = print(&Model::tiny("bert"));
     assert_eq!(plain.len(), 64);
     assert_eq!(plain, print(&Model::tiny("bert")));
     let pooled = Model::tiny("bert").pooled("cls");
-    let shorter = Model::tiny("bert").edited("sentence_bert_config.json", |json| {
-        json["max_seq_length"] = 7.into()
-    });
+    let shorter =
+        Model::tiny("bert").edited("sentence_bert_config.json", |json| json["max_seq_length"] = 7.into());
     let halved = Model::tiny("bert").in_type("bf16");
     let mut renamed = Model::tiny("bert");
     renamed.rewrite("tokenizer.json", |bytes| bytes.push(b' '));
@@ -137,9 +109,7 @@ fn a_model_without_normalize_gives_embeddings_of_their_own_length() {
 
 /// The error of a model, which must name `file` and say each of `words`.
 fn refused(model: &Model, file: &str, words: &[&str]) {
-    let error = SentenceEncoder::load(&model.path())
-        .err()
-        .expect("the model is refused");
+    let error = SentenceEncoder::load(&model.path()).err().expect("the model is refused");
     assert!(matches!(error, Error::Model { .. }), "{error:?}");
     let sentence = error.to_string();
     for word in [&[file], words].concat() {
@@ -150,18 +120,10 @@ fn refused(model: &Model, file: &str, words: &[&str]) {
 
 #[test]
 fn a_missing_file_is_named_with_what_is_expected() {
-    for file in [
-        "modules.json",
-        "config.json",
-        "tokenizer.json",
-        "model.safetensors",
-        "1_Pooling/config.json",
-    ] {
-        refused(
-            &Model::tiny("bert").without(file),
-            file,
-            &["is missing", "sentence-transformers"],
-        );
+    for file in
+        ["modules.json", "config.json", "tokenizer.json", "model.safetensors", "1_Pooling/config.json"]
+    {
+        refused(&Model::tiny("bert").without(file), file, &["is missing", "sentence-transformers"]);
     }
 }
 
@@ -174,21 +136,14 @@ fn weights_of_another_format_are_named() {
 
 #[test]
 fn a_directory_that_is_not_there_is_refused() {
-    let error = SentenceEncoder::load("no/such/model".as_ref())
-        .err()
-        .unwrap()
-        .to_string();
-    assert!(
-        error.contains("no/such/model") && error.contains("no such directory"),
-        "{error}"
-    );
+    let error = SentenceEncoder::load("no/such/model".as_ref()).err().unwrap().to_string();
+    assert!(error.contains("no/such/model") && error.contains("no such directory"), "{error}");
 }
 
 #[test]
 fn truncated_weights_are_refused_wherever_they_end() {
-    let length = std::fs::metadata(Model::tiny("bert").path().join("model.safetensors"))
-        .unwrap()
-        .len() as usize;
+    let length =
+        std::fs::metadata(Model::tiny("bert").path().join("model.safetensors")).unwrap().len() as usize;
     for keep in [0, 1, 7, 8, 9, 100, length / 2, length - 1] {
         let mut model = Model::tiny("bert");
         model.rewrite("model.safetensors", |bytes| bytes.truncate(keep));
@@ -198,11 +153,7 @@ fn truncated_weights_are_refused_wherever_they_end() {
 
 #[test]
 fn garbage_in_place_of_weights_is_refused() {
-    for garbage in [
-        vec![0u8; 4096],
-        vec![0xff; 4096],
-        b"<html>not found</html>".to_vec(),
-    ] {
+    for garbage in [vec![0u8; 4096], vec![0xff; 4096], b"<html>not found</html>".to_vec()] {
         let mut model = Model::tiny("bert");
         model.rewrite("model.safetensors", |bytes| *bytes = garbage.clone());
         refused(&model, "model.safetensors", &["truncated or corrupt"]);
@@ -211,15 +162,12 @@ fn garbage_in_place_of_weights_is_refused() {
 
 #[test]
 fn values_that_are_not_numbers_are_refused_by_tensor() {
-    for (dtype, nan) in [
-        ("f32", f32::NAN),
-        ("f32", f32::INFINITY),
-        ("f16", f32::NAN),
-        ("bf16", f32::NEG_INFINITY),
-    ] {
+    for (dtype, nan) in
+        [("f32", f32::NAN), ("f32", f32::INFINITY), ("f16", f32::NAN), ("bf16", f32::NEG_INFINITY)]
+    {
         let name = "encoder.layer.1.output.dense.bias";
-        let model = Model::tiny("bert")
-            .with_tensors(dtype, |tensors| tensors.get_mut(name).unwrap().1[3] = nan);
+        let model =
+            Model::tiny("bert").with_tensors(dtype, |tensors| tensors.get_mut(name).unwrap().1[3] = nan);
         refused(&model, "model.safetensors", &[name, "NaN"]);
     }
 }
@@ -231,27 +179,19 @@ fn a_missing_tensor_and_a_wrong_shape_are_named() {
         tensors.remove(name);
     });
     refused(&model, "model.safetensors", &[name, "missing"]);
-    let square =
-        Model::tiny("bert").edited("config.json", |json| json["intermediate_size"] = 3.into());
-    refused(
-        &square,
-        "model.safetensors",
-        &["intermediate.dense", "shape"],
-    );
+    let square = Model::tiny("bert").edited("config.json", |json| json["intermediate_size"] = 3.into());
+    refused(&square, "model.safetensors", &["intermediate.dense", "shape"]);
 }
 
 #[test]
 fn a_tokenizer_that_does_not_fit_is_refused() {
     let model = Model::tiny("bert").with_tensors("f32", |tensors| {
-        let (shape, values) = tensors
-            .get_mut("embeddings.word_embeddings.weight")
-            .unwrap();
+        let (shape, values) = tensors.get_mut("embeddings.word_embeddings.weight").unwrap();
         shape[0] -= 1;
         values.truncate(shape[0] * shape[1]);
     });
-    let model = model.edited("config.json", |json| {
-        json["vocab_size"] = (json["vocab_size"].as_u64().unwrap() - 1).into()
-    });
+    let model = model
+        .edited("config.json", |json| json["vocab_size"] = (json["vocab_size"].as_u64().unwrap() - 1).into());
     refused(&model, "tokenizer.json", &["does not fit the model"]);
 }
 
@@ -260,20 +200,12 @@ fn what_cannot_be_honored_is_refused_by_name() {
     let tiny = || Model::tiny("bert");
     let dense = tiny().edited("modules.json", |json| json[2] = serde_json::json!({"idx": 2, "name": "2", "path": "2_Dense", "type": "sentence_transformers.models.Dense"}));
     refused(&dense, "modules.json", &["Dense"]);
-    let outside = tiny().edited("modules.json", |json| {
-        json[1]["path"] = "../1_Pooling".into()
-    });
+    let outside = tiny().edited("modules.json", |json| json[1]["path"] = "../1_Pooling".into());
     refused(&outside, "modules.json", &["../1_Pooling"]);
-    for (key, value) in [
-        ("model_type", "xlnet"),
-        ("hidden_act", "gelu_new"),
-        ("position_embedding_type", "relative_key"),
-    ] {
-        refused(
-            &tiny().edited("config.json", |json| json[key] = value.into()),
-            "config.json",
-            &[key, value],
-        );
+    for (key, value) in
+        [("model_type", "xlnet"), ("hidden_act", "gelu_new"), ("position_embedding_type", "relative_key")]
+    {
+        refused(&tiny().edited("config.json", |json| json[key] = value.into()), "config.json", &[key, value]);
     }
     refused(
         &tiny().edited("config.json", |json| json["num_attention_heads"] = 5.into()),
@@ -285,43 +217,17 @@ fn what_cannot_be_honored_is_refused_by_name() {
         "config.json",
         &["hidden_size"],
     );
-    refused(
-        &tiny().pooled("lasttoken"),
-        "1_Pooling",
-        &["lasttoken", "mean_tokens"],
-    );
-    refused(
-        &tiny().pooled("no_such_mode"),
-        "1_Pooling",
-        &["pooling mode"],
-    );
-    let prompts = tiny().with_file(
-        "config_sentence_transformers.json",
-        r#"{"default_prompt_name": "query"}"#,
-    );
-    refused(
-        &prompts,
-        "config_sentence_transformers.json",
-        &["default_prompt_name", "query"],
-    );
-    let long = tiny().edited("sentence_bert_config.json", |json| {
-        json["max_seq_length"] = 100_000.into()
-    });
+    refused(&tiny().pooled("lasttoken"), "1_Pooling", &["lasttoken", "mean_tokens"]);
+    refused(&tiny().pooled("no_such_mode"), "1_Pooling", &["pooling mode"]);
+    let prompts =
+        tiny().with_file("config_sentence_transformers.json", r#"{"default_prompt_name": "query"}"#);
+    refused(&prompts, "config_sentence_transformers.json", &["default_prompt_name", "query"]);
+    let long = tiny().edited("sentence_bert_config.json", |json| json["max_seq_length"] = 100_000.into());
     refused(&long, "", &["max_seq_length is 100000"]);
-    let short = tiny().edited("sentence_bert_config.json", |json| {
-        json["max_seq_length"] = 2.into()
-    });
+    let short = tiny().edited("sentence_bert_config.json", |json| json["max_seq_length"] = 2.into());
     refused(&short, "", &["no text fits"]);
-    refused(
-        &tiny().with_file("config.json", "{"),
-        "config.json",
-        &["JSON"],
-    );
-    refused(
-        &tiny().with_file("tokenizer.json", "{}"),
-        "tokenizer.json",
-        &[],
-    );
+    refused(&tiny().with_file("config.json", "{"), "config.json", &["JSON"]);
+    refused(&tiny().with_file("tokenizer.json", "{}"), "tokenizer.json", &[]);
 }
 
 #[test]
@@ -333,15 +239,8 @@ fn weights_that_overflow_are_an_error_and_not_an_embedding() {
             }
         }
     });
-    let error = SentenceEncoder::load(&model.path())
-        .unwrap()
-        .encode(&["some text"])
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("model.safetensors") && error.contains("some text"),
-        "{error}"
-    );
+    let error = SentenceEncoder::load(&model.path()).unwrap().encode(&["some text"]).unwrap_err().to_string();
+    assert!(error.contains("model.safetensors") && error.contains("some text"), "{error}");
 }
 
 #[test]

@@ -7,30 +7,20 @@ mod synthetic;
 use std::fs;
 use std::path::Path;
 
-use akin_engine::index::{
-    DEFAULT_EF, Index, ModelIdentity, SEAL_DOCUMENTS, SearchOptions, Upserted,
-};
+use akin_engine::index::{DEFAULT_EF, Index, ModelIdentity, SEAL_DOCUMENTS, SearchOptions, Upserted};
 use akin_engine::{Document, Embeddings, Error};
 use synthetic::{DIMENSION, document, documents, embedding, embeddings, filled, model};
 use tempfile::TempDir;
 
 fn exact(k: usize) -> SearchOptions {
-    SearchOptions {
-        k,
-        exact: true,
-        ..SearchOptions::default()
-    }
+    SearchOptions { k, exact: true, ..SearchOptions::default() }
 }
 
 /// The ids of the `k` most similar of documents `0..n`, by comparing with each.
 fn nearest(query: &[f32], n: u64, k: usize) -> Vec<String> {
     let mut scored: Vec<(f64, u64)> = (0..n)
         .map(|i| {
-            let dot = embedding(i)
-                .iter()
-                .zip(query)
-                .map(|(a, b)| f64::from(a * b))
-                .sum::<f64>();
+            let dot = embedding(i).iter().zip(query).map(|(a, b)| f64::from(a * b)).sum::<f64>();
             (dot, i)
         })
         .collect();
@@ -57,21 +47,13 @@ fn a_reopened_index_has_the_documents_and_finds_them() {
     let mut index = Index::open_or_create(&path, &model()).unwrap();
     assert!(index.is_empty());
     let added = index.upsert(&documents(0..50), &embeddings(0..50)).unwrap();
-    assert_eq!(
-        added,
-        Upserted {
-            added: 50,
-            replaced: 0
-        }
-    );
+    assert_eq!(added, Upserted { added: 50, replaced: 0 });
     drop(index);
 
     let index = Index::open(&path).unwrap();
     assert_eq!(index.model(), &model());
     assert_eq!(index.len(), 50);
-    let hits = index
-        .search(&embedding(7), &SearchOptions::default())
-        .unwrap();
+    let hits = index.search(&embedding(7), &SearchOptions::default()).unwrap();
     assert_eq!(hits.len(), 10);
     assert_eq!(hits[0].document, document(7));
     assert!((hits[0].score - 1.0).abs() < 1e-6);
@@ -84,20 +66,9 @@ fn a_reopened_index_has_the_documents_and_finds_them() {
 fn a_known_id_replaces_the_document_and_its_vector() {
     let folder = TempDir::new().unwrap();
     let mut index = filled(folder.path(), 20);
-    let newer = Document {
-        text: "newer".into(),
-        ..document(3)
-    };
-    let upserted = index
-        .upsert(&[newer.clone(), document(100)], &embeddings([500, 100]))
-        .unwrap();
-    assert_eq!(
-        upserted,
-        Upserted {
-            added: 1,
-            replaced: 1
-        }
-    );
+    let newer = Document { text: "newer".into(), ..document(3) };
+    let upserted = index.upsert(&[newer.clone(), document(100)], &embeddings([500, 100])).unwrap();
+    assert_eq!(upserted, Upserted { added: 1, replaced: 1 });
     for _ in 0..2 {
         assert_eq!(index.len(), 21);
         assert_eq!(index.get("doc 3").unwrap(), Some(newer.clone()));
@@ -126,13 +97,7 @@ fn a_deleted_document_is_gone_and_may_come_back() {
         index = Index::open(folder.path()).unwrap();
     }
     let back = index.upsert(&documents(3..4), &embeddings(3..4)).unwrap();
-    assert_eq!(
-        back,
-        Upserted {
-            added: 1,
-            replaced: 0
-        }
-    );
+    assert_eq!(back, Upserted { added: 1, replaced: 0 });
     assert_eq!(ids(&index, &embedding(3), &exact(1)), ["doc 3"]);
     let stat = index.stat().unwrap();
     assert_eq!((stat.documents, stat.deleted, stat.pending), (19, 2, 19));
@@ -147,10 +112,7 @@ fn only_the_same_text_and_metadata_is_unchanged() {
     assert!(index.is_unchanged(&other).unwrap());
     other.metadata.insert("extra".into(), 1.into());
     assert!(!index.is_unchanged(&other).unwrap());
-    let other = Document {
-        text: "else".into(),
-        ..document(1)
-    };
+    let other = Document { text: "else".into(), ..document(1) };
     assert!(!index.is_unchanged(&other).unwrap());
     assert!(!index.is_unchanged(&document(3)).unwrap());
 }
@@ -169,9 +131,7 @@ fn text_of_every_length_comes_back() {
             ..Document::default()
         })
         .collect();
-    index
-        .upsert(&texts, &embeddings(0..texts.len() as u64))
-        .unwrap();
+    index.upsert(&texts, &embeddings(0..texts.len() as u64)).unwrap();
     drop(index);
     let mut index = Index::open(folder.path()).unwrap();
     assert_eq!(index.verify().unwrap().documents, texts.len());
@@ -199,13 +159,7 @@ fn vectors_are_compared_by_direction_only() {
     let hits = index.search(&query, &exact(11)).unwrap();
     assert_eq!(hits[0].document.id, "doc 4");
     assert!((hits[0].score - 1.0).abs() < 1e-6);
-    assert_eq!(
-        hits.iter()
-            .find(|hit| hit.document.id == "doc 10")
-            .unwrap()
-            .score,
-        0.0
-    );
+    assert_eq!(hits.iter().find(|hit| hit.document.id == "doc 10").unwrap().score, 0.0);
     index.verify().unwrap();
 }
 
@@ -213,13 +167,8 @@ fn vectors_are_compared_by_direction_only() {
 fn equal_scores_come_in_the_order_of_the_corpus() {
     let folder = TempDir::new().unwrap();
     let mut index = Index::open_or_create(folder.path(), &model()).unwrap();
-    index
-        .upsert(&documents(0..6), &embeddings([1, 1, 1, 1, 1, 1]))
-        .unwrap();
-    assert_eq!(
-        ids(&index, &embedding(1), &exact(3)),
-        ["doc 0", "doc 1", "doc 2"]
-    );
+    index.upsert(&documents(0..6), &embeddings([1, 1, 1, 1, 1, 1])).unwrap();
+    assert_eq!(ids(&index, &embedding(1), &exact(3)), ["doc 0", "doc 1", "doc 2"]);
 }
 
 #[test]
@@ -229,23 +178,12 @@ fn asking_for_nothing_or_for_everything_is_answered() {
     for exact in [true, false] {
         let ask = |k, ef| SearchOptions { k, ef, exact };
         assert!(ids(&index, &embedding(1), &ask(0, None)).is_empty());
-        assert_eq!(
-            ids(&index, &embedding(1), &ask(usize::MAX, Some(0))).len(),
-            30
-        );
-        assert_eq!(
-            ids(&index, &embedding(1), &ask(7, Some(usize::MAX))).len(),
-            7
-        );
+        assert_eq!(ids(&index, &embedding(1), &ask(usize::MAX, Some(0))).len(), 30);
+        assert_eq!(ids(&index, &embedding(1), &ask(7, Some(usize::MAX))).len(), 7);
     }
     let empty = TempDir::new().unwrap();
     let index = Index::open_or_create(empty.path(), &model()).unwrap();
-    assert!(
-        index
-            .search(&embedding(1), &SearchOptions::default())
-            .unwrap()
-            .is_empty()
-    );
+    assert!(index.search(&embedding(1), &SearchOptions::default()).unwrap().is_empty());
     assert_eq!(index.verify().unwrap().documents, 0);
 }
 
@@ -255,12 +193,8 @@ fn a_sealed_index_finds_what_comparing_with_all_finds() {
     let n = SEAL_DOCUMENTS as u64 + 1000;
     let mut index = filled(folder.path(), n);
     index.seal(&|done, all| assert!(done <= all)).unwrap();
-    index
-        .upsert(&documents(n..n + 100), &embeddings(n..n + 100))
-        .unwrap();
-    index
-        .seal(&|_, _| panic!("a hundred documents need no graph"))
-        .unwrap();
+    index.upsert(&documents(n..n + 100), &embeddings(n..n + 100)).unwrap();
+    index.seal(&|_, _| panic!("a hundred documents need no graph")).unwrap();
     drop(index);
     let index = Index::open(folder.path()).unwrap();
     let stat = index.stat().unwrap();
@@ -277,10 +211,7 @@ fn a_sealed_index_finds_what_comparing_with_all_finds() {
         found += truth.iter().filter(|id| walked.contains(id)).count();
     }
     assert!(found >= 485, "{found} of 500 at ef {DEFAULT_EF}");
-    let all = SearchOptions {
-        k: 3000,
-        ..SearchOptions::default()
-    };
+    let all = SearchOptions { k: 3000, ..SearchOptions::default() };
     assert!(ids(&index, &embedding(5), &all).len() > 2900);
 }
 
@@ -310,16 +241,10 @@ fn documents_deleted_from_a_graph_are_not_found_and_the_rest_are() {
 fn another_model_is_refused_and_a_moved_one_is_noted() {
     let folder = TempDir::new().unwrap();
     drop(filled(folder.path(), 3));
-    let other = ModelIdentity {
-        fingerprint: "b".repeat(64),
-        ..model()
-    };
+    let other = ModelIdentity { fingerprint: "b".repeat(64), ..model() };
     let error = Index::open_or_create(folder.path(), &other).unwrap_err();
     assert!(matches!(error, Error::OtherModel(_)), "{error}");
-    let moved = ModelIdentity {
-        location: "/elsewhere".into(),
-        ..model()
-    };
+    let moved = ModelIdentity { location: "/elsewhere".into(), ..model() };
     drop(Index::open_or_create(folder.path(), &moved).unwrap());
     let index = Index::open(folder.path()).unwrap();
     assert_eq!(index.model(), &moved);
@@ -332,10 +257,7 @@ fn another_model_is_refused_and_a_moved_one_is_noted() {
 fn documents_and_embeddings_that_do_not_fit_are_refused_whole() {
     let folder = TempDir::new().unwrap();
     let mut index = filled(folder.path(), 3);
-    let long = Document {
-        id: "x".repeat(5000),
-        ..Document::default()
-    };
+    let long = Document { id: "x".repeat(5000), ..Document::default() };
     let nameless = Document::default();
     let mut nan = embeddings(10..12);
     nan.as_mut_slice()[DIMENSION + 1] = f32::NAN;
@@ -352,15 +274,10 @@ fn documents_and_embeddings_that_do_not_fit_are_refused_whole() {
         assert!(matches!(error, Error::Invalid(_)), "{error}");
     }
     assert_eq!(index.len(), 3);
-    assert_eq!(
-        index.upsert(&[], &Embeddings::default()).unwrap(),
-        Upserted::default()
-    );
+    assert_eq!(index.upsert(&[], &Embeddings::default()).unwrap(), Upserted::default());
     let short = index.search(&[1.0], &SearchOptions::default()).unwrap_err();
     assert!(matches!(short, Error::Invalid(_)));
-    let nan = index
-        .search(&[f32::NAN; DIMENSION], &SearchOptions::default())
-        .unwrap_err();
+    let nan = index.search(&[f32::NAN; DIMENSION], &SearchOptions::default()).unwrap_err();
     assert!(matches!(nan, Error::Invalid(_)));
 }
 
@@ -395,12 +312,7 @@ fn a_creation_that_was_interrupted_is_completed() {
     let folder = TempDir::new().unwrap();
     drop(filled(folder.path(), 3));
     let marker = fs::read(folder.path().join("akin-index")).unwrap();
-    let stages = [
-        (0, false),
-        (5, false),
-        (marker.len(), false),
-        (marker.len(), true),
-    ];
+    let stages = [(0, false), (5, false), (marker.len(), false), (marker.len(), true)];
     for (written, store_begun) in stages {
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("akin-index"), &marker[..written]).unwrap();
@@ -419,10 +331,7 @@ fn a_creation_that_was_interrupted_is_completed() {
 fn an_index_is_held_by_one_at_a_time() {
     let folder = TempDir::new().unwrap();
     let index = filled(folder.path(), 3);
-    assert!(matches!(
-        Index::open(folder.path()).unwrap_err(),
-        Error::Locked { .. }
-    ));
+    assert!(matches!(Index::open(folder.path()).unwrap_err(), Error::Locked { .. }));
     let again = Index::open_or_create(folder.path(), &model());
     assert!(matches!(again.unwrap_err(), Error::Locked { .. }));
     drop(index);
@@ -444,30 +353,15 @@ fn a_newer_format_is_named_and_nothing_is_touched() {
     drop(filled(folder.path(), 3));
     forge(folder.path(), "manifest", b"manifest", b"of another shape");
     forge(folder.path(), "meta", b"format", &7u32.to_le_bytes());
-    for result in [
-        Index::open(folder.path()),
-        Index::open_or_create(folder.path(), &model()),
-    ] {
+    for result in [Index::open(folder.path()), Index::open_or_create(folder.path(), &model())] {
         let error = result.unwrap_err();
-        assert!(
-            matches!(
-                error,
-                Error::Format {
-                    found: 7,
-                    known: 1,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, Error::Format { found: 7, known: 1, .. }), "{error}");
     }
 }
 
 #[test]
 fn records_that_contradict_each_other_are_damage() {
-    let many: &[u8] = &[
-        9, 1, 0, 0, 252, 255, 255, 255, 0, 0, 0, 252, 255, 255, 255, 0, 0,
-    ];
+    let many: &[u8] = &[9, 1, 0, 0, 252, 255, 255, 255, 0, 0, 0, 252, 255, 255, 255, 0, 0];
     let forgeries: [(&str, &[u8], &[u8]); 6] = [
         ("manifest", b"manifest", b"\x01"),
         ("manifest", b"manifest", many),
@@ -487,11 +381,7 @@ fn records_that_contradict_each_other_are_damage() {
         ("ids", b"doc 1", &2u64.to_le_bytes()),
         ("ids", b"doc 1", &99u64.to_le_bytes()),
         ("ids", b"doc 1", b"1"),
-        (
-            "documents",
-            &[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0],
-            b"no document",
-        ),
+        ("documents", &[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0], b"no document"),
     ];
     for (tree, key, payload) in lies {
         let folder = TempDir::new().unwrap();
@@ -501,10 +391,7 @@ fn records_that_contradict_each_other_are_damage() {
         drop(index);
         forge(folder.path(), tree, key, payload);
         let index = Index::open(folder.path()).unwrap();
-        assert!(matches!(
-            index.get("doc 1").unwrap_err(),
-            Error::Damaged { .. }
-        ));
+        assert!(matches!(index.get("doc 1").unwrap_err(), Error::Damaged { .. }));
         assert!(matches!(index.verify().unwrap_err(), Error::Damaged { .. }));
     }
 }

@@ -26,8 +26,7 @@ static SENTENCES: LazyLock<(Embeddings, Embeddings)> = LazyLock::new(|| {
     (part(rows), part(queries))
 });
 
-static GRAPH: LazyLock<FrozenGraph> =
-    LazyLock::new(|| FrozenGraph::build(&SENTENCES.0, &|_, _| {}));
+static GRAPH: LazyLock<FrozenGraph> = LazyLock::new(|| FrozenGraph::build(&SENTENCES.0, &|_, _| {}));
 
 /// The share of the true `K` nearest live rows that a walk with `ef` candidates finds.
 fn recall(ef: usize, live: &(dyn Fn(u32) -> bool + Sync)) -> f64 {
@@ -38,9 +37,7 @@ fn recall(ef: usize, live: &(dyn Fn(u32) -> bool + Sync)) -> f64 {
             let truth = exact_search(vectors, query, K, live);
             let hits = GRAPH.search(vectors, query, K, ef, live);
             assert_eq!(hits.len(), K);
-            hits.iter()
-                .filter(|hit| truth.iter().any(|true_hit| true_hit.1 == hit.1))
-                .count()
+            hits.iter().filter(|hit| truth.iter().any(|true_hit| true_hit.1 == hit.1)).count()
         })
         .sum();
     found as f64 / (QUERIES * K) as f64
@@ -62,10 +59,7 @@ fn it_finds_as_many_when_half_of_the_rows_are_dead() {
 #[test]
 fn a_wider_walk_finds_more() {
     let (narrow, wide) = (recall(10, &|_| true), recall(400, &|_| true));
-    assert!(
-        narrow < wide && wide >= 0.99,
-        "recall@10 is {narrow} at ef 10 and {wide} at ef 400"
-    );
+    assert!(narrow < wide && wide >= 0.99, "recall@10 is {narrow} at ef 10 and {wide} at ef 400");
 }
 
 /// The embeddings of the sample of glosses. Encoding them takes a minute: they are kept in cargo's
@@ -73,39 +67,21 @@ fn a_wider_walk_finds_more() {
 fn embeddings() -> Embeddings {
     let encoder = SentenceEncoder::load(&model()).expect("the model loads");
     let sentences = glosses();
-    let bytes: Vec<u8> = sentences
-        .iter()
-        .flat_map(|s| [s.as_bytes(), b"\n"].concat())
-        .collect();
-    let name = format!(
-        "recall-{}-{:08x}.f32",
-        &encoder.fingerprint()[..16],
-        crc32fast::hash(&bytes)
-    );
+    let bytes: Vec<u8> = sentences.iter().flat_map(|s| [s.as_bytes(), b"\n"].concat()).collect();
+    let name = format!("recall-{}-{:08x}.f32", &encoder.fingerprint()[..16], crc32fast::hash(&bytes));
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let size = sentences.len() * encoder.dimension();
     if let Some(values) = fs::read(&kept).ok().filter(|bytes| bytes.len() == size * 4) {
-        let values = values
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|bytes| f32::from_le_bytes(*bytes));
+        let values = values.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
         return Embeddings::from_values(encoder.dimension(), values.collect());
     }
     let texts: Vec<&str> = sentences.iter().map(String::as_str).collect();
     let mut embeddings = Embeddings::empty(encoder.dimension());
     for texts in texts.chunks(1024) {
         let encoding = encoder.encode(texts).expect("the glosses are encoded");
-        encoding
-            .embeddings
-            .iter()
-            .for_each(|embedding| embeddings.push(embedding));
+        encoding.embeddings.iter().for_each(|embedding| embeddings.push(embedding));
     }
-    let bytes: Vec<u8> = embeddings
-        .as_slice()
-        .iter()
-        .flat_map(|v| v.to_le_bytes())
-        .collect();
+    let bytes: Vec<u8> = embeddings.as_slice().iter().flat_map(|v| v.to_le_bytes()).collect();
     fs::write(&kept, bytes).expect("the target directory can be written");
     embeddings
 }
@@ -121,37 +97,18 @@ fn model() -> PathBuf {
 fn glosses() -> Vec<String> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
-    let path = cache
-        .expect("there is a home directory")
-        .join("akin/wordnet.jsonl");
+    let path = cache.expect("there is a home directory").join("akin/wordnet.jsonl");
     let lines = fs::read_to_string(&path).unwrap_or_else(|e| {
-        panic!(
-            "this test needs WordNet: `make wordnet` fetches it ({}: {e})",
-            path.display()
-        )
+        panic!("this test needs WordNet: `make wordnet` fetches it ({}: {e})", path.display())
     });
     let lines: Vec<&str> = lines.lines().collect();
     let mut seen = std::collections::HashSet::new();
     // A stride without a common divisor goes through all lines, far from each other.
-    let texts = (0..lines.len())
-        .map(|at| lines[at * 7919 % lines.len()])
-        .map(|line| {
-            let line: serde_json::Value =
-                serde_json::from_str(line).expect("wordnet.jsonl is JSON lines");
-            line["text"]
-                .as_str()
-                .expect("each line has a text")
-                .to_owned()
-        });
-    let sample: Vec<String> = texts
-        .filter(|text| seen.insert(text.clone()))
-        .take(ROWS + QUERIES)
-        .collect();
-    assert_eq!(
-        sample.len(),
-        ROWS + QUERIES,
-        "{} is too short: `make wordnet`",
-        path.display()
-    );
+    let texts = (0..lines.len()).map(|at| lines[at * 7919 % lines.len()]).map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).expect("wordnet.jsonl is JSON lines");
+        line["text"].as_str().expect("each line has a text").to_owned()
+    });
+    let sample: Vec<String> = texts.filter(|text| seen.insert(text.clone())).take(ROWS + QUERIES).collect();
+    assert_eq!(sample.len(), ROWS + QUERIES, "{} is too short: `make wordnet`", path.display());
     sample
 }

@@ -96,34 +96,19 @@ pub fn index_surveyed(
 ) -> Result<IndexingReport> {
     let begin = Instant::now();
     let mut report = IndexingReport::default();
-    let mut progress = Progress {
-        phase: Phase::Encoding,
-        documents: survey.documents,
-        done: 0,
-        committed: 0,
-        tokens: 0,
-    };
+    let mut progress =
+        Progress { phase: Phase::Encoding, documents: survey.documents, done: 0, committed: 0, tokens: 0 };
     observer(progress);
     std::thread::scope(|scope| {
         let (sender, batches) = sync_channel(1);
         scope.spawn(move || read_batches(corpus, survey, &sender));
-        commit_batches(
-            index,
-            encoder,
-            &batches,
-            &mut report,
-            &mut progress,
-            observer,
-        )
+        commit_batches(index, encoder, &batches, &mut report, &mut progress, observer)
     })?;
     let observer = std::sync::Mutex::new(observer);
     index.seal(&|done, total| {
         // Only a panic in the observer poisons it, and then there is nobody left to tell.
         if let Ok(mut observer) = observer.lock() {
-            observer(Progress {
-                phase: Phase::Sealing { done, total },
-                ..progress
-            });
+            observer(Progress { phase: Phase::Sealing { done, total }, ..progress });
         }
     })?;
     report.seconds = begin.elapsed().as_secs_f64();
@@ -175,10 +160,7 @@ fn commit_batches(
     observer: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<()> {
     for batch in batches {
-        let Batch {
-            mut documents,
-            duplicates,
-        } = batch?;
+        let Batch { mut documents, duplicates } = batch?;
         let read = documents.len() + duplicates;
         let mut failure = None;
         documents.retain(|document| match index.is_unchanged(document) {
@@ -195,10 +177,7 @@ fn commit_batches(
         report.duplicates += duplicates;
         report.unchanged += read - duplicates - documents.len();
         if !documents.is_empty() {
-            let texts: Vec<&str> = documents
-                .iter()
-                .map(|document| document.text.as_str())
-                .collect();
+            let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
             let encoding = encoder.encode(&texts)?;
             let upserted = index.upsert(&documents, &encoding.embeddings)?;
             report.added += upserted.added;

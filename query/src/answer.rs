@@ -45,10 +45,7 @@ impl Answer {
                 metadata: hit.document.metadata,
             })
             .collect();
-        Self {
-            query: query.to_owned(),
-            hits,
-        }
+        Self { query: query.to_owned(), hits }
     }
 
     /// Writes the answer as one JSON line.
@@ -72,18 +69,8 @@ mod tests {
         let mut metadata = Metadata::new();
         metadata.insert("z".into(), 1.into());
         metadata.insert("a".into(), "two".into());
-        let document = Document {
-            id: "d1".into(),
-            text: "a \"line\"\nand more".into(),
-            metadata,
-        };
-        let answer = Answer::new(
-            "what?",
-            vec![Hit {
-                score: 0.5,
-                document,
-            }],
-        );
+        let document = Document { id: "d1".into(), text: "a \"line\"\nand more".into(), metadata };
+        let answer = Answer::new("what?", vec![Hit { score: 0.5, document }]);
         let mut line = Vec::new();
         answer.write_json_line(&mut line).unwrap();
         assert_eq!(
@@ -98,14 +85,8 @@ mod tests {
 
     #[test]
     fn ranks_count_from_one() {
-        let hit = |score| Hit {
-            score,
-            document: Document::default(),
-        };
+        let hit = |score| Hit { score, document: Document::default() };
         let answer = Answer::new("q", vec![hit(0.9), hit(0.8), hit(0.7)]);
-        assert_eq!(
-            answer.hits.iter().map(|hit| hit.rank).collect::<Vec<_>>(),
-            [1, 2, 3]
-        );
+        assert_eq!(answer.hits.iter().map(|hit| hit.rank).collect::<Vec<_>>(), [1, 2, 3]);
     }
 }

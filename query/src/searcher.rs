@@ -55,47 +55,27 @@ impl Searcher {
     /// # Errors
     /// As [`Searcher::ask`].
     pub fn ask_all(&self, texts: &[&str], options: &SearchOptions) -> Result<(Vec<Answer>, usize)> {
-        let asked: Vec<&str> = texts
-            .iter()
-            .copied()
-            .filter(|text| !is_blank(text))
-            .collect();
+        let asked: Vec<&str> = texts.iter().copied().filter(|text| !is_blank(text)).collect();
         let started = Instant::now();
         let encoding = self.encoder.encode(&asked)?;
-        tracing::info!(
-            "encoded {} in {:.1?}",
-            count(asked.len()),
-            started.elapsed()
-        );
+        tracing::info!("encoded {} in {:.1?}", count(asked.len()), started.elapsed());
 
         let started = Instant::now();
         let rows: Vec<&[f32]> = encoding.embeddings.iter().collect();
         let search = |row: &&[f32]| self.index.search(row, options);
         // A lone query stays on this thread: the index may use the others for it.
         let found = if rows.len() == 1 {
-            rows.iter()
-                .map(search)
-                .collect::<akin_engine::Result<Vec<_>>>()?
+            rows.iter().map(search).collect::<akin_engine::Result<Vec<_>>>()?
         } else {
-            rows.par_iter()
-                .map(search)
-                .collect::<akin_engine::Result<Vec<_>>>()?
+            rows.par_iter().map(search).collect::<akin_engine::Result<Vec<_>>>()?
         };
-        tracing::info!(
-            "searched {} in {:.1?}",
-            count(rows.len()),
-            started.elapsed()
-        );
+        tracing::info!("searched {} in {:.1?}", count(rows.len()), started.elapsed());
 
         let mut found = found.into_iter();
         let answers = texts
             .iter()
             .map(|text| {
-                let hits = if is_blank(text) {
-                    Some(Vec::new())
-                } else {
-                    found.next()
-                };
+                let hits = if is_blank(text) { Some(Vec::new()) } else { found.next() };
                 Answer::new(text, hits.expect("every text that was asked was searched"))
             })
             .collect();
@@ -108,9 +88,5 @@ fn is_blank(text: &str) -> bool {
 }
 
 fn count(queries: usize) -> String {
-    if queries == 1 {
-        "1 query".into()
-    } else {
-        format!("{queries} queries")
-    }
+    if queries == 1 { "1 query".into() } else { format!("{queries} queries") }
 }

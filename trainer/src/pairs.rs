@@ -27,10 +27,7 @@ const COLUMNS: [&str; 3] = ["score", "sentence1", "sentence2"];
 /// [`Error::Io`] when the file cannot be read; [`Error::Pairs`] with the line that is not as it
 /// should be; a file without pairs is refused.
 pub fn read_scored_pairs(path: &Path) -> Result<Vec<ScoredPair>> {
-    let io = |source| Error::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let io = |source| Error::Io { path: path.to_owned(), source };
     let mut reader = BufReader::new(File::open(path).map_err(io)?);
     let mut bytes = Vec::new();
     let mut number = 0;
@@ -42,16 +39,10 @@ pub fn read_scored_pairs(path: &Path) -> Result<Vec<ScoredPair>> {
             break;
         }
         number += 1;
-        let fault = |reason: String| Error::Pairs {
-            path: path.to_owned(),
-            line: number,
-            reason,
-        };
+        let fault = |reason: String| Error::Pairs { path: path.to_owned(), line: number, reason };
         let line = std::str::from_utf8(&bytes)
             .map_err(|error| fault(format!("not UTF-8 after {} bytes", error.valid_up_to())))?;
-        let line = line
-            .trim_end_matches(['\n', '\r'])
-            .trim_start_matches('\u{feff}');
+        let line = line.trim_end_matches(['\n', '\r']).trim_start_matches('\u{feff}');
         if line.trim().is_empty() {
             continue;
         }
@@ -62,15 +53,9 @@ pub fn read_scored_pairs(path: &Path) -> Result<Vec<ScoredPair>> {
         }
     }
     if pairs.is_empty() {
-        let reason = format!(
-            "no pairs in it: expected a header with {} and a pair a line",
-            COLUMNS.join(", ")
-        );
-        return Err(Error::Pairs {
-            path: path.to_owned(),
-            line: number.max(1),
-            reason,
-        });
+        let reason =
+            format!("no pairs in it: expected a header with {} and a pair a line", COLUMNS.join(", "));
+        return Err(Error::Pairs { path: path.to_owned(), line: number.max(1), reason });
     }
     Ok(pairs)
 }
@@ -78,15 +63,9 @@ pub fn read_scored_pairs(path: &Path) -> Result<Vec<ScoredPair>> {
 fn locate_columns(header: &[&str]) -> Result<[usize; 3], String> {
     let mut found = [0; 3];
     for (column, name) in found.iter_mut().zip(COLUMNS) {
-        *column = header
-            .iter()
-            .position(|field| field.trim() == name)
-            .ok_or_else(|| {
-                format!(
-                    "the header lacks the column {name}: expected tab-separated {}",
-                    COLUMNS.join(", ")
-                )
-            })?;
+        *column = header.iter().position(|field| field.trim() == name).ok_or_else(|| {
+            format!("the header lacks the column {name}: expected tab-separated {}", COLUMNS.join(", "))
+        })?;
     }
     Ok(found)
 }
@@ -94,16 +73,9 @@ fn locate_columns(header: &[&str]) -> Result<[usize; 3], String> {
 fn parse_pair(fields: &[&str], columns: [usize; 3]) -> Result<ScoredPair, String> {
     let [score, sentence1, sentence2] = columns.map(|column| fields.get(column).copied());
     let (Some(score), Some(sentence1), Some(sentence2)) = (score, sentence1, sentence2) else {
-        return Err(format!(
-            "{} fields, fewer than the header promises",
-            fields.len()
-        ));
+        return Err(format!("{} fields, fewer than the header promises", fields.len()));
     };
-    let number = score
-        .trim()
-        .parse()
-        .ok()
-        .filter(|number: &f64| number.is_finite());
+    let number = score.trim().parse().ok().filter(|number: &f64| number.is_finite());
     Ok(ScoredPair {
         score: number.ok_or_else(|| format!("the score \"{score}\" is not a number"))?,
         sentence1: sentence1.to_owned(),
@@ -133,23 +105,15 @@ mod tests {
     #[test]
     fn columns_are_found_by_name_among_others() {
         let pairs = read(
-            "\u{feff}sentence2\tlabel\tscore\tsentence1\r\nein Hund\tx\t4.5\ta \"dog\"\r\n\r\n"
-                .as_bytes(),
+            "\u{feff}sentence2\tlabel\tscore\tsentence1\r\nein Hund\tx\t4.5\ta \"dog\"\r\n\r\n".as_bytes(),
         );
-        let expected = ScoredPair {
-            score: 4.5,
-            sentence1: "a \"dog\"".into(),
-            sentence2: "ein Hund".into(),
-        };
+        let expected = ScoredPair { score: 4.5, sentence1: "a \"dog\"".into(), sentence2: "ein Hund".into() };
         assert_eq!(pairs.unwrap(), [expected]);
     }
 
     #[test]
     fn a_fault_names_its_line() {
-        assert_eq!(
-            fault(b"score\tsentence1\tsentence2\n1\ta\tb\nx\ta\tb\n").0,
-            3
-        );
+        assert_eq!(fault(b"score\tsentence1\tsentence2\n1\ta\tb\nx\ta\tb\n").0, 3);
         assert_eq!(fault(b"score\tsentence1\tsentence2\nNaN\ta\tb\n").0, 2);
         assert_eq!(fault(b"score\tsentence1\tsentence2\n\n1\ta\n").0, 3);
         assert_eq!(fault(b"score\tsentence1\tsentence2\n1\ta\t\xff\n").0, 2);
@@ -165,11 +129,7 @@ mod tests {
     #[test]
     fn a_file_without_pairs_is_refused() {
         assert!(fault(b"").1.contains("no pairs"));
-        assert!(
-            fault(b"score\tsentence1\tsentence2\n")
-                .1
-                .contains("no pairs")
-        );
+        assert!(fault(b"score\tsentence1\tsentence2\n").1.contains("no pairs"));
     }
 
     #[test]

@@ -36,10 +36,7 @@ pub fn evaluate(
 ) -> Result<StsResult> {
     let mut sentences: Vec<&str> = Vec::new();
     let mut rows: HashMap<&str, usize> = HashMap::new();
-    for sentence in pairs
-        .iter()
-        .flat_map(|pair| [&pair.sentence1, &pair.sentence2])
-    {
+    for sentence in pairs.iter().flat_map(|pair| [&pair.sentence1, &pair.sentence2]) {
         rows.entry(sentence).or_insert_with(|| {
             sentences.push(sentence);
             sentences.len() - 1
@@ -73,18 +70,10 @@ pub fn evaluate(
 
 /// Cosine similarity; models without a `Normalize` layer give vectors of any length.
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| -> f64 {
-        a.iter()
-            .zip(b)
-            .map(|(x, y)| f64::from(*x) * f64::from(*y))
-            .sum()
-    };
+    let dot =
+        |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum() };
     let lengths = (dot(a, a) * dot(b, b)).sqrt();
-    if lengths > 0.0 {
-        dot(a, b) / lengths
-    } else {
-        0.0
-    }
+    if lengths > 0.0 { dot(a, b) / lengths } else { 0.0 }
 }
 
 #[cfg(test)]

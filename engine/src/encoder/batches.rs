@@ -6,9 +6,7 @@ const BATCH_TOKENS: usize = 1024;
 /// Groups texts of like length, longest first: each group at most [`BATCH_TOKENS`] with its padding, and
 /// small enough that every one of `threads` has work. Texts without a token are in no group.
 pub(super) fn smart_batches(lengths: &[usize], threads: usize) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..lengths.len())
-        .filter(|text| lengths[*text] > 0)
-        .collect();
+    let mut order: Vec<usize> = (0..lengths.len()).filter(|text| lengths[*text] > 0).collect();
     order.sort_by_key(|text| std::cmp::Reverse(lengths[*text]));
     let share = lengths.iter().sum::<usize>().div_ceil(threads.max(1));
     let budget = share.min(BATCH_TOKENS);

@@ -8,8 +8,7 @@ use burn::tensor::activation::gelu;
 use burn::tensor::module::attention;
 use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 use burn_store::{
-    FloatCastAdapter, KeyRemapper, ModuleAdapter, ModuleSnapshot, PyTorchToBurnAdapter,
-    SafetensorsStore,
+    FloatCastAdapter, KeyRemapper, ModuleAdapter, ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore,
 };
 
 use crate::Result;
@@ -67,9 +66,7 @@ impl Bert {
     pub(crate) fn new(config: &BertConfig, device: &Device) -> Self {
         Self {
             embeddings: Embeddings::new(config, device),
-            layers: (0..config.num_hidden_layers)
-                .map(|_| Layer::new(config, device))
-                .collect(),
+            layers: (0..config.num_hidden_layers).map(|_| Layer::new(config, device)).collect(),
         }
     }
 
@@ -87,32 +84,25 @@ impl Bert {
             (r"output\.LayerNorm\.", "norm."),
             (r"embeddings\.LayerNorm\.", "embeddings.norm."),
         ];
-        let remapper = KeyRemapper::from_patterns(names.to_vec())
-            .expect("the patterns are regular expressions");
+        let remapper =
+            KeyRemapper::from_patterns(names.to_vec()).expect("the patterns are regular expressions");
         let mut store = SafetensorsStore::from_file(weights.path())
             .with_from_adapter(PyTorchToBurnAdapter.chain(FloatCastAdapter::to(DType::F32)))
             .remap(remapper);
-        bert.load_from(&mut store).map_err(|error| {
-            refuse(
-                weights.path(),
-                format!("its tensors cannot be loaded: {error}"),
-            )
-        })?;
+        bert.load_from(&mut store)
+            .map_err(|error| refuse(weights.path(), format!("its tensors cannot be loaded: {error}")))?;
         Ok(bert)
     }
 
     /// Hidden states of the last layer, `[sentences, longest, hidden]`; those of padding mean nothing.
     pub(crate) fn forward(&self, batch: &PaddedBatch) -> Tensor<3> {
         let [rows, longest] = batch.ids.dims();
-        let mask = batch.padding.clone().map(|padding| {
-            padding
-                .reshape([rows, 1, 1, longest])
-                .expand([rows, 1, longest, longest])
-        });
+        let mask = batch
+            .padding
+            .clone()
+            .map(|padding| padding.reshape([rows, 1, 1, longest]).expand([rows, 1, longest, longest]));
         let embedded = self.embeddings.forward(batch);
-        self.layers.iter().fold(embedded, |hidden, layer| {
-            layer.forward(hidden, mask.clone())
-        })
+        self.layers.iter().fold(embedded, |hidden, layer| layer.forward(hidden, mask.clone()))
     }
 }
 
@@ -158,8 +148,7 @@ impl Layer {
     fn new(config: &BertConfig, device: &Device) -> Self {
         Self {
             attention: SelfAttention::new(config, device),
-            intermediate: LinearConfig::new(config.hidden_size, config.intermediate_size)
-                .init(device),
+            intermediate: LinearConfig::new(config.hidden_size, config.intermediate_size).init(device),
             output: LinearConfig::new(config.intermediate_size, config.hidden_size).init(device),
             norm: layer_norm(config, device),
         }
@@ -203,11 +192,7 @@ impl SelfAttention {
                 .reshape([rows, longest, self.heads, width / self.heads])
                 .swap_dims(1, 2)
         };
-        let (query, key, value) = (
-            by_head(&self.query),
-            by_head(&self.key),
-            by_head(&self.value),
-        );
+        let (query, key, value) = (by_head(&self.query), by_head(&self.key), by_head(&self.value));
         let attended = attention(query, key, value, mask, None, Default::default());
         let attended = attended.swap_dims(1, 2).reshape([rows, longest, width]);
         self.norm.forward(self.output.forward(attended) + hidden)
@@ -215,7 +200,5 @@ impl SelfAttention {
 }
 
 fn layer_norm(config: &BertConfig, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(config.hidden_size)
-        .with_epsilon(config.layer_norm_eps)
-        .init(device)
+    LayerNormConfig::new(config.hidden_size).with_epsilon(config.layer_norm_eps).init(device)
 }

@@ -59,10 +59,7 @@ impl BertConfig {
         };
         let (type_vocab_size, position_offset) = match architecture {
             Architecture::Bert => (file.type_vocab_size.unwrap_or(2), 0),
-            Architecture::Roberta => (
-                file.type_vocab_size.unwrap_or(1),
-                file.pad_token_id.unwrap_or(1) + 1,
-            ),
+            Architecture::Roberta => (file.type_vocab_size.unwrap_or(1), file.pad_token_id.unwrap_or(1) + 1),
         };
         let config = Self {
             architecture,
@@ -82,8 +79,7 @@ impl BertConfig {
 
     /// The longest sequence that the position embeddings reach, in tokens.
     pub(crate) fn positions(&self) -> usize {
-        self.max_position_embeddings
-            .saturating_sub(self.position_offset)
+        self.max_position_embeddings.saturating_sub(self.position_offset)
     }
 
     /// The position of each token of a sentence. A padding token of RoBERTa that the text itself spells
@@ -108,16 +104,10 @@ impl BertConfig {
             ("num_attention_heads", self.num_attention_heads),
             ("intermediate_size", self.intermediate_size),
             ("type_vocab_size", self.type_vocab_size),
-            (
-                "max_position_embeddings less the padding offset",
-                self.positions(),
-            ),
+            ("max_position_embeddings less the padding offset", self.positions()),
         ] {
             if size == 0 {
-                return Err(refuse(
-                    path,
-                    format!("{name} is 0, and a network needs at least 1"),
-                ));
+                return Err(refuse(path, format!("{name} is 0, and a network needs at least 1")));
             }
         }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
@@ -161,34 +151,21 @@ impl ConfigFile {
     /// Refuses by name what would need another forward pass.
     fn check(&self, path: &Path) -> Result<(), Error> {
         if let Some(act) = self.hidden_act.as_deref().filter(|act| *act != "gelu") {
-            return Err(refuse(
-                path,
-                format!("hidden_act is {act:?}, and Akin computes \"gelu\" only"),
-            ));
+            return Err(refuse(path, format!("hidden_act is {act:?}, and Akin computes \"gelu\" only")));
         }
-        if let Some(kind) = self
-            .position_embedding_type
-            .as_deref()
-            .filter(|kind| *kind != "absolute")
-        {
+        if let Some(kind) = self.position_embedding_type.as_deref().filter(|kind| *kind != "absolute") {
             return Err(refuse(
                 path,
                 format!("position_embedding_type is {kind:?}, and Akin computes \"absolute\" only"),
             ));
         }
         if self.is_decoder {
-            return Err(refuse(
-                path,
-                "is_decoder is true, and Akin runs encoders only",
-            ));
+            return Err(refuse(path, "is_decoder is true, and Akin runs encoders only"));
         }
         if !(self.layer_norm_eps > 0.0 && self.layer_norm_eps.is_finite()) {
             return Err(refuse(
                 path,
-                format!(
-                    "layer_norm_eps is {}, and must be above 0",
-                    self.layer_norm_eps
-                ),
+                format!("layer_norm_eps is {}, and must be above 0", self.layer_norm_eps),
             ));
         }
         Ok(())

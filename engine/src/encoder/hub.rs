@@ -45,27 +45,18 @@ impl Hub {
     /// The places that the environment names.
     pub fn from_env() -> Self {
         let home = env::home_dir().unwrap_or_default();
-        let folder = |name: &str| {
-            env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
+        let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let text = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         let hf_home = folder("HF_HOME").unwrap_or_else(|| {
-            folder("XDG_CACHE_HOME")
-                .unwrap_or_else(|| home.join(".cache"))
-                .join("huggingface")
+            folder("XDG_CACHE_HOME").unwrap_or_else(|| home.join(".cache")).join("huggingface")
         });
         Self {
-            models: folder("XDG_DATA_HOME")
-                .unwrap_or_else(|| home.join(".local/share"))
-                .join("akin/models"),
+            models: folder("XDG_DATA_HOME").unwrap_or_else(|| home.join(".local/share")).join("akin/models"),
             cache: folder("HF_HUB_CACHE").unwrap_or_else(|| hf_home.join("hub")),
             endpoint: text("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into()),
             token: text("HF_TOKEN"),
-            offline: text("HF_HUB_OFFLINE").is_some_and(|flag| {
-                matches!(flag.to_lowercase().as_str(), "1" | "true" | "yes" | "on")
-            }),
+            offline: text("HF_HUB_OFFLINE")
+                .is_some_and(|flag| matches!(flag.to_lowercase().as_str(), "1" | "true" | "yes" | "on")),
         }
     }
 
@@ -85,10 +76,7 @@ impl Hub {
             return Ok(directory);
         }
         if self.offline {
-            return Err(not_found(
-                &id,
-                "is not on this machine, and HF_HUB_OFFLINE forbids to download it",
-            ));
+            return Err(not_found(&id, "is not on this machine, and HF_HUB_OFFLINE forbids to download it"));
         }
         self.download(&id)
     }
@@ -96,23 +84,13 @@ impl Hub {
     /// As [`installed`], in these places.
     pub fn installed(&self, id: &str) -> Option<PathBuf> {
         let directory = self.models.join(hub_id(id).ok()?);
-        directory
-            .join("modules.json")
-            .is_file()
-            .then_some(directory)
+        directory.join("modules.json").is_file().then_some(directory)
     }
 
     /// Downloads what the encoder reads, weights last: a snapshot with weights is a whole one.
     fn download(&self, id: &str) -> Result<PathBuf> {
         let failed = |error: ApiError| {
-            not_found(
-                id,
-                &format!(
-                    "cannot be downloaded from {}: {}",
-                    self.endpoint,
-                    reason(error)
-                ),
-            )
+            not_found(id, &format!("cannot be downloaded from {}: {}", self.endpoint, reason(error)))
         };
         let mut hub = ApiBuilder::from_cache(Cache::new(self.cache.clone()))
             .with_endpoint(self.endpoint.trim_end_matches('/').into())
@@ -143,33 +121,21 @@ fn required_files(modules: &Modules) -> [String; 4] {
 }
 
 fn optional_files(modules: &Modules) -> Vec<String> {
-    let mut files = vec![
-        "config_sentence_transformers.json".into(),
-        join(&modules.transformer, "tokenizer_config.json"),
-    ];
-    files.extend(
-        SENTENCE_CONFIGS
-            .iter()
-            .map(|name| join(&modules.transformer, name)),
-    );
+    let mut files =
+        vec!["config_sentence_transformers.json".into(), join(&modules.transformer, "tokenizer_config.json")];
+    files.extend(SENTENCE_CONFIGS.iter().map(|name| join(&modules.transformer, name)));
     files
 }
 
 fn join(folder: &str, file: &str) -> String {
-    if folder.is_empty() {
-        file.into()
-    } else {
-        format!("{folder}/{file}")
-    }
+    if folder.is_empty() { file.into() } else { format!("{folder}/{file}") }
 }
 
 /// The snapshot in the cache, if it has every file that is needed.
 fn cached(repo: &CacheRepo) -> Option<PathBuf> {
     let modules_path = repo.get("modules.json")?;
     let modules = Modules::read(&modules_path).ok()?;
-    let whole = required_files(&modules)
-        .iter()
-        .all(|file| repo.get(file).is_some());
+    let whole = required_files(&modules).iter().all(|file| repo.get(file).is_some());
     whole.then(|| parent(modules_path))
 }
 
@@ -200,9 +166,7 @@ fn status(error: &ApiError) -> Option<String> {
 fn reason(error: ApiError) -> String {
     match status(&error).as_deref() {
         Some("404") => "the hub has no such model in sentence-transformers form".into(),
-        Some("401" | "403") => {
-            "the hub does not let it be read (wrong name, or HF_TOKEN must be set)".into()
-        }
+        Some("401" | "403") => "the hub does not let it be read (wrong name, or HF_TOKEN must be set)".into(),
         _ => error.to_string(),
     }
 }
@@ -212,9 +176,7 @@ fn hub_id(model: &str) -> Result<String> {
     let name = |part: &str| {
         !part.is_empty()
             && !part.starts_with(['.', '-'])
-            && part
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
     };
     match model.split('/').collect::<Vec<_>>().as_slice() {
         [one] if name(one) => Ok(format!("sentence-transformers/{one}")),
@@ -226,11 +188,7 @@ fn hub_id(model: &str) -> Result<String> {
 }
 
 fn not_found(id: &str, why: &str) -> Error {
-    let make = if id == DEFAULT_MODEL {
-        ", run `make model`"
-    } else {
-        ""
-    };
+    let make = if id == DEFAULT_MODEL { ", run `make model`" } else { "" };
     Error::ModelNotFound(format!(
         "the model {id} {why}; give the directory of a model with --model DIR{make}, or set HF_ENDPOINT to a hub within reach"
     ))
@@ -248,9 +206,7 @@ mod tests {
 
     #[test]
     fn a_path_that_is_not_there_is_not_an_id() {
-        for path in [
-            "/no/such", "./model", "../up", "a/b/c", "org/..", "", "org/", "~/model",
-        ] {
+        for path in ["/no/such", "./model", "../up", "a/b/c", "org/..", "", "org/", "~/model"] {
             let error = hub_id(path).unwrap_err().to_string();
             assert!(error.contains("neither a directory nor the id"), "{error}");
         }

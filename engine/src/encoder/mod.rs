@@ -107,12 +107,7 @@ impl SentenceEncoder {
                 )
             },
         );
-        Ok(Self {
-            tokenizer: tokenizer?,
-            network: network?,
-            fingerprint: fingerprint?,
-            model,
-        })
+        Ok(Self { tokenizer: tokenizer?, network: network?, fingerprint: fingerprint?, model })
     }
 
     /// The length of an embedding.

@@ -16,11 +16,8 @@ use super::config::{BertConfig, Pooling};
 const EXPECTED: &str = "a sentence-transformers model has modules.json, config.json, tokenizer.json, model.safetensors and 1_Pooling/config.json";
 
 /// The names that `max_seq_length` has been kept under.
-pub(super) const SENTENCE_CONFIGS: [&str; 3] = [
-    "sentence_bert_config.json",
-    "sentence_roberta_config.json",
-    "sentence_distilbert_config.json",
-];
+pub(super) const SENTENCE_CONFIGS: [&str; 3] =
+    ["sentence_bert_config.json", "sentence_roberta_config.json", "sentence_distilbert_config.json"];
 
 /// A model directory whose settings have been read and understood.
 #[derive(Debug, Clone)]
@@ -50,10 +47,7 @@ impl ModelDir {
         let modules = Modules::read(&root.join("modules.json"))?;
         let transformer = root.join(&modules.transformer);
         let config = BertConfig::read(&transformer.join("config.json"))?;
-        let pooling = read_pooling(
-            &root.join(&modules.pooling).join("config.json"),
-            config.hidden_size,
-        )?;
+        let pooling = read_pooling(&root.join(&modules.pooling).join("config.json"), config.hidden_size)?;
         refuse_prompts(&root.join("config_sentence_transformers.json"))?;
         let settings = read_sentence_config(&transformer)?;
         check_tokenizer_config(&transformer)?;
@@ -110,10 +104,8 @@ impl Modules {
             kind: String,
         }
         let modules: Vec<Module> = read_json(path)?;
-        let kinds: Vec<&str> = modules
-            .iter()
-            .map(|m| m.kind.rsplit('.').next().unwrap_or_default())
-            .collect();
+        let kinds: Vec<&str> =
+            modules.iter().map(|m| m.kind.rsplit('.').next().unwrap_or_default()).collect();
         for (module, kind) in modules.iter().zip(&kinds) {
             if !matches!(*kind, "Transformer" | "Pooling" | "Normalize") {
                 return Err(refuse(
@@ -134,13 +126,11 @@ impl Modules {
             }
         }
         match kinds.as_slice() {
-            ["Transformer", "Pooling", rest @ ..] if matches!(rest, [] | ["Normalize"]) => {
-                Ok(Self {
-                    transformer: modules[0].path.clone(),
-                    pooling: modules[1].path.clone(),
-                    normalize: !rest.is_empty(),
-                })
-            }
+            ["Transformer", "Pooling", rest @ ..] if matches!(rest, [] | ["Normalize"]) => Ok(Self {
+                transformer: modules[0].path.clone(),
+                pooling: modules[1].path.clone(),
+                normalize: !rest.is_empty(),
+            }),
             _ => Err(refuse(
                 path,
                 format!(
@@ -205,22 +195,14 @@ struct SentenceConfig {
 }
 
 fn read_sentence_config(transformer: &Path) -> Result<SentenceConfig> {
-    match SENTENCE_CONFIGS
-        .iter()
-        .map(|name| transformer.join(name))
-        .find(|path| path.is_file())
-    {
+    match SENTENCE_CONFIGS.iter().map(|name| transformer.join(name)).find(|path| path.is_file()) {
         Some(path) => read_json(&path),
         None => Ok(SentenceConfig::default()),
     }
 }
 
 /// `max_seq_length`, or what network and tokenizer agree on where the model does not say.
-fn max_tokens(
-    transformer: &Path,
-    config: &BertConfig,
-    max_seq_length: Option<usize>,
-) -> Result<usize> {
+fn max_tokens(transformer: &Path, config: &BertConfig, max_seq_length: Option<usize>) -> Result<usize> {
     match max_seq_length {
         Some(length) if length > config.positions() => Err(refuse(
             transformer,
@@ -245,10 +227,7 @@ fn max_tokens(
 /// Where `tokenizer_config.json` and `tokenizer.json` disagree on case, Python follows the one and we the other.
 fn check_tokenizer_config(transformer: &Path) -> Result<()> {
     let path = transformer.join("tokenizer_config.json");
-    let Some(says) = read_optional(&path)?
-        .get("do_lower_case")
-        .and_then(|flag| flag.as_bool())
-    else {
+    let Some(says) = read_optional(&path)?.get("do_lower_case").and_then(|flag| flag.as_bool()) else {
         return Ok(());
     };
     #[derive(Deserialize)]
@@ -263,9 +242,7 @@ fn check_tokenizer_config(transformer: &Path) -> Result<()> {
     match does {
         Some(does) if does != says => Err(refuse(
             &path,
-            format!(
-                "do_lower_case is {says}, and the normalizer of tokenizer.json has lowercase {does}"
-            ),
+            format!("do_lower_case is {says}, and the normalizer of tokenizer.json has lowercase {does}"),
         )),
         _ => Ok(()),
     }
@@ -276,32 +253,21 @@ fn refuse_prompts(path: &Path) -> Result<()> {
     let settings = read_optional(path)?;
     for name in ["default_prompt_name", "truncate_dim"] {
         if let Some(value) = settings.get(name).filter(|value| !value.is_null()) {
-            return Err(refuse(
-                path,
-                format!("{name} is {value}, which Akin does not apply"),
-            ));
+            return Err(refuse(path, format!("{name} is {value}, which Akin does not apply")));
         }
     }
     Ok(())
 }
 
 fn read_optional(path: &Path) -> Result<serde_json::Map<String, serde_json::Value>> {
-    if path.is_file() {
-        read_json(path)
-    } else {
-        Ok(serde_json::Map::new())
-    }
+    if path.is_file() { read_json(path) } else { Ok(serde_json::Map::new()) }
 }
 
 /// Reads a file of the model; a missing one is named with what is expected.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => missing(path),
-        _ => Error::Io {
-            action: "read",
-            path: path.into(),
-            source,
-        },
+        _ => Error::Io { action: "read", path: path.into(), source },
     })
 }
 
@@ -317,8 +283,5 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
 
 /// The error for something that cannot be honoured.
 pub(super) fn refuse(path: &Path, reason: impl Into<String>) -> Error {
-    Error::Model {
-        path: path.into(),
-        reason: reason.into(),
-    }
+    Error::Model { path: path.into(), reason: reason.into() }
 }

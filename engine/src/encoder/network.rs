@@ -63,9 +63,7 @@ impl BurnNetwork {
         let pooled: Vec<Vec<f32>> = batches
             .par_iter()
             .with_max_len(1)
-            .map(|batch| {
-                self.embed_batch(&batch.iter().map(|row| sentences[*row]).collect::<Vec<_>>())
-            })
+            .map(|batch| self.embed_batch(&batch.iter().map(|row| sentences[*row]).collect::<Vec<_>>()))
             .collect::<Result<_>>()?;
 
         let width = self.config.hidden_size;
@@ -99,18 +97,12 @@ impl CpuNetwork {
     fn load(model: &ModelDir, weights: &Weights) -> Result<Self> {
         let bert = CpuBert::load(&model.config, &weights.tensors()?, weights.prefix())
             .map_err(|reason| refuse(weights.path(), reason))?;
-        Ok(Self {
-            bert,
-            pooling: model.pooling,
-            hidden_size: model.config.hidden_size,
-        })
+        Ok(Self { bert, pooling: model.pooling, hidden_size: model.config.hidden_size })
     }
 
     fn embed(&self, sentences: &[&[u32]]) -> Result<Vec<f32>> {
         // Sentences of like length make groups of like work, and none without a token is in a group.
-        let mut order: Vec<usize> = (0..sentences.len())
-            .filter(|row| !sentences[*row].is_empty())
-            .collect();
+        let mut order: Vec<usize> = (0..sentences.len()).filter(|row| !sentences[*row].is_empty()).collect();
         order.sort_by_key(|row| std::cmp::Reverse(sentences[*row].len()));
         let mut ids = Vec::with_capacity(sentences.iter().map(|ids| ids.len()).sum());
         let mut offsets = vec![0];
@@ -118,9 +110,8 @@ impl CpuNetwork {
             ids.extend_from_slice(sentences[*row]);
             offsets.push(ids.len());
         }
-        let pooled = self.bert.embed(&ids, &offsets, &|hidden, out| {
-            pool_tokens(hidden, out, self.pooling)
-        })?;
+        let pooled =
+            self.bert.embed(&ids, &offsets, &|hidden, out| pool_tokens(hidden, out, self.pooling))?;
         let width = self.hidden_size;
         let mut rows = vec![0.0; sentences.len() * width];
         for (row, vector) in order.iter().zip(pooled.chunks_exact(width)) {

@@ -9,31 +9,17 @@ const LOWEST: f32 = f32::MIN;
 
 /// Pools hidden states `[sentences, longest, hidden]` to `[sentences, hidden]`; `padding` is true where
 /// there is no token.
-pub(crate) fn pool(
-    hidden: Tensor<3>,
-    padding: Option<Tensor<2, Bool>>,
-    pooling: Pooling,
-) -> Tensor<2> {
+pub(crate) fn pool(hidden: Tensor<3>, padding: Option<Tensor<2, Bool>>, pooling: Pooling) -> Tensor<2> {
     let [rows, longest, width] = hidden.dims();
-    let spread = padding.clone().map(|padding| {
-        padding
-            .reshape([rows, longest, 1])
-            .expand([rows, longest, width])
-    });
+    let spread =
+        padding.clone().map(|padding| padding.reshape([rows, longest, 1]).expand([rows, longest, width]));
     match (pooling, spread, padding) {
         (Pooling::Cls, ..) => hidden.slice([0..rows, 0..1]).reshape([rows, width]),
-        (Pooling::Max, Some(spread), _) => hidden
-            .mask_fill(spread, LOWEST)
-            .max_dim(1)
-            .reshape([rows, width]),
+        (Pooling::Max, Some(spread), _) => hidden.mask_fill(spread, LOWEST).max_dim(1).reshape([rows, width]),
         (Pooling::Max, ..) => hidden.max_dim(1).reshape([rows, width]),
         (Pooling::Mean, Some(spread), Some(padding)) => {
             let tokens: Tensor<2, Int> = padding.bool_not().int().sum_dim(1);
-            hidden
-                .mask_fill(spread, 0.0)
-                .sum_dim(1)
-                .reshape([rows, width])
-                / tokens.float()
+            hidden.mask_fill(spread, 0.0).sum_dim(1).reshape([rows, width]) / tokens.float()
         }
         (Pooling::Mean, ..) => hidden.mean_dim(1).reshape([rows, width]),
     }
@@ -68,12 +54,7 @@ pub(crate) fn pool_tokens(hidden: &[f32], pooled: &mut [f32], pooling: Pooling) 
 
 /// Divides an embedding by its length, so that a dot product is a cosine; zeros stay zeros.
 pub(crate) fn normalize(embedding: &mut [f32]) {
-    let length = embedding
-        .iter()
-        .map(|x| f64::from(*x) * f64::from(*x))
-        .sum::<f64>()
-        .sqrt()
-        .max(1e-12);
+    let length = embedding.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt().max(1e-12);
     for x in embedding {
         *x = (f64::from(*x) / length) as f32;
     }
@@ -90,9 +71,7 @@ mod tests {
         // Two sentences of two dimensions: three tokens, and one token with two of padding.
         let hidden = Tensor::<3>::from_data(
             TensorData::new(
-                vec![
-                    1.0f32, -1.0, 2.0, -5.0, 6.0, 0.0, -3.0, -4.0, 9.0, 9.0, 9.0, 9.0,
-                ],
+                vec![1.0f32, -1.0, 2.0, -5.0, 6.0, 0.0, -3.0, -4.0, 9.0, 9.0, 9.0, 9.0],
                 [2, 3, 2],
             ),
             &device,
@@ -101,10 +80,7 @@ mod tests {
             TensorData::new(vec![false, false, false, false, true, true], [2, 3]),
             &device,
         );
-        pool(hidden, Some(padding), pooling)
-            .into_data()
-            .try_into_vec()
-            .unwrap()
+        pool(hidden, Some(padding), pooling).into_data().try_into_vec().unwrap()
     }
 
     #[test]

@@ -34,16 +34,10 @@ impl SentenceTokenizer {
     /// Reads `tokenizer.json`.
     pub(super) fn load(model: &ModelDir) -> Result<Self> {
         let path = model.tokenizer();
-        let mut tokenizer = Tokenizer::from_bytes(read_file(&path)?).map_err(|error| {
-            refuse(
-                &path,
-                format!("not a tokenizer that Akin can read: {error}"),
-            )
-        })?;
+        let mut tokenizer = Tokenizer::from_bytes(read_file(&path)?)
+            .map_err(|error| refuse(&path, format!("not a tokenizer that Akin can read: {error}")))?;
         check_vocabulary(&tokenizer, &path, model.config.vocab_size)?;
-        let special = tokenizer
-            .get_post_processor()
-            .map_or(0, |processor| processor.added_tokens(false));
+        let special = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
         if model.max_tokens <= special {
             return Err(refuse(
                 &model.transformer,
@@ -55,16 +49,8 @@ impl SentenceTokenizer {
         }
         tokenizer.with_padding(None);
         tokenizer
-            .with_truncation(Some(TruncationParams {
-                max_length: model.max_tokens,
-                ..Default::default()
-            }))
-            .map_err(|error| {
-                refuse(
-                    &path,
-                    format!("it cannot truncate to max_seq_length: {error}"),
-                )
-            })?;
+            .with_truncation(Some(TruncationParams { max_length: model.max_tokens, ..Default::default() }))
+            .map_err(|error| refuse(&path, format!("it cannot truncate to max_seq_length: {error}")))?;
         Ok(Self {
             tokenizer,
             path,
@@ -76,10 +62,7 @@ impl SentenceTokenizer {
 
     /// Tokenises `texts` on all threads.
     pub(super) fn tokenize(&self, texts: &[&str]) -> Result<Vec<Tokens>> {
-        texts
-            .par_iter()
-            .map(|text| self.tokenize_one(text))
-            .collect()
+        texts.par_iter().map(|text| self.tokenize_one(text)).collect()
     }
 
     /// A text far longer than the model reads is looked at only as far as needed: the words of a prefix
@@ -98,40 +81,22 @@ impl SentenceTokenizer {
     }
 
     fn tokenize_whole(&self, text: &str) -> Result<Tokens> {
-        let text = if self.lower_case {
-            Cow::Owned(text.to_lowercase())
-        } else {
-            Cow::Borrowed(text)
-        };
+        let text = if self.lower_case { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) };
         let encoding = self.tokenizer.encode_fast(text, true).map_err(|error| {
-            Error::Invalid(format!(
-                "the tokenizer {} refuses a text: {error}",
-                self.path.display()
-            ))
+            Error::Invalid(format!("the tokenizer {} refuses a text: {error}", self.path.display()))
         })?;
         let ids = encoding.get_ids().to_vec();
         match ids.iter().find(|id| **id as usize >= self.vocab_size) {
             Some(id) => Err(does_not_fit(&self.path, *id as usize + 1, self.vocab_size)),
-            None => Ok(Tokens {
-                ids,
-                truncated: !encoding.get_overflowing().is_empty(),
-            }),
+            None => Ok(Tokens { ids, truncated: !encoding.get_overflowing().is_empty() }),
         }
     }
 }
 
 fn check_vocabulary(tokenizer: &Tokenizer, path: &Path, vocab_size: usize) -> Result<()> {
-    let added = tokenizer
-        .get_added_tokens_decoder()
-        .into_keys()
-        .max()
-        .map_or(0, |id| id as usize + 1);
+    let added = tokenizer.get_added_tokens_decoder().into_keys().max().map_or(0, |id| id as usize + 1);
     let tokens = tokenizer.get_vocab_size(true).max(added);
-    if tokens > vocab_size {
-        Err(does_not_fit(path, tokens, vocab_size))
-    } else {
-        Ok(())
-    }
+    if tokens > vocab_size { Err(does_not_fit(path, tokens, vocab_size)) } else { Ok(()) }
 }
 
 fn does_not_fit(path: &Path, tokens: usize, vocab_size: usize) -> Error {

@@ -29,15 +29,12 @@ impl Weights {
         let path = model.weights();
         let file = map(&path, &model.transformer)?;
         let tensors = parse(&file, &path)?;
-        let Some(prefix) = PREFIXES
-            .into_iter()
-            .find(|prefix| tensors.tensor(&format!("{prefix}{WORDS}")).is_ok())
+        let Some(prefix) =
+            PREFIXES.into_iter().find(|prefix| tensors.tensor(&format!("{prefix}{WORDS}")).is_ok())
         else {
             return Err(refuse(
                 &path,
-                format!(
-                    "it has no tensor {WORDS}, with or without the prefix \"bert.\" or \"roberta.\""
-                ),
+                format!("it has no tensor {WORDS}, with or without the prefix \"bert.\" or \"roberta.\""),
             ));
         };
         expected_tensors(&model.config)
@@ -72,11 +69,7 @@ const WORDS: &str = "embeddings.word_embeddings.weight";
 /// Maps the file: start-up copies nothing that it does not use.
 #[allow(unsafe_code)]
 fn map(path: &Path, folder: &Path) -> Result<Mmap> {
-    let io = |source| Error::Io {
-        action: "read",
-        path: path.into(),
-        source,
-    };
+    let io = |source| Error::Io { action: "read", path: path.into(), source };
     let file = File::open(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => absent(path, folder),
         _ => io(source),
@@ -106,13 +99,7 @@ fn absent(path: &Path, folder: &Path) -> Error {
 
 fn parse<'a>(file: &'a [u8], path: &Path) -> Result<SafeTensors<'a>> {
     SafeTensors::deserialize(file).map_err(|error| {
-        refuse(
-            path,
-            format!(
-                "truncated or corrupt ({} bytes, {error}): fetch the file again",
-                file.len()
-            ),
-        )
+        refuse(path, format!("truncated or corrupt ({} bytes, {error}): fetch the file again", file.len()))
     })
 }
 
@@ -120,35 +107,22 @@ fn check_tensor(tensors: &SafeTensors<'_>, path: &Path, name: &str, shape: &[usi
     let tensor = tensors
         .tensor(name)
         .or_else(|error| tensors.tensor(&old_name(name).ok_or(error)?))
-        .map_err(|_| {
-            refuse(
-                path,
-                format!("the tensor {name} is missing, which config.json asks for"),
-            )
-        })?;
+        .map_err(|_| refuse(path, format!("the tensor {name} is missing, which config.json asks for")))?;
     if tensor.shape() != shape {
         return Err(refuse(
             path,
-            format!(
-                "the tensor {name} has shape {:?}, and config.json asks for {shape:?}",
-                tensor.shape()
-            ),
+            format!("the tensor {name} has shape {:?}, and config.json asks for {shape:?}", tensor.shape()),
         ));
     }
     match finite(&tensor) {
         Some(true) => Ok(()),
         Some(false) => Err(refuse(
             path,
-            format!(
-                "the tensor {name} holds NaN or infinite values: the model is broken, fetch it again"
-            ),
+            format!("the tensor {name} holds NaN or infinite values: the model is broken, fetch it again"),
         )),
         None => Err(refuse(
             path,
-            format!(
-                "the tensor {name} is {:?}, and Akin reads F32, F16 and BF16",
-                tensor.dtype()
-            ),
+            format!("the tensor {name} is {:?}, and Akin reads F32, F16 and BF16", tensor.dtype()),
         )),
     }
 }
@@ -166,16 +140,16 @@ fn old_name(name: &str) -> Option<String> {
 fn finite(tensor: &TensorView<'_>) -> Option<bool> {
     let halves = |exponent: u16| {
         let (pairs, _) = tensor.data().as_chunks::<2>();
-        !pairs.iter().fold(false, |seen, pair| {
-            seen | (u16::from_le_bytes(*pair) & exponent == exponent)
-        })
+        !pairs.iter().fold(false, |seen, pair| seen | (u16::from_le_bytes(*pair) & exponent == exponent))
     };
     match tensor.dtype() {
         Dtype::F32 => {
             let (words, _) = tensor.data().as_chunks::<4>();
-            Some(!words.iter().fold(false, |seen, word| {
-                seen | (u32::from_le_bytes(*word) & 0x7f80_0000 == 0x7f80_0000)
-            }))
+            Some(
+                !words.iter().fold(false, |seen, word| {
+                    seen | (u32::from_le_bytes(*word) & 0x7f80_0000 == 0x7f80_0000)
+                }),
+            )
         }
         Dtype::F16 => Some(halves(0x7c00)),
         Dtype::BF16 => Some(halves(0x7f80)),
@@ -188,14 +162,8 @@ pub(crate) fn expected_tensors(config: &BertConfig) -> Vec<(String, Vec<usize>)>
     let (hidden, inner) = (config.hidden_size, config.intermediate_size);
     let mut tensors = vec![
         (WORDS.to_string(), vec![config.vocab_size, hidden]),
-        (
-            "embeddings.position_embeddings.weight".into(),
-            vec![config.max_position_embeddings, hidden],
-        ),
-        (
-            "embeddings.token_type_embeddings.weight".into(),
-            vec![config.type_vocab_size, hidden],
-        ),
+        ("embeddings.position_embeddings.weight".into(), vec![config.max_position_embeddings, hidden]),
+        ("embeddings.token_type_embeddings.weight".into(), vec![config.type_vocab_size, hidden]),
         ("embeddings.LayerNorm.weight".into(), vec![hidden]),
         ("embeddings.LayerNorm.bias".into(), vec![hidden]),
     ];
@@ -208,10 +176,7 @@ pub(crate) fn expected_tensors(config: &BertConfig) -> Vec<(String, Vec<usize>)>
             ("intermediate.dense", inner, hidden),
             ("output.dense", hidden, inner),
         ] {
-            tensors.push((
-                format!("encoder.layer.{layer}.{name}.weight"),
-                vec![out, input],
-            ));
+            tensors.push((format!("encoder.layer.{layer}.{name}.weight"), vec![out, input]));
             tensors.push((format!("encoder.layer.{layer}.{name}.bias"), vec![out]));
         }
         for norm in ["attention.output.LayerNorm", "output.LayerNorm"] {

@@ -42,18 +42,9 @@ impl FrozenGraph {
     /// If there are 2^32 - 1 rows or more.
     pub fn build(vectors: &Embeddings, progress: &(dyn Fn(usize, usize) + Sync)) -> Self {
         let rows = vectors.rows();
-        assert!(
-            rows < NONE as usize,
-            "a graph has less than 2^32 - 1 points"
-        );
+        assert!(rows < NONE as usize, "a graph has less than 2^32 - 1 points");
         let greatest = vectors.iter().map(|row| dot(row, row)).fold(0.0, f32::max);
-        let hnsw = Hnsw::new(
-            NEIGHBORS,
-            rows,
-            LAYERS,
-            EF_CONSTRUCTION,
-            Distant { greatest },
-        );
+        let hnsw = Hnsw::new(NEIGHBORS, rows, LAYERS, EF_CONSTRUCTION, Distant { greatest });
         for row in 0..rows.min(FIRST) {
             hnsw.insert_slice((vectors.row(row), row));
         }
@@ -81,16 +72,11 @@ fn freeze(hnsw: &Hnsw<f32, Distant>, rows: usize) -> FrozenGraph {
         }
     }
     let top = highest.iter().copied().max().unwrap_or(0);
-    let entry = highest
-        .iter()
-        .position(|highest| *highest == top)
-        .unwrap_or(0) as u32;
+    let entry = highest.iter().position(|highest| *highest == top).unwrap_or(0) as u32;
     let mut base = Adjacency::new(2 * NEIGHBORS, rows);
     let mut upper: Vec<Layer> = (1..=top)
         .map(|layer| {
-            let rows: Vec<u32> = (0..rows as u32)
-                .filter(|row| highest[*row as usize] >= layer)
-                .collect();
+            let rows: Vec<u32> = (0..rows as u32).filter(|row| highest[*row as usize] >= layer).collect();
             let neighbors = Adjacency::new(NEIGHBORS, rows.len());
             Layer { rows, neighbors }
         })
@@ -108,12 +94,8 @@ fn freeze(hnsw: &Hnsw<f32, Distant>, rows: usize) -> FrozenGraph {
             let neighbors = neighbors.into_iter().map(|other| other.d_id as u32);
             match layer.checked_sub(1).map(|above| &mut upper[above]) {
                 None => base.set(row, neighbors),
-                Some(Layer {
-                    rows,
-                    neighbors: lists,
-                }) => {
-                    let slot =
-                        |row: u32| rows.binary_search(&row).expect("a row of this layer") as u32;
+                Some(Layer { rows, neighbors: lists }) => {
+                    let slot = |row: u32| rows.binary_search(&row).expect("a row of this layer") as u32;
                     lists.set(slot(row), neighbors.map(slot));
                 }
             }
@@ -126,10 +108,7 @@ impl Adjacency {
     /// Writes the list of `point`, as far as there is room.
     fn set(&mut self, point: u32, neighbors: impl Iterator<Item = u32>) {
         let place = &mut self.targets[point as usize * self.width..][..self.width];
-        place
-            .iter_mut()
-            .zip(neighbors)
-            .for_each(|(target, neighbor)| *target = neighbor);
+        place.iter_mut().zip(neighbors).for_each(|(target, neighbor)| *target = neighbor);
     }
 }
 
@@ -151,18 +130,11 @@ fn connect(graph: &mut FrozenGraph, vectors: &Embeddings) {
         if tree.reached[row as usize] {
             continue;
         }
-        let near = graph.search(
-            vectors,
-            vectors.row(row as usize),
-            NEIGHBORS,
-            2 * NEIGHBORS,
-            &|other| tree.reached[other as usize],
-        );
+        let near = graph.search(vectors, vectors.row(row as usize), NEIGHBORS, 2 * NEIGHBORS, &|other| {
+            tree.reached[other as usize]
+        });
         // The point that was reached last leads nowhere yet in the tree, so that it has a place.
-        let hosts = near
-            .iter()
-            .map(|hit| hit.1)
-            .chain(tree.order.iter().rev().copied());
+        let hosts = near.iter().map(|hit| hit.1).chain(tree.order.iter().rev().copied());
         let (host, place) = hosts
             .filter_map(|host| Some((host, tree.place(&graph.base, host)?)))
             .next()
@@ -215,9 +187,7 @@ impl Tree {
         if listed < base.width {
             return Some(first + listed);
         }
-        (first..first + base.width)
-            .rev()
-            .find(|place| !self.edges[*place])
+        (first..first + base.width).rev().find(|place| !self.edges[*place])
     }
 }
 
@@ -238,9 +208,7 @@ mod tests {
         for _ in 0..rows {
             let mut row: Vec<f32> = (0..dimension)
                 .map(|_| {
-                    state = state
-                        .wrapping_mul(6364136223846793005)
-                        .wrapping_add(1442695040888963407);
+                    state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                     (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
                 })
                 .collect();
@@ -289,16 +257,8 @@ mod tests {
             let vectors = Embeddings::from_values(4, vec![value; 4 * 3000]);
             let graph = graph(&vectors);
             assert_eq!(reached_from_the_entry(&graph), 3000);
-            assert_eq!(
-                graph.search(&vectors, &[1.0; 4], 3000, 1, &|_| true).len(),
-                3000
-            );
-            assert_eq!(
-                graph
-                    .search(&vectors, &[1.0; 4], 7, 1, &|row| row >= 2990)
-                    .len(),
-                7
-            );
+            assert_eq!(graph.search(&vectors, &[1.0; 4], 3000, 1, &|_| true).len(), 3000);
+            assert_eq!(graph.search(&vectors, &[1.0; 4], 7, 1, &|row| row >= 2990).len(), 7);
         }
     }
 
@@ -352,18 +312,14 @@ mod tests {
                 assert!(hits.is_sorted_by(|a, b| a.0 >= b.0));
             }
         }
-        assert_eq!(
-            graph.search(&vectors, vectors.row(0), 10, 10, &|_| false),
-            []
-        );
+        assert_eq!(graph.search(&vectors, vectors.row(0), 10, 10, &|_| false), []);
     }
 
     #[test]
     fn a_filter_may_search_the_same_graph() {
         let vectors = spread(300, 8);
         let graph = graph(&vectors);
-        let nearest =
-            |row: u32| graph.search(&vectors, vectors.row(row as usize), 1, 10, &|_| true)[0].1;
+        let nearest = |row: u32| graph.search(&vectors, vectors.row(row as usize), 1, 10, &|_| true)[0].1;
         let hits = graph.search(&vectors, vectors.row(0), 5, 20, &|row| nearest(row) == row);
         assert_eq!(hits.len(), 5);
     }
@@ -374,18 +330,8 @@ mod tests {
         vectors.as_mut_slice()[80] = f32::NAN;
         vectors.as_mut_slice()[160] = f32::INFINITY;
         let graph = graph(&vectors);
-        assert_eq!(
-            graph
-                .search(&vectors, vectors.row(0), 10, 50, &|_| true)
-                .len(),
-            10
-        );
-        assert_eq!(
-            graph
-                .search(&vectors, &[f32::NAN; 8], 10, 50, &|_| true)
-                .len(),
-            10
-        );
+        assert_eq!(graph.search(&vectors, vectors.row(0), 10, 50, &|_| true).len(), 10);
+        assert_eq!(graph.search(&vectors, &[f32::NAN; 8], 10, 50, &|_| true).len(), 10);
     }
 
     #[test]

@@ -38,10 +38,7 @@ impl Index {
         if documents.is_empty() {
             return Ok(Upserted::default());
         }
-        let records = documents
-            .iter()
-            .map(DocumentRecord::encode)
-            .collect::<Result<Vec<_>>>()?;
+        let records = documents.iter().map(DocumentRecord::encode).collect::<Result<Vec<_>>>()?;
         let mut replaced = Vec::new();
         for document in documents {
             replaced.extend(self.live_doc(&document.id)?);
@@ -61,18 +58,12 @@ impl Index {
         self.store.flush()?;
 
         let mut manifest = self.next_manifest(&burial);
-        let pending = manifest
-            .segments
-            .last_mut()
-            .expect("an index has a pending segment");
+        let pending = manifest.segments.last_mut().expect("an index has a pending segment");
         pending.rows += rows.rows() as u64;
         manifest.next_doc += rows.rows() as u64;
         self.commit(manifest)?;
         self.bury(burial, &replaced);
-        self.segments
-            .last_mut()
-            .expect("an index has a pending segment")
-            .add(&rows);
+        self.segments.last_mut().expect("an index has a pending segment").add(&rows);
 
         for (doc, document) in (first_doc..).zip(documents) {
             self.store.put_id(&document.id, doc)?;
@@ -83,10 +74,7 @@ impl Index {
         if self.pending().vectors.rows() >= SEGMENT_DOCUMENTS {
             self.seal(&|_, _| ())?;
         }
-        Ok(Upserted {
-            added: documents.len() - replaced.len(),
-            replaced: replaced.len(),
-        })
+        Ok(Upserted { added: documents.len() - replaced.len(), replaced: replaced.len() })
     }
 
     /// Builds the graph of the pending documents if there are at least [`SEAL_DOCUMENTS`] of them.
@@ -108,28 +96,19 @@ impl Index {
         let mut parts = Vec::new();
         for (part, (name, bytes)) in (VECTORS + 1..).zip(graph.to_parts()) {
             self.store.put_chunks(id, part, 0, &bytes)?;
-            parts.push(GraphPart {
-                name: name.to_owned(),
-                bytes: bytes.len() as u64,
-            });
+            parts.push(GraphPart { name: name.to_owned(), bytes: bytes.len() as u64 });
         }
         self.store.flush()?;
 
         let mut manifest = self.next_manifest(&Burial::default());
         manifest.ids_through = manifest.next_doc;
-        let sealed = manifest
-            .segments
-            .last_mut()
-            .expect("an index has a pending segment");
+        let sealed = manifest.segments.last_mut().expect("an index has a pending segment");
         sealed.graph = parts;
         let record = sealed.clone();
         let next = Segment::pending(id + 1, manifest.next_doc, self.model.dimension);
         manifest.segments.push(next.record.clone());
         self.commit(manifest)?;
-        let sealed = self
-            .segments
-            .last_mut()
-            .expect("an index has a pending segment");
+        let sealed = self.segments.last_mut().expect("an index has a pending segment");
         sealed.record = record;
         sealed.graph = Some(graph);
         self.segments.push(next);
@@ -187,9 +166,7 @@ impl Index {
     fn bury(&mut self, burial: Burial, docs: &[u64]) {
         self.tombstones.apply(burial);
         for doc in docs {
-            let segment = self
-                .segments
-                .partition_point(|segment| segment.docs().end <= *doc);
+            let segment = self.segments.partition_point(|segment| segment.docs().end <= *doc);
             self.segments[segment].deleted += 1;
         }
     }
@@ -212,9 +189,7 @@ impl Index {
         }
         let pending: &SegmentRecord = &self.pending().record;
         if pending.rows + documents.len() as u64 > u64::from(u32::MAX) {
-            return invalid(
-                "a segment holds at most 4294967295 documents: add fewer at once".into(),
-            );
+            return invalid("a segment holds at most 4294967295 documents: add fewer at once".into());
         }
         let mut ids = HashSet::with_capacity(documents.len());
         for (document, row) in documents.iter().zip(embeddings.iter()) {
@@ -225,10 +200,7 @@ impl Index {
                 return invalid(format!("the id {:?} comes twice in one call", document.id));
             }
             if !row.iter().all(|x| x.is_finite()) {
-                return invalid(format!(
-                    "the embedding of document {:?} is not finite",
-                    document.id
-                ));
+                return invalid(format!("the embedding of document {:?} is not finite", document.id));
             }
         }
         Ok(())

@@ -20,11 +20,7 @@ pub fn exact_search(
     k: usize,
     live: &(dyn Fn(u32) -> bool + Sync),
 ) -> Vec<(f32, u32)> {
-    assert_eq!(
-        query.len(),
-        vectors.dimension(),
-        "a query of another dimension"
-    );
+    assert_eq!(query.len(), vectors.dimension(), "a query of another dimension");
     let rows = vectors.rows();
     let scan = |block: usize| {
         let mut nearest = Nearest::new(k);
@@ -41,10 +37,8 @@ pub fn exact_search(
     if blocks <= 1 {
         return scan(0).drain_best(k);
     }
-    let found: Vec<Vec<(f32, u32)>> = (0..blocks)
-        .into_par_iter()
-        .map(|block| scan(block).drain_best(k))
-        .collect();
+    let found: Vec<Vec<(f32, u32)>> =
+        (0..blocks).into_par_iter().map(|block| scan(block).drain_best(k)).collect();
     let mut nearest = Nearest::new(k);
     for (score, row) in found.into_iter().flatten() {
         nearest.offer(Ranked::new(score, row));
@@ -58,10 +52,7 @@ mod tests {
 
     /// Rows of (row % 7, 1), so that there are many equal scores.
     fn ties(rows: usize) -> Embeddings {
-        Embeddings::from_values(
-            2,
-            (0..rows).flat_map(|row| [(row % 7) as f32, 1.0]).collect(),
-        )
+        Embeddings::from_values(2, (0..rows).flat_map(|row| [(row % 7) as f32, 1.0]).collect())
     }
 
     #[test]
@@ -74,26 +65,15 @@ mod tests {
 
     #[test]
     fn dead_rows_are_left_out() {
-        let hits = exact_search(&ties(2 * BLOCK), &[1.0, 0.0], 3, &|row| {
-            row % 7 < 3 && row > 10
-        });
+        let hits = exact_search(&ties(2 * BLOCK), &[1.0, 0.0], 3, &|row| row % 7 < 3 && row > 10);
         assert_eq!(hits, [(2.0, 16), (2.0, 23), (2.0, 30)]);
     }
 
     #[test]
     fn fewer_rows_than_asked_for_all_come_back() {
-        assert_eq!(
-            exact_search(&ties(2), &[1.0, 0.0], 10, &|_| true),
-            [(1.0, 1), (0.0, 0)]
-        );
-        assert_eq!(
-            exact_search(&ties(2), &[1.0, 0.0], usize::MAX, &|_| true).len(),
-            2
-        );
-        assert_eq!(
-            exact_search(&Embeddings::empty(2), &[1.0, 0.0], 10, &|_| true),
-            []
-        );
+        assert_eq!(exact_search(&ties(2), &[1.0, 0.0], 10, &|_| true), [(1.0, 1), (0.0, 0)]);
+        assert_eq!(exact_search(&ties(2), &[1.0, 0.0], usize::MAX, &|_| true).len(), 2);
+        assert_eq!(exact_search(&Embeddings::empty(2), &[1.0, 0.0], 10, &|_| true), []);
         assert_eq!(exact_search(&ties(2), &[1.0, 0.0], 0, &|_| true), []);
     }
 }

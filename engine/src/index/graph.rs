@@ -51,10 +51,7 @@ pub(super) struct Adjacency {
 
 impl Adjacency {
     pub(super) fn new(width: usize, points: usize) -> Self {
-        Self {
-            width,
-            targets: vec![NONE; points * width],
-        }
+        Self { width, targets: vec![NONE; points * width] }
     }
 
     fn points(&self) -> usize {
@@ -70,17 +67,11 @@ impl Adjacency {
     /// The neighbors of `point`.
     #[inline]
     pub(super) fn of(&self, point: u32) -> impl Iterator<Item = u32> {
-        self.place(point)
-            .iter()
-            .copied()
-            .take_while(|target| *target != NONE)
+        self.place(point).iter().copied().take_while(|target| *target != NONE)
     }
 
     fn edges(&self) -> usize {
-        self.targets
-            .iter()
-            .filter(|target| **target != NONE)
-            .count()
+        self.targets.iter().filter(|target| **target != NONE).count()
     }
 
     /// Reads `[points, width]` from bytes of exactly that size.
@@ -88,18 +79,11 @@ impl Adjacency {
         let targets = integers(part, bytes, points.checked_mul(width))?;
         for (point, place) in targets.chunks_exact(width).enumerate() {
             let listed = place.iter().take_while(|target| **target != NONE).count();
-            if let Some(target) = place[..listed]
-                .iter()
-                .find(|target| **target as usize >= points)
-            {
-                return Err(format!(
-                    "{part}: point {point} has a neighbor {target} of {points}"
-                ));
+            if let Some(target) = place[..listed].iter().find(|target| **target as usize >= points) {
+                return Err(format!("{part}: point {point} has a neighbor {target} of {points}"));
             }
             if place[listed..].iter().any(|target| *target != NONE) {
-                return Err(format!(
-                    "{part}: the list of point {point} goes on after its end"
-                ));
+                return Err(format!("{part}: the list of point {point} goes on after its end"));
             }
         }
         Ok(Self { width, targets })
@@ -114,12 +98,7 @@ impl FrozenGraph {
 
     /// How many neighbors its points have, all layers taken together.
     pub fn edges(&self) -> usize {
-        self.base.edges()
-            + self
-                .upper
-                .iter()
-                .map(|layer| layer.neighbors.edges())
-                .sum::<usize>()
+        self.base.edges() + self.upper.iter().map(|layer| layer.neighbors.edges()).sum::<usize>()
     }
 
     /// Its bytes, as named arrays of little-endian u32:
@@ -142,20 +121,8 @@ impl FrozenGraph {
         vec![
             (HEADER, bytes(&header)),
             (BASE, bytes(&self.base.targets)),
-            (
-                ROWS,
-                self.upper
-                    .iter()
-                    .flat_map(|layer| bytes(&layer.rows))
-                    .collect(),
-            ),
-            (
-                UPPER,
-                self.upper
-                    .iter()
-                    .flat_map(|layer| bytes(&layer.neighbors.targets))
-                    .collect(),
-            ),
+            (ROWS, self.upper.iter().flat_map(|layer| bytes(&layer.rows)).collect()),
+            (UPPER, self.upper.iter().flat_map(|layer| bytes(&layer.neighbors.targets)).collect()),
         ]
     }
 
@@ -167,21 +134,10 @@ impl FrozenGraph {
     /// What is missing or wrong, in words.
     pub fn from_parts(parts: &HashMap<String, Vec<u8>>, rows: usize) -> Result<Self, String> {
         let part = |name: &str| {
-            parts
-                .get(name)
-                .map(Vec::as_slice)
-                .ok_or_else(|| format!("{name}: the part is missing"))
+            parts.get(name).map(Vec::as_slice).ok_or_else(|| format!("{name}: the part is missing"))
         };
         let header = integers(HEADER, part(HEADER)?, None)?;
-        let [
-            points,
-            base_width,
-            upper_width,
-            entry,
-            layers,
-            ref counts @ ..,
-        ] = header[..]
-        else {
+        let [points, base_width, upper_width, entry, layers, ref counts @ ..] = header[..] else {
             return Err(format!("{HEADER}: {} numbers are too few", header.len()));
         };
         if points as usize != rows {
@@ -189,20 +145,13 @@ impl FrozenGraph {
         }
         let (base_width, upper_width) = (base_width as usize, upper_width as usize);
         if !(1..=MAX_WIDTH).contains(&base_width) || !(1..=MAX_WIDTH).contains(&upper_width) {
-            return Err(format!(
-                "{HEADER}: lists of {base_width} and {upper_width} neighbors"
-            ));
+            return Err(format!("{HEADER}: lists of {base_width} and {upper_width} neighbors"));
         }
         if counts.len() != layers as usize || counts.len() > MAX_LAYERS {
-            return Err(format!(
-                "{HEADER}: {layers} upper layers, {} sizes",
-                counts.len()
-            ));
+            return Err(format!("{HEADER}: {layers} upper layers, {} sizes", counts.len()));
         }
         if entry >= points && (points, entry) != (0, 0) {
-            return Err(format!(
-                "{HEADER}: the search begins at point {entry} of {points}"
-            ));
+            return Err(format!("{HEADER}: the search begins at point {entry} of {points}"));
         }
         let base = Adjacency::from_bytes(BASE, part(BASE)?, rows, base_width)?;
         let upper = read_upper(part(ROWS)?, part(UPPER)?, counts, rows, upper_width)?;
@@ -233,9 +182,7 @@ fn read_upper(
         let layer = above + 1;
         let count = *count as usize;
         if count == 0 || count > points {
-            return Err(format!(
-                "{HEADER}: layer {layer} has {count} points of {points}"
-            ));
+            return Err(format!("{HEADER}: layer {layer} has {count} points of {points}"));
         }
         let mine = split(ROWS, &mut rows, count.checked_mul(4))?;
         let mine = integers(ROWS, mine, Some(count))?;
@@ -247,16 +194,11 @@ fn read_upper(
             Some(below) => below.slot(row).is_some(),
         };
         if let Some(row) = mine.iter().find(|row| !below(**row)) {
-            return Err(format!(
-                "{ROWS}: row {row} of layer {layer} is not on the layer below"
-            ));
+            return Err(format!("{ROWS}: row {row} of layer {layer} is not on the layer below"));
         }
         let bytes = split(UPPER, &mut lists, count.checked_mul(4 * width))?;
         let neighbors = Adjacency::from_bytes(UPPER, bytes, count, width)?;
-        upper.push(Layer {
-            rows: mine,
-            neighbors,
-        });
+        upper.push(Layer { rows: mine, neighbors });
     }
     if !rows.is_empty() || !lists.is_empty() {
         return Err(format!("{ROWS}, {UPPER}: bytes after the last layer"));
@@ -277,19 +219,13 @@ fn split<'a>(part: &str, bytes: &mut &'a [u8], length: Option<usize>) -> Result<
 fn integers(part: &str, bytes: &[u8], expected: Option<usize>) -> Result<Vec<u32>, String> {
     let (words, rest) = bytes.as_chunks::<4>();
     if !rest.is_empty() || expected.is_some_and(|expected| expected != words.len()) {
-        return Err(format!(
-            "{part}: {} bytes are not what the graph needs",
-            bytes.len()
-        ));
+        return Err(format!("{part}: {} bytes are not what the graph needs", bytes.len()));
     }
     Ok(words.iter().map(|word| u32::from_le_bytes(*word)).collect())
 }
 
 fn bytes(integers: &[u32]) -> Vec<u8> {
-    integers
-        .iter()
-        .flat_map(|integer| integer.to_le_bytes())
-        .collect()
+    integers.iter().flat_map(|integer| integer.to_le_bytes()).collect()
 }
 
 #[cfg(test)]
@@ -301,19 +237,13 @@ mod tests {
 
     /// 600 points of 4 numbers in some order: enough for an upper layer or two.
     static VECTORS: LazyLock<Embeddings> = LazyLock::new(|| {
-        let values =
-            (0..2400u32).map(|i| (i.wrapping_mul(2654435761) >> 16) as f32 / 65536.0 - 0.5);
+        let values = (0..2400u32).map(|i| (i.wrapping_mul(2654435761) >> 16) as f32 / 65536.0 - 0.5);
         Embeddings::from_values(4, values.collect())
     });
-    static GRAPH: LazyLock<FrozenGraph> =
-        LazyLock::new(|| FrozenGraph::build(&VECTORS, &|_, _| {}));
+    static GRAPH: LazyLock<FrozenGraph> = LazyLock::new(|| FrozenGraph::build(&VECTORS, &|_, _| {}));
 
     fn parts() -> HashMap<String, Vec<u8>> {
-        GRAPH
-            .to_parts()
-            .into_iter()
-            .map(|(name, bytes)| (name.to_owned(), bytes))
-            .collect()
+        GRAPH.to_parts().into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect()
     }
 
     #[test]
@@ -327,10 +257,7 @@ mod tests {
         for (name, _) in GRAPH.to_parts() {
             let mut parts = parts();
             parts.remove(name);
-            assert_eq!(
-                FrozenGraph::from_parts(&parts, 600),
-                Err(format!("{name}: the part is missing"))
-            );
+            assert_eq!(FrozenGraph::from_parts(&parts, 600), Err(format!("{name}: the part is missing")));
         }
     }
 
@@ -345,11 +272,7 @@ mod tests {
         for part in [BASE, UPPER] {
             let mut parts = parts();
             parts.get_mut(part).unwrap()[..4].copy_from_slice(&600u32.to_le_bytes());
-            assert!(
-                FrozenGraph::from_parts(&parts, 600)
-                    .unwrap_err()
-                    .contains("neighbor 600")
-            );
+            assert!(FrozenGraph::from_parts(&parts, 600).unwrap_err().contains("neighbor 600"));
         }
     }
 
@@ -358,10 +281,7 @@ mod tests {
         let mut parts = parts();
         let points = u32::MAX - 1;
         for (words, said) in [
-            (
-                [points, 512, 512, 0, 0].as_slice(),
-                "not what the graph needs",
-            ),
+            ([points, 512, 512, 0, 0].as_slice(), "not what the graph needs"),
             (&[points, u32::MAX, 1, 0, 0], "lists of"),
             (&[points, 0, 1, 0, 0], "lists of"),
             (&[points, 1, 1, 0, u32::MAX], "upper layers"),

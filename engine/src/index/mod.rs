@@ -120,9 +120,8 @@ impl Index {
         }
         let query = unit(query);
         let ef = options.ef.unwrap_or(DEFAULT_EF);
-        let search = |segment: &Segment| {
-            segment.search(&query, options.k, ef, options.exact, &self.tombstones)
-        };
+        let search =
+            |segment: &Segment| segment.search(&query, options.k, ef, options.exact, &self.tombstones);
         let segments: Vec<&Segment> = self.segments.iter().filter(|s| s.live() > 0).collect();
         let mut found: Vec<(f32, u64)> = match segments[..] {
             // The common case needs no other thread.
@@ -136,10 +135,7 @@ impl Index {
             .map(|(score, doc)| {
                 // Rounding takes the product of unit vectors a little beyond one.
                 let score = score.clamp(-1.0, 1.0);
-                Ok(Hit {
-                    score,
-                    document: self.document(doc, None)?,
-                })
+                Ok(Hit { score, document: self.document(doc, None)? })
             })
             .collect()
     }
@@ -170,9 +166,7 @@ impl Index {
     }
 
     fn pending(&self) -> &Segment {
-        self.segments
-            .last()
-            .expect("an index has a pending segment")
+        self.segments.last().expect("an index has a pending segment")
     }
 }
 

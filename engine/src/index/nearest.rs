@@ -25,11 +25,7 @@ impl Ranked {
 
     pub(super) fn score(self) -> f32 {
         let ordered = (self.0 >> 32) as u32;
-        f32::from_bits(if ordered >> 31 == 1 {
-            ordered & !(1 << 31)
-        } else {
-            !ordered
-        })
+        f32::from_bits(if ordered >> 31 == 1 { ordered & !(1 << 31) } else { !ordered })
     }
 }
 
@@ -44,10 +40,7 @@ pub(super) struct Nearest {
 impl Nearest {
     /// None yet. Memory is taken as rows come, so that `limit` may be any number.
     pub(super) fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            heap: BinaryHeap::new(),
-        }
+        Self { limit, heap: BinaryHeap::new() }
     }
 
     /// Forgets everything but its memory.
@@ -82,9 +75,7 @@ impl Nearest {
         let mut hits: Vec<Ranked> = self.heap.drain().map(|hit| hit.0).collect();
         hits.sort_unstable_by_key(|hit| Reverse(*hit));
         hits.truncate(k);
-        hits.into_iter()
-            .map(|hit| (hit.score(), hit.row()))
-            .collect()
+        hits.into_iter().map(|hit| (hit.score(), hit.row())).collect()
     }
 }
 

@@ -30,9 +30,7 @@ impl Index {
     /// As [`Index::open`], and [`Error::OtherModel`] if it was built with another fingerprint.
     pub fn open_or_create(path: &Path, model: &ModelIdentity) -> Result<Self> {
         if model.dimension == 0 {
-            return Err(Error::Invalid(
-                "an embedding has at least one dimension".into(),
-            ));
+            return Err(Error::Invalid("an embedding has at least one dimension".into()));
         }
         let mut directory = Directory::claim(path, true)?;
         if !directory.is_complete() {
@@ -75,11 +73,7 @@ impl Index {
             .map(|record| Segment::load(&store, record, dimension, &tombstones))
             .collect::<Result<Vec<_>>>()?;
         let mut index = Self {
-            model: ModelIdentity {
-                fingerprint: model.fingerprint,
-                location: model.location,
-                dimension,
-            },
+            model: ModelIdentity { fingerprint: model.fingerprint, location: model.location, dimension },
             manifest,
             segments,
             tombstones,
@@ -93,8 +87,7 @@ impl Index {
     /// Removes what the manifest does not name and completes the ids of its last documents.
     fn clean(&mut self) -> Result<()> {
         let pending = self.pending();
-        self.store
-            .remove_chunks_from(pending.record.id, 0, pending.chunk_count())?;
+        self.store.remove_chunks_from(pending.record.id, 0, pending.chunk_count())?;
         self.store.remove_documents_from(self.manifest.next_doc)?;
         if self.manifest.ids_through == self.manifest.next_doc {
             return Ok(());
@@ -110,10 +103,7 @@ impl Index {
     /// Has all entries of `ids` on the disk and says so in the manifest.
     pub(super) fn note_ids(&mut self) -> Result<()> {
         self.store.flush()?;
-        self.commit(Manifest {
-            ids_through: self.manifest.next_doc,
-            ..self.manifest.clone()
-        })
+        self.commit(Manifest { ids_through: self.manifest.next_doc, ..self.manifest.clone() })
     }
 }
 

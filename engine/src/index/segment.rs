@@ -26,11 +26,7 @@ impl Segment {
     /// A pending segment without documents.
     pub(super) fn pending(id: u64, first_doc: u64, dimension: usize) -> Self {
         Self {
-            record: SegmentRecord {
-                id,
-                first_doc,
-                ..SegmentRecord::default()
-            },
+            record: SegmentRecord { id, first_doc, ..SegmentRecord::default() },
             vectors: Embeddings::empty(dimension),
             graph: None,
             deleted: 0,
@@ -49,26 +45,17 @@ impl Segment {
         let vectors = Embeddings::from_values(dimension, values);
         let mut parts = HashMap::with_capacity(record.graph.len());
         for (part, stored) in (VECTORS + 1..).zip(&record.graph) {
-            parts.insert(
-                stored.name.clone(),
-                store.chunks(record.id, part, stored.bytes)?,
-            );
+            parts.insert(stored.name.clone(), store.chunks(record.id, part, stored.bytes)?);
         }
         let graph = match parts.len() {
             0 => None,
             _ => Some(
-                FrozenGraph::from_parts(&parts, vectors.rows()).map_err(|why| {
-                    store.damaged(format!("the graph of segment {}: {why}", record.id))
-                })?,
+                FrozenGraph::from_parts(&parts, vectors.rows())
+                    .map_err(|why| store.damaged(format!("the graph of segment {}: {why}", record.id)))?,
             ),
         };
         let deleted = tombstones.count(docs_of(record));
-        Ok(Self {
-            record: record.clone(),
-            vectors,
-            graph,
-            deleted,
-        })
+        Ok(Self { record: record.clone(), vectors, graph, deleted })
     }
 
     /// The internal ids of its documents, deleted ones too.
@@ -105,10 +92,7 @@ impl Segment {
             }
             _ => exact_search(&self.vectors, query, k, live),
         };
-        found
-            .into_iter()
-            .map(|(score, row)| (score, first + u64::from(row)))
-            .collect()
+        found.into_iter().map(|(score, row)| (score, first + u64::from(row))).collect()
     }
 
     /// Writes `rows` behind the rows it has; it has them only when they are [added](Self::add).
@@ -119,9 +103,8 @@ impl Segment {
         let chunk = values.len() / chunk_floats;
         let mut tail = values[chunk * chunk_floats..].to_vec();
         tail.extend_from_slice(rows.as_slice());
-        let chunk = u32::try_from(chunk).map_err(|_| {
-            crate::Error::Invalid("a segment cannot hold more vectors: seal it".into())
-        })?;
+        let chunk = u32::try_from(chunk)
+            .map_err(|_| crate::Error::Invalid("a segment cannot hold more vectors: seal it".into()))?;
         store.put_chunks(self.record.id, VECTORS, chunk, &le_bytes(&tail))
     }
 
@@ -147,12 +130,7 @@ fn le_bytes(values: &[f32]) -> Cow<'_, [u8]> {
     if cfg!(target_endian = "little") {
         Cow::Borrowed(bytemuck::cast_slice(values))
     } else {
-        Cow::Owned(
-            values
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect(),
-        )
+        Cow::Owned(values.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 }
 
@@ -165,10 +143,5 @@ pub(super) fn unit(vector: &[f32]) -> Cow<'_, [f32]> {
     if norm == 0.0 || (norm - 1.0).abs() < 1e-6 {
         return Cow::Borrowed(vector);
     }
-    Cow::Owned(
-        vector
-            .iter()
-            .map(|&x| (f64::from(x) / norm) as f32)
-            .collect(),
-    )
+    Cow::Owned(vector.iter().map(|&x| (f64::from(x) / norm) as f32).collect())
 }

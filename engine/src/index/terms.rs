@@ -36,11 +36,7 @@ pub struct SearchOptions {
 
 impl Default for SearchOptions {
     fn default() -> Self {
-        Self {
-            k: 10,
-            ef: None,
-            exact: false,
-        }
+        Self { k: 10, ef: None, exact: false }
     }
 }
 

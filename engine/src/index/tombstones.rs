@@ -48,10 +48,7 @@ impl Tombstones {
                 other => return Err(store.damaged(format!("the manifest names slot {other}"))),
             });
         }
-        let tombstones = Self {
-            pages,
-            slots: slots.to_vec(),
-        };
+        let tombstones = Self { pages, slots: slots.to_vec() };
         if tombstones.count(next_doc..slots.len() as u64 * PAGE_DOCUMENTS) > 0 {
             return Err(store.damaged("documents are deleted that were never there"));
         }
@@ -93,12 +90,7 @@ impl Tombstones {
         for &doc in docs {
             let (page, word, bit) = position(doc);
             let (words, _) = burial.pages.entry(page).or_insert_with(|| {
-                let words = self
-                    .pages
-                    .get(page)
-                    .cloned()
-                    .flatten()
-                    .unwrap_or_else(empty_page);
+                let words = self.pages.get(page).cloned().flatten().unwrap_or_else(empty_page);
                 let slot = self.slots.get(page).copied().unwrap_or(NO_PAGE);
                 (words, if slot == 1 { 2 } else { 1 })
             });
@@ -134,9 +126,7 @@ impl Tombstones {
     /// The pages that are stored, and their slots.
     pub(super) fn stored(&self) -> impl Iterator<Item = (u32, u8)> + '_ {
         let pages = self.slots.iter().enumerate();
-        pages
-            .filter(|&(_, &slot)| slot != NO_PAGE)
-            .map(|(page, &slot)| (page as u32, slot))
+        pages.filter(|&(_, &slot)| slot != NO_PAGE).map(|(page, &slot)| (page as u32, slot))
     }
 }
 
@@ -153,11 +143,7 @@ impl Burial {
 
 fn position(doc: u64) -> (usize, usize, u64) {
     let within = doc % PAGE_DOCUMENTS;
-    (
-        (doc / PAGE_DOCUMENTS) as usize,
-        (within / 64) as usize,
-        1 << (within % 64),
-    )
+    ((doc / PAGE_DOCUMENTS) as usize, (within / 64) as usize, 1 << (within % 64))
 }
 
 fn empty_page() -> Page {
@@ -174,13 +160,8 @@ mod tests {
         let mut tombstones = Tombstones::default();
         tombstones.apply(tombstones.bury(&dead));
         for start in [0, 1, 2, 63, 64, 65, 128, 32_767, 32_768, 65_535, 99_999] {
-            for end in [
-                0, 1, 64, 65, 127, 128, 129, 32_768, 32_769, 40_001, 100_001, 200_000,
-            ] {
-                let expected = dead
-                    .iter()
-                    .filter(|doc| (start..end).contains(*doc))
-                    .count();
+            for end in [0, 1, 64, 65, 127, 128, 129, 32_768, 32_769, 40_001, 100_001, 200_000] {
+                let expected = dead.iter().filter(|doc| (start..end).contains(*doc)).count();
                 assert_eq!(tombstones.count(start..end), expected, "{start}..{end}");
             }
         }

@@ -25,9 +25,7 @@ impl Index {
         self.store.require_format()?;
         self.store.model()?;
         if self.store.manifest()? != self.manifest {
-            return Err(self
-                .store
-                .damaged("the manifest is not the one that was opened"));
+            return Err(self.store.damaged("the manifest is not the one that was opened"));
         }
         self.verify_segments()?;
         self.verify_documents(&mut seen)?;
@@ -62,11 +60,7 @@ impl Index {
                 &self.tombstones,
             )?;
             for (doc, row) in segment.docs().zip(loaded.vectors.iter()) {
-                let norm = row
-                    .iter()
-                    .map(|&x| f64::from(x).powi(2))
-                    .sum::<f64>()
-                    .sqrt();
+                let norm = row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
                 if norm != 0.0 && (norm - 1.0).abs() > NORM_TOLERANCE || !norm.is_finite() {
                     return Err(self
                         .store
@@ -83,23 +77,16 @@ impl Index {
         for record in self.store.scan(Tree::Documents, &[])? {
             let (key, payload) = record?;
             seen.record(&payload);
-            let Some((doc, part)) = key
-                .split_first_chunk::<8>()
-                .filter(|(_, part)| part.len() == 4)
-            else {
+            let Some((doc, part)) = key.split_first_chunk::<8>().filter(|(_, part)| part.len() == 4) else {
                 return Err(self.store.damaged("a document has a key of another length"));
             };
             let doc = u64::from_be_bytes(*doc);
             if doc >= self.manifest.next_doc {
-                return Err(self
-                    .store
-                    .damaged(format!("document {doc} was never committed")));
+                return Err(self.store.damaged(format!("document {doc} was never committed")));
             }
             let is_first = part == [0; 4];
             if !is_first && (last != Some(doc) || payload.len() > CHUNK_BYTES) {
-                return Err(self
-                    .store
-                    .damaged(format!("document {doc} begins in its middle")));
+                return Err(self.store.damaged(format!("document {doc} begins in its middle")));
             }
             last = Some(doc);
             if !is_first || self.tombstones.contains(doc) {
@@ -107,9 +94,7 @@ impl Index {
             }
             let id = self.store.document(doc)?.id;
             if id.len() > ID_LIMIT || self.store.doc_of(&id)? != Some(doc) {
-                return Err(self
-                    .store
-                    .damaged(format!("document {doc} is not found by its id {id:?}")));
+                return Err(self.store.damaged(format!("document {doc} is not found by its id {id:?}")));
             }
             seen.documents += 1;
         }
@@ -121,8 +106,7 @@ impl Index {
         for record in self.store.scan(Tree::Ids, &[])? {
             let (key, payload) = record?;
             seen.record(&payload);
-            let id =
-                std::str::from_utf8(&key).map_err(|_| self.store.damaged("an id is not UTF-8"))?;
+            let id = std::str::from_utf8(&key).map_err(|_| self.store.damaged("an id is not UTF-8"))?;
             if let Some(doc) = self.live_doc(id)? {
                 self.document(doc, Some(id))?;
             }
@@ -134,10 +118,9 @@ impl Index {
     pub(super) fn document(&self, doc: u64, id: Option<&str>) -> Result<crate::Document> {
         let document = self.store.document(doc)?;
         match id {
-            Some(id) if id != document.id => Err(self.store.damaged(format!(
-                "id {id:?} leads to document {doc}, whose id is {:?}",
-                document.id
-            ))),
+            Some(id) if id != document.id => Err(self
+                .store
+                .damaged(format!("id {id:?} leads to document {doc}, whose id is {:?}", document.id))),
             _ => Ok(document),
         }
     }
@@ -145,9 +128,9 @@ impl Index {
     /// The internal id of a document by its external one, if it is live.
     pub(super) fn live_doc(&self, id: &str) -> Result<Option<u64>, Error> {
         match self.store.doc_of(id)? {
-            Some(doc) if doc >= self.manifest.next_doc => Err(self.store.damaged(format!(
-                "id {id:?} leads to document {doc}, which was never committed"
-            ))),
+            Some(doc) if doc >= self.manifest.next_doc => Err(self
+                .store
+                .damaged(format!("id {id:?} leads to document {doc}, which was never committed"))),
             // Entries of deleted documents may outlive them in a crash.
             Some(doc) if self.tombstones.contains(doc) => Ok(None),
             found => Ok(found),

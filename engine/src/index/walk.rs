@@ -49,9 +49,7 @@ impl FrozenGraph {
         let mut row = self.entry;
         let mut score = dot(query, vectors.row(row as usize));
         for layer in self.upper.iter().rev() {
-            let mut slot = layer
-                .slot(row)
-                .expect("each layer has the rows of the one above");
+            let mut slot = layer.slot(row).expect("each layer has the rows of the one above");
             loop {
                 let mut better = slot;
                 for neighbor in layer.neighbors.of(slot) {
@@ -105,10 +103,7 @@ impl Walk {
         live: &dyn Fn(u32) -> bool,
     ) {
         if self.visited.insert(start) {
-            self.meet(
-                Ranked::new(dot(query, vectors.row(start as usize)), start),
-                live,
-            );
+            self.meet(Ranked::new(dot(query, vectors.row(start as usize)), start), live);
         }
         while let Some(best) = self.ahead.pop() {
             if !self.found.admits(best) {
@@ -128,10 +123,7 @@ impl Walk {
                 if let Some(next) = self.fresh.get(at + 1) {
                     prefetch(vectors.row(*next as usize));
                 }
-                self.meet(
-                    Ranked::new(dot(query, vectors.row(row as usize)), row),
-                    live,
-                );
+                self.meet(Ranked::new(dot(query, vectors.row(row as usize)), row), live);
             }
             if let Some(next) = self.ahead.peek() {
                 prefetch(graph.base.place(next.row()));

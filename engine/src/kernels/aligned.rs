@@ -19,10 +19,7 @@ pub struct AlignedFloats {
 impl AlignedFloats {
     /// `len` zeros.
     pub fn zeroed(len: usize) -> Self {
-        Self {
-            lines: vec![Line([0.0; LINE]); len.div_ceil(LINE)],
-            len,
-        }
+        Self { lines: vec![Line([0.0; LINE]); len.div_ceil(LINE)], len }
     }
 
     /// Makes it at least `len` long; what it held is kept, what is new is zero.

@@ -37,23 +37,9 @@ pub fn attention(
 ) {
     let hidden = heads * head_dim;
     assert_eq!(context.len() % hidden, 0, "whole rows");
-    assert_eq!(
-        projected.len(),
-        3 * context.len(),
-        "queries, keys and values for every token"
-    );
+    assert_eq!(projected.len(), 3 * context.len(), "queries, keys and values for every token");
     let tokens = context.len() / hidden;
-    dispatch(
-        isa,
-        Attention {
-            projected,
-            tokens,
-            heads,
-            head_dim,
-            scratch,
-            context,
-        },
-    );
+    dispatch(isa, Attention { projected, tokens, heads, head_dim, scratch, context });
 }
 
 struct Attention<'a> {
@@ -73,14 +59,7 @@ impl Kernel for Attention<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        let Self {
-            projected,
-            tokens,
-            heads,
-            head_dim,
-            scratch,
-            context,
-        } = self;
+        let Self { projected, tokens, heads, head_dim, scratch, context } = self;
         let hidden = heads * head_dim;
         let stride = 3 * hidden;
         let padded_tokens = tokens.next_multiple_of(L::LEN);
@@ -94,14 +73,7 @@ impl Kernel for Attention<'_> {
         for head in 0..heads {
             let (query, key) = (head * head_dim, hidden + head * head_dim);
             let value = 2 * hidden + head * head_dim;
-            transpose(
-                &projected[key..],
-                stride,
-                tokens,
-                head_dim,
-                padded_tokens,
-                &mut scratch.keys,
-            );
+            transpose(&projected[key..], stride, tokens, head_dim, padded_tokens, &mut scratch.keys);
             let (values, value_stride) = if padded_dim == head_dim {
                 (&projected[value..], stride)
             } else {
@@ -118,7 +90,8 @@ impl Kernel for Attention<'_> {
                 // rows of a tile.
                 unsafe {
                     let a = projected.as_ptr().add(row * stride + query);
-                    for_column_tiles::<L>(padded_tokens / L::LEN, |column, vectors| {
+                    let mut columns = ColumnTiles::new(padded_tokens / L::LEN);
+                    while let Some((column, vectors)) = columns.next::<L>() {
                         let finish = Finish {
                             c: scores.as_mut_ptr().add(column),
                             ldc: padded_tokens,
@@ -128,19 +101,8 @@ impl Kernel for Attention<'_> {
                             row_scale: None,
                         };
                         let b = scratch.keys.as_ptr().add(column);
-                        multiply_tile(
-                            l,
-                            height,
-                            vectors,
-                            head_dim,
-                            a,
-                            stride,
-                            b,
-                            padded_tokens,
-                            b,
-                            finish,
-                        );
-                    });
+                        multiply_tile(l, height, vectors, head_dim, a, stride, b, padded_tokens, b, finish);
+                    }
                 }
                 let mut scale = [0.0; MOST_ROWS];
                 for (i, scale) in scale.iter_mut().enumerate().take(height) {
@@ -152,7 +114,8 @@ impl Kernel for Attention<'_> {
                 // `padded_dim` is `head_dim`, so that no row is read past its end; the context has
                 // `head_dim` columns from `query` on in each of its rows.
                 unsafe {
-                    for_column_tiles::<L>(padded_dim / L::LEN, |column, vectors| {
+                    let mut columns = ColumnTiles::new(padded_dim / L::LEN);
+                    while let Some((column, vectors)) = columns.next::<L>() {
                         let finish = Finish {
                             c: context.as_mut_ptr().add(row * hidden + query + column),
                             ldc: hidden,
@@ -174,35 +137,38 @@ impl Kernel for Attention<'_> {
                             b,
                             finish,
                         );
-                    });
+                    }
                 }
             }
         }
     }
 }
 
-/// Calls `f(first column, vectors)` for tiles that cover `vectors` vectors of columns.
-#[inline(always)]
-fn for_column_tiles<L: Lanes>(vectors: usize, mut f: impl FnMut(usize, usize)) {
-    let mut done = 0;
-    while done < vectors {
-        let width = L::TILE_VECTORS.min(vectors - done);
-        f(done * L::LEN, width);
-        done += width;
+/// Tiles that cover so many vectors of columns. Not a closure's argument: see `vecmath::Function`.
+struct ColumnTiles {
+    done: usize,
+    vectors: usize,
+}
+
+impl ColumnTiles {
+    #[inline(always)]
+    fn new(vectors: usize) -> Self {
+        Self { done: 0, vectors }
+    }
+
+    /// The first column of the next tile, and how many vectors it has.
+    #[inline(always)]
+    fn next<L: Lanes>(&mut self) -> Option<(usize, usize)> {
+        let (first, width) = (self.done, L::TILE_VECTORS.min(self.vectors - self.done));
+        self.done += width;
+        (width > 0).then_some((first * L::LEN, width))
     }
 }
 
 /// `rows` (`[tokens, dim]`, `stride` floats from one to the next) into columns of `out`, whose rows
 /// are `out_stride` long; the columns past `tokens` become zero.
 #[inline(always)]
-fn transpose(
-    rows: &[f32],
-    stride: usize,
-    tokens: usize,
-    dim: usize,
-    out_stride: usize,
-    out: &mut [f32],
-) {
+fn transpose(rows: &[f32], stride: usize, tokens: usize, dim: usize, out_stride: usize, out: &mut [f32]) {
     for (d, out) in out.chunks_exact_mut(out_stride).take(dim).enumerate() {
         let (used, rest) = out.split_at_mut(tokens);
         for (t, x) in used.iter_mut().enumerate() {
@@ -226,16 +192,12 @@ mod tests {
         };
         let tokens = projected.len() / stride;
         let scores: Vec<f64> = (0..tokens)
-            .map(|t| {
-                (0..dim).map(|d| at(token, 0, d) * at(t, 1, d)).sum::<f64>() / (dim as f64).sqrt()
-            })
+            .map(|t| (0..dim).map(|d| at(token, 0, d) * at(t, 1, d)).sum::<f64>() / (dim as f64).sqrt())
             .collect();
         let most = scores.iter().copied().fold(f64::MIN, f64::max);
         let shares: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
         let sum: f64 = shares.iter().sum();
-        (0..dim)
-            .map(|d| (0..tokens).map(|t| shares[t] / sum * at(t, 2, d)).sum())
-            .collect()
+        (0..dim).map(|d| (0..tokens).map(|t| shares[t] / sum * at(t, 2, d)).sum()).collect()
     }
 
     proptest! {

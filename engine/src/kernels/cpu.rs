@@ -64,9 +64,7 @@ pub fn isa() -> Isa {
         let asked = std::env::var("AKIN_CPU").ok();
         let limit = asked.as_deref().map(|name| {
             Isa::from_name(name).unwrap_or_else(|| {
-                tracing::warn!(
-                    "AKIN_CPU is portable, neon, avx2 or avx512, not {name:?}: it is ignored"
-                );
+                tracing::warn!("AKIN_CPU is portable, neon, avx2 or avx512, not {name:?}: it is ignored");
                 Isa::Avx512
             })
         });
@@ -76,9 +74,7 @@ pub fn isa() -> Isa {
 }
 
 fn widest_up_to(limit: Isa) -> Isa {
-    Isa::available()
-        .rfind(|isa| *isa <= limit)
-        .unwrap_or(Isa::Portable)
+    Isa::available().rfind(|isa| *isa <= limit).unwrap_or(Isa::Portable)
 }
 
 #[cfg(test)]

@@ -18,11 +18,7 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 #[inline]
 fn dot_on(isa: Isa, a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(
-        a.len(),
-        b.len(),
-        "a dot product of vectors of different lengths"
-    );
+    assert_eq!(a.len(), b.len(), "a dot product of vectors of different lengths");
     dispatch(isa, Dot { a, b })
 }
 
@@ -59,12 +55,8 @@ impl Kernel for Dot<'_> {
         let rest = length - at;
         if rest > 0 {
             // SAFETY: `rest` floats, fewer than `LEN`, lie between `at` and `length`.
-            let (x, y) = unsafe {
-                (
-                    lanes.load_first(a.add(at), rest, 0.0),
-                    lanes.load_first(b.add(at), rest, 0.0),
-                )
-            };
+            let (x, y) =
+                unsafe { (lanes.load_first(a.add(at), rest, 0.0), lanes.load_first(b.add(at), rest, 0.0)) };
             sums[1] = lanes.mul_add(x, y, sums[1]);
         }
         let [s0, s1, s2, s3, s4, s5, s6, s7] = sums;

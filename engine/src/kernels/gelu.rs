@@ -1,8 +1,8 @@
 //! The Gaussian error linear unit (Hendrycks & Gimpel 2016), by erf and not by its tanh likeness.
 
 use super::cpu::Isa;
-use super::lanes::{Kernel, Lanes, dispatch};
-use super::vecmath::{erf, map_in_place};
+use super::lanes::{Lanes, dispatch};
+use super::vecmath::{Function, Map, erf};
 
 /// x Φ(x) = x (1 + erf(x / √2)) / 2, within 5e-7 max(1, |x|).
 #[inline(always)]
@@ -12,17 +12,20 @@ pub(crate) fn gelu<L: Lanes>(l: L, x: L::V) -> L::V {
     l.mul_add(half, erf, half)
 }
 
+/// [`gelu`] for whole slices.
+pub(super) struct Gelu;
+
+impl Function for Gelu {
+    #[inline(always)]
+    fn of<L: Lanes>(l: L, x: L::V) -> L::V {
+        gelu(l, x)
+    }
+}
+
 /// Replaces every value x with gelu(x), within 5e-7 max(1, |x|).
 pub fn gelu_in_place(isa: Isa, values: &mut [f32]) {
-    struct Gelu<'a>(&'a mut [f32]);
-    impl Kernel for Gelu<'_> {
-        type Output = ();
-        #[inline(always)]
-        fn run<L: Lanes>(self, l: L) {
-            map_in_place(l, self.0, |l, x| gelu(l, x));
-        }
-    }
-    dispatch(isa, Gelu(values));
+    let function = std::marker::PhantomData::<Gelu>;
+    dispatch(isa, Map { values, function });
 }
 
 #[cfg(test)]
@@ -40,10 +43,7 @@ mod tests {
                 let x = f64::from(*x);
                 let exact = x * 0.5 * (1.0 + erf_reference(x / 2f64.sqrt()));
                 let error = (f64::from(*y) - exact).abs();
-                assert!(
-                    error <= 5e-7 * x.abs().max(1.0),
-                    "{isa:?}: gelu({x}) = {y}, {error:e}"
-                );
+                assert!(error <= 5e-7 * x.abs().max(1.0), "{isa:?}: gelu({x}) = {y}, {error:e}");
             }
         }
     }

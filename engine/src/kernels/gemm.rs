@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::aligned::AlignedFloats;
 use super::cpu::Isa;
-use super::gelu::gelu;
+use super::gelu::Gelu;
 use super::gemm_tile::{Finish, multiply_tile, row_tiles};
 use super::lanes::{Kernel, Lanes, dispatch, tile_shape};
 use super::vecmath::map_in_place;
@@ -53,37 +53,22 @@ impl PackedLinear {
         row: impl Fn(usize) -> &'a [f32] + Sync,
         bias: &[f32],
     ) -> Self {
-        assert!(
-            bias.is_empty() || bias.len() == columns,
-            "a bias for each column"
-        );
+        assert!(bias.is_empty() || bias.len() == columns, "a bias for each column");
         let (_, width) = tile_shape(isa);
         let count = columns.div_ceil(width);
         let mut panels = AlignedFloats::zeroed(count * inner * width);
-        panels
-            .par_chunks_mut((inner * width).max(1))
-            .enumerate()
-            .for_each(|(p, panel)| {
-                let rows: Vec<_> = (p * width..columns.min((p + 1) * width))
-                    .map(&row)
-                    .collect();
-                for (k, values) in panel.chunks_exact_mut(width).enumerate() {
-                    for (value, row) in values.iter_mut().zip(&rows) {
-                        assert_eq!(row.len(), inner, "rows as long as the input is wide");
-                        *value = row[k];
-                    }
+        panels.par_chunks_mut((inner * width).max(1)).enumerate().for_each(|(p, panel)| {
+            let rows: Vec<_> = (p * width..columns.min((p + 1) * width)).map(&row).collect();
+            for (k, values) in panel.chunks_exact_mut(width).enumerate() {
+                for (value, row) in values.iter_mut().zip(&rows) {
+                    assert_eq!(row.len(), inner, "rows as long as the input is wide");
+                    *value = row[k];
                 }
-            });
+            }
+        });
         let mut padded = AlignedFloats::zeroed(count * width);
         padded[..bias.len()].copy_from_slice(bias);
-        Self {
-            isa,
-            inner,
-            columns,
-            panel_width: width,
-            panels,
-            bias: padded,
-        }
+        Self { isa, inner, columns, panel_width: width, panels, bias: padded }
     }
 
     /// How many floats a row of the input has.
@@ -107,20 +92,10 @@ impl PackedLinear {
     /// If input or output do not have that shape.
     pub fn apply(&self, input: &[f32], rows: usize, then: Then, output: &mut [f32]) {
         assert_eq!(input.len(), rows * self.inner, "an input of [rows, inner]");
-        assert_eq!(
-            output.len(),
-            rows * self.columns,
-            "an output of [rows, columns]"
-        );
+        assert_eq!(output.len(), rows * self.columns, "an output of [rows, columns]");
         // SAFETY: the shapes hold, and `output` is borrowed uniquely.
         unsafe {
-            self.apply_panels(
-                input,
-                rows,
-                then,
-                output.as_mut_ptr(),
-                0..self.panel_count(),
-            );
+            self.apply_panels(input, rows, then, output.as_mut_ptr(), 0..self.panel_count());
         }
     }
 
@@ -137,17 +112,7 @@ impl PackedLinear {
         output: *mut f32,
         panels: std::ops::Range<usize>,
     ) {
-        dispatch(
-            self.isa,
-            Product {
-                linear: self,
-                input,
-                rows,
-                then,
-                output,
-                panels,
-            },
-        );
+        dispatch(self.isa, Product { linear: self, input, rows, then, output, panels });
     }
 }
 
@@ -165,14 +130,7 @@ impl Kernel for Product<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        let Self {
-            linear,
-            input,
-            rows,
-            then,
-            output,
-            panels,
-        } = self;
+        let Self { linear, input, rows, then, output, panels } = self;
         let (inner, columns) = (linear.inner, linear.columns);
         let width = L::TILE_VECTORS * L::LEN;
         debug_assert_eq!(width, linear.panel_width);
@@ -183,8 +141,7 @@ impl Kernel for Product<'_> {
             let bias = linear.bias[column..][..width].as_ptr();
             for (t, (row, height)) in row_tiles(rows, L::TILE_ROWS).enumerate() {
                 // Each tile asks for a line a step of the panel after this one, until it is all here.
-                let ahead =
-                    panel.wrapping_add(inner * width + t.min(L::TILE_VECTORS - 1) * inner * L::LEN);
+                let ahead = panel.wrapping_add(inner * width + t.min(L::TILE_VECTORS - 1) * inner * L::LEN);
                 // SAFETY: `row + height <= rows` and the input is [rows, inner]; a panel is
                 // [inner, width]; the output is [rows, columns], `valid` of which from `column` on are
                 // ours to write.
@@ -199,22 +156,11 @@ impl Kernel for Product<'_> {
                         row_scale: None,
                     };
                     let a = input.as_ptr().add(row * inner);
-                    multiply_tile(
-                        l,
-                        height,
-                        L::TILE_VECTORS,
-                        inner,
-                        a,
-                        inner,
-                        panel,
-                        width,
-                        ahead,
-                        finish,
-                    );
+                    multiply_tile(l, height, L::TILE_VECTORS, inner, a, inner, panel, width, ahead, finish);
                     if then == Then::Gelu {
                         for i in 0..height {
                             let row = std::slice::from_raw_parts_mut(c.add(i * columns), valid);
-                            map_in_place(l, row, |l, x| gelu(l, x));
+                            map_in_place::<L, Gelu>(l, row);
                         }
                     }
                 }
@@ -233,9 +179,7 @@ mod tests {
     fn twin(x: &[f32], w: &[f32], bias: f32) -> (f64, f64) {
         let products = x.iter().zip(w).map(|(&x, &w)| f64::from(x) * f64::from(w));
         let bias = f64::from(bias);
-        products.fold((bias, bias.abs()), |(sum, size), p| {
-            (sum + p, size + p.abs())
-        })
+        products.fold((bias, bias.abs()), |(sum, size), p| (sum + p, size + p.abs()))
     }
 
     proptest! {

@@ -27,10 +27,7 @@ pub(super) struct Finish {
 #[inline(always)]
 pub(super) fn row_tiles(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
     let tiles = rows.div_ceil(most);
-    let (height, taller) = (
-        rows.checked_div(tiles).unwrap_or(0),
-        rows.checked_rem(tiles).unwrap_or(0),
-    );
+    let (height, taller) = (rows.checked_div(tiles).unwrap_or(0), rows.checked_rem(tiles).unwrap_or(0));
     (0..tiles).map(move |t| (t * height + t.min(taller), height + usize::from(t < taller)))
 }
 

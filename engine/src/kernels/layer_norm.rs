@@ -24,14 +24,7 @@ impl LayerNorm {
     pub fn apply(&self, isa: Isa, input: &[f32], output: &mut [f32]) {
         assert_eq!(input.len(), output.len(), "input and output of one shape");
         assert_eq!(input.len() % self.weight.len(), 0, "whole rows");
-        dispatch(
-            isa,
-            Rows {
-                norm: self,
-                input: Some(input),
-                output,
-            },
-        );
+        dispatch(isa, Rows { norm: self, input: Some(input), output });
     }
 
     /// Normalises each row of `values` (`[rows, width]`) in place.
@@ -40,14 +33,7 @@ impl LayerNorm {
     /// If they are not whole rows.
     pub fn apply_in_place(&self, isa: Isa, values: &mut [f32]) {
         assert_eq!(values.len() % self.weight.len(), 0, "whole rows");
-        dispatch(
-            isa,
-            Rows {
-                norm: self,
-                input: None,
-                output: values,
-            },
-        );
+        dispatch(isa, Rows { norm: self, input: None, output: values });
     }
 }
 
@@ -101,10 +87,7 @@ fn row<L: Lanes>(l: L, norm: &LayerNorm, row: &mut [f32]) {
         }
         let mut squares = l.sum(l.add(l.add(sums[0], sums[1]), l.add(sums[2], sums[3])));
         if rest > 0 {
-            let d = l.sub(
-                l.load_first(p.add(vectors * L::LEN), rest, mean),
-                l.splat(mean),
-            );
+            let d = l.sub(l.load_first(p.add(vectors * L::LEN), rest, mean), l.splat(mean));
             squares += l.sum(l.mul(d, d));
         }
         let scale = 1.0 / (squares / width as f32 + norm.epsilon).sqrt();
@@ -113,10 +96,7 @@ fn row<L: Lanes>(l: L, norm: &LayerNorm, row: &mut [f32]) {
         for i in 0..vectors {
             let at = i * L::LEN;
             let normal = l.mul_add(l.load(p.add(at)), scale, shift);
-            l.store(
-                p.add(at),
-                l.mul_add(normal, l.load(weight.add(at)), l.load(bias.add(at))),
-            );
+            l.store(p.add(at), l.mul_add(normal, l.load(weight.add(at)), l.load(bias.add(at))));
         }
         if rest > 0 {
             let at = vectors * L::LEN;

@@ -24,16 +24,15 @@ pub(super) fn softmax_row<L: Lanes>(l: L, scores: &mut [f32], factor: f32) -> f3
         }
         let factor_lanes = l.splat(factor);
         let shift = l.splat(-factor * l.greatest(most));
-        let share = |v| exp(l, l.mul_add(v, factor_lanes, shift));
         let mut sum = l.splat(0.0);
         for i in 0..whole {
-            let share = share(l.load(p.add(i * L::LEN)));
+            let share = exp(l, l.mul_add(l.load(p.add(i * L::LEN)), factor_lanes, shift));
             l.store(p.add(i * L::LEN), share);
             sum = l.add(sum, share);
         }
         let mut total = l.sum(sum);
         if rest > 0 {
-            let share = share(l.load_first(last, rest, 0.0));
+            let share = exp(l, l.mul_add(l.load_first(last, rest, 0.0), factor_lanes, shift));
             l.store_first(last, share, rest);
             // Zeros in the lanes past the last score, or they would count.
             total += l.sum(l.load_first(last, rest, 0.0));

@@ -13,14 +13,14 @@ use super::lanes::{Kernel, Lanes, dispatch};
 #[inline(always)]
 pub(crate) fn exp<L: Lanes>(l: L, x: L::V) -> L::V {
     // ln(2) in two parts: n times the first is exact.
-    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_HIGH: f32 = 355.0 / 512.0;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     let x = l.min(l.max(x, l.splat(-87.0)), l.splat(88.0));
     let n = l.round(l.mul(x, l.splat(std::f32::consts::LOG2_E)));
     let r = l.mul_add(n, l.splat(-LN2_HIGH), x);
     let r = l.mul_add(n, l.splat(-LN2_LOW), r);
     let mut p = l.splat(0.001_381_454);
-    for c in [0.008_368_745_4, 0.041_668_39, 0.166_665_21, 0.499_999_94] {
+    for c in [0.008_368_745, 0.041_668_39, 0.166_665_21, 0.499_999_94] {
         p = l.mul_add(p, r, l.splat(c));
     }
     let e = l.mul_add(l.mul(r, r), p, l.add(r, l.splat(1.0)));
@@ -35,71 +35,83 @@ pub(crate) fn erf<L: Lanes>(l: L, x: L::V) -> L::V {
     let x = l.min(l.max(x, l.splat(-3.92)), l.splat(3.92));
     let t = l.mul(x, x);
     let mut p = l.splat(2.050_086_8e-6);
-    for c in [
-        2.848_835_7e-4,
-        0.003_765_642_2,
-        0.052_748_803,
-        0.190_407_02,
-        1.128_379_1,
-    ] {
+    for c in [2.848_835_7e-4, 0.003_765_642_2, 0.052_748_803, 0.190_407_02, std::f32::consts::FRAC_2_SQRT_PI]
+    {
         p = l.mul_add(p, t, l.splat(c));
     }
     let mut q = l.splat(3.809_175_4e-5);
-    for c in [
-        0.001_162_542_1,
-        0.014_969_267,
-        0.114_109_345,
-        0.502_076_57,
-        1.0,
-    ] {
+    for c in [0.001_162_542_1, 0.014_969_267, 0.114_109_345, 0.502_076_57, 1.0] {
         q = l.mul_add(q, t, l.splat(c));
     }
     let erf = l.div(l.mul(x, p), q);
     l.min(l.max(erf, l.splat(-1.0)), l.splat(1.0))
 }
 
-/// Replaces every value with `f` of it.
+/// A function of one value, for whole vectors.
+///
+/// A trait and not a closure: a closure is compiled without the instructions of the function that it
+/// stands in, unless the compiler happens to inline it.
+pub(crate) trait Function {
+    /// The value for each lane. Implementations are `#[inline(always)]`.
+    fn of<L: Lanes>(l: L, x: L::V) -> L::V;
+}
+
+/// Replaces every value by `F` of it.
 #[inline(always)]
-pub(crate) fn map_in_place<L: Lanes>(l: L, values: &mut [f32], f: impl Fn(L, L::V) -> L::V) {
+pub(crate) fn map_in_place<L: Lanes, F: Function>(l: L, values: &mut [f32]) {
     let mut chunks = values.chunks_exact_mut(L::LEN);
     for chunk in &mut chunks {
         // SAFETY: a chunk is a vector long.
-        unsafe { l.store(chunk.as_mut_ptr(), f(l, l.load(chunk.as_ptr()))) }
+        unsafe { l.store(chunk.as_mut_ptr(), F::of(l, l.load(chunk.as_ptr()))) }
     }
     let rest = chunks.into_remainder();
     if !rest.is_empty() {
         // SAFETY: no more lanes are touched than `rest` has.
         unsafe {
-            let v = f(l, l.load_first(rest.as_ptr(), rest.len(), 0.0));
+            let v = F::of(l, l.load_first(rest.as_ptr(), rest.len(), 0.0));
             l.store_first(rest.as_mut_ptr(), v, rest.len());
         }
     }
 }
 
+/// Compiles [`map_in_place`] for each instruction set.
+pub(super) struct Map<'a, F> {
+    pub values: &'a mut [f32],
+    pub function: std::marker::PhantomData<F>,
+}
+
+impl<F: Function> Kernel for Map<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        map_in_place::<L, F>(l, self.values);
+    }
+}
+
 /// Replaces every value x with e^x: see the module for the bound.
 pub fn exp_in_place(isa: Isa, values: &mut [f32]) {
-    struct Exp<'a>(&'a mut [f32]);
-    impl Kernel for Exp<'_> {
-        type Output = ();
+    struct Exp;
+    impl Function for Exp {
         #[inline(always)]
-        fn run<L: Lanes>(self, l: L) {
-            map_in_place(l, self.0, |l, x| exp(l, x));
+        fn of<L: Lanes>(l: L, x: L::V) -> L::V {
+            exp(l, x)
         }
     }
-    dispatch(isa, Exp(values));
+    let function = std::marker::PhantomData::<Exp>;
+    dispatch(isa, Map { values, function });
 }
 
 /// Replaces every value x with erf(x): see the module for the bound.
 pub fn erf_in_place(isa: Isa, values: &mut [f32]) {
-    struct Erf<'a>(&'a mut [f32]);
-    impl Kernel for Erf<'_> {
-        type Output = ();
+    struct Erf;
+    impl Function for Erf {
         #[inline(always)]
-        fn run<L: Lanes>(self, l: L) {
-            map_in_place(l, self.0, |l, x| erf(l, x));
+        fn of<L: Lanes>(l: L, x: L::V) -> L::V {
+            erf(l, x)
         }
     }
-    dispatch(isa, Erf(values));
+    let function = std::marker::PhantomData::<Erf>;
+    dispatch(isa, Map { values, function });
 }
 
 /// erf in double precision: its Maclaurin series, or the continued fraction of erfc for large x.
@@ -129,9 +141,7 @@ mod tests {
 
     fn sweep(from: f32, to: f32) -> Vec<f32> {
         let n = 400_003; // not a whole number of vectors
-        (0..n)
-            .map(|i| from + (to - from) * i as f32 / (n - 1) as f32)
-            .collect()
+        (0..n).map(|i| from + (to - from) * i as f32 / (n - 1) as f32).collect()
     }
 
     #[test]
@@ -147,10 +157,7 @@ mod tests {
             }
             let mut beyond = [-1e30, f32::NEG_INFINITY, -88.0];
             exp_in_place(isa, &mut beyond);
-            assert!(
-                beyond.iter().all(|&y| (0.0..2e-38).contains(&y)),
-                "{isa:?}: {beyond:?}"
-            );
+            assert!(beyond.iter().all(|&y| (0.0..2e-38).contains(&y)), "{isa:?}: {beyond:?}");
         }
     }
 
@@ -165,10 +172,7 @@ mod tests {
             for (x, y) in x.iter().zip(&y) {
                 let exact = erf_reference(f64::from(*x));
                 let error = (f64::from(*y) - exact).abs();
-                assert!(
-                    error <= 5e-7 * exact.abs(),
-                    "{isa:?}: erf({x}) = {y}, off by {error:e}"
-                );
+                assert!(error <= 5e-7 * exact.abs(), "{isa:?}: erf({x}) = {y}, off by {error:e}");
             }
         }
     }

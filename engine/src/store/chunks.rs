@@ -42,13 +42,7 @@ pub(crate) fn document_key(doc: u64, part: u32) -> [u8; 12] {
 
 impl Store {
     /// Writes `bytes` as the chunks of a part from chunk `first` on.
-    pub(crate) fn put_chunks(
-        &self,
-        segment: u64,
-        part: u8,
-        first: u32,
-        bytes: &[u8],
-    ) -> Result<()> {
+    pub(crate) fn put_chunks(&self, segment: u64, part: u8, first: u32, bytes: &[u8]) -> Result<()> {
         for (chunk, bytes) in (first..).zip(bytes.chunks(CHUNK_BYTES)) {
             self.put(Tree::Segments, &chunk_key(segment, part, chunk), bytes)?;
         }
@@ -83,12 +77,9 @@ impl Store {
             return Ok(());
         };
         let last = u32::try_from(last / CHUNK_BYTES as u64).map_err(|_| {
-            self.damaged(format!(
-                "part {part} of segment {segment} cannot have {bytes} bytes"
-            ))
+            self.damaged(format!("part {part} of segment {segment} cannot have {bytes} bytes"))
         })?;
-        self.require(Tree::Segments, &chunk_key(segment, part, last))
-            .map(drop)
+        self.require(Tree::Segments, &chunk_key(segment, part, last)).map(drop)
     }
 
     /// Reads as much of a part as `out` takes, on all processors.
@@ -138,10 +129,7 @@ impl Store {
         if bits.len() as u64 * 8 == PAGE_DOCUMENTS {
             return Ok(bits);
         }
-        Err(self.damaged(format!(
-            "page {page} of the tombstones has {} bytes",
-            bits.len()
-        )))
+        Err(self.damaged(format!("page {page} of the tombstones has {} bytes", bits.len())))
     }
 
     /// Writes a document's record in as many parts as it needs.
@@ -206,8 +194,7 @@ impl Store {
             return Ok(None);
         };
         let doc = <[u8; 8]>::try_from(&payload[..]).map(u64::from_le_bytes);
-        doc.map(Some)
-            .map_err(|_| self.damaged(format!("the entry of id {id:?} is not eight bytes")))
+        doc.map(Some).map_err(|_| self.damaged(format!("the entry of id {id:?} is not eight bytes")))
     }
 
     /// Notes which document an external id is.

@@ -33,10 +33,7 @@ impl Directory {
     /// # Errors
     /// [`Error::NotAnIndex`], [`Error::Locked`], [`Error::Write`] without permission, [`Error::Io`].
     pub(crate) fn claim(path: &Path, create: bool) -> Result<Self> {
-        let not_an_index = |reason: &str| Error::NotAnIndex {
-            path: path.to_owned(),
-            reason: reason.into(),
-        };
+        let not_an_index = |reason: &str| Error::NotAnIndex { path: path.to_owned(), reason: reason.into() };
         match fs::metadata(path) {
             Ok(found) if found.is_dir() => {}
             Ok(_) => return Err(not_an_index("it is a file; an index is a folder")),
@@ -44,16 +41,10 @@ impl Directory {
                 fs::create_dir_all(path).map_err(|error| write_error(path, error))?;
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(not_an_index(
-                    "there is nothing there; `akin index` makes one",
-                ));
+                return Err(not_an_index("there is nothing there; `akin index` makes one"));
             }
             Err(source) => {
-                return Err(Error::Io {
-                    action: "read",
-                    path: path.to_owned(),
-                    source,
-                });
+                return Err(Error::Io { action: "read", path: path.to_owned(), source });
             }
         }
         let marker_path = path.join(MARKER);
@@ -70,9 +61,7 @@ impl Directory {
                     ));
                 }
                 None if !create => {
-                    return Err(not_an_index(
-                        "it is an empty folder; `akin index` makes one",
-                    ));
+                    return Err(not_an_index("it is an empty folder; `akin index` makes one"));
                 }
                 None => {}
             }
@@ -87,45 +76,30 @@ impl Directory {
         match marker.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Error::Locked {
-                    path: path.to_owned(),
-                });
+                return Err(Error::Locked { path: path.to_owned() });
             }
             Err(TryLockError::Error(source)) => {
-                return Err(Error::Io {
-                    action: "lock",
-                    path: marker_path,
-                    source,
-                });
+                return Err(Error::Io { action: "lock", path: marker_path, source });
             }
         }
         let mut text = Vec::new();
-        (&marker)
-            .take(MARKER_TEXT.len() as u64 + 1)
-            .read_to_end(&mut text)
-            .map_err(|source| Error::Io {
-                action: "read",
-                path: marker_path,
-                source,
-            })?;
+        (&marker).take(MARKER_TEXT.len() as u64 + 1).read_to_end(&mut text).map_err(|source| Error::Io {
+            action: "read",
+            path: marker_path,
+            source,
+        })?;
         // A process that was killed while it wrote the marker leaves its beginning.
         if !MARKER_TEXT.as_bytes().starts_with(&text) {
             return Err(not_an_index("its file akin-index is not of akin"));
         }
         let complete = path.join(STORE).is_dir();
         if !complete && !create {
-            return Err(not_an_index(
-                "its creation was interrupted; `akin index` completes it",
-            ));
+            return Err(not_an_index("its creation was interrupted; `akin index` completes it"));
         }
         if text.len() < MARKER_TEXT.len() {
             rewrite(&marker, MARKER_TEXT.as_bytes()).map_err(|error| write_error(path, error))?;
         }
-        Ok(Self {
-            path: path.to_owned(),
-            marker,
-            complete,
-        })
+        Ok(Self { path: path.to_owned(), marker, complete })
     }
 
     /// The folder.
@@ -161,8 +135,7 @@ impl Directory {
         }
         begin(&begun)?;
         fs::rename(&begun, self.store()).map_err(|error| write_error(&self.path, error))?;
-        self.sync()
-            .map_err(|error| write_error(&self.path, error))?;
+        self.sync().map_err(|error| write_error(&self.path, error))?;
         self.complete = true;
         Ok(())
     }
@@ -175,16 +148,10 @@ impl Directory {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
             Err(source) => {
-                return Err(Error::Io {
-                    action: "read",
-                    path,
-                    source,
-                });
+                return Err(Error::Io { action: "read", path, source });
             }
         };
-        let number = bytes
-            .first_chunk::<8>()
-            .map(|number| u64::from_le_bytes(*number));
+        let number = bytes.first_chunk::<8>().map(|number| u64::from_le_bytes(*number));
         match number {
             _ if bytes.is_empty() => Ok(0),
             Some(number) if bytes == generation_bytes(number) => Ok(number),
@@ -243,16 +210,9 @@ fn rewrite(mut file: &File, bytes: &[u8]) -> std::io::Result<()> {
 
 fn write_error(index: &Path, error: std::io::Error) -> Error {
     if refuses_writes(error.kind()) {
-        Error::Write {
-            path: index.to_owned(),
-            reason: reason(&error),
-        }
+        Error::Write { path: index.to_owned(), reason: reason(&error) }
     } else {
-        Error::Io {
-            action: "write",
-            path: index.to_owned(),
-            source: error,
-        }
+        Error::Io { action: "write", path: index.to_owned(), source: error }
     }
 }
 
@@ -265,11 +225,7 @@ fn bytes_below(folder: &Path) -> std::io::Result<u64> {
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             other => other?,
         };
-        bytes += if metadata.is_dir() {
-            bytes_below(&entry.path())?
-        } else {
-            metadata.len()
-        };
+        bytes += if metadata.is_dir() { bytes_below(&entry.path())? } else { metadata.len() };
     }
     Ok(bytes)
 }

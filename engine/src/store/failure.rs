@@ -48,14 +48,10 @@ pub(super) fn shield<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Fai
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied());
+    let text =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     // Only the first line: what follows are dumps of the database's own structures.
-    text.and_then(|text| text.lines().next())
-        .unwrap_or("no message")
-        .to_owned()
+    text.and_then(|text| text.lines().next()).unwrap_or("no message").to_owned()
 }
 
 impl Failure {
@@ -69,16 +65,13 @@ impl Failure {
     /// The error of an index that cannot be opened.
     pub(super) fn opening(self, index: &Path) -> Error {
         if self.is_lock() {
-            return Error::Locked {
-                path: index.to_owned(),
-            };
+            return Error::Locked { path: index.to_owned() };
         }
         match self {
             // Opening brings the log to a clean end: it writes.
-            Failure::Sled(sled::Error::Io(error)) if refuses_writes(error.kind()) => Error::Write {
-                path: index.to_owned(),
-                reason: reason(&error),
-            },
+            Failure::Sled(sled::Error::Io(error)) if refuses_writes(error.kind()) => {
+                Error::Write { path: index.to_owned(), reason: reason(&error) }
+            }
             other => other.reading(index),
         }
     }
@@ -91,20 +84,12 @@ impl Failure {
             Failure::Sled(sled::Error::Io(error))
                 if !matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::NotFound) =>
             {
-                Error::Io {
-                    action: "read",
-                    path,
-                    source: error,
-                }
+                Error::Io { action: "read", path, source: error }
             }
-            Failure::Sled(error) => Error::Damaged {
-                path,
-                what: what(&error),
-            },
-            Failure::Panic(message) => Error::Damaged {
-                path,
-                what: format!("the database gave up ({message})"),
-            },
+            Failure::Sled(error) => Error::Damaged { path, what: what(&error) },
+            Failure::Panic(message) => {
+                Error::Damaged { path, what: format!("the database gave up ({message})") }
+            }
         }
     }
 
@@ -112,18 +97,11 @@ impl Failure {
     pub(super) fn writing(self, index: &Path) -> Error {
         let path = index.to_owned();
         match self {
-            Failure::Sled(sled::Error::Io(error)) => Error::Write {
-                path,
-                reason: reason(&error),
-            },
-            Failure::Sled(error) => Error::Damaged {
-                path,
-                what: what(&error),
-            },
-            Failure::Panic(message) => Error::Damaged {
-                path,
-                what: format!("the database gave up ({message})"),
-            },
+            Failure::Sled(sled::Error::Io(error)) => Error::Write { path, reason: reason(&error) },
+            Failure::Sled(error) => Error::Damaged { path, what: what(&error) },
+            Failure::Panic(message) => {
+                Error::Damaged { path, what: format!("the database gave up ({message})") }
+            }
         }
     }
 }

@@ -43,13 +43,7 @@ pub(crate) enum Tree {
     Manifest,
 }
 
-const TREES: [Tree; 5] = [
-    Tree::Meta,
-    Tree::Documents,
-    Tree::Ids,
-    Tree::Segments,
-    Tree::Manifest,
-];
+const TREES: [Tree; 5] = [Tree::Meta, Tree::Documents, Tree::Ids, Tree::Segments, Tree::Manifest];
 
 impl Tree {
     fn name(self) -> &'static str {
@@ -88,25 +82,15 @@ impl Store {
         let db = open_database(folder, index)?;
         let trees = shield(|| {
             let open = |tree: Tree| db.open_tree(tree.name());
-            Ok([
-                open(TREES[0])?,
-                open(TREES[1])?,
-                open(TREES[2])?,
-                open(TREES[3])?,
-                open(TREES[4])?,
-            ])
+            Ok([open(TREES[0])?, open(TREES[1])?, open(TREES[2])?, open(TREES[3])?, open(TREES[4])?])
         })
         .map_err(|failure| failure.opening(index))?;
         let log_path = folder.join("db");
-        let log = File::options()
-            .read(true)
-            .write(true)
-            .open(&log_path)
-            .map_err(|source| Error::Io {
-                action: "open",
-                path: log_path,
-                source,
-            })?;
+        let log = File::options().read(true).write(true).open(&log_path).map_err(|source| Error::Io {
+            action: "open",
+            path: log_path,
+            source,
+        })?;
         Ok(Self {
             open: Some(Open { trees, db, log }),
             index: index.to_owned(),
@@ -123,32 +107,24 @@ impl Store {
     /// The payload of a record, or `None` if there is no such key.
     pub(crate) fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<IVec>> {
         let value = self.read(|open| open.trees[tree as usize].get(key))?;
-        value
-            .map(|value| self.checked(tree, key, &value))
-            .transpose()
+        value.map(|value| self.checked(tree, key, &value)).transpose()
     }
 
     /// The payload of a record that must be there.
     pub(crate) fn require(&self, tree: Tree, key: &[u8]) -> Result<IVec> {
-        self.get(tree, key)?
-            .ok_or_else(|| self.damaged(format!("{} is missing", describe(tree, key))))
+        self.get(tree, key)?.ok_or_else(|| self.damaged(format!("{} is missing", describe(tree, key))))
     }
 
     /// The records from key `from` on, until `until` says that one is too far.
-    pub(crate) fn scan(
-        &self,
-        tree: Tree,
-        from: &[u8],
-    ) -> Result<impl Iterator<Item = Result<Record>> + '_> {
+    pub(crate) fn scan(&self, tree: Tree, from: &[u8]) -> Result<impl Iterator<Item = Result<Record>> + '_> {
         let mut records = self.read(|open| Ok(open.trees[tree as usize].range(from..)))?;
         Ok(std::iter::from_fn(move || {
             let next = self.read(|_| records.next().transpose());
             match next {
                 Ok(None) => None,
-                Ok(Some((key, value))) => Some(
-                    self.checked(tree, &key, &value)
-                        .map(|payload| (key, payload)),
-                ),
+                Ok(Some((key, value))) => {
+                    Some(self.checked(tree, &key, &value).map(|payload| (key, payload)))
+                }
                 Err(error) => Some(Err(error)),
             }
         }))
@@ -182,35 +158,27 @@ impl Store {
 
     /// An error that says a record is not what it must be.
     pub(crate) fn damaged(&self, what: impl Into<String>) -> Error {
-        Error::Damaged {
-            path: self.index.clone(),
-            what: what.into(),
-        }
+        Error::Damaged { path: self.index.clone(), what: what.into() }
     }
 
     fn checked(&self, tree: Tree, key: &[u8], value: &IVec) -> Result<IVec> {
         let payload_len = value.len().checked_sub(4);
         let payload = payload_len.map(|len| value.subslice(0, len));
         match payload {
-            Some(payload) if value[payload.len()..] == checksum(key, &payload).to_le_bytes() => {
-                Ok(payload)
-            }
+            Some(payload) if value[payload.len()..] == checksum(key, &payload).to_le_bytes() => Ok(payload),
             _ => Err(self.damaged(format!("{} fails its checksum", describe(tree, key)))),
         }
     }
 
     fn read<T>(&self, operation: impl FnOnce(&Open) -> sled::Result<T>) -> Result<T> {
-        self.guarded(operation)
-            .map_err(|failure| failure.reading(&self.index))
+        self.guarded(operation).map_err(|failure| failure.reading(&self.index))
     }
 
     fn write<T>(&self, operation: impl FnOnce(&Open) -> sled::Result<T>) -> Result<T> {
         if self.refused.load(Ordering::Acquire) {
             return Err(Error::Write {
                 path: self.index.clone(),
-                reason:
-                    "an earlier write failed, so nothing more is written until it is opened again"
-                        .into(),
+                reason: "an earlier write failed, so nothing more is written until it is opened again".into(),
             });
         }
         self.guarded(operation).map_err(|failure| {
@@ -223,10 +191,7 @@ impl Store {
         &self,
         operation: impl FnOnce(&Open) -> sled::Result<T>,
     ) -> std::result::Result<T, Failure> {
-        let open = self
-            .open
-            .as_ref()
-            .expect("the database is open until the store is dropped");
+        let open = self.open.as_ref().expect("the database is open until the store is dropped");
         if self.panicked.load(Ordering::Acquire) {
             return Err(Failure::Panic("it failed before".into()));
         }
@@ -284,21 +249,14 @@ fn describe(tree: Tree, key: &[u8]) -> String {
     let number = |bytes: &[u8]| bytes.iter().fold(0u64, |n, &byte| n << 8 | u64::from(byte));
     match (tree, key.len()) {
         (Tree::Documents, 12) => {
-            format!(
-                "part {} of document {}",
-                number(&key[8..]),
-                number(&key[..8])
-            )
+            format!("part {} of document {}", number(&key[8..]), number(&key[..8]))
         }
         (Tree::Segments, 13) if key[..8] == [0xff; 8] => {
             format!("page {} of the tombstones", number(&key[9..]))
         }
-        (Tree::Segments, 13) => format!(
-            "chunk {} of part {} of segment {}",
-            number(&key[9..]),
-            key[8],
-            number(&key[..8])
-        ),
+        (Tree::Segments, 13) => {
+            format!("chunk {} of part {} of segment {}", number(&key[9..]), key[8], number(&key[..8]))
+        }
         (Tree::Manifest, _) => "the manifest".into(),
         _ => format!("{:?} of {}", String::from_utf8_lossy(key), tree.name()),
     }

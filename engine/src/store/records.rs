@@ -21,11 +21,8 @@ pub(crate) const FORMAT_KEY: &[u8] = b"format";
 pub(crate) const MODEL_KEY: &[u8] = b"model";
 pub(crate) const MANIFEST_KEY: &[u8] = b"manifest";
 
-const CODEC: Configuration<
-    bincode::config::LittleEndian,
-    bincode::config::Varint,
-    Limit<RECORD_LIMIT>,
-> = bincode::config::standard().with_limit::<RECORD_LIMIT>();
+const CODEC: Configuration<bincode::config::LittleEndian, bincode::config::Varint, Limit<RECORD_LIMIT>> =
+    bincode::config::standard().with_limit::<RECORD_LIMIT>();
 
 /// What exists: replaced last in every commit.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
@@ -148,11 +145,7 @@ impl DocumentRecord {
         } else {
             serde_json::from_str(&self.metadata).map_err(|error| error.to_string())?
         };
-        Ok(Document {
-            id: self.id,
-            text: self.text,
-            metadata,
-        })
+        Ok(Document { id: self.id, text: self.text, metadata })
     }
 }
 
@@ -172,9 +165,7 @@ pub(crate) fn decode<T: Decode<()>>(bytes: &[u8]) -> std::result::Result<T, Stri
 
 /// The record at the beginning of these bytes.
 pub(crate) fn decode_first<T: Decode<()>>(bytes: &[u8]) -> std::result::Result<T, String> {
-    bincode::decode_from_slice(bytes, CODEC)
-        .map(|(record, _)| record)
-        .map_err(|e| e.to_string())
+    bincode::decode_from_slice(bytes, CODEC).map(|(record, _)| record).map_err(|e| e.to_string())
 }
 
 impl Store {
@@ -182,10 +173,7 @@ impl Store {
     pub(crate) fn begin(&self, model: &ModelRecord) -> Result<()> {
         self.put(Tree::Meta, FORMAT_KEY, &FORMAT.to_le_bytes())?;
         self.put(Tree::Meta, MODEL_KEY, &encode(model))?;
-        let manifest = Manifest {
-            segments: vec![SegmentRecord::default()],
-            ..Manifest::default()
-        };
+        let manifest = Manifest { segments: vec![SegmentRecord::default()], ..Manifest::default() };
         self.put(Tree::Manifest, MANIFEST_KEY, &encode(&manifest))?;
         self.flush()
     }
@@ -199,18 +187,13 @@ impl Store {
         if found == FORMAT {
             return Ok(());
         }
-        Err(Error::Format {
-            path: self.index().to_owned(),
-            found,
-            known: FORMAT,
-        })
+        Err(Error::Format { path: self.index().to_owned(), found, known: FORMAT })
     }
 
     /// The model of the index.
     pub(crate) fn model(&self) -> Result<ModelRecord> {
         let payload = self.require(Tree::Meta, MODEL_KEY)?;
-        let model: ModelRecord =
-            decode(&payload).map_err(|why| self.damaged(format!("its model: {why}")))?;
+        let model: ModelRecord = decode(&payload).map_err(|why| self.damaged(format!("its model: {why}")))?;
         match model.dimension {
             1..=1_000_000 => Ok(model),
             other => Err(self.damaged(format!("its model has {other} dimensions"))),
@@ -228,9 +211,7 @@ impl Store {
         let payload = self.require(Tree::Manifest, MANIFEST_KEY)?;
         let manifest: Manifest =
             decode(&payload).map_err(|why| self.damaged(format!("the manifest: {why}")))?;
-        manifest
-            .check()
-            .map_err(|why| self.damaged(format!("the manifest: {why}")))?;
+        manifest.check().map_err(|why| self.damaged(format!("the manifest: {why}")))?;
         Ok(manifest)
     }
 

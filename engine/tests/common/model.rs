@@ -14,9 +14,7 @@ pub fn minilm() -> PathBuf {
     std::env::var_os("AKIN_MODEL_DIR")
         .map(PathBuf::from)
         .or_else(|| hub::installed(DEFAULT_MODEL))
-        .unwrap_or_else(|| {
-            panic!("this test needs the model {DEFAULT_MODEL}: run `make model` first")
-        })
+        .unwrap_or_else(|| panic!("this test needs the model {DEFAULT_MODEL}: run `make model` first"))
 }
 
 /// Shape and values of each tensor by name.
@@ -31,10 +29,7 @@ impl Model {
     /// The tiny model of this architecture: `bert` or `roberta`.
     pub fn tiny(architecture: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        copy(
-            &super::reference::fixtures().join(format!("models/tiny-{architecture}")),
-            folder.path(),
-        );
+        copy(&super::reference::fixtures().join(format!("models/tiny-{architecture}")), folder.path());
         Self { folder }
     }
 
@@ -74,10 +69,7 @@ impl Model {
             let flags = json.as_object_mut().unwrap();
             flags.retain(|name, _| !name.starts_with("pooling_mode"));
             for known in ["mean_tokens", "cls_token", "max_tokens", "lasttoken"] {
-                flags.insert(
-                    format!("pooling_mode_{known}"),
-                    known.starts_with(mode).into(),
-                );
+                flags.insert(format!("pooling_mode_{known}"), known.starts_with(mode).into());
             }
         })
     }
@@ -108,9 +100,7 @@ fn read(bytes: &[u8]) -> Tensors {
         _ => None,
     };
     file.iter()
-        .filter_map(|(name, tensor)| {
-            Some((name.into(), (tensor.shape().to_vec(), floats(&tensor)?)))
-        })
+        .filter_map(|(name, tensor)| Some((name.into(), (tensor.shape().to_vec(), floats(&tensor)?))))
         .collect()
 }
 
@@ -120,14 +110,8 @@ fn write(tensors: &Tensors, dtype: &str) -> Vec<u8> {
         .map(|(name, (shape, values))| {
             let bytes = match dtype {
                 "f32" => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
-                "f16" => values
-                    .iter()
-                    .flat_map(|x| f16::from_f32(*x).to_le_bytes())
-                    .collect(),
-                _ => values
-                    .iter()
-                    .flat_map(|x| bf16::from_f32(*x).to_le_bytes())
-                    .collect(),
+                "f16" => values.iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect(),
+                _ => values.iter().flat_map(|x| bf16::from_f32(*x).to_le_bytes()).collect(),
             };
             (name, shape.as_slice(), bytes)
         })
@@ -144,9 +128,7 @@ fn write(tensors: &Tensors, dtype: &str) -> Vec<u8> {
 }
 
 fn copy(from: &Path, to: &Path) {
-    for entry in
-        std::fs::read_dir(from).unwrap_or_else(|error| panic!("{}: {error}", from.display()))
-    {
+    for entry in std::fs::read_dir(from).unwrap_or_else(|error| panic!("{}: {error}", from.display())) {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {

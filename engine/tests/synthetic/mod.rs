@@ -11,19 +11,12 @@ use akin_engine::{Document, Embeddings};
 pub const DIMENSION: usize = 32;
 
 pub fn model() -> ModelIdentity {
-    ModelIdentity {
-        fingerprint: "a".repeat(64),
-        location: "synthetic".into(),
-        dimension: DIMENSION,
-    }
+    ModelIdentity { fingerprint: "a".repeat(64), location: "synthetic".into(), dimension: DIMENSION }
 }
 
 pub fn document(i: u64) -> Document {
-    let mut document = Document {
-        id: format!("doc {i}"),
-        text: format!("The text of {i}."),
-        ..Document::default()
-    };
+    let mut document =
+        Document { id: format!("doc {i}"), text: format!("The text of {i}."), ..Document::default() };
     document.metadata.insert("zeta".into(), i.into());
     document.metadata.insert("alpha".into(), "é".into());
     document
@@ -55,9 +48,7 @@ pub fn filled(path: &Path, n: u64) -> Index {
     let mut index = Index::open_or_create(path, &model()).unwrap();
     for start in (0..n).step_by(1000) {
         let range = start..(start + 1000).min(n);
-        index
-            .upsert(&documents(range.clone()), &embeddings(range))
-            .unwrap();
+        index.upsert(&documents(range.clone()), &embeddings(range)).unwrap();
     }
     index
 }
@@ -72,7 +63,5 @@ fn noise(seed: u64) -> Vec<f32> {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 24) as f32 - 0.5
     };
-    (0..DIMENSION)
-        .map(|_| (0..4).map(|_| uniform()).sum())
-        .collect()
+    (0..DIMENSION).map(|_| (0..4).map(|_| uniform()).sum()).collect()
 }

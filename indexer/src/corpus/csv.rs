@@ -26,25 +26,12 @@ pub(super) struct CsvDocuments {
 
 impl CsvDocuments {
     /// Reads the header.
-    pub(super) fn new(
-        input: Input,
-        file: String,
-        options: &CorpusOptions,
-        delimiter: u8,
-    ) -> Result<Self> {
+    pub(super) fn new(input: Input, file: String, options: &CorpusOptions, delimiter: u8) -> Result<Self> {
         let since_record = Arc::<AtomicUsize>::default();
-        let bounded = Bounded {
-            input,
-            since_record: since_record.clone(),
-        };
-        let mut records = ReaderBuilder::new()
-            .delimiter(delimiter)
-            .quoting(delimiter == b',')
-            .from_reader(bounded);
-        let header = records
-            .byte_headers()
-            .map_err(|error| fault_of(&file, 1, &error))?
-            .clone();
+        let bounded = Bounded { input, since_record: since_record.clone() };
+        let mut records =
+            ReaderBuilder::new().delimiter(delimiter).quoting(delimiter == b',').from_reader(bounded);
+        let header = records.byte_headers().map_err(|error| fault_of(&file, 1, &error))?.clone();
         let mut columns = Vec::with_capacity(header.len());
         for column in &header {
             let column = check_text(column).map_err(|reason| fault(&file, 1, reason))?;
@@ -53,27 +40,22 @@ impl CsvDocuments {
         let place = |field: &str, option: &str| {
             columns.iter().position(|column| column == field).ok_or_else(|| {
                 let present = columns.join(", ");
-                fault(&file, 1, format!("there is no column \"{field}\": name another with {option} (columns: {present})"))
+                fault(
+                    &file,
+                    1,
+                    format!(
+                        "there is no column \"{field}\": name another with {option} (columns: {present})"
+                    ),
+                )
             })
         };
         // A file with nothing in it is an empty corpus, not one that lacks columns.
         let (id, text) = if columns.is_empty() {
             (0, 0)
         } else {
-            (
-                place(&options.id_field, "--id-field")?,
-                place(&options.text_field, "--text-field")?,
-            )
+            (place(&options.id_field, "--id-field")?, place(&options.text_field, "--text-field")?)
         };
-        Ok(Self {
-            records,
-            since_record,
-            record: ByteRecord::new(),
-            file,
-            columns,
-            id,
-            text,
-        })
+        Ok(Self { records, since_record, record: ByteRecord::new(), file, columns, id, text })
     }
 
     fn read(&mut self) -> Result<Option<Document>> {
@@ -87,17 +69,14 @@ impl CsvDocuments {
         let line = self.record.position().map_or(line, csv::Position::line);
         let mut document = Document::default();
         for (place, (column, value)) in self.columns.iter().zip(&self.record).enumerate() {
-            let value = check_text(value).map_err(|reason| {
-                fault(&self.file, line, format!("column \"{column}\": {reason}"))
-            })?;
+            let value = check_text(value)
+                .map_err(|reason| fault(&self.file, line, format!("column \"{column}\": {reason}")))?;
             if place == self.id {
                 document.id = value.to_owned();
             } else if place == self.text {
                 document.text = value.to_owned();
             } else {
-                document
-                    .metadata
-                    .insert(column.clone(), Value::String(value.to_owned()));
+                document.metadata.insert(column.clone(), Value::String(value.to_owned()));
             }
         }
         check_id(&document.id, &self.file, line)?;
@@ -114,20 +93,12 @@ impl Iterator for CsvDocuments {
 }
 
 fn fault(file: &str, line: u64, reason: impl Into<String>) -> Error {
-    Error::Corpus {
-        file: file.to_owned(),
-        line,
-        reason: reason.into(),
-    }
+    Error::Corpus { file: file.to_owned(), line, reason: reason.into() }
 }
 
 fn fault_of(file: &str, line: u64, error: &csv::Error) -> Error {
     match error.kind() {
-        csv::ErrorKind::UnequalLengths {
-            pos,
-            expected_len,
-            len,
-        } => {
+        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
             let line = pos.as_ref().map_or(line, csv::Position::line);
             fault(
                 file,

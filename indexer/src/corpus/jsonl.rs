@@ -45,62 +45,39 @@ impl JsonDocuments {
             Some(Value::String(id)) => id.clone(),
             Some(Value::Number(id)) if !id.is_f64() => id.to_string(),
             Some(_) => {
-                return Err(self.lines.fault(format!(
-                    "the field \"{}\" is neither a string nor an integer",
-                    self.id_field
-                )));
-            }
-            None => {
                 return Err(self
                     .lines
-                    .fault(missing(&self.id_field, "--id-field", &fields)));
+                    .fault(format!("the field \"{}\" is neither a string nor an integer", self.id_field)));
+            }
+            None => {
+                return Err(self.lines.fault(missing(&self.id_field, "--id-field", &fields)));
             }
         };
         check_id(&id, self.lines.file(), self.lines.number())?;
         let text = match fields.get(&self.text_field) {
             Some(Value::String(text)) => text.clone(),
             Some(_) => {
-                return Err(self
-                    .lines
-                    .fault(format!("the field \"{}\" is not a string", self.text_field)));
+                return Err(self.lines.fault(format!("the field \"{}\" is not a string", self.text_field)));
             }
             None => {
-                return Err(self
-                    .lines
-                    .fault(missing(&self.text_field, "--text-field", &fields)));
+                return Err(self.lines.fault(missing(&self.text_field, "--text-field", &fields)));
             }
         };
         fields.shift_remove(&self.id_field);
         fields.shift_remove(&self.text_field);
-        Ok(Some(Document {
-            id,
-            text,
-            metadata: fields,
-        }))
+        Ok(Some(Document { id, text, metadata: fields }))
     }
 }
 
 /// What the parser found, without the position that it appends for whole files.
 fn kind_of(error: &serde_json::Error) -> String {
     let message = error.to_string();
-    message
-        .split(" at line ")
-        .next()
-        .unwrap_or(&message)
-        .to_owned()
+    message.split(" at line ").next().unwrap_or(&message).to_owned()
 }
 
 fn missing(field: &str, option: &str, fields: &Metadata) -> String {
-    let present: Vec<_> = fields
-        .keys()
-        .take(8)
-        .map(|key| format!("\"{key}\""))
-        .collect();
-    let present = if present.is_empty() {
-        "none".to_owned()
-    } else {
-        present.join(", ")
-    };
+    let present: Vec<_> = fields.keys().take(8).map(|key| format!("\"{key}\"")).collect();
+    let present = if present.is_empty() { "none".to_owned() } else { present.join(", ") };
     format!("the field \"{field}\" is missing: name another with {option} (fields here: {present})")
 }
 

@@ -17,12 +17,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn new(input: Input, file: String) -> Self {
-        Self {
-            input,
-            file,
-            number: 0,
-            bytes: Vec::new(),
-        }
+        Self { input, file, number: 0, bytes: Vec::new() }
     }
 
     pub(super) fn file(&self) -> &str {
@@ -35,11 +30,7 @@ impl Lines {
 
     /// An error on the line read last.
     pub(super) fn fault(&self, reason: impl Into<String>) -> Error {
-        Error::Corpus {
-            file: self.file.clone(),
-            line: self.number,
-            reason: reason.into(),
-        }
+        Error::Corpus { file: self.file.clone(), line: self.number, reason: reason.into() }
     }
 
     /// The next line, or `None` at the end.
@@ -47,11 +38,7 @@ impl Lines {
         self.bytes.clear();
         self.number += 1;
         let limit = MAX_LINE_BYTES as u64 + 2;
-        let read = self
-            .input
-            .by_ref()
-            .take(limit)
-            .read_until(b'\n', &mut self.bytes);
+        let read = self.input.by_ref().take(limit).read_until(b'\n', &mut self.bytes);
         if let Err(error) = read {
             return Err(self.fault(format!(
                 "cannot read on: {error}: the file is cut off or damaged, so fetch it again"
@@ -69,11 +56,8 @@ impl Lines {
         if self.bytes.len() > MAX_LINE_BYTES {
             return Err(self.fault(too_long()));
         }
-        let mark: &[u8] = if self.number == 1 && self.bytes.starts_with(b"\xef\xbb\xbf") {
-            b"\xef\xbb\xbf"
-        } else {
-            b""
-        };
+        let mark: &[u8] =
+            if self.number == 1 && self.bytes.starts_with(b"\xef\xbb\xbf") { b"\xef\xbb\xbf" } else { b"" };
         match check_text(&self.bytes[mark.len()..]) {
             Ok(_) => Ok(std::str::from_utf8(&self.bytes[mark.len()..]).ok()),
             Err(reason) => Err(self.fault(reason)),

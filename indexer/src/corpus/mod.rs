@@ -55,11 +55,7 @@ pub struct CorpusOptions {
 
 impl Default for CorpusOptions {
     fn default() -> Self {
-        Self {
-            format: Format::Auto,
-            id_field: "id".into(),
-            text_field: "text".into(),
-        }
+        Self { format: Format::Auto, id_field: "id".into(), text_field: "text".into() }
     }
 }
 
@@ -82,10 +78,7 @@ impl CorpusReader {
     /// # Errors
     /// [`Error::Read`] for the first path that is missing, is a directory or may not be read.
     pub fn open(paths: &[PathBuf], options: &CorpusOptions) -> Result<Self> {
-        let sources = paths
-            .iter()
-            .map(|path| Source::named(path, options.format))
-            .collect::<Result<_>>()?;
+        let sources = paths.iter().map(|path| Source::named(path, options.format)).collect::<Result<_>>()?;
         Ok(Self {
             sources,
             options: options.clone(),
@@ -107,11 +100,7 @@ impl CorpusReader {
 
     /// The names of the files, as an error says them.
     pub fn name(&self) -> String {
-        self.sources
-            .iter()
-            .map(Source::name)
-            .collect::<Vec<_>>()
-            .join(", ")
+        self.sources.iter().map(Source::name).collect::<Vec<_>>().join(", ")
     }
 
     fn next_document(&mut self) -> Option<Result<Document>> {
@@ -160,11 +149,7 @@ impl Iterator for CorpusReader {
     }
 }
 
-fn documents_of(
-    source: &Source,
-    options: &CorpusOptions,
-    bytes_read: &Arc<AtomicU64>,
-) -> Result<Documents> {
+fn documents_of(source: &Source, options: &CorpusOptions, bytes_read: &Arc<AtomicU64>) -> Result<Documents> {
     let input = source.open(bytes_read)?;
     let name = source.name();
     Ok(match source.format() {
@@ -180,28 +165,18 @@ fn check_id(id: &str, file: &str, line: u64) -> Result<()> {
     let reason = if id.is_empty() {
         "the id is empty: give each document an id of its own".to_owned()
     } else if id.len() > MAX_ID_BYTES {
-        format!(
-            "the id has {} bytes, and at most {MAX_ID_BYTES} are allowed: shorten it",
-            id.len()
-        )
+        format!("the id has {} bytes, and at most {MAX_ID_BYTES} are allowed: shorten it", id.len())
     } else {
         return Ok(());
     };
-    Err(Error::Corpus {
-        file: file.to_owned(),
-        line,
-        reason,
-    })
+    Err(Error::Corpus { file: file.to_owned(), line, reason })
 }
 
 /// The format that a file's name tells.
 fn format_of(path: &Path) -> Format {
     let mut name = path.to_path_buf();
-    let extension = |path: &Path| {
-        path.extension()
-            .map(|e| e.to_string_lossy().to_ascii_lowercase())
-            .unwrap_or_default()
-    };
+    let extension =
+        |path: &Path| path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     if matches!(extension(&name).as_str(), "gz" | "zst") {
         name.set_extension("");
     }

@@ -28,21 +28,14 @@ pub(super) struct Source {
 impl Source {
     /// Checks that the path can be read, and decides on its format.
     pub(super) fn named(path: &Path, format: Format) -> Result<Self> {
-        let mut source = Self {
-            path: path.to_path_buf(),
-            format,
-            spool: None,
-        };
+        let mut source = Self { path: path.to_path_buf(), format, spool: None };
         if source.is_stdin() {
             return Ok(source);
         }
         let metadata = std::fs::metadata(path).map_err(|error| source.unreadable(&error))?;
         if metadata.is_dir() {
             let reason = "it is a directory: name the files in it".to_owned();
-            return Err(Error::Read {
-                path: path.to_path_buf(),
-                reason,
-            });
+            return Err(Error::Read { path: path.to_path_buf(), reason });
         }
         if format == Format::Auto {
             source.format = format_of(path);
@@ -59,11 +52,7 @@ impl Source {
     }
 
     pub(super) fn name(&self) -> String {
-        if self.is_stdin() {
-            "stdin".to_owned()
-        } else {
-            self.path.display().to_string()
-        }
+        if self.is_stdin() { "stdin".to_owned() } else { self.path.display().to_string() }
     }
 
     /// The size, compressed as it is.
@@ -71,9 +60,7 @@ impl Source {
         match &self.spool {
             Some(file) => file.metadata().ok().map(|metadata| metadata.len()),
             None if self.is_stdin() => None,
-            None => std::fs::metadata(&self.path)
-                .ok()
-                .map(|metadata| metadata.len()),
+            None => std::fs::metadata(&self.path).ok().map(|metadata| metadata.len()),
         }
     }
 
@@ -92,8 +79,7 @@ impl Source {
 
     /// Opens it from its beginning.
     pub(super) fn open(&self, bytes_read: &Arc<AtomicU64>) -> Result<Input> {
-        self.try_open(bytes_read)
-            .map_err(|error| self.unreadable(&error))
+        self.try_open(bytes_read).map_err(|error| self.unreadable(&error))
     }
 
     fn try_open(&self, bytes_read: &Arc<AtomicU64>) -> io::Result<Input> {
@@ -106,25 +92,13 @@ impl Source {
             None if self.is_stdin() => Box::new(io::stdin()),
             None => Box::new(File::open(&self.path)?),
         };
-        let mut input = BufReader::with_capacity(
-            BUFFER,
-            Counted {
-                raw,
-                bytes_read: bytes_read.clone(),
-            },
-        );
+        let mut input = BufReader::with_capacity(BUFFER, Counted { raw, bytes_read: bytes_read.clone() });
         let magic = input.fill_buf()?;
         if magic.starts_with(&[0x1f, 0x8b]) {
-            return Ok(Box::new(BufReader::with_capacity(
-                BUFFER,
-                MultiGzDecoder::new(input),
-            )));
+            return Ok(Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(input))));
         }
         if magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-            return Ok(Box::new(BufReader::with_capacity(
-                BUFFER,
-                zstd::Decoder::with_buffer(input)?,
-            )));
+            return Ok(Box::new(BufReader::with_capacity(BUFFER, zstd::Decoder::with_buffer(input)?)));
         }
         Ok(Box::new(input))
     }
@@ -132,15 +106,10 @@ impl Source {
     fn unreadable(&self, error: &io::Error) -> Error {
         let reason = match error.kind() {
             io::ErrorKind::NotFound => "there is no such file: check its name".to_owned(),
-            io::ErrorKind::PermissionDenied => {
-                "permission denied: check who may read it".to_owned()
-            }
+            io::ErrorKind::PermissionDenied => "permission denied: check who may read it".to_owned(),
             _ => format!("{error}: check the file, and run the same command again"),
         };
-        Error::Read {
-            path: PathBuf::from(self.name()),
-            reason,
-        }
+        Error::Read { path: PathBuf::from(self.name()), reason }
     }
 }
 

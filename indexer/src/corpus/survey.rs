@@ -22,9 +22,7 @@ pub struct Survey {
 impl Survey {
     /// Whether the document at `place` (from 0) counts: no later one has its id.
     pub fn counts(&self, place: usize, id: &str) -> bool {
-        self.last
-            .get(&self.hasher.hash_one(id))
-            .is_none_or(|&last| last == place)
+        self.last.get(&self.hasher.hash_one(id)).is_none_or(|&last| last == place)
     }
 }
 

@@ -13,9 +13,7 @@ pub(super) struct TextDocuments {
 
 impl TextDocuments {
     pub(super) fn new(input: Input, file: String) -> Self {
-        Self {
-            lines: Lines::new(input, file),
-        }
+        Self { lines: Lines::new(input, file) }
     }
 
     fn read(&mut self) -> Result<Option<Document>> {
@@ -27,11 +25,7 @@ impl TextDocuments {
                 let text = line.to_owned();
                 let id = format!("{}:{}", self.lines.file(), self.lines.number());
                 super::check_id(&id, self.lines.file(), self.lines.number())?;
-                return Ok(Some(Document {
-                    id,
-                    text,
-                    metadata: Metadata::new(),
-                }));
+                return Ok(Some(Document { id, text, metadata: Metadata::new() }));
             }
         }
     }

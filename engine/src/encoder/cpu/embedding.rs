@@ -19,10 +19,7 @@ impl Embedding {
     pub fn load(config: &BertConfig, weights: Weights<'_>) -> Result<Self, String> {
         let hidden = config.hidden_size;
         let get = |name: &str, rows: usize| {
-            weights.get(
-                &format!("embeddings.{name}_embeddings.weight"),
-                &[rows, hidden],
-            )
+            weights.get(&format!("embeddings.{name}_embeddings.weight"), &[rows, hidden])
         };
         let places = get("position", config.max_position_embeddings)?;
         let segments = get("token_type", config.type_vocab_size)?;
@@ -31,11 +28,7 @@ impl Embedding {
         };
         Ok(Self {
             words: get("word", config.vocab_size)?.into_owned(),
-            places: places
-                .iter()
-                .zip(segment.iter().cycle())
-                .map(|(p, s)| p + s)
-                .collect(),
+            places: places.iter().zip(segment.iter().cycle()).map(|(p, s)| p + s).collect(),
             norm: weights.norm("embeddings.LayerNorm", hidden, config.layer_norm_eps)?,
             config: config.clone(),
         })

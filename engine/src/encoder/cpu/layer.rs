@@ -44,29 +44,20 @@ impl Scratch {
         self.hidden.reserve_len(tokens * hidden);
         self.projected.reserve_len(tokens * 3 * hidden);
         self.context.reserve_len(tokens * hidden);
-        self.inner
-            .reserve_len(tokens * CHUNK.min(config.intermediate_size));
+        self.inner.reserve_len(tokens * CHUNK.min(config.intermediate_size));
     }
 }
 
 impl Layer {
     /// Packs the weights of layer `index`.
-    pub fn load(
-        isa: Isa,
-        config: &BertConfig,
-        weights: Weights<'_>,
-        index: usize,
-    ) -> Result<Self, String> {
+    pub fn load(isa: Isa, config: &BertConfig, weights: Weights<'_>, index: usize) -> Result<Self, String> {
         let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
         let name = |part: &str| format!("encoder.layer.{index}.{part}");
         let parts = ["query", "key", "value"]
             .map(|part| weights.linear(&name(&format!("attention.self.{part}")), hidden, hidden));
         let [query, key, value] = parts;
         let parts = [query?, key?, value?];
-        let bias: Vec<f32> = parts
-            .iter()
-            .flat_map(|(_, bias)| bias.iter().copied())
-            .collect();
+        let bias: Vec<f32> = parts.iter().flat_map(|(_, bias)| bias.iter().copied()).collect();
         let projection = PackedLinear::pack(
             isa,
             hidden,
@@ -76,13 +67,7 @@ impl Layer {
         );
         let square = |name: &str| -> Result<PackedLinear, String> {
             let (weight, bias) = weights.linear(name, hidden, hidden)?;
-            Ok(PackedLinear::pack(
-                isa,
-                hidden,
-                hidden,
-                |c| &weight[c * hidden..][..hidden],
-                &bias,
-            ))
+            Ok(PackedLinear::pack(isa, hidden, hidden, |c| &weight[c * hidden..][..hidden], &bias))
         };
         let (up, up_bias) = weights.linear(&name("intermediate.dense"), intermediate, hidden)?;
         let (down, down_bias) = weights.linear(&name("output.dense"), hidden, intermediate)?;
@@ -127,8 +112,7 @@ impl Layer {
         let context = &mut scratch.context[..tokens * width];
         let projected = &mut scratch.projected[..tokens * 3 * width];
 
-        self.projection
-            .apply(hidden, tokens, Then::Store, projected);
+        self.projection.apply(hidden, tokens, Then::Store, projected);
         for sentence in offsets.windows(2) {
             let (from, to) = (sentence[0] - first, sentence[1] - first);
             attention(
@@ -140,8 +124,7 @@ impl Layer {
                 &mut context[from * width..to * width],
             );
         }
-        self.attention_output
-            .apply(context, tokens, Then::Add, hidden);
+        self.attention_output.apply(context, tokens, Then::Add, hidden);
         self.attention_norm.apply_in_place(isa, hidden);
 
         context.copy_from_slice(hidden);

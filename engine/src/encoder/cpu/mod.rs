@@ -59,7 +59,7 @@ impl CpuBert {
         prefix: &str,
     ) -> std::result::Result<Self, String> {
         let heads = config.num_attention_heads;
-        if heads == 0 || config.hidden_size == 0 || config.hidden_size % heads != 0 {
+        if heads == 0 || config.hidden_size == 0 || !config.hidden_size.is_multiple_of(heads) {
             return Err(format!(
                 "hidden_size {} cannot be divided among {heads} attention heads",
                 config.hidden_size
@@ -70,18 +70,14 @@ impl CpuBert {
             || Embedding::load(config, weights),
             || {
                 let layers = (0..config.num_hidden_layers).into_par_iter();
-                layers
-                    .map(|i| Layer::load(isa, config, weights, i))
-                    .collect::<Vec<_>>()
+                layers.map(|i| Layer::load(isa, config, weights, i)).collect::<Vec<_>>()
             },
         );
         Ok(Self {
             isa,
             config: config.clone(),
             embedding: embedding?,
-            layers: layers
-                .into_iter()
-                .collect::<std::result::Result<_, String>>()?,
+            layers: layers.into_iter().collect::<std::result::Result<_, String>>()?,
             scratches: Mutex::default(),
         })
     }
@@ -148,56 +144,38 @@ impl CpuBert {
             parts.push((group, part));
             rest = after;
         }
-        parts
-            .into_par_iter()
-            .with_max_len(1)
-            .for_each(|(sentences, out)| {
-                let offsets = &offsets[sentences.start..=sentences.end];
-                let (from, to) = (offsets[0], offsets[offsets.len() - 1]);
-                let mut scratch = self.take_scratch();
-                scratch.reserve(to - from, &self.config);
-                let hidden_len = (to - from) * self.config.hidden_size;
-                self.embedding
-                    .apply(self.isa, ids, offsets, &mut scratch.hidden[..hidden_len]);
-                for layer in &self.layers {
-                    layer.apply(self.isa, &self.config, offsets, &mut scratch);
-                }
-                finish(sentences, &scratch.hidden[..hidden_len], out);
-                self.scratches
-                    .lock()
-                    .expect("no thread panics with the lock")
-                    .push(scratch);
-            });
+        parts.into_par_iter().with_max_len(1).for_each(|(sentences, out)| {
+            let offsets = &offsets[sentences.start..=sentences.end];
+            let (from, to) = (offsets[0], offsets[offsets.len() - 1]);
+            let mut scratch = self.take_scratch();
+            scratch.reserve(to - from, &self.config);
+            let hidden_len = (to - from) * self.config.hidden_size;
+            self.embedding.apply(self.isa, ids, offsets, &mut scratch.hidden[..hidden_len]);
+            for layer in &self.layers {
+                layer.apply(self.isa, &self.config, offsets, &mut scratch);
+            }
+            finish(sentences, &scratch.hidden[..hidden_len], out);
+            self.scratches.lock().expect("no thread panics with the lock").push(scratch);
+        });
         Ok(output)
     }
 
     fn take_scratch(&self) -> Scratch {
-        self.scratches
-            .lock()
-            .expect("no thread panics with the lock")
-            .pop()
-            .unwrap_or_default()
+        self.scratches.lock().expect("no thread panics with the lock").pop().unwrap_or_default()
     }
 
     fn check(&self, ids: &[u32], offsets: &[usize]) -> Result<()> {
         let invalid = |reason: String| Err(Error::Invalid(reason));
-        if offsets.first() != Some(&0) || offsets.last() != Some(&ids.len()) || !offsets.is_sorted()
-        {
-            return invalid(
-                "the sentences' offsets must rise from 0 to the number of tokens".into(),
-            );
+        if offsets.first() != Some(&0) || offsets.last() != Some(&ids.len()) || !offsets.is_sorted() {
+            return invalid("the sentences' offsets must rise from 0 to the number of tokens".into());
         }
         let (vocabulary, positions) = (self.config.vocab_size, self.embedding.positions());
         if let Some(id) = ids.iter().find(|&&id| id as usize >= vocabulary) {
-            return invalid(format!(
-                "the tokenizer gave the token {id}, and the model knows {vocabulary}"
-            ));
+            return invalid(format!("the tokenizer gave the token {id}, and the model knows {vocabulary}"));
         }
         if let Some(long) = offsets.windows(2).find(|o| o[1] - o[0] > positions) {
             let tokens = long[1] - long[0];
-            return invalid(format!(
-                "a text of {tokens} tokens, and the model has {positions} positions"
-            ));
+            return invalid(format!("a text of {tokens} tokens, and the model has {positions} positions"));
         }
         Ok(())
     }
@@ -207,20 +185,13 @@ impl CpuBert {
 /// number of threads, so that all end at about the same time.
 fn groups(offsets: &[usize], most: usize, threads: usize) -> Vec<Range<usize>> {
     let (sentences, tokens) = (offsets.len() - 1, offsets[offsets.len() - 1]);
-    let count = tokens
-        .div_ceil(most)
-        .next_multiple_of(threads.max(1))
-        .max(1);
+    let count = tokens.div_ceil(most).next_multiple_of(threads.max(1)).max(1);
     let size = tokens.div_ceil(count).max(1);
     let mut groups = Vec::with_capacity(count);
     let mut start = 0;
     for end in 1..=sentences {
         let held = offsets[end] - offsets[start];
-        let next = if end < sentences {
-            offsets[end + 1] - offsets[end]
-        } else {
-            most
-        };
+        let next = if end < sentences { offsets[end + 1] - offsets[end] } else { most };
         // Where the group would end nearer to the wanted size without the next sentence than with it.
         if end == sentences || held + next / 2 >= size || held + next > most {
             groups.push(start..end);

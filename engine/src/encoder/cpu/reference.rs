@@ -22,11 +22,7 @@ pub(super) fn forward(config: &BertConfig, tensors: &Tensors, ids: &[u32]) -> Ro
             (0..config.hidden_size)
                 .map(|c| {
                     row("embeddings.word_embeddings.weight", id as usize, c)
-                        + row(
-                            "embeddings.position_embeddings.weight",
-                            t + config.position_offset,
-                            c,
-                        )
+                        + row("embeddings.position_embeddings.weight", t + config.position_offset, c)
                         + row("embeddings.token_type_embeddings.weight", 0, c)
                 })
                 .collect()
@@ -57,15 +53,9 @@ fn linear(tensors: &Tensors, name: &str, x: &Rows) -> Rows {
     let bias = &tensors[&format!("{name}.bias")].1;
     let product = |x: &Vec<f64>, c: usize| {
         let row = &weight[c * shape[1]..][..shape[1]];
-        x.iter()
-            .zip(row)
-            .map(|(x, &w)| x * f64::from(w))
-            .sum::<f64>()
-            + f64::from(bias[c])
+        x.iter().zip(row).map(|(x, &w)| x * f64::from(w)).sum::<f64>() + f64::from(bias[c])
     };
-    x.iter()
-        .map(|x| (0..shape[0]).map(|c| product(x, c)).collect())
-        .collect()
+    x.iter().map(|x| (0..shape[0]).map(|c| product(x, c)).collect()).collect()
 }
 
 fn attention(heads: usize, q: &Rows, k: &Rows, v: &Rows) -> Rows {
@@ -74,11 +64,7 @@ fn attention(heads: usize, q: &Rows, k: &Rows, v: &Rows) -> Rows {
     for (q, out) in q.iter().zip(&mut out) {
         for columns in (0..heads).map(|h| h * dim..(h + 1) * dim) {
             let score = |k: &Vec<f64>| {
-                let dot: f64 = q[columns.clone()]
-                    .iter()
-                    .zip(&k[columns.clone()])
-                    .map(|(a, b)| a * b)
-                    .sum();
+                let dot: f64 = q[columns.clone()].iter().zip(&k[columns.clone()]).map(|(a, b)| a * b).sum();
                 (dot / (dim as f64).sqrt()).exp()
             };
             let shares: Vec<f64> = k.iter().map(score).collect();
@@ -100,10 +86,7 @@ fn add(x: &mut Rows, y: &Rows) {
 }
 
 fn norm(config: &BertConfig, tensors: &Tensors, name: &str, x: &mut Rows) {
-    let (weight, bias) = (
-        &tensors[&format!("{name}.weight")].1,
-        &tensors[&format!("{name}.bias")].1,
-    );
+    let (weight, bias) = (&tensors[&format!("{name}.weight")].1, &tensors[&format!("{name}.bias")].1);
     for row in x {
         let mean = row.iter().sum::<f64>() / row.len() as f64;
         let variance = row.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / row.len() as f64;

@@ -12,26 +12,14 @@ use crate::encoder::config::Architecture;
 fn chance(seed: u64) -> impl FnMut() -> f32 {
     let mut state = seed | 1;
     move || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((state >> 40) as f32 / (1u64 << 23) as f32) - 1.0
     }
 }
 
-fn config(
-    layers: usize,
-    heads: usize,
-    head_dim: usize,
-    intermediate: usize,
-    offset: usize,
-) -> BertConfig {
+fn config(layers: usize, heads: usize, head_dim: usize, intermediate: usize, offset: usize) -> BertConfig {
     BertConfig {
-        architecture: if offset == 0 {
-            Architecture::Bert
-        } else {
-            Architecture::Roberta
-        },
+        architecture: if offset == 0 { Architecture::Bert } else { Architecture::Roberta },
         vocab_size: 23,
         hidden_size: heads * head_dim,
         num_hidden_layers: layers,
@@ -49,25 +37,13 @@ fn tensors(config: &BertConfig, seed: u64) -> Tensors {
     let mut tensors = Tensors::new();
     let (hidden, inner) = (config.hidden_size, config.intermediate_size);
     let mut put = |name: String, shape: &[usize], size: f32, around: f32| {
-        let values = (0..shape.iter().product())
-            .map(|_| next() * size + around)
-            .collect();
+        let values = (0..shape.iter().product()).map(|_| next() * size + around).collect();
         tensors.insert(name, (shape.to_vec(), values));
     };
     let embedding = |part: &str| format!("embeddings.{part}_embeddings.weight");
     put(embedding("word"), &[config.vocab_size, hidden], 1.0, 0.0);
-    put(
-        embedding("position"),
-        &[config.max_position_embeddings, hidden],
-        0.5,
-        0.0,
-    );
-    put(
-        embedding("token_type"),
-        &[config.type_vocab_size, hidden],
-        0.5,
-        0.0,
-    );
+    put(embedding("position"), &[config.max_position_embeddings, hidden], 0.5, 0.0);
+    put(embedding("token_type"), &[config.type_vocab_size, hidden], 0.5, 0.0);
     put("embeddings.LayerNorm.weight".into(), &[hidden], 0.2, 1.0);
     put("embeddings.LayerNorm.bias".into(), &[hidden], 0.2, 0.0);
     for i in 0..config.num_hidden_layers {
@@ -80,32 +56,12 @@ fn tensors(config: &BertConfig, seed: u64) -> Tensors {
             ("output.dense", hidden, inner),
         ] {
             let size = 2.0 / (width as f32).sqrt();
-            put(
-                format!("encoder.layer.{i}.{part}.weight"),
-                &[columns, width],
-                size,
-                0.0,
-            );
-            put(
-                format!("encoder.layer.{i}.{part}.bias"),
-                &[columns],
-                0.2,
-                0.0,
-            );
+            put(format!("encoder.layer.{i}.{part}.weight"), &[columns, width], size, 0.0);
+            put(format!("encoder.layer.{i}.{part}.bias"), &[columns], 0.2, 0.0);
         }
         for part in ["attention.output.LayerNorm", "output.LayerNorm"] {
-            put(
-                format!("encoder.layer.{i}.{part}.weight"),
-                &[hidden],
-                0.2,
-                1.0,
-            );
-            put(
-                format!("encoder.layer.{i}.{part}.bias"),
-                &[hidden],
-                0.2,
-                0.0,
-            );
+            put(format!("encoder.layer.{i}.{part}.weight"), &[hidden], 0.2, 1.0);
+            put(format!("encoder.layer.{i}.{part}.bias"), &[hidden], 0.2, 0.0);
         }
     }
     tensors
@@ -120,10 +76,7 @@ fn file(tensors: &Tensors, prefix: &str) -> Vec<u8> {
         })
         .collect();
     let views = bytes.iter().map(|(name, shape, bytes)| {
-        (
-            name.clone(),
-            TensorView::new(Dtype::F32, shape.clone(), bytes).expect("whole tensors"),
-        )
+        (name.clone(), TensorView::new(Dtype::F32, shape.clone(), bytes).expect("whole tensors"))
     });
     safetensors::serialize(views, None).expect("tensors serialise")
 }
@@ -136,12 +89,7 @@ fn sentences(lengths: &[usize], seed: u64) -> (Vec<u32>, Vec<usize>) {
         Some(*sum)
     }));
     let tokens = offsets[offsets.len() - 1];
-    (
-        (0..tokens)
-            .map(|_| ((next() + 1.0) * 11.4) as u32)
-            .collect(),
-        offsets,
-    )
+    ((0..tokens).map(|_| ((next() + 1.0) * 11.4) as u32).collect(), offsets)
 }
 
 proptest! {
@@ -222,30 +170,13 @@ fn bad_input_is_refused_with_a_reason() {
         (vec![1; 4], vec![0, 3, 2, 4]),
         (vec![], vec![]),
     ] {
-        assert!(matches!(
-            bert.forward(&ids, &offsets),
-            Err(Error::Invalid(_))
-        ));
+        assert!(matches!(bert.forward(&ids, &offsets), Err(Error::Invalid(_))));
     }
-    assert!(
-        bert.forward(&[], &[0])
-            .expect("no sentences are no error")
-            .is_empty()
-    );
+    assert!(bert.forward(&[], &[0]).expect("no sentences are no error").is_empty());
 
-    let missing = CpuBert::load(&config, &checkpoint, "bert.")
-        .err()
-        .expect("no such tensors");
+    let missing = CpuBert::load(&config, &checkpoint, "bert.").err().expect("no such tensors");
     assert!(missing.contains("bert."), "{missing}");
-    let other = BertConfig {
-        intermediate_size: 17,
-        ..config
-    };
-    let shape = CpuBert::load(&other, &checkpoint, "")
-        .err()
-        .expect("another shape");
-    assert!(
-        shape.contains("intermediate.dense.weight") && shape.contains("17"),
-        "{shape}"
-    );
+    let other = BertConfig { intermediate_size: 17, ..config };
+    let shape = CpuBert::load(&other, &checkpoint, "").err().expect("another shape");
+    assert!(shape.contains("intermediate.dense.weight") && shape.contains("17"), "{shape}");
 }

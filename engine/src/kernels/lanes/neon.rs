@@ -32,8 +32,7 @@ impl Lanes for Neon {
     }
     #[inline(always)]
     unsafe fn load_first(self, p: *const f32, n: usize, fill: f32) -> float32x4_t {
-        let lanes: [f32; 4] =
-            std::array::from_fn(|i| if i < n { unsafe { *p.add(i) } } else { fill });
+        let lanes: [f32; 4] = std::array::from_fn(|i| if i < n { unsafe { *p.add(i) } } else { fill });
         unsafe { vld1q_f32(lanes.as_ptr()) }
     }
     #[inline(always)]

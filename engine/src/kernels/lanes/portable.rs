@@ -81,9 +81,7 @@ impl Lanes for Portable {
     }
     #[inline(always)]
     fn scale(self, a: Self::V, n: Self::V) -> Self::V {
-        zip(a, n, |a, n| {
-            a * f32::from_bits(((n as i32 + 127) << 23) as u32)
-        })
+        zip(a, n, |a, n| a * f32::from_bits(((n as i32 + 127) << 23) as u32))
     }
     #[inline(always)]
     fn sum(self, v: Self::V) -> f32 {

@@ -1,0 +1,66 @@
+//! `akin batch`: a file of queries in, a JSON line a query out.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use akin_engine::index::SearchOptions;
+use akin_indexer::corpus::CorpusReader;
+use akin_query::Searcher;
+use akin_query::batch::{BatchReport, answer_lines};
+use anyhow::Context;
+
+use crate::cli::BatchArguments;
+use crate::model;
+use crate::output::{self, OutputFile};
+use crate::terminal::{Terminal, counted};
+
+/// Answers all queries, to stdout or to a file that appears when it is complete.
+pub fn run(arguments: &BatchArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    let options = arguments.search.options();
+    let queries = CorpusReader::open(&[arguments.queries.clone()], &arguments.format.options("id"))?;
+    let queries = queries.map(|document| Ok(document?.text));
+    let named = arguments.model.model.as_deref();
+    let searcher = model::open_searcher(&arguments.index, named, &arguments.model.executor.options())?;
+    let report = match &arguments.output {
+        None => answer_all(&searcher, queries, &options, &mut BufWriter::new(io::stdout().lock()), terminal)
+            .context("cannot answer to stdout")?,
+        Some(path) => answer_to_file(&searcher, queries, &options, path, terminal)?,
+    };
+    if report.truncated > 0 {
+        terminal.note(format_args!(
+            "{} longer than the {} tokens that the model reads: the end was left out",
+            counted(report.truncated, "query"),
+            searcher.encoder().max_tokens()
+        ));
+    }
+    Ok(())
+}
+
+fn answer_to_file(
+    searcher: &Searcher,
+    queries: impl Iterator<Item = akin_query::Result<String>>,
+    options: &SearchOptions,
+    path: &Path,
+    terminal: &Terminal,
+) -> anyhow::Result<BatchReport> {
+    if let Some(mut device) = output::open_special(path)? {
+        return Ok(answer_all(searcher, queries, options, &mut device, terminal)?);
+    }
+    let mut file = OutputFile::create(path)?;
+    let report = answer_all(searcher, queries, options, &mut file, terminal)?;
+    file.finish()?;
+    Ok(report)
+}
+
+fn answer_all(
+    searcher: &Searcher,
+    queries: impl Iterator<Item = akin_query::Result<String>>,
+    options: &SearchOptions,
+    output: &mut dyn Write,
+    terminal: &Terminal,
+) -> akin_query::Result<BatchReport> {
+    let bar = terminal.count_bar(None, "queries");
+    let report = answer_lines(searcher, queries, options, output, &mut |done| bar.set_position(done as u64));
+    bar.finish_and_clear();
+    report
+}

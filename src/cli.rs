@@ -1,0 +1,447 @@
+//! The command line: what can be said, and how it is explained.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use akin_engine::encoder::{EncoderOptions, Executor};
+use akin_engine::index::SearchOptions;
+use akin_indexer::corpus::{CorpusOptions, Format};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Finds the sentences that mean the same: semantic search with a persistent index
+#[derive(Debug, Parser)]
+#[command(
+    name = "akin",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  akin index notes notes.txt           index a file, a document a line
+  akin query notes \"fear of heights\"   find what means the same
+  akin query notes                     open a session
+
+`akin help COMMAND` explains a command and gives examples of it."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: GlobalOptions,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+pub struct GlobalOptions {
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
+    pub quiet: bool,
+    /// Say what is being done and where the time goes
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub verbose: bool,
+    /// How many threads may work at once [default: one a processor]
+    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
+    pub threads: Option<NonZeroUsize>,
+    /// When to use colour; `auto` means on a terminal, unless NO_COLOR is set
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        help_heading = "Global options"
+    )]
+    pub color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Add documents to an index, or begin one
+    Index(IndexArguments),
+    /// Find the documents that mean what a text means
+    Query(QueryArguments),
+    /// Answer a file of queries, a JSON line each
+    Batch(BatchArguments),
+    /// Write the embeddings of a corpus to a NumPy file
+    Encode(EncodeArguments),
+    /// Delete documents from an index by their ids
+    Delete(DeleteArguments),
+    /// Print the figures of an index
+    Stat(StatArguments),
+    /// Check every byte of an index
+    Verify(VerifyArguments),
+    /// Evaluate a model
+    Eval(EvalArguments),
+    /// Print completions for a shell
+    Completions(CompletionsArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Plain text is a document a line, with the id FILE:LINE. In jsonl, csv and tsv each document has an id
+and a text; its other fields are kept as metadata. Files that are compressed with gzip or zstd are
+read as they are.
+
+A document whose id is in the index replaces the one there; one that has not changed is skipped. So
+an interrupted run is resumed by running the same command again, and whatever was committed before a
+crash stays.
+
+Examples:
+  akin index notes notes.txt
+  akin index papers papers.jsonl.zst --id-field doi --text-field abstract
+  zcat dump.tsv.gz | akin index dump - --format tsv
+  akin index notes notes.txt --model sentence-transformers/all-mpnet-base-v2")]
+pub struct IndexArguments {
+    /// The folder of the index; it is made if it does not exist
+    pub index: PathBuf,
+    #[command(flatten)]
+    pub corpus: CorpusArguments,
+    /// Directory or hub id of a sentence-transformers model [default: the model of the index, else
+    /// all-MiniLM-L6-v2]
+    #[arg(long, env = "AKIN_MODEL", hide_env_values = true, value_name = "DIR|HUB-ID")]
+    pub model: Option<String>,
+    #[command(flatten)]
+    pub precision: PrecisionArguments,
+    #[command(flatten)]
+    pub executor: HiddenExecutor,
+    /// Print a final report to stdout as a JSON line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Scores are cosine similarities, best first. Without TEXT, `query` opens a session on a terminal and
+otherwise reads a query a line from stdin; every line is answered in order, a blank one with no hits.
+
+Examples:
+  akin query notes \"fear of heights\"
+  akin query notes \"fear of heights\" -k 3 --json | jq -r '.hits[].id'
+  akin query notes < questions.txt
+  akin query notes")]
+pub struct QueryArguments {
+    /// The folder of the index
+    pub index: PathBuf,
+    /// What to look for
+    pub text: Option<String>,
+    #[command(flatten)]
+    pub search: SearchArguments,
+    #[command(flatten)]
+    pub model: QueryModel,
+    /// Print a JSON line a query instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Line n of the output answers query n; a blank query is answered with no hits. A million queries take
+no more memory than a thousand. In jsonl, csv and tsv the query is the field named by --text-field.
+
+Examples:
+  akin batch notes questions.txt --output hits.jsonl
+  akin batch notes questions.csv --text-field question -k 3
+  generate-questions | akin batch notes -")]
+pub struct BatchArguments {
+    /// The folder of the index
+    pub index: PathBuf,
+    /// The file of queries, or - for stdin
+    pub queries: PathBuf,
+    #[command(flatten)]
+    pub format: FormatArguments,
+    #[command(flatten)]
+    pub search: SearchArguments,
+    #[command(flatten)]
+    pub model: QueryModel,
+    /// The file for the answers, complete or not there at all [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Row n of the matrix is the embedding of document n, float32; numpy.load reads it.
+
+Examples:
+  akin encode notes.txt --output notes.npy
+  akin encode papers.jsonl --text-field abstract --output papers.npy --executor cpu")]
+pub struct EncodeArguments {
+    #[command(flatten)]
+    pub corpus: CorpusArguments,
+    /// The NumPy file for the embeddings, complete or not there at all
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub model: DefaultModel,
+    #[command(flatten)]
+    pub precision: PrecisionArguments,
+    /// What computes the network [default: what serves best]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub executor: Option<ExecutorName>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+An id that is not in the index is mentioned and is no error: running the command twice does no harm.
+
+Examples:
+  akin delete notes notes.txt:17
+  akin delete notes old-1 old-2")]
+pub struct DeleteArguments {
+    /// The folder of the index
+    pub index: PathBuf,
+    /// The ids of the documents
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  akin stat notes
+  akin stat notes --json | jq .documents")]
+pub struct StatArguments {
+    /// The folder of the index
+    pub index: PathBuf,
+    /// Print one JSON line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Reads all of the index and compares every checksum. The first fault is printed and the exit code is 2.
+
+Example:
+  akin verify notes && cp -r notes backup/")]
+pub struct VerifyArguments {
+    /// The folder of the index
+    pub index: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct EvalArguments {
+    #[command(subcommand)]
+    pub evaluation: Evaluation,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Evaluation {
+    /// Semantic textual similarity: correlate cosines with the scores people gave
+    Sts(StsArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A file is tab-separated without quoting; its header names the columns score, sentence1 and sentence2
+among any others. The correlations are printed x 100, as papers do.
+
+Examples:
+  akin eval sts stsb/test.tsv
+  akin eval sts sts12.tsv sts13.tsv sick.tsv --model all-mpnet-base-v2 --json")]
+pub struct StsArguments {
+    /// The files of scored pairs
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub model: DefaultModel,
+    #[command(flatten)]
+    pub executor: HiddenExecutor,
+    /// Print a JSON line a file instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  akin completions bash > ~/.local/share/bash-completion/completions/akin
+  akin completions zsh > ~/.zfunc/_akin
+  akin completions fish > ~/.config/fish/completions/akin.fish")]
+pub struct CompletionsArguments {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Which documents to read.
+#[derive(Debug, Args)]
+pub struct CorpusArguments {
+    /// Files of documents, or - for stdin
+    #[arg(required = true, value_name = "CORPUS")]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub format: FormatArguments,
+    /// The field with the id of a document, in jsonl, csv and tsv
+    #[arg(long, value_name = "NAME", default_value = "id")]
+    pub id_field: String,
+}
+
+impl CorpusArguments {
+    /// The same for the reader.
+    pub fn options(&self) -> CorpusOptions {
+        self.format.options(&self.id_field)
+    }
+}
+
+/// How documents or queries are written down.
+#[derive(Debug, Args)]
+pub struct FormatArguments {
+    /// How the input is written; `auto` goes by the name of the file, and stdin is text
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: FormatName,
+    /// The field with the text, in jsonl, csv and tsv
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    pub text_field: String,
+}
+
+impl FormatArguments {
+    /// The same for the reader.
+    pub fn options(&self, id_field: &str) -> CorpusOptions {
+        CorpusOptions {
+            format: match self.format {
+                FormatName::Auto => Format::Auto,
+                FormatName::Text => Format::Text,
+                FormatName::Jsonl => Format::Jsonl,
+                FormatName::Csv => Format::Csv,
+                FormatName::Tsv => Format::Tsv,
+            },
+            id_field: id_field.to_owned(),
+            text_field: self.text_field.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum FormatName {
+    #[default]
+    Auto,
+    Text,
+    Jsonl,
+    Csv,
+    Tsv,
+}
+
+/// How to search.
+#[derive(Debug, Args)]
+pub struct SearchArguments {
+    /// How many hits to show at most
+    #[arg(short, value_name = "N", default_value = "10")]
+    pub k: NonZeroUsize,
+    /// Compare with every document: slower, and finds the true nearest
+    #[arg(long)]
+    pub exact: bool,
+    /// How many candidates the walk through a graph keeps: more finds more and takes longer
+    #[arg(long, value_name = "N", conflicts_with = "exact")]
+    pub ef: Option<NonZeroUsize>,
+}
+
+impl SearchArguments {
+    /// The same for the index.
+    pub fn options(&self) -> SearchOptions {
+        SearchOptions { k: self.k.get(), ef: self.ef.map(NonZeroUsize::get), exact: self.exact }
+    }
+}
+
+/// The model of a command that begins with one.
+#[derive(Debug, Args)]
+pub struct DefaultModel {
+    /// Directory or hub id of a sentence-transformers model
+    #[arg(
+        long,
+        env = "AKIN_MODEL",
+        hide_env_values = true,
+        value_name = "DIR|HUB-ID",
+        default_value = "all-MiniLM-L6-v2"
+    )]
+    pub model: String,
+}
+
+/// The model of a command that asks an index.
+#[derive(Debug, Args)]
+pub struct QueryModel {
+    /// Directory or hub id of the model the index was built with [default: where it was then]
+    #[arg(long, value_name = "DIR|HUB-ID")]
+    pub model: Option<String>,
+    #[command(flatten)]
+    pub executor: HiddenExecutor,
+}
+
+/// The numbers that the network computes with.
+#[derive(Debug, Args)]
+pub struct PrecisionArguments {
+    /// The numbers the network computes with; f32 is the only one so far
+    #[arg(long, value_name = "PRECISION", default_value = "f32", value_parser = parse_precision)]
+    pub precision: String,
+}
+
+fn parse_precision(name: &str) -> Result<String, String> {
+    match name {
+        "f32" => Ok(name.to_owned()),
+        "bf16" | "int8" => Err(format!("{name} is not there yet: f32 is the only precision so far")),
+        _ => Err("expected f32".into()),
+    }
+}
+
+/// The executor where hardly anybody needs to choose one.
+#[derive(Debug, Args)]
+pub struct HiddenExecutor {
+    #[arg(long, value_enum, hide = true, value_name = "NAME")]
+    executor: Option<ExecutorName>,
+}
+
+impl HiddenExecutor {
+    /// The same for the encoder.
+    pub fn options(&self) -> EncoderOptions {
+        encoder_options(self.executor)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExecutorName {
+    /// The reference, on burn
+    Burn,
+    /// Kernels for processors
+    Cpu,
+}
+
+/// The options of an encoder with this executor, or the default one.
+pub fn encoder_options(executor: Option<ExecutorName>) -> EncoderOptions {
+    let mut options = EncoderOptions::default();
+    match executor {
+        Some(ExecutorName::Burn) => options.executor = Executor::Burn,
+        Some(ExecutorName::Cpu) => options.executor = Executor::Cpu,
+        None => {}
+    }
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_precision_that_is_not_there_is_refused_by_name() {
+        let error = Cli::try_parse_from(["akin", "index", "i", "c", "--precision", "int8"]).unwrap_err();
+        assert!(error.to_string().contains("int8 is not there yet"), "{error}");
+    }
+
+    #[test]
+    fn no_hits_and_no_candidates_are_refused() {
+        assert!(Cli::try_parse_from(["akin", "query", "i", "t", "-k", "0"]).is_err());
+        assert!(Cli::try_parse_from(["akin", "query", "i", "t", "--ef", "0"]).is_err());
+        assert!(Cli::try_parse_from(["akin", "query", "i", "t", "-k", "1", "--ef", "1"]).is_ok());
+    }
+}

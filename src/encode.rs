@@ -1,0 +1,49 @@
+//! `akin encode`: the embeddings of a corpus as a NumPy file.
+
+use akin_indexer::corpus::CorpusReader;
+
+use crate::cli::{EncodeArguments, encoder_options};
+use crate::model;
+use crate::npy::NpyWriter;
+use crate::terminal::{Terminal, counted};
+
+/// How many documents are encoded together: enough to batch those of like length.
+const CHUNK: usize = 1024;
+
+/// Encodes each document and writes its row.
+pub fn run(arguments: &EncodeArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    let mut corpus = CorpusReader::open(&arguments.corpus.paths, &arguments.corpus.options())?;
+    corpus.survey()?;
+    let encoder = model::load(&arguments.model.model, &encoder_options(arguments.executor))?;
+    let mut output = NpyWriter::create(&arguments.output, encoder.dimension())?;
+
+    let bar = terminal.bytes_bar(corpus.bytes_total());
+    let (mut rows, mut truncated) = (0, 0);
+    loop {
+        let texts = corpus
+            .by_ref()
+            .take(CHUNK)
+            .map(|document| Ok(document?.text))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        if texts.is_empty() {
+            break;
+        }
+        let encoding = encoder.encode(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
+        output.write(&encoding.embeddings)?;
+        rows += texts.len();
+        truncated += encoding.truncated;
+        bar.set_position(corpus.bytes_read());
+        bar.set_message(counted(rows, "document"));
+    }
+    output.finish()?;
+    bar.finish_and_clear();
+    terminal.note(format_args!("{} of {} dimensions", counted(rows, "embedding"), encoder.dimension()));
+    if truncated > 0 {
+        terminal.note(format_args!(
+            "{} longer than the {} tokens that the model reads: the end was left out",
+            counted(truncated, "document"),
+            encoder.max_tokens()
+        ));
+    }
+    Ok(())
+}

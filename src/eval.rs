@@ -1,0 +1,85 @@
+//! `akin eval`: how good is a model?
+
+use std::io::{self, Write};
+
+use akin_trainer::pairs::{ScoredPair, read_scored_pairs};
+use akin_trainer::sts::{self, StsResult};
+use anyhow::Context;
+use serde_json::json;
+
+use crate::cli::{EvalArguments, Evaluation, StsArguments};
+use crate::model;
+use crate::terminal::{Style, Terminal, counted, grouped, on_one_line};
+
+/// Runs an evaluation.
+pub fn run(arguments: &EvalArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    match &arguments.evaluation {
+        Evaluation::Sts(arguments) => run_sts(arguments, terminal),
+    }
+}
+
+fn run_sts(arguments: &StsArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    // All files before any encoding: a mistake in the last must not cost the time of the others.
+    let files = arguments
+        .files
+        .iter()
+        .map(|path| Ok((path.display().to_string(), read_scored_pairs(path)?)))
+        .collect::<anyhow::Result<Vec<(String, Vec<ScoredPair>)>>>()?;
+    let encoder = model::load(&arguments.model.model, &arguments.executor.options())?;
+    let mut results = Vec::new();
+    for (name, pairs) in &files {
+        let bar = terminal.count_bar(Some(0), "sentences");
+        let result = sts::evaluate(&encoder, pairs, &mut |done, of| {
+            bar.set_length(of as u64);
+            bar.set_position(done as u64);
+        });
+        bar.finish_and_clear();
+        let result = result.with_context(|| format!("cannot evaluate {name}"))?;
+        if result.truncated > 0 {
+            terminal.note(format_args!(
+                "{name}: {} longer than the {} tokens the model reads, and lost the end",
+                counted(result.truncated, "sentence"),
+                encoder.max_tokens()
+            ));
+        }
+        results.push((name.as_str(), result));
+    }
+    let mut output = io::stdout().lock();
+    if arguments.json {
+        print_json(&results, &mut output)
+    } else {
+        print_table(&results, terminal, &mut output)
+    }
+    .context("cannot write to stdout")
+}
+
+fn print_json(results: &[(&str, StsResult)], output: &mut dyn Write) -> io::Result<()> {
+    for (name, result) in results {
+        let [spearman, pearson] = [result.spearman, result.pearson].map(|value| 100.0 * value);
+        let line = json!({ "file": name, "pairs": result.pairs, "spearman": spearman, "pearson": pearson });
+        writeln!(output, "{line}")?;
+    }
+    Ok(())
+}
+
+fn print_table(results: &[(&str, StsResult)], terminal: &Terminal, output: &mut dyn Write) -> io::Result<()> {
+    let names: Vec<String> = results.iter().map(|(name, _)| on_one_line(name)).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max("average".len());
+    let heading = format!("{:width$}  {:>8}  {:>8}  {:>8}", "file", "pairs", "spearman", "pearson");
+    writeln!(output, "{}", terminal.paint(Style::Dim, &heading))?;
+    let mut row = |name: &str, pairs: usize, spearman: f64, pearson: f64| {
+        let pairs = grouped(pairs);
+        writeln!(output, "{name:width$}  {pairs:>8}  {:>8.2}  {:>8.2}", 100.0 * spearman, 100.0 * pearson)
+    };
+    for (name, (_, result)) in names.iter().zip(results) {
+        row(name, result.pairs, result.spearman, result.pearson)?;
+    }
+    if results.len() > 1 {
+        let mean = |figure: fn(&StsResult) -> f64| {
+            results.iter().map(|(_, result)| figure(result)).sum::<f64>() / results.len() as f64
+        };
+        let pairs = results.iter().map(|(_, result)| result.pairs).sum();
+        row("average", pairs, mean(|result| result.spearman), mean(|result| result.pearson))?;
+    }
+    Ok(())
+}

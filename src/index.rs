@@ -1,0 +1,135 @@
+//! `akin index`: adds documents to an index.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Instant;
+
+use akin_engine::encoder::DEFAULT_MODEL;
+use akin_engine::{Error, Index, SentenceEncoder};
+use akin_indexer::IndexingReport;
+use akin_indexer::corpus::CorpusReader;
+use akin_indexer::pipeline::{Phase, Progress, index_surveyed};
+use anyhow::Context;
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use crate::cli::IndexArguments;
+use crate::model;
+use crate::terminal::{Terminal, counted, grouped};
+
+/// Reads the corpus through, loads the model, and only then touches the index: what is wrong with
+/// either must leave nothing behind.
+pub fn run(arguments: &IndexArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    let mut corpus = CorpusReader::open(&arguments.corpus.paths, &arguments.corpus.options())?;
+    let survey = corpus.survey()?;
+    let (mut index, encoder) = open(arguments)?;
+
+    let bar = terminal.documents_bar(survey.documents);
+    let mut reporter = Reporter { bar: &bar, terminal, started: Instant::now(), committed: 0 };
+    let report =
+        index_surveyed(&mut index, &encoder, &mut corpus, &survey, &mut |progress| reporter.hear(progress));
+    bar.finish_and_clear();
+    let report = report?;
+    tell(&report, &encoder, terminal);
+    if arguments.json {
+        writeln!(io::stdout(), "{}", to_json(&report, index.len())).context("cannot write to stdout")?;
+    }
+    Ok(())
+}
+
+/// Tells of progress: to a bar, and to whoever wants every step.
+struct Reporter<'a> {
+    bar: &'a ProgressBar,
+    terminal: &'a Terminal,
+    started: Instant,
+    committed: usize,
+}
+
+impl Reporter<'_> {
+    fn hear(&mut self, progress: Progress) {
+        self.bar.set_position(progress.done as u64);
+        match progress.phase {
+            Phase::Surveying => {}
+            Phase::Encoding => {
+                let seconds = self.started.elapsed().as_secs_f64();
+                let (sentences, tokens) =
+                    (progress.committed as f64 / seconds, progress.tokens as f64 / seconds);
+                self.bar.set_message(format!("{sentences:.0} sentences/s, {tokens:.0} tokens/s"));
+            }
+            Phase::Sealing { done, total } => {
+                self.bar.set_message(format!(
+                    "graph of {}: {} %",
+                    counted(total, "vector"),
+                    done * 100 / total.max(1)
+                ));
+            }
+        }
+        if progress.committed > self.committed {
+            self.committed = progress.committed;
+            self.bar.suspend(|| self.terminal.step(format_args!("committed {} documents", self.committed)));
+        }
+    }
+}
+
+/// The index, and the model for it: the one named, else the one the index has, else the default.
+fn open(arguments: &IndexArguments) -> anyhow::Result<(Index, SentenceEncoder)> {
+    let path = &arguments.index;
+    let options = arguments.executor.options();
+    if arguments.model.is_none() && !is_vacant(path) {
+        match model::open_searchable(path, None, &options) {
+            // A run that was killed before the index was complete: begin it again.
+            Err(error) if matches!(error.downcast_ref(), Some(Error::NotAnIndex { .. })) => {}
+            opened => return opened,
+        }
+    }
+    let name = arguments.model.as_deref().unwrap_or(DEFAULT_MODEL);
+    let encoder = model::load(name, &options)?;
+    let index = Index::open_or_create(path, &model::identity(name, &encoder)?)?;
+    Ok((index, encoder))
+}
+
+/// Whether there is nothing at `path`, or an empty folder.
+fn is_vacant(path: &Path) -> bool {
+    !path.exists() || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+fn tell(report: &IndexingReport, encoder: &SentenceEncoder, terminal: &Terminal) {
+    let encoded = report.added + report.replaced;
+    let rate = if report.seconds > 0.0 { encoded as f64 / report.seconds } else { 0.0 };
+    terminal.note(format_args!(
+        "{} in {:.1} s: {} added, {} replaced, {} unchanged ({rate:.0} encoded a second)",
+        counted(report.read, "document"),
+        report.seconds,
+        grouped(report.added),
+        grouped(report.replaced),
+        grouped(report.unchanged),
+    ));
+    if report.duplicates > 0 {
+        terminal.note(format_args!(
+            "{} in the corpus: the last of each was kept",
+            counted(report.duplicates, "duplicate id")
+        ));
+    }
+    if report.truncated > 0 {
+        terminal.note(format_args!(
+            "{} longer than the {} tokens that the model reads: the end is not searched",
+            counted(report.truncated, "document"),
+            encoder.max_tokens()
+        ));
+    }
+}
+
+fn to_json(report: &IndexingReport, documents: usize) -> serde_json::Value {
+    json!({
+        "read": report.read,
+        "added": report.added,
+        "replaced": report.replaced,
+        "unchanged": report.unchanged,
+        "duplicates": report.duplicates,
+        "truncated": report.truncated,
+        "tokens": report.tokens,
+        "seconds": report.seconds,
+        "documents": documents,
+    })
+}

@@ -1,0 +1,158 @@
+//! A session: a line editor with history in front of an index.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use akin_engine::index::SearchOptions;
+use akin_query::Searcher;
+use anyhow::Context;
+use rustyline::DefaultEditor;
+use rustyline::error::ReadlineError;
+
+use crate::query;
+use crate::terminal::{Style, Terminal, counted};
+
+const HELP: &str = "\
+Type what you are looking for. A line that begins with a colon is a command:
+  :k N       show N hits
+  :exact     compare with every document, or stop doing so
+  :help      show this
+  :quit      leave (so does Ctrl-D)";
+
+/// A conversation with one index.
+pub struct Session<'a> {
+    searcher: &'a Searcher,
+    options: SearchOptions,
+    json: bool,
+    terminal: &'a Terminal,
+}
+
+/// What a line of a session asks for.
+#[derive(Debug, PartialEq)]
+enum Input<'a> {
+    Nothing,
+    Text(&'a str),
+    Hits(usize),
+    Exact,
+    Help,
+    Quit,
+    Mistake(String),
+}
+
+impl<'a> Session<'a> {
+    /// A session that begins with these options.
+    pub fn new(searcher: &'a Searcher, options: SearchOptions, json: bool, terminal: &'a Terminal) -> Self {
+        Self { searcher, options, json, terminal }
+    }
+
+    /// Answers lines until the user leaves.
+    pub fn run(mut self) -> anyhow::Result<()> {
+        let mut editor = DefaultEditor::new().context("cannot read from the terminal")?;
+        let history = history_file();
+        if let Some(history) = &history {
+            // There is none before the first session.
+            let _ = editor.load_history(history);
+        }
+        let documents = counted(self.searcher.index().len(), "document");
+        self.terminal.note(format_args!("{documents}; :help for help, :quit to leave"));
+        loop {
+            let line = match editor.readline("akin> ") {
+                Ok(line) => line,
+                Err(ReadlineError::Interrupted) => continue,
+                Err(ReadlineError::Eof) => break,
+                Err(error) => return Err(error).context("cannot read from the terminal"),
+            };
+            if !line.trim().is_empty() {
+                // A history that cannot grow is no reason to stop.
+                let _ = editor.add_history_entry(line.trim());
+            }
+            match parse(&line) {
+                Input::Nothing => {}
+                Input::Text(text) => self.ask(text)?,
+                Input::Hits(k) => self.options.k = k,
+                Input::Exact => {
+                    self.options.exact = !self.options.exact;
+                    self.terminal.note(if self.options.exact {
+                        "comparing with every document"
+                    } else {
+                        "walking the graph"
+                    });
+                }
+                Input::Help => self.terminal.note(HELP),
+                Input::Quit => break,
+                Input::Mistake(mistake) => self.terminal.note(mistake),
+            }
+        }
+        if let Some(history) = &history
+            && let Err(error) = editor.save_history(history)
+        {
+            tracing::warn!("cannot keep the history in {}: {error}", history.display());
+        }
+        Ok(())
+    }
+
+    fn ask(&self, text: &str) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let answer = self.searcher.ask(text, &self.options)?;
+        let elapsed = started.elapsed();
+        query::print(&answer, self.json, self.terminal).context("cannot write to stdout")?;
+        if !self.json {
+            let found = counted(answer.hits.len(), "hit");
+            self.terminal.note(self.terminal.paint(Style::Dim, &format!("{found} in {elapsed:.1?}")));
+        }
+        Ok(())
+    }
+}
+
+fn parse(line: &str) -> Input<'_> {
+    let line = line.trim();
+    let Some(command) = line.strip_prefix(':') else {
+        return if line.is_empty() { Input::Nothing } else { Input::Text(line) };
+    };
+    let (name, argument) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+    match (name, argument.trim()) {
+        ("k", number) => match number.parse() {
+            Ok(k) if k > 0 => Input::Hits(k),
+            _ => Input::Mistake(":k takes a number of hits, as in :k 5".into()),
+        },
+        ("exact", "") => Input::Exact,
+        ("help" | "h" | "?", _) => Input::Help,
+        ("quit" | "q" | "exit", _) => Input::Quit,
+        _ => Input::Mistake(format!("there is no command :{command}; :help lists them")),
+    }
+}
+
+/// Where the lines of earlier sessions are kept: `$XDG_STATE_HOME/akin/history`.
+fn history_file() -> Option<PathBuf> {
+    let state = env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| Some(env::home_dir()?.join(".local/state")))?;
+    let folder = state.join("akin");
+    fs::create_dir_all(&folder).ok()?;
+    Some(folder.join("history"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_texts_or_commands() {
+        assert_eq!(parse("  fear of heights \n"), Input::Text("fear of heights"));
+        assert_eq!(parse("   "), Input::Nothing);
+        assert_eq!(parse(":k 3"), Input::Hits(3));
+        assert_eq!(parse(":exact"), Input::Exact);
+        assert_eq!(parse(":help"), Input::Help);
+        assert_eq!(parse(":q"), Input::Quit);
+    }
+
+    #[test]
+    fn a_mistaken_command_is_explained_and_not_searched() {
+        for line in [":k", ":k 0", ":k many", ":unknown"] {
+            assert!(matches!(parse(line), Input::Mistake(_)), "{line}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What the libraries have to say, on stderr: warnings, and with --verbose where the time goes.
+
+use std::io;
+
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::cli::GlobalOptions;
+use crate::terminal;
+
+/// Sends what Akin's crates log to stderr. The crates of others are heard only when they warn.
+pub fn start(options: &GlobalOptions) {
+    let (ours, others) = match (options.quiet, options.verbose) {
+        (true, _) => (Level::ERROR, Level::ERROR),
+        (_, true) => (Level::DEBUG, Level::WARN),
+        _ => (Level::WARN, Level::ERROR),
+    };
+    let targets = Targets::new().with_default(others).with_targets(
+        ["akin", "akin_engine", "akin_indexer", "akin_query", "akin_trainer"].map(|name| (name, ours)),
+    );
+    let lines = fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(terminal::stderr_has_color(options.color))
+        .with_target(false)
+        .without_time();
+    tracing_subscriber::registry().with(targets).with(lines).init();
+}

@@ -1,0 +1,71 @@
+//! `akin query`: one query, a query a line, or a session.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use akin_engine::index::SearchOptions;
+use akin_query::{Answer, Searcher};
+use anyhow::{Context, bail};
+
+use crate::cli::QueryArguments;
+use crate::interactive::Session;
+use crate::model;
+use crate::terminal::{Style, Terminal, on_one_line};
+
+/// Asks once, or for as long as there are queries.
+pub fn run(arguments: &QueryArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    let options = arguments.search.options();
+    if arguments.text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+        bail!("the query is blank: say what to look for, or leave it out to open a session");
+    }
+    let named = arguments.model.model.as_deref();
+    let searcher = model::open_searcher(&arguments.index, named, &arguments.model.executor.options())?;
+    match &arguments.text {
+        Some(text) => {
+            let answer = searcher.ask(text, &options)?;
+            print(&answer, arguments.json, terminal).context("cannot write to stdout")
+        }
+        None if io::stdin().is_terminal() => Session::new(&searcher, options, arguments.json, terminal).run(),
+        None => answer_stdin(&searcher, &options, arguments.json, terminal),
+    }
+}
+
+/// Answers each line at once, so that a program may ask, read, and ask again.
+fn answer_stdin(
+    searcher: &Searcher,
+    options: &SearchOptions,
+    json: bool,
+    terminal: &Terminal,
+) -> anyhow::Result<()> {
+    let mut input = io::stdin().lock();
+    let mut bytes = Vec::new();
+    let mut number = 0;
+    loop {
+        bytes.clear();
+        if input.read_until(b'\n', &mut bytes).context("cannot read the queries from stdin")? == 0 {
+            return Ok(());
+        }
+        number += 1;
+        let Ok(line) = std::str::from_utf8(&bytes) else {
+            bail!("-:{number}: the query is not UTF-8");
+        };
+        let query = line.strip_suffix('\n').map_or(line, |line| line.strip_suffix('\r').unwrap_or(line));
+        let answer = searcher.ask(query, options)?;
+        if !json {
+            let heading = terminal.paint(Style::Bold, &on_one_line(query));
+            writeln!(io::stdout(), "{}> {heading}", if number > 1 { "\n" } else { "" })
+                .context("cannot write to stdout")?;
+        }
+        print(&answer, json, terminal).context("cannot write to stdout")?;
+    }
+}
+
+/// Prints an answer to stdout, all of it before this returns.
+pub fn print(answer: &Answer, json: bool, terminal: &Terminal) -> io::Result<()> {
+    let mut output = io::BufWriter::new(io::stdout().lock());
+    if json {
+        answer.write_json_line(&mut output)?;
+    } else {
+        terminal.print_hits(&mut output, answer)?;
+    }
+    output.flush()
+}

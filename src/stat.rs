@@ -1,0 +1,72 @@
+//! `akin stat`: the figures of an index.
+
+use std::io::{self, Write};
+
+use akin_engine::index::Stat;
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use crate::cli::StatArguments;
+use crate::model;
+use crate::terminal::{Style, Terminal, bytes, grouped};
+
+/// Prints the figures, aligned or as one JSON line.
+pub fn run(arguments: &StatArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    let stat = model::open_index(&arguments.index)?.stat()?;
+    let mut output = io::stdout().lock();
+    if arguments.json { writeln!(output, "{}", to_json(&stat)) } else { print(&stat, terminal, &mut output) }
+        .context("cannot write to stdout")
+}
+
+fn print(stat: &Stat, terminal: &Terminal, output: &mut dyn Write) -> io::Result<()> {
+    let figures = [
+        ("documents", grouped(stat.documents)),
+        ("deleted", grouped(stat.deleted)),
+        ("pending", grouped(stat.pending)),
+        ("segments", grouped(stat.segments.len())),
+        ("dimension", grouped(stat.dimension)),
+        ("model", stat.model.location.clone()),
+        ("fingerprint", stat.model.fingerprint.clone()),
+        ("format", stat.format.to_string()),
+        ("on disk", bytes(stat.bytes_on_disk)),
+    ];
+    for (name, figure) in figures {
+        writeln!(output, "{}  {figure}", terminal.paint(Style::Dim, &format!("{name:11}")))?;
+    }
+    if stat.segments.is_empty() {
+        return Ok(());
+    }
+    let heading = format!("{:>11}  {:>12}  {:>12}  {:>12}", "segment", "documents", "deleted", "edges");
+    writeln!(output, "\n{}", terminal.paint(Style::Dim, &heading))?;
+    for segment in &stat.segments {
+        let [documents, deleted, edges] =
+            [segment.documents, segment.deleted, segment.graph_edges].map(grouped);
+        writeln!(output, "{:>11}  {documents:>12}  {deleted:>12}  {edges:>12}", segment.id)?;
+    }
+    Ok(())
+}
+
+fn to_json(stat: &Stat) -> Value {
+    let segments: Vec<Value> = stat
+        .segments
+        .iter()
+        .map(|segment| {
+            json!({
+                "id": segment.id,
+                "documents": segment.documents,
+                "deleted": segment.deleted,
+                "graph_edges": segment.graph_edges,
+            })
+        })
+        .collect();
+    json!({
+        "documents": stat.documents,
+        "deleted": stat.deleted,
+        "pending": stat.pending,
+        "segments": segments,
+        "dimension": stat.dimension,
+        "model": { "location": stat.model.location, "fingerprint": stat.model.fingerprint },
+        "format": stat.format,
+        "bytes_on_disk": stat.bytes_on_disk,
+    })
+}

@@ -1,0 +1,245 @@
+//! How Akin talks to whoever runs it: results to stdout, everything else to stderr, colour and
+//! progress bars only where a person is looking.
+
+use std::env;
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use akin_query::Answer;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::cli::{Color, GlobalOptions};
+
+/// What the user asked to see, and what can show it.
+pub struct Terminal {
+    quiet: bool,
+    verbose: bool,
+    color: bool,
+}
+
+impl Terminal {
+    /// As the options and the environment have it.
+    pub fn new(options: &GlobalOptions) -> Self {
+        let color = has_color(options.color, io::stdout().is_terminal());
+        Self { quiet: options.quiet, verbose: options.verbose, color }
+    }
+
+    /// Tells the user something on stderr, unless told to be quiet.
+    pub fn note(&self, text: impl Display) {
+        if !self.quiet {
+            // If nobody listens there is nobody to tell.
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+
+    /// Tells the user something on stderr if every step is wanted.
+    pub fn step(&self, text: impl Display) {
+        if self.verbose {
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+
+    /// Says what stopped the program.
+    pub fn fail(sentence: &str) {
+        let _ = writeln!(io::stderr(), "akin: {sentence}");
+    }
+
+    /// `text` in a style, where colour is wanted.
+    pub fn paint(&self, style: Style, text: &str) -> String {
+        if self.color { format!("\x1b[{}m{text}\x1b[0m", style.code()) } else { text.to_owned() }
+    }
+
+    /// A bar over documents, with a message of the caller's and the time left.
+    pub fn documents_bar(&self, total: usize) -> ProgressBar {
+        self.bar(Some(total as u64), "{bar:28} {percent:>3}% of {human_len}  {msg}  {eta} left", "")
+    }
+
+    /// A bar over things done, with their rate.
+    pub fn count_bar(&self, total: Option<u64>, unit: &str) -> ProgressBar {
+        self.bar(
+            total,
+            &format!("{{bar:28}} {{percent:>3}}%  {{human_pos}} {unit}, {{per_sec}}  {{eta}} left"),
+            &format!("{{spinner}} {{human_pos}} {unit}, {{per_sec}}  {{elapsed}}"),
+        )
+    }
+
+    fn bar(&self, total: Option<u64>, with_total: &str, without: &str) -> ProgressBar {
+        if self.quiet || !io::stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let template = if total.is_some() { with_total } else { without };
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(8));
+        bar.set_style(ProgressStyle::with_template(template).expect("the templates here are well formed"));
+        bar.enable_steady_tick(Duration::from_millis(250));
+        bar
+    }
+
+    /// Prints the hits of an answer, aligned, a line each.
+    pub fn print_hits(&self, output: &mut dyn Write, answer: &Answer) -> io::Result<()> {
+        if answer.hits.is_empty() {
+            return writeln!(output, "{}", self.paint(Style::Dim, "no hits"));
+        }
+        let rank_width = answer.hits.len().to_string().len();
+        let ids: Vec<String> = answer.hits.iter().map(|hit| on_one_line(&hit.id)).collect();
+        // One long id must not push all texts off the screen.
+        let id_width = ids.iter().map(|id| id.chars().count()).max().unwrap_or(0).min(40);
+        for (hit, id) in answer.hits.iter().zip(&ids) {
+            writeln!(
+                output,
+                "{:>rank_width$}  {}  {}  {}",
+                hit.rank,
+                self.paint(Style::Score, &format!("{:6.3}", hit.score)),
+                self.paint(Style::Id, &format!("{id:id_width$}")),
+                on_one_line(&hit.text)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// What a piece of text is.
+#[derive(Debug, Clone, Copy)]
+pub enum Style {
+    /// Something that stands out.
+    Bold,
+    /// Something that stands back.
+    Dim,
+    /// A similarity.
+    Score,
+    /// The id of a document.
+    Id,
+}
+
+impl Style {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Bold => "1",
+            Self::Dim => "2",
+            Self::Score => "32",
+            Self::Id => "36",
+        }
+    }
+}
+
+/// Whether what goes to stderr may be coloured.
+pub fn stderr_has_color(color: Color) -> bool {
+    has_color(color, io::stderr().is_terminal())
+}
+
+/// See <https://no-color.org>: the variable counts unless it is empty.
+fn has_color(color: Color, is_terminal: bool) -> bool {
+    let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            is_terminal && !set("NO_COLOR") && env::var_os("TERM").is_none_or(|term| term != "dumb")
+        }
+    }
+}
+
+/// `text` with every run of white space and control characters folded into one blank: a document
+/// must not be able to move the cursor.
+pub fn on_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    line
+}
+
+/// `12,345` for 12345.
+pub fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// `1 document`, `12,345 documents`.
+pub fn counted(number: usize, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// `28.4 MB` for 28400000.
+pub fn bytes(count: u64) -> String {
+    let mut size = count as f64;
+    let mut unit = "B";
+    for larger in ["kB", "MB", "GB", "TB"] {
+        if size < 999.95 {
+            break;
+        }
+        size /= 1000.0;
+        unit = larger;
+    }
+    if unit == "B" { format!("{count} B") } else { format!("{size:.1} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use akin_engine::{Document, index::Hit};
+
+    use super::*;
+
+    fn plain(color: bool) -> Terminal {
+        Terminal { quiet: true, verbose: false, color }
+    }
+
+    fn printed(terminal: &Terminal, hits: &[(&str, f32, &str)]) -> String {
+        let hits = hits
+            .iter()
+            .map(|&(id, score, text)| Hit {
+                score,
+                document: Document { id: id.into(), text: text.into(), ..Document::default() },
+            })
+            .collect();
+        let mut output = Vec::new();
+        terminal.print_hits(&mut output, &Answer::new("q", hits)).unwrap();
+        String::from_utf8(output).unwrap()
+    }
+
+    #[test]
+    fn hits_are_aligned_a_line_each() {
+        let hits = [("a", 0.91234, "one"), ("long-id", -0.5, "two\nlines\x1b[2J")];
+        assert_eq!(
+            printed(&plain(false), &hits),
+            "1   0.912  a        one\n2  -0.500  long-id  two lines [2J\n"
+        );
+    }
+
+    #[test]
+    fn colour_adds_escapes_and_nothing_else() {
+        let hits = [("a", 0.9, "one")];
+        let mut colored = printed(&plain(true), &hits);
+        assert!(colored.contains("\x1b[32m"));
+        for escape in ["\x1b[32m", "\x1b[36m", "\x1b[0m"] {
+            colored = colored.replace(escape, "");
+        }
+        assert_eq!(colored, printed(&plain(false), &hits));
+    }
+
+    #[test]
+    fn an_answer_without_hits_says_so() {
+        assert_eq!(printed(&plain(false), &[]), "no hits\n");
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1234567), "1,234,567");
+        assert_eq!(counted(1, "query"), "1 query");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(28_400_000), "28.4 MB");
+        assert_eq!(bytes(999_999), "1.0 MB");
+    }
+}

@@ -1,0 +1,177 @@
+//! `kill -9` at any moment of `akin index`: nothing acknowledged is lost, and the same command
+//! finishes the job.
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use common::{Workplace, ids, sentences};
+
+const ROUNDS: usize = 60;
+const DOCUMENTS: usize = 3000;
+
+/// How a run of `akin index` ended.
+struct Round {
+    /// Documents that it said were committed.
+    committed: usize,
+    /// Whether it ended by itself.
+    finished: bool,
+}
+
+/// Runs `akin index`, and kills it after `patience`.
+fn index_and_kill(workplace: &Workplace, patience: Duration) -> Round {
+    let mut child = workplace
+        .command(&["index", "notes", "notes.tsv", "--verbose"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let (sender, lines) = channel();
+    let reader =
+        thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let end = Instant::now() + patience;
+    let mut committed = 0;
+    let mut last_words = String::new();
+    let mut read = |line: String| {
+        // `committed 2048 documents`: all of this run so far.
+        if let Some(count) = line.strip_prefix("committed ") {
+            committed = count.split(' ').next().unwrap().parse().unwrap();
+        }
+        last_words = line;
+    };
+    let mut closed = false;
+    loop {
+        match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(line) => read(line),
+            Err(RecvTimeoutError::Timeout) => break,
+            Err(RecvTimeoutError::Disconnected) => {
+                closed = true;
+                break;
+            }
+        }
+    }
+    if !closed {
+        child.kill().unwrap();
+    }
+    let status = child.wait().unwrap();
+    // What it had said before it died counts.
+    lines.iter().for_each(&mut read);
+    reader.join().unwrap().ok();
+    assert!(status.success() || status.code().is_none(), "it failed by itself: {status}: {last_words}");
+    Round { committed, finished: status.success() }
+}
+
+fn corpus(texts: &[String], generation: usize) -> String {
+    let mut corpus = String::from("id\ttext\n");
+    for (n, text) in texts.iter().enumerate() {
+        corpus += &format!("d{n}\t{text} in year {generation}\n");
+    }
+    corpus
+}
+
+/// Numbers that look random (xorshift).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+#[test]
+fn an_index_survives_any_kill_and_the_same_command_finishes_it() {
+    let workplace = Workplace::new();
+    let texts = sentences(DOCUMENTS);
+    let seed = SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos().into();
+    println!("seed {seed}");
+    let mut dice = Dice(seed | 1);
+
+    // One run to the end tells how long there is something to kill.
+    workplace.write("notes.tsv", corpus(&texts, 0));
+    let started = Instant::now();
+    workplace.akin(&["index", "rehearsal", "notes.tsv"]).succeeded();
+    let whole = started.elapsed().as_micros() as u64;
+
+    // Generation 0 adds the documents; each later one changes all of them.
+    let mut generation = 0;
+    let mut documents = 0;
+    let mut current = 0; // documents that are of this generation for certain
+    let mut kills = 0;
+    let mut kills_after_a_commit = 0;
+    let mut round = 0;
+    while kills < ROUNDS {
+        round += 1;
+        assert!(round < 20 * ROUNDS, "only {kills} of {round} runs could be killed");
+        let patience = Duration::from_micros(dice.below(whole * 5 / 4));
+        let outcome = index_and_kill(&workplace, patience);
+        current += outcome.committed;
+        if outcome.finished {
+            current = DOCUMENTS;
+        } else {
+            kills += 1;
+            kills_after_a_commit += usize::from(outcome.committed > 0);
+        }
+        if !workplace.path("notes/store").exists() {
+            assert_eq!(current, 0, "an acknowledged document is gone with its index");
+            continue;
+        }
+
+        let context = format!("round {round}, generation {generation}, killed after {patience:?}");
+        let verified = workplace.akin(&["verify", "notes"]);
+        assert_eq!(verified.code, Some(0), "{context}: {verified:#?}");
+        let found = workplace.figures("notes")["documents"].as_u64().unwrap() as usize;
+        assert!(found >= documents.max(current), "{context}: {found} documents, {current} acknowledged");
+        assert!(found <= DOCUMENTS, "{context}: {found} documents");
+        assert!(
+            generation == 0 || found == DOCUMENTS,
+            "{context}: a replaced document is gone, {found} are left"
+        );
+        documents = found;
+        if current > 0 {
+            // The corpus is committed in its order, so these are the oldest and the newest.
+            for n in [0, current - 1] {
+                let text = format!("{} in year {generation}", texts[n]);
+                let query = ["query", "notes", &text, "--exact", "-k", "1", "--json"];
+                let answer = workplace.akin(&query).succeeded().json();
+                assert_eq!(answer["hits"][0]["text"], text.as_str(), "{context}: {answer}");
+                assert_eq!(ids(&answer), [format!("d{n}")], "{context}");
+            }
+        }
+        if outcome.finished {
+            generation += 1;
+            current = 0;
+            workplace.write("notes.tsv", corpus(&texts, generation));
+        }
+    }
+    println!(
+        "{kills} kills in {round} runs, {kills_after_a_commit} after a commit, {generation} generations"
+    );
+    assert!(kills_after_a_commit > 0, "no kill came between a commit and the end");
+
+    workplace.akin(&["index", "notes", "notes.tsv"]).succeeded();
+    let verified = workplace.akin(&["verify", "notes"]).succeeded().stdout;
+    assert!(verified.starts_with(&format!("ok: {} documents", common_grouped(DOCUMENTS))), "{verified}");
+    workplace.write(
+        "all.txt",
+        texts.iter().map(|text| format!("{text} in year {generation}\n")).collect::<String>(),
+    );
+    let answers =
+        workplace.akin(&["batch", "notes", "all.txt", "-k", "1", "--exact"]).succeeded().json_lines();
+    for (n, answer) in answers.iter().enumerate() {
+        assert_eq!(answer["hits"][0]["text"], answer["query"], "document {n}");
+    }
+    assert_eq!(answers.len(), DOCUMENTS);
+}
+
+/// `3,000`, as `verify` prints it.
+fn common_grouped(number: usize) -> String {
+    format!("{},{:03}", number / 1000, number % 1000)
+}

@@ -1,0 +1,393 @@
+//! A user's first hour: index, ask, ask many, encode, delete, look at the figures, index again.
+
+mod common;
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use common::{AKIN, Run, Workplace, ids, json_lines, run_reading, sentences, tiny_model};
+
+/// A workplace with the index `notes` of `notes.txt`, `count` sentences.
+fn with_notes(count: usize) -> Workplace {
+    let workplace = Workplace::new();
+    workplace.write("notes.txt", sentences(count).join("\n") + "\n");
+    workplace.akin(&["index", "notes", "notes.txt"]).succeeded();
+    workplace
+}
+
+#[test]
+fn what_was_indexed_is_found_by_its_own_words() {
+    let workplace = with_notes(40);
+    let texts = sentences(40);
+    let run = workplace.akin(&["query", "notes", &texts[16], "--json"]).succeeded();
+    let answer = run.json();
+    assert_eq!(run.stdout.lines().count(), 1);
+    assert_eq!(answer["query"], texts[16].as_str());
+    assert_eq!(answer["hits"].as_array().unwrap().len(), 10);
+    let best = &answer["hits"][0];
+    assert_eq!(best["rank"], 1);
+    assert_eq!(best["id"], "notes.txt:17");
+    assert_eq!(best["text"], texts[16].as_str());
+    assert!(best["score"].as_f64().unwrap() > 0.9999, "{best}");
+    assert!(best["metadata"].as_object().unwrap().is_empty());
+    let keys: Vec<_> = best.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["rank", "id", "score", "text", "metadata"]);
+}
+
+#[test]
+fn a_query_prints_an_aligned_line_a_hit() {
+    let workplace = with_notes(12);
+    let run = workplace.akin(&["query", "notes", &sentences(12)[2], "-k", "3"]).succeeded();
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{run:#?}");
+    assert!(lines[0].starts_with("1   1.000  notes.txt:3"), "{run:#?}");
+    assert!(lines[0].ends_with(&sentences(12)[2]), "{run:#?}");
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn exact_search_and_a_wide_walk_find_the_same_best_hit() {
+    let workplace = with_notes(60);
+    let text = &sentences(60)[33];
+    for options in [&["--exact"][..], &["--ef", "200"], &["-k", "1000"]] {
+        let arguments = [&["query", "notes", text, "--json"], options].concat();
+        let answer = workplace.akin(&arguments).succeeded().json();
+        assert_eq!(ids(&answer)[0], "notes.txt:34", "{options:?}");
+    }
+}
+
+#[test]
+fn more_hits_than_documents_gives_all_documents() {
+    let workplace = with_notes(7);
+    let answer = workplace.akin(&["query", "notes", "anything", "-k", "50", "--json"]).succeeded().json();
+    let mut found = ids(&answer);
+    found.sort_unstable();
+    let expected: Vec<String> = (1..=7).map(|line| format!("notes.txt:{line}")).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn the_same_command_again_skips_everything() {
+    let workplace = with_notes(25);
+    let before = workplace.figures("notes");
+    let report = workplace.akin(&["index", "notes", "notes.txt", "--json"]).succeeded().json();
+    assert_eq!(report["read"], 25);
+    assert_eq!(report["unchanged"], 25);
+    assert_eq!((&report["added"], &report["replaced"]), (&0.into(), &0.into()));
+    assert_eq!(workplace.figures("notes"), before);
+}
+
+#[test]
+fn a_changed_line_replaces_its_document() {
+    let workplace = with_notes(10);
+    let mut texts = sentences(10);
+    texts[4] = "something else altogether".into();
+    workplace.write("notes.txt", texts.join("\n"));
+    let report = workplace.akin(&["index", "notes", "notes.txt", "--json"]).succeeded().json();
+    assert_eq!((&report["replaced"], &report["unchanged"]), (&1.into(), &9.into()));
+    let answer =
+        workplace.akin(&["query", "notes", "something else altogether", "--json"]).succeeded().json();
+    assert_eq!(ids(&answer)[0], "notes.txt:5");
+    let answer =
+        workplace.akin(&["query", "notes", &sentences(10)[4], "--json", "-k", "50"]).succeeded().json();
+    let texts: Vec<_> = answer["hits"].as_array().unwrap().iter().map(|hit| &hit["text"]).collect();
+    assert_eq!(texts.len(), 10);
+    assert!(!texts.iter().any(|text| **text == sentences(10)[4].as_str()), "the old text is still found");
+}
+
+#[test]
+fn fields_beside_id_and_text_come_back_as_metadata() {
+    let workplace = Workplace::new();
+    let corpus = "{\"doi\":\"10/a\",\"abstract\":\"On bridges.\",\"year\":1999,\"tags\":[\"x\"]}\n\
+                  {\"doi\":\"10/b\",\"abstract\":\"On lakes.\",\"year\":2001}\n";
+    workplace.write("papers.jsonl", corpus);
+    let fields = ["--id-field", "doi", "--text-field", "abstract"];
+    workplace.akin(&[&["index", "papers", "papers.jsonl"], &fields[..]].concat()).succeeded();
+    let answer = workplace.akin(&["query", "papers", "On bridges.", "--json", "-k", "1"]).succeeded().json();
+    let hit = &answer["hits"][0];
+    assert_eq!(hit["id"], "10/a");
+    assert_eq!(hit["metadata"], serde_json::json!({ "year": 1999, "tags": ["x"] }));
+}
+
+#[test]
+fn a_corpus_may_come_from_a_pipe() {
+    let workplace = Workplace::new();
+    let corpus = b"id\ttext\tpage\na\tthe first\t1\nb\tthe second\t2\n";
+    workplace.akin_reading(&["index", "notes", "-", "--format", "tsv"], corpus).succeeded();
+    let answer = workplace.akin(&["query", "notes", "the second", "--json", "-k", "1"]).succeeded().json();
+    assert_eq!(answer["hits"][0]["id"], "b");
+    assert_eq!(answer["hits"][0]["metadata"]["page"], "2");
+}
+
+#[test]
+fn each_piped_query_is_answered_before_the_next_is_asked() {
+    let workplace = with_notes(15);
+    let mut child = workplace
+        .command(&["query", "notes", "--json", "-k", "1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
+    for line in [3, 0, 14] {
+        writeln!(stdin, "{}", sentences(15)[line]).unwrap();
+        let answer: serde_json::Value = serde_json::from_str(&answers.next().unwrap().unwrap()).unwrap();
+        assert_eq!(ids(&answer), [format!("notes.txt:{}", line + 1)]);
+    }
+    drop(stdin);
+    assert!(answers.next().is_none());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn piped_queries_without_json_are_told_apart_by_a_heading() {
+    let workplace = with_notes(5);
+    let input = format!("{}\r\n\n{}", sentences(5)[1], sentences(5)[3]);
+    let run = workplace.akin_reading(&["query", "notes", "-k", "1"], input.as_bytes()).succeeded();
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert_eq!(lines.len(), 8, "{run:#?}");
+    assert_eq!(lines[0], format!("> {}", sentences(5)[1]));
+    assert!(lines[1].contains("notes.txt:2"), "{run:#?}");
+    assert_eq!((lines[3].trim(), lines[4]), (">", "no hits"));
+    assert!(lines[7].contains("notes.txt:4"), "{run:#?}");
+}
+
+#[test]
+fn a_batch_answers_every_line_in_order() {
+    let workplace = with_notes(50);
+    // More than a chunk, so that order across chunks is seen; and a blank line among them.
+    let mut queries: Vec<String> = (0..700).map(|n| sentences(50)[n * 7 % 50].clone()).collect();
+    queries[300] = String::new();
+    workplace.write("questions.txt", queries.join("\n") + "\n");
+    let batch = ["batch", "notes", "questions.txt", "-k", "2"];
+    let run = workplace.akin(&batch).succeeded();
+    let answers = run.json_lines();
+    assert_eq!(answers.len(), queries.len());
+    for (n, (answer, query)) in answers.iter().zip(&queries).enumerate() {
+        assert_eq!(answer["query"], query.as_str());
+        if n == 300 {
+            assert!(ids(answer).is_empty());
+        } else {
+            assert_eq!(ids(answer)[0], format!("notes.txt:{}", n * 7 % 50 + 1));
+            assert_eq!(ids(answer).len(), 2);
+        }
+    }
+
+    let to_file = [&batch[..], &["--output", "hits.jsonl"]].concat();
+    assert_eq!(workplace.akin(&to_file).succeeded().stdout, "");
+    assert_eq!(workplace.read("hits.jsonl"), run.stdout);
+}
+
+#[test]
+fn a_batch_reads_its_queries_from_a_pipe_and_from_a_table() {
+    let workplace = with_notes(9);
+    let texts = sentences(9);
+    let piped = workplace.akin_reading(&["batch", "notes", "-"], texts[5].as_bytes()).succeeded();
+    assert_eq!(ids(&piped.json())[0], "notes.txt:6");
+    workplace.write("questions.csv", format!("id,question\nq1,{}\nq2,{}\n", texts[7], texts[2]));
+    let table = ["batch", "notes", "questions.csv", "--text-field", "question", "-k", "1"];
+    let answers = workplace.akin(&table).succeeded().json_lines();
+    assert_eq!(answers.iter().flat_map(ids).collect::<Vec<_>>(), ["notes.txt:8", "notes.txt:3"]);
+}
+
+#[test]
+fn a_batch_that_fails_leaves_the_old_answers_in_place() {
+    let workplace = with_notes(5);
+    workplace.write("hits.jsonl", "old\n");
+    workplace.write("questions.txt", b"fine\n\xff\xfe\n");
+    let sentence = workplace.akin(&["batch", "notes", "questions.txt", "--output", "hits.jsonl"]).refused();
+    assert!(sentence.contains("questions.txt") && sentence.contains('2'), "{sentence}");
+    assert_eq!(workplace.read("hits.jsonl"), "old\n");
+}
+
+#[test]
+fn encode_writes_a_matrix_that_numpy_reads() {
+    let workplace = Workplace::new();
+    let mut texts = sentences(30);
+    texts[29] = texts[3].clone();
+    workplace.write("notes.txt", texts.join("\n"));
+    let run = workplace.akin(&["encode", "notes.txt", "--output", "notes.npy"]).succeeded();
+    assert_eq!(run.stdout, "");
+    let bytes = std::fs::read(workplace.path("notes.npy")).unwrap();
+    let header = std::str::from_utf8(&bytes[10..128]).unwrap();
+    let dimension = (bytes.len() - 128) / 4 / 30;
+    assert!(header.contains(&format!("'shape': (30, {dimension})")), "{header}");
+    let values: Vec<f32> =
+        bytes[128..].chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
+    let row = |n: usize| &values[n * dimension..][..dimension];
+    let distance =
+        |a: usize, b: usize| row(a).iter().zip(row(b)).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
+    assert!(distance(3, 29) < 1e-5, "equal texts have equal rows");
+    assert!(distance(3, 4) > 1e-3, "different texts have different rows");
+}
+
+#[test]
+fn deleted_documents_are_found_no_more() {
+    let workplace = with_notes(8);
+    let run = workplace.akin(&["delete", "notes", "notes.txt:3", "no-such-id"]).succeeded();
+    assert!(run.stderr.contains("not in the index: no-such-id"), "{run:#?}");
+    assert!(run.stderr.contains("deleted 1 document, 7 left"), "{run:#?}");
+    let answer =
+        workplace.akin(&["query", "notes", &sentences(8)[2], "--json", "-k", "20"]).succeeded().json();
+    assert_eq!(ids(&answer).len(), 7);
+    assert!(!ids(&answer).contains(&"notes.txt:3"));
+    let again = workplace.akin(&["delete", "notes", "notes.txt:3", "--quiet"]).succeeded();
+    assert_eq!((again.stdout.as_str(), again.stderr.as_str()), ("", ""));
+    workplace.akin(&["verify", "notes"]).succeeded();
+}
+
+#[test]
+fn stat_tells_what_verify_confirms() {
+    let workplace = with_notes(11);
+    let stat = workplace.akin(&["stat", "notes", "--json"]).succeeded().json();
+    assert_eq!(stat["documents"], 11);
+    assert_eq!(stat["deleted"], 0);
+    assert_eq!(stat["model"]["location"], tiny_model().canonicalize().unwrap().to_str().unwrap());
+    assert_eq!(stat["model"]["fingerprint"].as_str().unwrap().len(), 64);
+    assert!(stat["bytes_on_disk"].as_u64().unwrap() > 0);
+    let text = workplace.akin(&["stat", "notes"]).succeeded().stdout;
+    assert!(text.starts_with("documents    11\n"), "{text}");
+    let verified = workplace.akin(&["verify", "notes"]).succeeded().stdout;
+    assert!(verified.starts_with("ok: 11 documents, "), "{verified}");
+    assert_eq!(verified.lines().count(), 1);
+}
+
+#[test]
+fn an_index_remembers_its_model() {
+    let workplace = with_notes(6);
+    let mut command = Command::new(AKIN);
+    workplace.settle(&mut command).env_remove("AKIN_MODEL");
+    let run = Run::of(command.args(["query", "notes", &sentences(6)[1], "--json", "-k", "1"])).succeeded();
+    assert_eq!(ids(&run.json()), ["notes.txt:2"]);
+    workplace.write("more.txt", "one more");
+    let mut command = Command::new(AKIN);
+    workplace.settle(&mut command).env_remove("AKIN_MODEL");
+    Run::of(command.args(["index", "notes", "more.txt"])).succeeded();
+    assert_eq!(workplace.figures("notes")["documents"], 7);
+}
+
+#[test]
+fn the_query_is_answered_from_another_folder() {
+    let workplace = with_notes(6);
+    let index = workplace.path("notes");
+    let mut command = Command::new(AKIN);
+    workplace.settle(&mut command).env_remove("AKIN_MODEL").current_dir("/");
+    let run = Run::of(command.arg("query").arg(index).args(["anything", "--json", "-k", "2"])).succeeded();
+    assert_eq!(ids(&run.json()).len(), 2);
+}
+
+#[test]
+fn quiet_says_nothing_and_verbose_says_where_the_time_goes() {
+    let workplace = Workplace::new();
+    workplace.write("notes.txt", sentences(5).join("\n"));
+    let run = workplace.akin(&["index", "notes", "notes.txt", "--quiet"]).succeeded();
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
+    let run = workplace.akin(&["query", "notes", "anything", "--verbose"]).succeeded();
+    for step in ["loaded the model", "opened the index", "encoded 1 query", "searched 1 query"] {
+        assert!(run.stderr.contains(step), "{step}: {run:#?}");
+    }
+    assert_eq!(run.stdout.lines().count(), 5);
+}
+
+#[test]
+fn one_thread_gives_the_same_answer() {
+    let workplace = with_notes(20);
+    let query = ["query", "notes", "the baker", "--json"];
+    let ranked = |arguments: &[&str]| {
+        let answer = workplace.akin(arguments).succeeded().json();
+        ids(&answer).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(ranked(&[&query[..], &["--threads", "1"]].concat()), ranked(&query));
+}
+
+#[test]
+fn colour_is_for_terminals_unless_it_is_asked_for() {
+    let workplace = with_notes(3);
+    let query = ["query", "notes", "anything"];
+    assert!(!workplace.akin(&query).succeeded().stdout.contains('\x1b'));
+    let always = [&query[..], &["--color", "always"]].concat();
+    assert!(workplace.akin(&always).succeeded().stdout.contains('\x1b'));
+    let never = [&query[..], &["--color", "never"]].concat();
+    assert!(!workplace.akin(&never).succeeded().stdout.contains('\x1b'));
+}
+
+#[test]
+fn no_color_is_honoured_on_a_terminal() {
+    let workplace = with_notes(3);
+    // `script` of util-linux gives the program a terminal.
+    let on_a_terminal = |no_color: Option<&str>| {
+        let mut command = Command::new("script");
+        workplace.settle(&mut command).env("TERM", "xterm");
+        if let Some(value) = no_color {
+            command.env("NO_COLOR", value);
+        }
+        let line = format!("{AKIN} query notes anything");
+        run_reading(command.args(["--quiet", "--return", "--command", &line, "/dev/null"]), b"")
+            .succeeded()
+            .stdout
+    };
+    assert!(on_a_terminal(None).contains("\x1b[32m"));
+    assert!(on_a_terminal(Some("")).contains("\x1b[32m"));
+    assert!(!on_a_terminal(Some("1")).contains("\x1b["));
+}
+
+#[test]
+fn a_session_on_a_terminal_answers_and_keeps_its_history() {
+    let workplace = with_notes(4);
+    let mut command = Command::new("script");
+    workplace.settle(&mut command).env("TERM", "xterm");
+    let line = format!("{AKIN} query notes --color never");
+    let input = format!(":k 1\n{}\n:nonsense\n:quit\n", sentences(4)[2]);
+    let arguments = ["--quiet", "--return", "--command", &line, "/dev/null"];
+    let run = run_reading(command.args(arguments), input.as_bytes()).succeeded();
+    assert!(run.stdout.contains("1   1.000  notes.txt:3"), "{run:#?}");
+    assert!(!run.stdout.contains("2   "), "{run:#?}");
+    assert!(run.stdout.contains("there is no command :nonsense"), "{run:#?}");
+    assert!(workplace.read("state/akin/history").contains(&sentences(4)[2]));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let workplace = with_notes(30);
+    workplace.write("questions.txt", vec![sentences(30).join("\n"); 40].join("\n"));
+    let mut child = workplace
+        .command(&["batch", "notes", "questions.txt"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert_eq!(json_lines(&first).len(), 1);
+    let run = Run::from(child.wait_with_output().unwrap()).succeeded();
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn the_program_explains_itself() {
+    let workplace = Workplace::new();
+    let version = workplace.akin(&["--version"]).succeeded().stdout;
+    assert_eq!(version, format!("akin {}\n", env!("CARGO_PKG_VERSION")));
+    for command in ["index", "query", "batch", "encode", "delete", "stat", "verify", "completions"] {
+        let help = workplace.akin(&["help", command]).succeeded().stdout;
+        assert!(help.contains("Example"), "{command} has no example");
+        assert!(help.contains(&format!("\n  akin {command} ")) || command == "batch", "{command}: {help}");
+    }
+    assert!(workplace.akin(&["eval", "sts", "--help"]).succeeded().stdout.contains("Examples:"));
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(workplace.akin(&["completions", shell]).succeeded().stdout.contains("akin"));
+    }
+}
+
+#[test]
+fn a_mistaken_option_is_exit_2() {
+    let workplace = with_notes(3);
+    for options in [["-k", "0"], ["--ef", "0"], ["--threads", "0"], ["--nonsense", "1"]] {
+        let arguments = [&["query", "notes", "anything"][..], &options].concat();
+        assert_eq!(workplace.akin(&arguments).code, Some(2), "{options:?}");
+    }
+    let precision = workplace.akin(&["index", "notes", "notes.txt", "--precision", "bf16"]);
+    assert_eq!(precision.code, Some(2));
+    assert!(precision.stderr.contains("bf16 is not there yet"), "{precision:#?}");
+}
