@@ -13,11 +13,11 @@ const CHUNK: usize = 1024;
 /// Encodes each document and writes its row.
 pub fn run(arguments: &EncodeArguments, terminal: &Terminal) -> anyhow::Result<()> {
     let mut corpus = CorpusReader::open(&arguments.corpus.paths, &arguments.corpus.options())?;
-    corpus.survey()?;
+    let survey = corpus.survey()?;
     let encoder = model::load(&arguments.model.model, &encoder_options(arguments.executor))?;
     let mut output = NpyWriter::create(&arguments.output, encoder.dimension())?;
 
-    let bar = terminal.bytes_bar(corpus.bytes_total());
+    let bar = terminal.count_bar(Some(survey.documents as u64), "documents");
     let (mut rows, mut truncated) = (0, 0);
     loop {
         let texts = corpus
@@ -32,8 +32,7 @@ pub fn run(arguments: &EncodeArguments, terminal: &Terminal) -> anyhow::Result<(
         output.write(&encoding.embeddings)?;
         rows += texts.len();
         truncated += encoding.truncated;
-        bar.set_position(corpus.bytes_read());
-        bar.set_message(counted(rows, "document"));
+        bar.set_position(rows as u64);
     }
     output.finish()?;
     bar.finish_and_clear();

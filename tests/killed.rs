@@ -1,6 +1,8 @@
 //! `kill -9` at any moment of `akin index`: nothing acknowledged is lost, and the same command
 //! finishes the job.
 
+#![allow(clippy::unwrap_used)] // a test that panics has found something
+
 mod common;
 
 use std::io::{BufRead, BufReader};
@@ -90,7 +92,7 @@ impl Dice {
 fn an_index_survives_any_kill_and_the_same_command_finishes_it() {
     let workplace = Workplace::new();
     let texts = sentences(DOCUMENTS);
-    let seed = SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos().into();
+    let seed: u64 = SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos().into();
     println!("seed {seed}");
     let mut dice = Dice(seed | 1);
 

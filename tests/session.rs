@@ -1,5 +1,7 @@
 //! A user's first hour: index, ask, ask many, encode, delete, look at the figures, index again.
 
+#![allow(clippy::unwrap_used)] // a test that panics has found something
+
 mod common;
 
 use std::io::{BufRead, BufReader, Write};

@@ -1,6 +1,8 @@
 //! The encoder against reference numbers of sentence-transformers and transformers, and against models
 //! that are broken in every way we know.
 
+#![allow(clippy::unwrap_used)] // a test that panics has found something
+
 mod common;
 
 use akin_engine::encoder::{EncoderOptions, Executor};
@@ -267,15 +269,14 @@ fn tiny_models_agree_with_transformers_in_every_architecture_pooling_and_type() 
     for architecture in ["bert", "roberta"] {
         for pooling in ["mean", "cls", "max"] {
             for dtype in ["f32", "f16", "bf16"] {
-                let reference = npy(&format!("tiny-{architecture}-{pooling}"));
+                // The reference of the rounded weights exists for one pooling; the others must come close.
+                let exact = dtype == "f32" || pooling == "mean";
+                let rounding = if exact && dtype != "f32" { format!("-{dtype}") } else { String::new() };
+                let reference = npy(&format!("tiny-{architecture}{rounding}-{pooling}"));
                 let model = Model::tiny(architecture).pooled(pooling).in_type(dtype);
                 for executor in EXECUTORS {
                     let embeddings = encode(&load(&model.path(), executor), &texts);
-                    let bound = match dtype {
-                        "f32" => 0.99999,
-                        "f16" => 0.9999,
-                        _ => 0.999,
-                    };
+                    let bound = if exact { 0.99999 } else { 0.999 };
                     for (row, cosine) in cosines(&embeddings, &reference).enumerate() {
                         assert!(
                             cosine >= bound,

@@ -1,5 +1,7 @@
 //! Models by their id: found on the disk, downloaded from a hub, or an error that says what to do.
 
+#![allow(clippy::unwrap_used)] // a test that panics has found something
+
 mod common;
 
 use std::io::{BufRead, BufReader, Write};

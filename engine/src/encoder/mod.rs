@@ -79,7 +79,7 @@ impl SentenceEncoder {
     /// Loads the model in `dir` with the default options.
     ///
     /// # Errors
-    /// [`Error::Model`] with the file at fault and what is expected of it.
+    /// [`Error::Model`](crate::Error::Model) with the file at fault and what is expected of it.
     pub fn load(dir: &Path) -> Result<Self> {
         Self::load_with(dir, &EncoderOptions::default())
     }
@@ -87,7 +87,7 @@ impl SentenceEncoder {
     /// Loads the model in `dir`.
     ///
     /// # Errors
-    /// [`Error::Model`] with the file at fault and what is expected of it.
+    /// [`Error::Model`](crate::Error::Model) with the file at fault and what is expected of it.
     pub fn load_with(dir: &Path, options: &EncoderOptions) -> Result<Self> {
         let model = ModelDir::open(dir)?;
         let weights = Weights::open(&model)?;
@@ -133,7 +133,7 @@ impl SentenceEncoder {
     /// The embeddings of `texts`, in their order. All threads of rayon's pool take part.
     ///
     /// # Errors
-    /// [`Error::Model`] when the network gives something that is not a number.
+    /// [`Error::Model`](crate::Error::Model) when the network gives something that is not a number.
     pub fn encode(&self, texts: &[&str]) -> Result<Encoding> {
         let tokens = self.tokenizer.tokenize(texts)?;
         let sentences: Vec<&[u32]> = tokens.iter().map(|text| text.ids.as_slice()).collect();
