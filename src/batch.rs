@@ -17,7 +17,8 @@ use crate::terminal::{Terminal, counted};
 /// Answers all queries, to stdout or to a file that appears when it is complete.
 pub fn run(arguments: &BatchArguments, terminal: &Terminal) -> anyhow::Result<()> {
     let options = arguments.search.options();
-    let queries = CorpusReader::open(&[arguments.queries.clone()], &arguments.format.options("id"))?;
+    let queries =
+        CorpusReader::open(std::slice::from_ref(&arguments.queries), &arguments.format.options("id"))?;
     let queries = queries.map(|document| Ok(document?.text));
     let named = arguments.model.model.as_deref();
     let searcher = model::open_searcher(&arguments.index, named, &arguments.model.executor.options())?;
