@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use akin_engine::index::SearchOptions;
-use akin_indexer::corpus::CorpusReader;
+use akin_indexer::corpus::{CorpusOptions, CorpusReader};
 use akin_query::Searcher;
 use akin_query::batch::{BatchReport, answer_lines};
 use anyhow::Context;
@@ -17,8 +17,8 @@ use crate::terminal::{Terminal, counted};
 /// Answers all queries, to stdout or to a file that appears when it is complete.
 pub fn run(arguments: &BatchArguments, terminal: &Terminal) -> anyhow::Result<()> {
     let options = arguments.search.options();
-    let queries =
-        CorpusReader::open(std::slice::from_ref(&arguments.queries), &arguments.format.options("id"))?;
+    let format = CorpusOptions { keep_blank_lines: true, ..arguments.format.options("id") };
+    let queries = CorpusReader::open(std::slice::from_ref(&arguments.queries), &format)?;
     let queries = queries.map(|document| Ok(document?.text));
     let named = arguments.model.model.as_deref();
     let searcher = model::open_searcher(&arguments.index, named, &arguments.model.executor.options())?;

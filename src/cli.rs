@@ -313,6 +313,7 @@ impl FormatArguments {
             },
             id_field: id_field.to_owned(),
             text_field: self.text_field.clone(),
+            keep_blank_lines: false,
         }
     }
 }

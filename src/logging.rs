@@ -3,7 +3,7 @@
 use std::io;
 
 use tracing::Level;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -21,6 +21,8 @@ pub fn start(options: &GlobalOptions) {
     let targets = Targets::new().with_default(others).with_targets(
         ["akin", "akin_engine", "akin_indexer", "akin_query", "akin_trainer"].map(|name| (name, ours)),
     );
+    // sled reports a full disk seven times over; the error it returns says it once.
+    let targets = if options.verbose { targets } else { targets.with_target("sled", LevelFilter::OFF) };
     let lines = fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(terminal::stderr_has_color(options.color))

@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
 use common::{AKIN, Run, Workplace, ids, json_lines, run_reading, sentences, tiny_model};
@@ -334,15 +334,44 @@ fn no_color_is_honoured_on_a_terminal() {
     assert!(!on_a_terminal(Some("1")).contains("\x1b["));
 }
 
+/// What the line editor writes once a line, when it begins to listen: it asks for bracketed pastes.
+const PROMPT: &str = "\x1b[?2004h";
+
+/// Reads up to the end of `mark`.
+fn read_past(screen: &mut impl Read, mark: &str) -> String {
+    let mut seen = Vec::new();
+    let mut byte = [0];
+    while !seen.ends_with(mark.as_bytes()) {
+        let read = screen.read(&mut byte).unwrap();
+        assert_eq!(read, 1, "no {mark:?} in {:?}", String::from_utf8_lossy(&seen));
+        seen.push(byte[0]);
+    }
+    String::from_utf8(seen).unwrap()
+}
+
 #[test]
 fn a_session_on_a_terminal_answers_and_keeps_its_history() {
     let workplace = with_notes(4);
     let mut command = Command::new("script");
     workplace.settle(&mut command).env("TERM", "xterm");
     let line = format!("{AKIN} query notes --color never");
-    let input = format!(":k 1\n{}\n:nonsense\n:quit\n", sentences(4)[2]);
     let arguments = ["--quiet", "--return", "--command", &line, "/dev/null"];
-    let run = run_reading(command.args(arguments), input.as_bytes()).succeeded();
+    let mut child = command
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut stdout = String::new();
+    // What is typed before there is a prompt may be lost.
+    for line in [":k 1", &sentences(4)[2], ":nonsense", ":quit"] {
+        stdout += &read_past(&mut screen, PROMPT);
+        keys.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+    screen.read_to_string(&mut stdout).unwrap();
+    let run = Run { stdout, ..Run::from(child.wait_with_output().unwrap()) }.succeeded();
     assert!(run.stdout.contains("1   1.000  notes.txt:3"), "{run:#?}");
     assert!(!run.stdout.contains("2   "), "{run:#?}");
     assert!(run.stdout.contains("there is no command :nonsense"), "{run:#?}");

@@ -51,11 +51,19 @@ pub struct CorpusOptions {
     pub id_field: String,
     /// The field with the text that is encoded, in all formats but text.
     pub text_field: String,
+    /// Whether a blank line of a text is a document too, and not skipped. Queries want that: the answer to line n
+    /// is then line n.
+    pub keep_blank_lines: bool,
 }
 
 impl Default for CorpusOptions {
     fn default() -> Self {
-        Self { format: Format::Auto, id_field: "id".into(), text_field: "text".into() }
+        Self {
+            format: Format::Auto,
+            id_field: "id".into(),
+            text_field: "text".into(),
+            keep_blank_lines: false,
+        }
     }
 }
 
@@ -153,7 +161,9 @@ fn documents_of(source: &Source, options: &CorpusOptions, bytes_read: &Arc<Atomi
     let input = source.open(bytes_read)?;
     let name = source.name();
     Ok(match source.format() {
-        Format::Auto | Format::Text => Box::new(text::TextDocuments::new(input, name)),
+        Format::Auto | Format::Text => {
+            Box::new(text::TextDocuments::new(input, name, options.keep_blank_lines))
+        }
         Format::Jsonl => Box::new(jsonl::JsonDocuments::new(input, name, options)),
         Format::Csv => Box::new(csv::CsvDocuments::new(input, name, options, b',')?),
         Format::Tsv => Box::new(csv::CsvDocuments::new(input, name, options, b'\t')?),

@@ -9,11 +9,12 @@ use crate::Result;
 /// The lines of a text as documents with the id `FILE:LINE`.
 pub(super) struct TextDocuments {
     lines: Lines,
+    keep_blank_lines: bool,
 }
 
 impl TextDocuments {
-    pub(super) fn new(input: Input, file: String) -> Self {
-        Self { lines: Lines::new(input, file) }
+    pub(super) fn new(input: Input, file: String, keep_blank_lines: bool) -> Self {
+        Self { lines: Lines::new(input, file), keep_blank_lines }
     }
 
     fn read(&mut self) -> Result<Option<Document>> {
@@ -21,7 +22,7 @@ impl TextDocuments {
             let Some(line) = self.lines.next_line()? else {
                 return Ok(None);
             };
-            if !line.trim().is_empty() {
+            if self.keep_blank_lines || !line.trim().is_empty() {
                 let text = line.to_owned();
                 let id = format!("{}:{}", self.lines.file(), self.lines.number());
                 super::check_id(&id, self.lines.file(), self.lines.number())?;
