@@ -200,7 +200,7 @@ fn a_tokenizer_that_does_not_fit_is_refused() {
 #[test]
 fn what_cannot_be_honored_is_refused_by_name() {
     let tiny = || Model::tiny("bert");
-    let dense = tiny().edited("modules.json", |json| json[2] = serde_json::json!({"idx": 2, "name": "2", "path": "2_Dense", "type": "sentence_transformers.models.Dense"}));
+    let dense = tiny().edited("modules.json", |json| json.as_array_mut().unwrap().push(serde_json::json!({"idx": 2, "name": "2", "path": "2_Dense", "type": "sentence_transformers.models.Dense"})));
     refused(&dense, "modules.json", &["Dense"]);
     let outside = tiny().edited("modules.json", |json| json[1]["path"] = "../1_Pooling".into());
     refused(&outside, "modules.json", &["../1_Pooling"]);

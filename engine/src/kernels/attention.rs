@@ -39,6 +39,9 @@ pub fn attention(
     assert_eq!(context.len() % hidden, 0, "whole rows");
     assert_eq!(projected.len(), 3 * context.len(), "queries, keys and values for every token");
     let tokens = context.len() / hidden;
+    if tokens == 0 {
+        return;
+    }
     dispatch(isa, Attention { projected, tokens, heads, head_dim, scratch, context });
 }
 

@@ -17,12 +17,12 @@ pub(super) fn forward(config: &BertConfig, tensors: &Tensors, ids: &[u32]) -> Ro
     let row = |name: &str, r: usize, c: usize| f64::from(get(name)[r * config.hidden_size + c]);
     let mut x: Rows = ids
         .iter()
-        .enumerate()
-        .map(|(t, &id)| {
+        .zip(places(config.position_offset, ids))
+        .map(|(&id, place)| {
             (0..config.hidden_size)
                 .map(|c| {
                     row("embeddings.word_embeddings.weight", id as usize, c)
-                        + row("embeddings.position_embeddings.weight", t + config.position_offset, c)
+                        + row("embeddings.position_embeddings.weight", place, c)
                         + row("embeddings.token_type_embeddings.weight", 0, c)
                 })
                 .collect()
@@ -46,6 +46,19 @@ pub(super) fn forward(config: &BertConfig, tensors: &Tensors, ids: &[u32]) -> Ro
         norm(config, tensors, &name("output.LayerNorm"), &mut x);
     }
     x
+}
+
+/// RoBERTa's padding token, the one before the first place, has a place of its own and takes none from the others.
+fn places(offset: usize, ids: &[u32]) -> Vec<usize> {
+    let mut seen = 0;
+    let mut place = |&id: &u32| {
+        if id as usize + 1 == offset {
+            return offset - 1;
+        }
+        seen += 1;
+        offset + seen - 1
+    };
+    ids.iter().map(&mut place).collect()
 }
 
 fn linear(tensors: &Tensors, name: &str, x: &Rows) -> Rows {

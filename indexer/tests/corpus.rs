@@ -1,0 +1,174 @@
+//! What is read from every kind of file, and what is refused.
+
+#![allow(clippy::unwrap_used)] // a test that panics has found something
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use akin_engine::Document;
+use akin_indexer::corpus::{CorpusOptions, CorpusReader, Format};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+fn read(path: PathBuf, options: &CorpusOptions) -> Result<Vec<Document>, String> {
+    CorpusReader::open(&[path], options)
+        .map_err(|error| error.to_string())?
+        .collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())
+}
+
+fn read_as(name: &str, content: impl AsRef<[u8]>) -> Result<Vec<Document>, String> {
+    let folder = Folder::new();
+    read(folder.write(name, content), &CorpusOptions::default())
+}
+
+fn texts(documents: &[Document]) -> Vec<&str> {
+    documents.iter().map(|document| document.text.as_str()).collect()
+}
+
+#[track_caller]
+fn refused(name: &str, content: impl AsRef<[u8]>, parts: &[&str]) {
+    let error = read_as(name, content).unwrap_err();
+    for part in parts.iter().chain(&[name]) {
+        assert!(error.contains(part), "no {part:?} in {error:?}");
+    }
+}
+
+#[test]
+fn a_text_is_a_document_a_line_named_after_it() {
+    let documents = read_as("notes.txt", "\u{feff}first\r\n\n  \nsecond line\nthird").unwrap();
+    assert_eq!(texts(&documents), ["first", "second line", "third"]);
+    let ids: Vec<&str> = documents.iter().map(|d| d.id.rsplit(['/', '\\']).next().unwrap()).collect();
+    assert_eq!(ids, ["notes.txt:1", "notes.txt:4", "notes.txt:5"]);
+}
+
+#[test]
+fn blank_lines_are_kept_where_they_count() {
+    let folder = Folder::new();
+    let options = CorpusOptions { keep_blank_lines: true, ..CorpusOptions::default() };
+    let documents = read(folder.write("queries.txt", "one\n\nthree\n"), &options).unwrap();
+    assert_eq!(texts(&documents), ["one", "", "three"]);
+}
+
+#[test]
+fn fields_of_json_lines_are_metadata() {
+    let line = r#"{"id": "a", "text": "hello", "year": 1998, "tags": ["x", null]}"#;
+    let documents = read_as("notes.jsonl", format!("{line}\n\n")).unwrap();
+    assert_eq!((documents[0].id.as_str(), documents[0].text.as_str()), ("a", "hello"));
+    assert_eq!(documents[0].metadata["year"], 1998);
+    assert_eq!(documents[0].metadata["tags"][0], "x");
+    assert!(!documents[0].metadata.contains_key("text"));
+}
+
+#[test]
+fn quoted_fields_of_csv_keep_commas_quotes_and_lines() {
+    let documents = read_as("notes.csv", "id,text,kind\n1,\"a, \"\"b\"\"\nand c\",x\r\n2,plain,y\n").unwrap();
+    assert_eq!(texts(&documents), ["a, \"b\"\nand c", "plain"]);
+    assert_eq!(documents[1].metadata["kind"], "y");
+}
+
+#[test]
+fn tabs_part_the_fields_of_tsv() {
+    let documents = read_as("notes.tsv", "text\tid\nhello, you\t7\n").unwrap();
+    assert_eq!((documents[0].id.as_str(), documents[0].text.as_str()), ("7", "hello, you"));
+}
+
+#[test]
+fn compressed_files_are_known_by_their_content() {
+    let plain = "one\ntwo\n".repeat(1000);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(plain.as_bytes()).unwrap();
+    let gzip = gzip.finish().unwrap();
+    assert_eq!(read_as("notes.txt", &gzip).unwrap().len(), 2000);
+    assert_eq!(read_as("notes.txt.gz", &gzip).unwrap().len(), 2000);
+    let zstd = zstd::encode_all(plain.as_bytes(), 3).unwrap();
+    assert_eq!(read_as("notes.txt.zst", &zstd).unwrap().len(), 2000);
+    refused("cut.txt.gz", &gzip[..gzip.len() / 2], &[]);
+    refused("cut.txt.zst", &zstd[..zstd.len() / 2], &[]);
+}
+
+#[test]
+fn a_fault_is_named_with_its_line() {
+    refused("bytes.txt", b"good\nbad \xff\xfe\n", &["2", "UTF-8"]);
+    refused("nul.txt", b"good\nbad \0 bad\n", &["2", "NUL"]);
+    refused("open.jsonl", "{\"id\":\"a\",\"text\":\"b\"}\n{\"id\":", &["2"]);
+    refused("array.jsonl", "[1]\n", &["1"]);
+    refused("lacks.jsonl", "{\"id\":\"a\"}\n", &["1", "text"]);
+    refused("number.jsonl", "{\"id\":\"a\",\"text\":3}\n", &["1", "text"]);
+    refused("lacks.csv", "id,body\n1,x\n", &["text"]);
+    refused("short.csv", "id,text,kind\n1,x\n", &["2"]);
+}
+
+#[test]
+fn other_fields_can_be_named() {
+    let folder = Folder::new();
+    let options = CorpusOptions {
+        format: Format::Jsonl,
+        id_field: "key".into(),
+        text_field: "body".into(),
+        ..CorpusOptions::default()
+    };
+    let documents = read(folder.write("notes", "{\"key\":\"k\",\"body\":\"b\",\"text\":\"t\"}"), &options);
+    let documents = documents.unwrap();
+    assert_eq!((documents[0].id.as_str(), documents[0].text.as_str()), ("k", "b"));
+    assert_eq!(documents[0].metadata["text"], "t");
+}
+
+#[test]
+fn the_survey_finds_duplicates_and_every_fault_before_anything_is_read() {
+    let folder = Folder::new();
+    let path = folder.write("notes.tsv", "id\ttext\na\t1\nb\t2\na\t3\n");
+    let mut corpus = CorpusReader::open(&[path], &CorpusOptions::default()).unwrap();
+    let survey = corpus.survey().unwrap();
+    assert_eq!((survey.documents, survey.duplicates), (3, 1));
+    assert_eq!(corpus.count(), 3);
+
+    let path = folder.write("bad.tsv", "id\ttext\na\t1\nb\n");
+    let mut corpus = CorpusReader::open(&[path], &CorpusOptions::default()).unwrap();
+    assert!(corpus.survey().unwrap_err().to_string().contains('3'));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever the bytes, they are read or refused.
+    #[test]
+    fn no_bytes_make_a_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), kind in 0usize..6) {
+        let name = ["a.txt", "a.jsonl", "a.csv", "a.tsv", "a.gz", "a.zst"][kind];
+        let mut content = match kind {
+            4 => vec![0x1f, 0x8b, 8, 0],
+            5 => vec![0x28, 0xb5, 0x2f, 0xfd],
+            _ => Vec::new(),
+        };
+        content.extend(bytes);
+        let _ = read_as(name, content);
+    }
+
+    /// What has the characters of JSON and CSV gets further in.
+    #[test]
+    fn no_punctuation_makes_a_reader_panic(text in "[\\[\\]{}\",:\\\\idtex\t\r\n 0-9é]{0,200}", kind in 0usize..4) {
+        let _ = read_as(["a.txt", "a.jsonl", "a.csv", "a.tsv"][kind], text);
+    }
+
+    /// Lines of any text come back as they were.
+    #[test]
+    fn lines_come_back_as_they_were(lines in prop::collection::vec("[^\\p{C}\\s][^\\p{C}\n\r]{0,30}", 1..30)) {
+        let documents = read_as("a.txt", lines.join("\n")).unwrap();
+        prop_assert_eq!(texts(&documents), lines);
+    }
+}
