@@ -96,9 +96,12 @@ fn is_vacant(path: &Path) -> bool {
 
 fn tell(report: &IndexingReport, encoder: &SentenceEncoder, terminal: &Terminal) {
     let encoded = report.added + report.replaced;
-    let rate = if report.seconds > 0.0 { encoded as f64 / report.seconds } else { 0.0 };
+    let rate = match encoded {
+        0 => String::new(),
+        _ => format!(" ({:.0} encoded a second)", encoded as f64 / report.seconds),
+    };
     terminal.note(format_args!(
-        "{} in {:.1} s: {} added, {} replaced, {} unchanged ({rate:.0} encoded a second)",
+        "{} in {:.1} s: {} added, {} replaced, {} unchanged{rate}",
         counted(report.read, "document"),
         report.seconds,
         grouped(report.added),
