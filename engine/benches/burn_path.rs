@@ -19,6 +19,7 @@ use tokenizers::Tokenizer;
 
 const SENTENCES: usize = 1000;
 const BATCH_TOKENS: usize = 1024;
+const PADDED_TOKENS: usize = 512;
 const ROUNDS: usize = 5;
 
 fn main() {
@@ -63,7 +64,9 @@ fn batches(model: &std::path::Path, texts: &[&str], device: &Device) -> Vec<Tens
     let mut batches = Vec::new();
     let mut rest = &sentences[..];
     while let Some(longest) = rest.first().map(Vec::len) {
-        let (batch, after) = rest.split_at((BATCH_TOKENS / longest).clamp(1, rest.len()));
+        let full = (BATCH_TOKENS / longest).clamp(1, rest.len());
+        let alike = rest.iter().take_while(|ids| ids.len() == longest).count();
+        let (batch, after) = rest.split_at(full.min(alike.max(PADDED_TOKENS.div_ceil(longest))));
         let mut ids = vec![0i64; batch.len() * longest];
         for (row, sentence) in ids.chunks_exact_mut(longest).zip(batch) {
             row.iter_mut().zip(sentence).for_each(|(to, id)| *to = i64::from(*id));

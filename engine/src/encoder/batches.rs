@@ -3,6 +3,10 @@
 /// The most tokens in a batch, padding included: its activations stay in the cache of a core.
 const BATCH_TOKENS: usize = 1024;
 
+/// A batch of this many tokens ends where the length changes: without padding there is nothing to mask, and
+/// attention without a mask is faster than a larger batch.
+const PADDED_TOKENS: usize = 512;
+
 /// Groups texts of like length, longest first: each group at most [`BATCH_TOKENS`] with its padding, and
 /// small enough that every one of `threads` has work. Texts without a token are in no group.
 pub(super) fn smart_batches(lengths: &[usize], threads: usize) -> Vec<Vec<usize>> {
@@ -14,11 +18,16 @@ pub(super) fn smart_batches(lengths: &[usize], threads: usize) -> Vec<Vec<usize>
     for text in order {
         match batches.last_mut() {
             // The first text of a batch is its longest.
-            Some(batch) if (batch.len() + 1) * lengths[batch[0]] <= budget => batch.push(text),
+            Some(batch) if fits(batch.len(), lengths[batch[0]], lengths[text], budget) => batch.push(text),
             _ => batches.push(vec![text]),
         }
     }
     batches
+}
+
+/// Whether a batch of `texts` texts, the longest of them `longest` tokens, takes one of `length` tokens more.
+fn fits(texts: usize, longest: usize, length: usize, budget: usize) -> bool {
+    (texts + 1) * longest <= budget && (length == longest || texts * longest < PADDED_TOKENS)
 }
 
 #[cfg(test)]
