@@ -7,7 +7,7 @@
 
 use super::aligned::AlignedFloats;
 use super::cpu::Isa;
-use super::gemm_tile::{Finish, multiply_tile, row_tiles};
+use super::gemm_tile::{Finish, Floats, multiply_tile, row_tiles};
 use super::lanes::{Kernel, Lanes, dispatch};
 use super::softmax::softmax_row;
 
@@ -92,7 +92,7 @@ impl Kernel for Attention<'_> {
                 // column `query` on; keys are [head_dim, padded_tokens]; the scores have room for the
                 // rows of a tile.
                 unsafe {
-                    let a = projected.as_ptr().add(row * stride + query);
+                    let a = projected.as_ptr().add(row * stride + query).cast();
                     let mut columns = ColumnTiles::new(padded_tokens / L::LEN);
                     while let Some((column, vectors)) = columns.next::<L>() {
                         let finish = Finish {
@@ -102,9 +102,21 @@ impl Kernel for Attention<'_> {
                             bias: None,
                             accumulate: false,
                             row_scale: None,
+                            dequantize: None,
                         };
-                        let b = scratch.keys.as_ptr().add(column);
-                        multiply_tile(l, height, vectors, head_dim, a, stride, b, padded_tokens, b, finish);
+                        let b = scratch.keys.as_ptr().add(column).cast();
+                        multiply_tile::<L, Floats>(
+                            l,
+                            height,
+                            vectors,
+                            head_dim,
+                            a,
+                            stride,
+                            b,
+                            padded_tokens,
+                            b,
+                            finish,
+                        );
                     }
                 }
                 let mut scale = [0.0; MOST_ROWS];
@@ -126,14 +138,15 @@ impl Kernel for Attention<'_> {
                             bias: None,
                             accumulate: false,
                             row_scale: Some(scale.as_ptr()),
+                            dequantize: None,
                         };
-                        let b = values.as_ptr().add(column);
-                        multiply_tile(
+                        let b = values.as_ptr().add(column).cast();
+                        multiply_tile::<L, Floats>(
                             l,
                             height,
                             vectors,
                             tokens,
-                            scores.as_ptr(),
+                            scores.as_ptr().cast(),
                             padded_tokens,
                             b,
                             value_stride,

@@ -11,13 +11,20 @@ pub enum Isa {
     Neon,
     /// AVX2 and FMA: 8 floats.
     Avx2,
+    /// AVX2 with AVX-VNNI: products of bytes besides.
+    AvxVnni,
     /// AVX-512 F, BW, DQ and VL, with AVX2 and FMA: 16 floats.
     Avx512,
+    /// AVX-512 with VNNI: products of bytes besides.
+    Avx512Vnni,
+    /// AVX-512 with VNNI and BF16: products of bf16 besides.
+    Avx512Bf16,
 }
 
 impl Isa {
     /// Every instruction set that is known, whether this processor has it or not.
-    pub const ALL: [Isa; 4] = [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512];
+    pub const ALL: [Isa; 7] =
+        [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::AvxVnni, Isa::Avx512, Isa::Avx512Vnni, Isa::Avx512Bf16];
 
     /// Whether this processor, under this system, runs it. `AKIN_CPU` has no say here.
     pub fn is_available(self) -> bool {
@@ -27,6 +34,8 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni => Isa::Avx2.is_available() && is_x86_feature_detected!("avxvnni"),
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => {
                 Isa::Avx2.is_available()
                     && is_x86_feature_detected!("avx512f")
@@ -34,8 +43,30 @@ impl Isa {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
             }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => Isa::Avx512.is_available() && is_x86_feature_detected!("avx512vnni"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16 => Isa::Avx512Vnni.is_available() && is_x86_feature_detected!("avx512bf16"),
             #[cfg(not(target_arch = "x86_64"))]
-            Isa::Avx2 | Isa::Avx512 => false,
+            Isa::Avx2 | Isa::AvxVnni | Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 => false,
+        }
+    }
+
+    /// Whether it multiplies bf16; elsewhere bf16 is widened and multiplied as f32, which gains nothing.
+    pub fn multiplies_bf16(self) -> bool {
+        self == Isa::Avx512Bf16
+    }
+
+    /// What `AKIN_CPU` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Portable => "portable",
+            Isa::Neon => "neon",
+            Isa::Avx2 => "avx2",
+            Isa::AvxVnni => "avxvnni",
+            Isa::Avx512 => "avx512",
+            Isa::Avx512Vnni => "avx512vnni",
+            Isa::Avx512Bf16 => "avx512bf16",
         }
     }
 
@@ -46,29 +77,24 @@ impl Isa {
 
     /// The one that `AKIN_CPU` names, in any case.
     fn from_name(name: &str) -> Option<Isa> {
-        match name.to_ascii_lowercase().as_str() {
-            "portable" => Some(Isa::Portable),
-            "neon" => Some(Isa::Neon),
-            "avx2" => Some(Isa::Avx2),
-            "avx512" => Some(Isa::Avx512),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|isa| isa.name().eq_ignore_ascii_case(name))
     }
 }
 
-/// The widest instruction set of this processor, but none above the one that the environment
-/// variable `AKIN_CPU` (`portable`, `neon`, `avx2` or `avx512`) names. Always available.
+/// The widest instruction set of this processor, but none above the one that the environment variable
+/// `AKIN_CPU` names (see [`Isa::name`]). Always available.
 #[inline]
 pub fn isa() -> Isa {
     static CHOSEN: LazyLock<Isa> = LazyLock::new(|| {
         let asked = std::env::var("AKIN_CPU").ok();
         let limit = asked.as_deref().map(|name| {
             Isa::from_name(name).unwrap_or_else(|| {
-                tracing::warn!("AKIN_CPU is portable, neon, avx2 or avx512, not {name:?}: it is ignored");
-                Isa::Avx512
+                let names = Isa::ALL.map(Isa::name).join(", ");
+                tracing::warn!("AKIN_CPU is one of {names}, not {name:?}: it is ignored");
+                Isa::Avx512Bf16
             })
         });
-        widest_up_to(limit.unwrap_or(Isa::Avx512))
+        widest_up_to(limit.unwrap_or(Isa::Avx512Bf16))
     });
     *CHOSEN
 }

@@ -9,24 +9,33 @@
 
 use rayon::prelude::*;
 
-use super::aligned::AlignedFloats;
+use half::bf16;
+
+use super::aligned::{AlignedFloats, AlignedWords};
 use super::cpu::Isa;
 use super::gelu::Gelu;
-use super::gemm_tile::{Finish, multiply_tile, row_tiles};
-use super::lanes::{Kernel, Lanes, dispatch, tile_shape};
+use super::gemm_tile::{Bf16s, Codes, Dequantize, Finish, Floats, Product, multiply_tile, row_tiles};
+use super::lanes::{Kernel, Lanes, codes_a_word, dispatch, dispatch_words, tile_shape};
+use super::rows::{Precision, Rows};
 use super::vecmath::map_in_place;
 
-/// A linear layer, packed for one instruction set.
+/// A linear layer, packed for one instruction set and precision.
 #[derive(Clone)]
 pub struct PackedLinear {
     isa: Isa,
+    precision: Precision,
     inner: usize,
+    /// Words in a row of the input.
+    depth: usize,
     columns: usize,
     panel_width: usize,
-    /// `[panel][inner][panel_width]`, zeros in the columns past the last.
-    panels: AlignedFloats,
+    /// `[panel][depth][panel_width]` words, zeros in the columns past the last.
+    panels: AlignedWords,
     /// Of whole panels.
     bias: AlignedFloats,
+    /// Of codes, of whole panels: what a code stands for, and the sum of the column.
+    scales: AlignedFloats,
+    sums: AlignedFloats,
 }
 
 /// What becomes of x Wᵀ + b.
@@ -40,14 +49,19 @@ pub enum Then {
     Add,
 }
 
+/// The greatest code of a weight.
+const GREATEST: f32 = 127.0;
+
 impl PackedLinear {
     /// Packs the weights of `columns` outputs, each `row(column)` of `inner` floats, as PyTorch stores
-    /// them; `bias` may be empty for none.
+    /// them; `bias` may be empty for none. Codes are made column by column: weight = scale * code, with
+    /// codes in -127..=127. A column with a weight that is not finite gives nothing but NaN.
     ///
     /// # Panics
     /// If a row has another length than `inner`, or the bias than `columns` or zero.
     pub fn pack<'a>(
         isa: Isa,
+        precision: Precision,
         inner: usize,
         columns: usize,
         row: impl Fn(usize) -> &'a [f32] + Sync,
@@ -55,23 +69,57 @@ impl PackedLinear {
     ) -> Self {
         assert!(bias.is_empty() || bias.len() == columns, "a bias for each column");
         let (_, width) = tile_shape(isa);
-        let count = columns.div_ceil(width);
-        let mut panels = AlignedFloats::zeroed(count * inner * width);
-        panels.par_chunks_mut((inner * width).max(1)).enumerate().for_each(|(p, panel)| {
-            let rows: Vec<_> = (p * width..columns.min((p + 1) * width)).map(&row).collect();
-            for (k, values) in panel.chunks_exact_mut(width).enumerate() {
-                for (value, row) in values.iter_mut().zip(&rows) {
+        let (count, depth) = (columns.div_ceil(width), precision.words(isa, inner));
+        let padded = || AlignedFloats::zeroed(count * width);
+        let (mut scales, mut sums, mut padded_bias) = (padded(), padded(), padded());
+        padded_bias[..bias.len()].copy_from_slice(bias);
+        let mut panels = AlignedWords::zeroed(count * depth * width);
+        let codes = codes_a_word(isa);
+        panels
+            .par_chunks_mut((depth * width).max(1))
+            .zip(scales.par_chunks_mut(width).zip(sums.par_chunks_mut(width)))
+            .enumerate()
+            .for_each(|(p, (panel, (scales, sums)))| {
+                for c in p * width..columns.min((p + 1) * width) {
+                    let row = row(c);
                     assert_eq!(row.len(), inner, "rows as long as the input is wide");
-                    *value = row[k];
+                    let c = c - p * width;
+                    let column = panel[c..].iter_mut().step_by(width);
+                    match precision {
+                        Precision::F32 => column.zip(row).for_each(|(word, x)| *word = x.to_bits()),
+                        Precision::Bf16 => {
+                            column.zip(row.chunks(2)).for_each(|(word, x)| *word = bf16_word(x));
+                        }
+                        Precision::Int8 => {
+                            scales[c] = scale(row);
+                            let sum: i32 = row.iter().map(|x| i32::from(code(*x, scales[c]))).sum();
+                            sums[c] = scales[c] * sum as f32;
+                            let words = row.chunks(codes).map(|x| code_word(x, scales[c], codes));
+                            column.zip(words).for_each(|(to, word)| *to = word);
+                        }
+                    }
                 }
-            }
-        });
-        let mut padded = AlignedFloats::zeroed(count * width);
-        padded[..bias.len()].copy_from_slice(bias);
-        Self { isa, inner, columns, panel_width: width, panels, bias: padded }
+            });
+        Self {
+            isa,
+            precision,
+            inner,
+            depth,
+            columns,
+            panel_width: width,
+            panels,
+            bias: padded_bias,
+            scales,
+            sums,
+        }
     }
 
-    /// How many floats a row of the input has.
+    /// In what its products are computed.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// How many numbers a row of the input has.
     pub fn inner(&self) -> usize {
         self.inner
     }
@@ -89,62 +137,120 @@ impl PackedLinear {
     /// `output` (`[rows, columns]`) from `input` (`[rows, inner]`), in this thread.
     ///
     /// # Panics
-    /// If input or output do not have that shape.
-    pub fn apply(&self, input: &[f32], rows: usize, then: Then, output: &mut [f32]) {
-        assert_eq!(input.len(), rows * self.inner, "an input of [rows, inner]");
+    /// If the input is of another precision, or input or output do not have that shape.
+    pub fn apply(&self, input: Rows<'_>, rows: usize, then: Then, output: &mut [f32]) {
         assert_eq!(output.len(), rows * self.columns, "an output of [rows, columns]");
-        // SAFETY: the shapes hold, and `output` is borrowed uniquely.
-        unsafe {
-            self.apply_panels(input, rows, then, output.as_mut_ptr(), 0..self.panel_count());
-        }
+        // SAFETY: the shape holds, and `output` is borrowed uniquely.
+        unsafe { self.apply_panels(input, rows, then, output.as_mut_ptr(), 0..self.panel_count()) }
     }
 
     /// The columns of a range of panels only.
     ///
+    /// # Panics
+    /// If the input is of another precision or shape, or the range beyond `panel_count`.
+    ///
     /// # Safety
-    /// `input` is `[rows, inner]`; `output` points to `[rows, columns]` floats, of whose columns in
-    /// these panels no other thread reads or writes meanwhile; the range is within `panel_count`.
+    /// `output` points to `[rows, columns]` floats, of whose columns in these panels no other thread
+    /// reads or writes meanwhile.
     pub(crate) unsafe fn apply_panels(
         &self,
-        input: &[f32],
+        input: Rows<'_>,
         rows: usize,
         then: Then,
         output: *mut f32,
         panels: std::ops::Range<usize>,
     ) {
-        dispatch(self.isa, Product { linear: self, input, rows, then, output, panels });
+        assert_eq!(input.precision, self.precision, "an input of the precision of the weights");
+        assert_eq!(input.words.len(), rows * self.depth, "an input of [rows, inner]");
+        assert!(panels.end <= self.panel_count(), "panels that there are");
+        let work = Work { linear: self, input, rows, then, output, panels };
+        match self.precision {
+            Precision::F32 => dispatch(self.isa, FloatWork(work)),
+            Precision::Bf16 | Precision::Int8 => dispatch_words(self.isa, WordWork(work)),
+        }
     }
 }
 
-struct Product<'a> {
+fn bf16_word(pair: &[f32]) -> u32 {
+    let bits = |i: usize| pair.get(i).map_or(0, |x| u32::from(bf16::from_f32(*x).to_bits()));
+    bits(0) | bits(1) << 16
+}
+
+fn scale(row: &[f32]) -> f32 {
+    match row.iter().all(|x| x.is_finite()) {
+        true => row.iter().fold(0f32, |most, x| most.max(x.abs())) / GREATEST,
+        false => f32::NAN,
+    }
+}
+
+fn code(x: f32, scale: f32) -> i8 {
+    // 0 / 0, where all weights of a column are zero, is the code 0.
+    (x / scale).round().clamp(-GREATEST, GREATEST) as i8
+}
+
+fn code_word(weights: &[f32], scale: f32, codes_a_word: usize) -> u32 {
+    let bits = 32 / codes_a_word as u32;
+    let mask = u32::MAX >> (32 - bits);
+    let codes = weights.iter().map(|x| i32::from(code(*x, scale)) as u32 & mask);
+    codes.enumerate().fold(0, |word, (i, code)| word | code << (i as u32 * bits))
+}
+
+struct Work<'a> {
     linear: &'a PackedLinear,
-    input: &'a [f32],
+    input: Rows<'a>,
     rows: usize,
     then: Then,
     output: *mut f32,
     panels: std::ops::Range<usize>,
 }
 
-impl Kernel for Product<'_> {
-    type Output = ();
+struct FloatWork<'a>(Work<'a>);
 
+impl Kernel for FloatWork<'_> {
+    type Output = ();
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
+        self.0.run::<L, Floats>(l);
+    }
+}
+
+struct WordWork<'a>(Work<'a>);
+
+impl Kernel for WordWork<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        match self.0.linear.precision {
+            Precision::Int8 => self.0.run::<L, Codes>(l),
+            _ => self.0.run::<L, Bf16s>(l),
+        }
+    }
+}
+
+impl Work<'_> {
+    #[inline(always)]
+    fn run<L: Lanes, P: Product>(self, l: L) {
         let Self { linear, input, rows, then, output, panels } = self;
-        let (inner, columns) = (linear.inner, linear.columns);
+        let (depth, columns) = (linear.depth, linear.columns);
         let width = L::TILE_VECTORS * L::LEN;
         debug_assert_eq!(width, linear.panel_width);
         for p in panels {
-            let panel = linear.panels[p * inner * width..][..inner * width].as_ptr();
+            let panel = linear.panels[p * depth * width..][..depth * width].as_ptr();
             let column = p * width;
             let valid = width.min(columns - column);
             let bias = linear.bias[column..][..width].as_ptr();
+            let scales = linear.scales[column..][..width].as_ptr();
+            let sums = linear.sums[column..][..width].as_ptr();
             for (t, (row, height)) in row_tiles(rows, L::TILE_ROWS).enumerate() {
                 // Each tile asks for a line a step of the panel after this one, until it is all here.
-                let ahead = panel.wrapping_add(inner * width + t.min(L::TILE_VECTORS - 1) * inner * L::LEN);
-                // SAFETY: `row + height <= rows` and the input is [rows, inner]; a panel is
-                // [inner, width]; the output is [rows, columns], `valid` of which from `column` on are
-                // ours to write.
+                let ahead = panel.wrapping_add(depth * width + t.min(L::TILE_VECTORS - 1) * depth * L::LEN);
+                let dequantize = input.ranges.get(row..).filter(|ranges| !ranges.is_empty()).map(|ranges| {
+                    debug_assert!(ranges.len() >= height);
+                    Dequantize { rows: ranges.as_ptr(), scales, sums }
+                });
+                // SAFETY: `row + height <= rows` and the input is [rows, depth], with a range for each
+                // row if it has ranges; a panel is [depth, width]; the output is [rows, columns],
+                // `valid` of which from `column` on are ours to write.
                 unsafe {
                     let c = output.add(row * columns + column);
                     let finish = Finish {
@@ -154,9 +260,21 @@ impl Kernel for Product<'_> {
                         bias: Some(bias),
                         accumulate: then == Then::Add,
                         row_scale: None,
+                        dequantize,
                     };
-                    let a = input.as_ptr().add(row * inner);
-                    multiply_tile(l, height, L::TILE_VECTORS, inner, a, inner, panel, width, ahead, finish);
+                    let a = input.words.as_ptr().add(row * depth);
+                    multiply_tile::<L, P>(
+                        l,
+                        height,
+                        L::TILE_VECTORS,
+                        depth,
+                        a,
+                        depth,
+                        panel,
+                        width,
+                        ahead,
+                        finish,
+                    );
                     if then == Then::Gelu {
                         for i in 0..height {
                             let row = std::slice::from_raw_parts_mut(c.add(i * columns), valid);
@@ -172,22 +290,45 @@ impl Kernel for Product<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::rows::RowBuffer;
     use crate::kernels::vecmath::erf_reference;
     use proptest::prelude::*;
 
-    /// Its scalar twin: (value, sum of magnitudes), in double precision.
-    fn twin(x: &[f32], w: &[f32], bias: f32) -> (f64, f64) {
-        let products = x.iter().zip(w).map(|(&x, &w)| f64::from(x) * f64::from(w));
+    /// x and w as the precision has them, in double precision.
+    fn rounded(precision: Precision, x: &[f32], w: &[f32]) -> (Vec<f64>, Vec<f64>) {
+        let each = |v: &[f32], f: &dyn Fn(f32) -> f64| v.iter().map(|v| f(*v)).collect::<Vec<_>>();
+        match precision {
+            Precision::F32 => (each(x, &f64::from), each(w, &f64::from)),
+            Precision::Bf16 => {
+                let narrow = |v: f32| f64::from(bf16::from_f32(v).to_f32());
+                (each(x, &narrow), each(w, &narrow))
+            }
+            Precision::Int8 => {
+                let (low, high) =
+                    x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+                let step = ((high - low) / 255.0).max(f32::MIN_POSITIVE);
+                let of_x = |v: f32| f64::from(((v - low) * (1.0 / step)).round_ties_even()) * f64::from(step);
+                let x = each(x, &|v| of_x(v) + f64::from(low));
+                let step = w.iter().fold(0f32, |most, v| most.max(v.abs())) / 127.0;
+                (x, each(w, &|v| f64::from((v / step).round()) * f64::from(step)))
+            }
+        }
+    }
+
+    /// The scalar twin: (value, sum of magnitudes), in double precision.
+    fn twin(x: &[f64], w: &[f64], bias: f32) -> (f64, f64) {
+        let products = x.iter().zip(w).map(|(x, w)| x * w);
         let bias = f64::from(bias);
         products.fold((bias, bias.abs()), |(sum, size), p| (sum + p, size + p.abs()))
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(128))]
+        #![proptest_config(ProptestConfig::with_cases(192))]
         #[test]
         fn a_packed_product_is_that_of_its_scalar_twin(
+            precision in prop::sample::select(vec![Precision::F32, Precision::Bf16, Precision::Int8]),
             rows in 0usize..20,
-            inner in 1usize..40,
+            inner in 1usize..80,
             columns in 1usize..110,
             then in prop::sample::select(vec![Then::Store, Then::Gelu, Then::Add]),
             with_bias in any::<bool>(),
@@ -202,25 +343,59 @@ mod tests {
             let w: Vec<f32> = (0..columns * inner).map(|_| next()).collect();
             let bias: Vec<f32> = (0..if with_bias { columns } else { 0 }).map(|_| next()).collect();
             let before: Vec<f32> = (0..rows * columns).map(|_| next()).collect();
+            let mut buffer = RowBuffer::default();
             for isa in Isa::available() {
-                let linear = PackedLinear::pack(isa, inner, columns, |c| &w[c * inner..][..inner], &bias);
+                let row = |c: usize| &w[c * inner..][..inner];
+                let linear = PackedLinear::pack(isa, precision, inner, columns, row, &bias);
                 let mut y = before.clone();
-                linear.apply(&x, rows, then, &mut y);
+                linear.apply(buffer.rows(isa, precision, &x, inner), rows, then, &mut y);
                 for r in 0..rows {
                     for c in 0..columns {
                         let b = bias.get(c).copied().unwrap_or(0.0);
-                        let (sum, size) = twin(&x[r * inner..][..inner], &w[c * inner..][..inner], b);
+                        let (x, w) = rounded(precision, &x[r * inner..][..inner], &w[c * inner..][..inner]);
+                        let (sum, size) = twin(&x, &w, b);
                         let at = r * columns + c;
                         let exact = match then {
                             Then::Store => sum,
                             Then::Gelu => sum * 0.5 * (1.0 + erf_reference(sum / 2f64.sqrt())),
                             Then::Add => sum + f64::from(before[at]),
                         };
-                        let bound = (size + 1.0) * 1e-6;
+                        let bound = (size + 1.0) * 2e-6;
                         prop_assert!((f64::from(y[at]) - exact).abs() <= bound,
                             "{:?} {:?} row {} column {}: {} is not {}", isa, then, r, c, y[at], exact);
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn sums_of_the_greatest_codes_do_not_saturate() {
+        // 255 * 127 four times over is more than 16 bits hold, and 3072 times is what a large layer has.
+        let inner = 3072;
+        let mut x = vec![255.0; inner];
+        x[0] = 0.0;
+        let w = vec![127.0; inner];
+        let exact = 255.0 * 127.0 * (inner - 1) as f32;
+        for isa in Isa::available() {
+            let linear = PackedLinear::pack(isa, Precision::Int8, inner, 1, |_| &w, &[]);
+            let mut y = [0.0];
+            let mut buffer = RowBuffer::default();
+            linear.apply(buffer.rows(isa, Precision::Int8, &x, inner), 1, Then::Store, &mut y);
+            assert!((y[0] - exact).abs() <= exact * 1e-6, "{isa:?}: {} is not {exact}", y[0]);
+        }
+    }
+
+    #[test]
+    fn a_weight_that_is_not_a_number_is_not_lost() {
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+            for isa in Isa::available() {
+                let w = [1.0, f32::NAN, 2.0];
+                let linear = PackedLinear::pack(isa, precision, 3, 1, |_| &w, &[]);
+                let mut y = [0.0];
+                let mut buffer = RowBuffer::default();
+                linear.apply(buffer.rows(isa, precision, &[1.0, 2.0, 3.0], 3), 1, Then::Store, &mut y);
+                assert!(y[0].is_nan(), "{isa:?} {precision:?}");
             }
         }
     }

@@ -4,6 +4,120 @@
 
 use super::lanes::Lanes;
 
+/// What a word of x, four bytes of a row, gives with a word of w.
+pub(super) trait Product: Copy {
+    /// A vector of words.
+    type Words<L: Lanes>: Copy;
+    /// A vector of sums.
+    type Sums<L: Lanes>: Copy;
+    /// Sums of nothing.
+    fn zero<L: Lanes>(l: L) -> Self::Sums<L>;
+    /// The word at `p`, `LEN` times.
+    /// # Safety
+    /// It can be read.
+    unsafe fn splat<L: Lanes>(l: L, p: *const u32) -> Self::Words<L>;
+    /// # Safety
+    /// `LEN` words can be read at `p`.
+    unsafe fn load<L: Lanes>(l: L, p: *const u32) -> Self::Words<L>;
+    /// The sums with the products of two vectors of words.
+    fn add<L: Lanes>(l: L, x: Self::Words<L>, w: Self::Words<L>, sums: Self::Sums<L>) -> Self::Sums<L>;
+    /// The sums as floats.
+    fn floats<L: Lanes>(l: L, sums: Self::Sums<L>) -> L::V;
+}
+
+/// A word is a float.
+#[derive(Clone, Copy)]
+pub(super) struct Floats;
+
+/// A word is two bf16.
+#[derive(Clone, Copy)]
+pub(super) struct Bf16s;
+
+/// A word is [`Lanes::CODES`] codes.
+#[derive(Clone, Copy)]
+pub(super) struct Codes;
+
+// SAFETY of every block below: the trait's contract is the caller's promise for it.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Product for Floats {
+    type Words<L: Lanes> = L::V;
+    type Sums<L: Lanes> = L::V;
+    #[inline(always)]
+    fn zero<L: Lanes>(l: L) -> L::V {
+        l.splat(0.0)
+    }
+    #[inline(always)]
+    unsafe fn splat<L: Lanes>(l: L, p: *const u32) -> L::V {
+        l.splat(unsafe { *p.cast() })
+    }
+    #[inline(always)]
+    unsafe fn load<L: Lanes>(l: L, p: *const u32) -> L::V {
+        unsafe { l.load(p.cast()) }
+    }
+    #[inline(always)]
+    fn add<L: Lanes>(l: L, x: L::V, w: L::V, sums: L::V) -> L::V {
+        l.mul_add(x, w, sums)
+    }
+    #[inline(always)]
+    fn floats<L: Lanes>(_: L, sums: L::V) -> L::V {
+        sums
+    }
+}
+
+// SAFETY of every block below: as above.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Product for Bf16s {
+    type Words<L: Lanes> = L::W;
+    type Sums<L: Lanes> = L::V;
+    #[inline(always)]
+    fn zero<L: Lanes>(l: L) -> L::V {
+        l.splat(0.0)
+    }
+    #[inline(always)]
+    unsafe fn splat<L: Lanes>(l: L, p: *const u32) -> L::W {
+        l.splat_word(unsafe { *p })
+    }
+    #[inline(always)]
+    unsafe fn load<L: Lanes>(l: L, p: *const u32) -> L::W {
+        unsafe { l.load_words(p) }
+    }
+    #[inline(always)]
+    fn add<L: Lanes>(l: L, x: L::W, w: L::W, sums: L::V) -> L::V {
+        l.multiply_bf16(x, w, sums)
+    }
+    #[inline(always)]
+    fn floats<L: Lanes>(_: L, sums: L::V) -> L::V {
+        sums
+    }
+}
+
+// SAFETY of every block below: as above.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Product for Codes {
+    type Words<L: Lanes> = L::W;
+    type Sums<L: Lanes> = L::W;
+    #[inline(always)]
+    fn zero<L: Lanes>(l: L) -> L::W {
+        l.splat_word(0)
+    }
+    #[inline(always)]
+    unsafe fn splat<L: Lanes>(l: L, p: *const u32) -> L::W {
+        l.splat_word(unsafe { *p })
+    }
+    #[inline(always)]
+    unsafe fn load<L: Lanes>(l: L, p: *const u32) -> L::W {
+        unsafe { l.load_words(p) }
+    }
+    #[inline(always)]
+    fn add<L: Lanes>(l: L, x: L::W, w: L::W, sums: L::W) -> L::W {
+        l.multiply_codes(x, w, sums)
+    }
+    #[inline(always)]
+    fn floats<L: Lanes>(l: L, sums: L::W) -> L::V {
+        l.to_floats(sums)
+    }
+}
+
 /// Where the sums of a tile go, and what is done to them on the way.
 #[derive(Clone, Copy)]
 pub(super) struct Finish {
@@ -19,6 +133,20 @@ pub(super) struct Finish {
     pub accumulate: bool,
     /// A factor for each row.
     pub row_scale: Option<*const f32>,
+    /// What codes stand for.
+    pub dequantize: Option<Dequantize>,
+}
+
+/// Turns a sum of products of codes into what it stands for: x = scale * code + lowest for each row, and
+/// w = scale * code for each column.
+#[derive(Clone, Copy)]
+pub(super) struct Dequantize {
+    /// (scale, lowest) of each row.
+    pub rows: *const [f32; 2],
+    /// The scale of each column.
+    pub scales: *const f32,
+    /// The sum of each column of w: what a row's lowest value is multiplied by.
+    pub sums: *const f32,
 }
 
 /// Cuts `rows` into tiles of nearly equal height, at most `most`: (first row, height) of each.
@@ -31,24 +159,24 @@ pub(super) fn row_tiles(rows: usize, most: usize) -> impl Iterator<Item = (usize
     (0..tiles).map(move |t| (t * height + t.min(taller), height + usize::from(t < taller)))
 }
 
-/// c = a b, then `finish`: a is `[rows, depth]`, b `[depth, vectors * LEN]`, row-major with `lda` and
-/// `ldb` floats from one row to the next. One line from `ahead` on is prefetched each step of depth.
+/// c = a b, then `finish`: a is `[rows, depth]`, b `[depth, vectors * LEN]` words, row-major with `lda` and
+/// `ldb` words from one row to the next. One line from `ahead` on is prefetched each step of depth.
 ///
 /// # Safety
 /// All of a and b can be read, and what `finish` says can be written; `rows <= TILE_ROWS` and
 /// `vectors <= TILE_VECTORS`.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-pub(super) unsafe fn multiply_tile<L: Lanes>(
+pub(super) unsafe fn multiply_tile<L: Lanes, P: Product>(
     l: L,
     rows: usize,
     vectors: usize,
     depth: usize,
-    a: *const f32,
+    a: *const u32,
     lda: usize,
-    b: *const f32,
+    b: *const u32,
     ldb: usize,
-    ahead: *const f32,
+    ahead: *const u32,
     finish: Finish,
 ) {
     debug_assert!(rows <= L::TILE_ROWS && vectors <= L::TILE_VECTORS);
@@ -60,15 +188,15 @@ pub(super) unsafe fn multiply_tile<L: Lanes>(
                 $(
                     // SAFETY: the caller's promises are those of `tile`.
                     ($r, 1) if $r <= L::TILE_ROWS => unsafe {
-                        tile::<L, $r, 1>(l, depth, a, lda, b, ldb, ahead, finish)
+                        tile::<L, P, $r, 1>(l, depth, a, lda, b, ldb, ahead, finish)
                     },
                     // SAFETY: as above.
                     ($r, 2) if $r <= L::TILE_ROWS && L::TILE_VECTORS >= 2 => unsafe {
-                        tile::<L, $r, 2>(l, depth, a, lda, b, ldb, ahead, finish)
+                        tile::<L, P, $r, 2>(l, depth, a, lda, b, ldb, ahead, finish)
                     },
                     // SAFETY: as above.
                     ($r, 3) if $r <= L::TILE_ROWS && L::TILE_VECTORS >= 3 => unsafe {
-                        tile::<L, $r, 3>(l, depth, a, lda, b, ldb, ahead, finish)
+                        tile::<L, P, $r, 3>(l, depth, a, lda, b, ldb, ahead, finish)
                     },
                 )*
                 _ => {}
@@ -80,43 +208,50 @@ pub(super) unsafe fn multiply_tile<L: Lanes>(
 
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-unsafe fn tile<L: Lanes, const R: usize, const N: usize>(
+unsafe fn tile<L: Lanes, P: Product, const R: usize, const N: usize>(
     l: L,
     depth: usize,
-    a: *const f32,
+    a: *const u32,
     lda: usize,
-    b: *const f32,
+    b: *const u32,
     ldb: usize,
-    ahead: *const f32,
+    ahead: *const u32,
     finish: Finish,
 ) {
-    let mut sums = [[l.splat(0.0); N]; R];
+    let mut sums = [[P::zero(l); N]; R];
     for k in 0..depth {
         l.prefetch(ahead.wrapping_add(k * 16));
         // SAFETY: row k of b and column k of a exist, which the caller promises.
         unsafe {
             let b = b.add(k * ldb);
-            let mut columns = [l.splat(0.0); N];
-            for (j, column) in columns.iter_mut().enumerate() {
-                *column = l.load(b.add(j * L::LEN));
+            let mut columns = [P::load(l, b); N];
+            for (j, column) in columns.iter_mut().enumerate().skip(1) {
+                *column = P::load(l, b.add(j * L::LEN));
             }
             for (i, sums) in sums.iter_mut().enumerate() {
-                let x = l.splat(*a.add(i * lda + k));
+                let x = P::splat(l, a.add(i * lda + k));
                 for (sum, &column) in sums.iter_mut().zip(&columns) {
-                    *sum = l.mul_add(x, column, *sum);
+                    *sum = P::add(l, x, column, *sum);
                 }
             }
         }
     }
     for (i, sums) in sums.into_iter().enumerate() {
-        for (j, mut sum) in sums.into_iter().enumerate() {
+        for (j, sum) in sums.into_iter().enumerate() {
+            let mut sum = P::floats(l, sum);
             let valid = finish.columns.saturating_sub(j * L::LEN).min(L::LEN);
             if valid == 0 {
                 break;
             }
-            // SAFETY: row i of c has `columns` floats, of which `valid` remain from here on; bias and
-            // scale have a value for every column and row.
+            // SAFETY: row i of c has `columns` floats, of which `valid` remain from here on; bias, scales
+            // and sums have a value for every column and row.
             unsafe {
+                if let Some(codes) = finish.dequantize {
+                    let [scale, lowest] = *codes.rows.add(i);
+                    let scales = l.mul(l.splat(scale), l.load(codes.scales.add(j * L::LEN)));
+                    let shift = l.mul(l.splat(lowest), l.load(codes.sums.add(j * L::LEN)));
+                    sum = l.mul_add(sum, scales, shift);
+                }
                 if let Some(scale) = finish.row_scale {
                     sum = l.mul(sum, l.splat(*scale.add(i)));
                 }

@@ -10,6 +10,7 @@ mod gemm_tile;
 pub(crate) mod lanes;
 pub mod layer_norm;
 mod prefetch;
+pub mod rows;
 mod softmax;
 pub mod vecmath;
 

@@ -4,9 +4,9 @@ use std::arch::x86_64::*;
 
 use super::{Kernel, Lanes};
 
-/// AVX2 and FMA.
+/// AVX2 and FMA, with AVX-VNNI where `VNNI`.
 #[derive(Clone, Copy)]
-pub(super) struct Avx2(());
+pub(super) struct Avx2<const VNNI: bool>(());
 
 /// Runs `kernel` in `Avx2` lanes.
 ///
@@ -14,7 +14,16 @@ pub(super) struct Avx2(());
 /// The processor has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Avx2(()))
+    kernel.run(Avx2::<false>(()))
+}
+
+/// Runs `kernel` in `Avx2` lanes with AVX-VNNI.
+///
+/// # Safety
+/// The processor has AVX2, FMA and AVX-VNNI.
+#[target_feature(enable = "avx2,fma,avxvnni")]
+pub(super) unsafe fn run_vnni<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx2::<true>(()))
 }
 
 #[inline(always)]
@@ -27,11 +36,13 @@ fn first(n: usize) -> __m256i {
 // SAFETY of every block below: `self` exists only inside `run`, whose caller has promised the
 // instructions; where memory is touched, the trait's contract is the caller's promise for it.
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl Lanes for Avx2 {
+impl<const VNNI: bool> Lanes for Avx2<VNNI> {
     type V = __m256;
     const LEN: usize = 8;
     const TILE_ROWS: usize = 6;
     const TILE_VECTORS: usize = 2;
+    type W = __m256i;
+    const CODES: usize = if VNNI { 4 } else { 2 };
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m256 {
@@ -113,7 +124,55 @@ impl Lanes for Avx2 {
         }
     }
     #[inline(always)]
-    fn prefetch(self, p: *const f32) {
+    fn prefetch(self, p: *const u32) {
         unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+    }
+    #[inline(always)]
+    fn splat_word(self, word: u32) -> __m256i {
+        unsafe { _mm256_set1_epi32(word as i32) }
+    }
+    #[inline(always)]
+    unsafe fn load_words(self, p: *const u32) -> __m256i {
+        unsafe { _mm256_loadu_si256(p.cast()) }
+    }
+    #[inline(always)]
+    fn multiply_codes(self, x: __m256i, w: __m256i, sums: __m256i) -> __m256i {
+        if VNNI {
+            unsafe { _mm256_dpbusd_avx_epi32(sums, x, w) }
+        } else {
+            // Not `maddubs`, whose sums of two products saturate at 16 bits: codes of 16 bits each take
+            // as many multiplications and are exact.
+            unsafe { _mm256_add_epi32(sums, _mm256_madd_epi16(x, w)) }
+        }
+    }
+    #[inline(always)]
+    fn to_floats(self, sums: __m256i) -> __m256 {
+        unsafe { _mm256_cvtepi32_ps(sums) }
+    }
+    #[inline(always)]
+    unsafe fn store_codes(self, p: *mut u8, v: __m256) {
+        unsafe {
+            let whole = _mm256_cvtps_epi32(v);
+            let halves = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256::<1>(whole));
+            if Self::CODES == 4 {
+                _mm_storel_epi64(p.cast(), _mm_packus_epi16(halves, halves));
+            } else {
+                _mm_storeu_si128(p.cast(), halves);
+            }
+        }
+    }
+    #[inline(always)]
+    fn multiply_bf16(self, x: __m256i, w: __m256i, sums: __m256) -> __m256 {
+        let second = |v| unsafe { _mm256_castsi256_ps(_mm256_and_si256(v, _mm256_set1_epi32(!0xffff))) };
+        let first = |v| unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(v)) };
+        self.mul_add(second(x), second(w), self.mul_add(first(x), first(w), sums))
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(self, p: *mut u16, v: __m256) {
+        let mut lanes = [0f32; 8];
+        unsafe {
+            _mm256_storeu_ps(lanes.as_mut_ptr(), v);
+            super::portable::narrow(&lanes, p);
+        }
     }
 }

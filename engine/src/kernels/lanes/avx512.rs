@@ -4,9 +4,12 @@ use std::arch::x86_64::*;
 
 use super::{Kernel, Lanes};
 
-/// AVX-512 F, BW, DQ and VL.
+/// AVX-512 F, BW, DQ and VL; from `LEVEL` [`VNNI`] on with VNNI, at [`BF16`] with BF16 too.
 #[derive(Clone, Copy)]
-pub(super) struct Avx512(());
+pub(super) struct Avx512<const LEVEL: u8>(());
+
+const VNNI: u8 = 1;
+const BF16: u8 = 2;
 
 /// Runs `kernel` in `Avx512` lanes.
 ///
@@ -14,7 +17,25 @@ pub(super) struct Avx512(());
 /// The processor has AVX-512 F, BW, DQ, VL, AVX2 and FMA.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 pub(super) unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Avx512(()))
+    kernel.run(Avx512::<0>(()))
+}
+
+/// Runs `kernel` in `Avx512` lanes with VNNI.
+///
+/// # Safety
+/// As [`run`], and the processor has AVX-512 VNNI.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512vnni")]
+pub(super) unsafe fn run_vnni<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512::<VNNI>(()))
+}
+
+/// Runs `kernel` in `Avx512` lanes with VNNI and BF16.
+///
+/// # Safety
+/// As [`run_vnni`], and the processor has AVX-512 BF16.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512vnni,avx512bf16")]
+pub(super) unsafe fn run_bf16<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512::<BF16>(()))
 }
 
 #[inline(always)]
@@ -25,11 +46,13 @@ fn first(n: usize) -> __mmask16 {
 // SAFETY of every block below: `self` exists only inside `run`, whose caller has promised the
 // instructions; where memory is touched, the trait's contract is the caller's promise for it.
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl Lanes for Avx512 {
+impl<const LEVEL: u8> Lanes for Avx512<LEVEL> {
     type V = __m512;
     const LEN: usize = 16;
     const TILE_ROWS: usize = 8;
     const TILE_VECTORS: usize = 3;
+    type W = __m512i;
+    const CODES: usize = if LEVEL >= VNNI { 4 } else { 2 };
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m512 {
@@ -96,7 +119,61 @@ impl Lanes for Avx512 {
         unsafe { _mm512_reduce_max_ps(v) }
     }
     #[inline(always)]
-    fn prefetch(self, p: *const f32) {
+    fn prefetch(self, p: *const u32) {
         unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+    }
+    #[inline(always)]
+    fn splat_word(self, word: u32) -> __m512i {
+        unsafe { _mm512_set1_epi32(word as i32) }
+    }
+    #[inline(always)]
+    unsafe fn load_words(self, p: *const u32) -> __m512i {
+        unsafe { _mm512_loadu_si512(p.cast()) }
+    }
+    #[inline(always)]
+    fn multiply_codes(self, x: __m512i, w: __m512i, sums: __m512i) -> __m512i {
+        if LEVEL >= VNNI {
+            unsafe { _mm512_dpbusd_epi32(sums, x, w) }
+        } else {
+            unsafe { _mm512_add_epi32(sums, _mm512_madd_epi16(x, w)) }
+        }
+    }
+    #[inline(always)]
+    fn to_floats(self, sums: __m512i) -> __m512 {
+        unsafe { _mm512_cvtepi32_ps(sums) }
+    }
+    #[inline(always)]
+    unsafe fn store_codes(self, p: *mut u8, v: __m512) {
+        let whole = unsafe { _mm512_cvtps_epi32(v) };
+        if Self::CODES == 4 {
+            unsafe { _mm_storeu_si128(p.cast(), _mm512_cvtusepi32_epi8(whole)) }
+        } else {
+            unsafe { _mm256_storeu_si256(p.cast(), _mm512_cvtusepi32_epi16(whole)) }
+        }
+    }
+    #[inline(always)]
+    fn multiply_bf16(self, x: __m512i, w: __m512i, sums: __m512) -> __m512 {
+        if LEVEL >= BF16 {
+            // A vector of integers and one of bf16 are the same bits.
+            unsafe { _mm512_dpbf16_ps(sums, std::mem::transmute(x), std::mem::transmute(w)) }
+        } else {
+            let second = |v| unsafe { _mm512_castsi512_ps(_mm512_and_si512(v, _mm512_set1_epi32(!0xffff))) };
+            let first = |v| unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(v)) };
+            self.mul_add(second(x), second(w), self.mul_add(first(x), first(w), sums))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(self, p: *mut u16, v: __m512) {
+        if LEVEL >= BF16 {
+            unsafe {
+                _mm256_storeu_si256(p.cast(), std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(v)))
+            }
+        } else {
+            let mut lanes = [0f32; 16];
+            unsafe {
+                _mm512_storeu_ps(lanes.as_mut_ptr(), v);
+                super::portable::narrow(&lanes, p);
+            }
+        }
     }
 }

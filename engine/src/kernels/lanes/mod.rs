@@ -27,6 +27,10 @@ pub(crate) trait Lanes: Copy {
     const TILE_ROWS: usize;
     /// Vectors in a row of that tile.
     const TILE_VECTORS: usize;
+    /// A vector of `LEN` words of 32 bits: whole-number sums, or the small numbers they are made of.
+    type W: Copy;
+    /// Small whole numbers, *codes*, in a word of [`Lanes::multiply_codes`]: four of 8 bits, or two of 16.
+    const CODES: usize;
 
     /// `x` in every lane.
     fn splat(self, x: f32) -> Self::V;
@@ -66,7 +70,28 @@ pub(crate) trait Lanes: Copy {
     /// The greatest lane.
     fn greatest(self, v: Self::V) -> f32;
     /// Asks for the cache line at `p`, which need not be readable.
-    fn prefetch(self, p: *const f32);
+    fn prefetch(self, p: *const u32);
+
+    /// `word` in every lane.
+    fn splat_word(self, word: u32) -> Self::W;
+    /// # Safety
+    /// `LEN` words can be read at `p`.
+    unsafe fn load_words(self, p: *const u32) -> Self::W;
+    /// Adds to each sum the products of a word of x, codes in 0..=255, with a word of w, codes in
+    /// -127..=127. Nothing saturates: four such products are below 2^17.
+    fn multiply_codes(self, x: Self::W, w: Self::W, sums: Self::W) -> Self::W;
+    /// Whole-number sums as floats.
+    fn to_floats(self, sums: Self::W) -> Self::V;
+    /// Writes `LEN` values in 0..=255, rounded to the nearest whole numbers, as codes of x.
+    /// # Safety
+    /// `4 / CODES * LEN` bytes can be written at `p`.
+    unsafe fn store_codes(self, p: *mut u8, v: Self::V);
+    /// Adds to each sum the products of a word of x with a word of w, two bf16 in each.
+    fn multiply_bf16(self, x: Self::W, w: Self::W, sums: Self::V) -> Self::V;
+    /// Writes `LEN` values, rounded to the nearest bf16.
+    /// # Safety
+    /// `LEN` bf16 can be written at `p`.
+    unsafe fn store_bf16(self, p: *mut u16, v: Self::V);
 }
 
 /// Work that is written over [`Lanes`].
@@ -77,21 +102,51 @@ pub(crate) trait Kernel {
     fn run<L: Lanes>(self, lanes: L) -> Self::Output;
 }
 
-/// Runs `kernel` compiled for `isa`.
+/// Runs `kernel`, which computes with floats only, compiled for `isa`.
 #[inline]
 pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
     match isa {
         // SAFETY: `Isa` names an instruction set only where the processor has it (see `cpu::isa`).
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { avx512::run(kernel) },
+        Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 => unsafe { avx512::run(kernel) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { avx2::run(kernel) },
+        Isa::Avx2 | Isa::AvxVnni => unsafe { avx2::run(kernel) },
         #[cfg(target_arch = "aarch64")]
         Isa::Neon => neon::run(kernel),
         #[allow(unreachable_patterns)]
         _ => kernel.run(portable::Portable),
     }
+}
+
+/// Runs `kernel`, which also computes with codes or bf16, compiled for `isa`.
+#[inline]
+pub(crate) fn dispatch_words<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
+    match isa {
+        // SAFETY: as for `dispatch`.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512Bf16 => unsafe { avx512::run_bf16(kernel) },
+        // SAFETY: as for `dispatch`.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512Vnni => unsafe { avx512::run_vnni(kernel) },
+        // SAFETY: as for `dispatch`.
+        #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni => unsafe { avx2::run_vnni(kernel) },
+        _ => dispatch(isa, kernel),
+    }
+}
+
+/// How many codes lie in a word where [`dispatch_words`] multiplies them.
+pub(crate) fn codes_a_word(isa: Isa) -> usize {
+    struct Codes;
+    impl Kernel for Codes {
+        type Output = usize;
+        #[inline(always)]
+        fn run<L: Lanes>(self, _: L) -> usize {
+            L::CODES
+        }
+    }
+    dispatch_words(isa, Codes)
 }
 
 /// Rows and columns of the tile in which [`dispatch`]ed matrix products work.

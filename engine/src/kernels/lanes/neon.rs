@@ -21,6 +21,8 @@ impl Lanes for Neon {
     const LEN: usize = 4;
     const TILE_ROWS: usize = 8;
     const TILE_VECTORS: usize = 3;
+    type W = uint32x4_t;
+    const CODES: usize = 2;
 
     #[inline(always)]
     fn splat(self, x: f32) -> float32x4_t {
@@ -95,5 +97,44 @@ impl Lanes for Neon {
         unsafe { vmaxvq_f32(v) }
     }
     #[inline(always)]
-    fn prefetch(self, _: *const f32) {}
+    fn prefetch(self, _: *const u32) {}
+    #[inline(always)]
+    fn splat_word(self, word: u32) -> uint32x4_t {
+        unsafe { vdupq_n_u32(word) }
+    }
+    #[inline(always)]
+    unsafe fn load_words(self, p: *const u32) -> uint32x4_t {
+        unsafe { vld1q_u32(p) }
+    }
+    #[inline(always)]
+    fn multiply_codes(self, x: uint32x4_t, w: uint32x4_t, sums: uint32x4_t) -> uint32x4_t {
+        unsafe {
+            let (x, w) = (vreinterpretq_s16_u32(x), vreinterpretq_s16_u32(w));
+            let low = vmull_s16(vget_low_s16(x), vget_low_s16(w));
+            let products = vpaddq_s32(low, vmull_high_s16(x, w));
+            vaddq_u32(sums, vreinterpretq_u32_s32(products))
+        }
+    }
+    #[inline(always)]
+    fn to_floats(self, sums: uint32x4_t) -> float32x4_t {
+        unsafe { vcvtq_f32_s32(vreinterpretq_s32_u32(sums)) }
+    }
+    #[inline(always)]
+    unsafe fn store_codes(self, p: *mut u8, v: float32x4_t) {
+        unsafe { vst1_u16(p.cast(), vqmovn_u32(vcvtnq_u32_f32(v))) }
+    }
+    #[inline(always)]
+    fn multiply_bf16(self, x: uint32x4_t, w: uint32x4_t, sums: float32x4_t) -> float32x4_t {
+        let second = |v| unsafe { vreinterpretq_f32_u32(vandq_u32(v, vdupq_n_u32(!0xffff))) };
+        let first = |v| unsafe { vreinterpretq_f32_u32(vshlq_n_u32::<16>(v)) };
+        self.mul_add(second(x), second(w), self.mul_add(first(x), first(w), sums))
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(self, p: *mut u16, v: float32x4_t) {
+        let mut lanes = [0f32; 4];
+        unsafe {
+            vst1q_f32(lanes.as_mut_ptr(), v);
+            super::portable::narrow(&lanes, p);
+        }
+    }
 }

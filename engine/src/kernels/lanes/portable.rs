@@ -1,5 +1,7 @@
 //! Four floats at a time in plain Rust: what any processor can do, and the twin of the others.
 
+use half::bf16;
+
 use super::Lanes;
 
 /// Plain Rust.
@@ -18,6 +20,8 @@ impl Lanes for Portable {
     const LEN: usize = LEN;
     const TILE_ROWS: usize = 4;
     const TILE_VECTORS: usize = 2;
+    type W = [u32; LEN];
+    const CODES: usize = 4;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {
@@ -92,5 +96,54 @@ impl Lanes for Portable {
         v.into_iter().fold(f32::NEG_INFINITY, f32::max)
     }
     #[inline(always)]
-    fn prefetch(self, _: *const f32) {}
+    fn prefetch(self, _: *const u32) {}
+    #[inline(always)]
+    fn splat_word(self, word: u32) -> Self::W {
+        [word; LEN]
+    }
+    #[inline(always)]
+    unsafe fn load_words(self, p: *const u32) -> Self::W {
+        // SAFETY: the caller's promise; an array of words needs no more alignment than a word.
+        unsafe { *p.cast() }
+    }
+    #[inline(always)]
+    fn multiply_codes(self, x: Self::W, w: Self::W, sums: Self::W) -> Self::W {
+        std::array::from_fn(|i| {
+            let products = x[i].to_le_bytes().into_iter().zip(w[i].to_le_bytes());
+            let sum = products.fold(0, |sum, (x, w)| sum + i32::from(x) * i32::from(w as i8));
+            sums[i].wrapping_add(sum as u32)
+        })
+    }
+    #[inline(always)]
+    fn to_floats(self, sums: Self::W) -> Self::V {
+        sums.map(|sum| sum as i32 as f32)
+    }
+    #[inline(always)]
+    unsafe fn store_codes(self, p: *mut u8, v: Self::V) {
+        // SAFETY: the caller's promise; bytes need no alignment.
+        unsafe { *p.cast() = self.round(v).map(|x| x as u8) }
+    }
+    #[inline(always)]
+    fn multiply_bf16(self, x: Self::W, w: Self::W, sums: Self::V) -> Self::V {
+        let second = |v: Self::W| v.map(|word| f32::from_bits(word & !0xffff));
+        let first = |v: Self::W| v.map(|word| f32::from_bits(word << 16));
+        self.mul_add(second(x), second(w), self.mul_add(first(x), first(w), sums))
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(self, p: *mut u16, v: Self::V) {
+        // SAFETY: the caller's promise.
+        unsafe { narrow(&v, p) }
+    }
+}
+
+/// Writes values as the nearest bf16.
+///
+/// # Safety
+/// As many bf16 as there are values can be written at `p`.
+#[inline(always)]
+pub(super) unsafe fn narrow(values: &[f32], p: *mut u16) {
+    for (i, x) in values.iter().enumerate() {
+        // SAFETY: `i` is below the number of values, which the caller promises.
+        unsafe { *p.add(i) = bf16::from_f32(*x).to_bits() }
+    }
 }

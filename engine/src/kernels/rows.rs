@@ -1,0 +1,269 @@
+//! The rows of a matrix in the form that a product takes them: as floats, as bf16, or as codes of 8 bits.
+//!
+//! A row becomes whole words of four bytes: one float, two bf16, or as many codes as the instruction set
+//! multiplies at once. Codes are made on the fly, each row over its own range: x = scale * code + lowest,
+//! with 256 codes from the lowest value of the row to the greatest. A range that need not lie about zero
+//! spends no codes where there are no values, which halves the error of what GELU gives.
+
+#![allow(unsafe_code)]
+
+use super::aligned::AlignedWords;
+use super::cpu::Isa;
+use super::lanes::{Kernel, Lanes, codes_a_word, dispatch_words};
+
+/// In what numbers products of matrices are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Single precision: the reference.
+    #[default]
+    F32,
+    /// Both factors rounded to bf16, sums in f32.
+    Bf16,
+    /// Both factors in whole numbers of 8 bits, sums exact.
+    Int8,
+}
+
+impl Precision {
+    /// Words in a row of `width` numbers.
+    pub(super) fn words(self, isa: Isa, width: usize) -> usize {
+        match self {
+            Self::F32 => width,
+            Self::Bf16 => width.div_ceil(2),
+            Self::Int8 => width.div_ceil(codes_a_word(isa)),
+        }
+    }
+}
+
+/// Rows as words.
+#[derive(Clone, Copy)]
+pub struct Rows<'a> {
+    pub(super) precision: Precision,
+    /// `[rows, words]`
+    pub(super) words: &'a [u32],
+    /// Of codes: (scale, lowest) of each row.
+    pub(super) ranges: &'a [[f32; 2]],
+}
+
+impl<'a> Rows<'a> {
+    /// Floats as they are.
+    pub fn floats(values: &'a [f32]) -> Self {
+        Self { precision: Precision::F32, words: bytemuck::cast_slice(values), ranges: &[] }
+    }
+}
+
+/// Room for rows as words, used again and again.
+#[derive(Default)]
+pub struct RowBuffer {
+    words: AlignedWords,
+    ranges: Vec<[f32; 2]>,
+}
+
+impl RowBuffer {
+    /// Makes room for so many rows of `width` numbers.
+    pub fn reserve(&mut self, isa: Isa, precision: Precision, rows: usize, width: usize) {
+        if precision != Precision::F32 {
+            self.words.reserve_len(rows * precision.words(isa, width));
+            self.ranges.resize(self.ranges.len().max(rows), [0.0; 2]);
+        }
+    }
+
+    /// `values` (`[rows, width]`) in `precision`. Floats stay where they are.
+    ///
+    /// # Panics
+    /// If the values are not whole rows.
+    pub fn rows<'a>(
+        &'a mut self,
+        isa: Isa,
+        precision: Precision,
+        values: &'a [f32],
+        width: usize,
+    ) -> Rows<'a> {
+        if precision == Precision::F32 {
+            return Rows::floats(values);
+        }
+        assert_eq!(values.len() % width, 0, "whole rows");
+        let rows = values.len() / width;
+        self.reserve(isa, precision, rows, width);
+        let words = &mut self.words[..rows * precision.words(isa, width)];
+        let ranges = &mut self.ranges[..rows];
+        if rows > 0 {
+            dispatch_words(isa, Convert { precision, values, width, words, ranges });
+        }
+        Rows { precision, words, ranges: if precision == Precision::Int8 { ranges } else { &[] } }
+    }
+}
+
+struct Convert<'a> {
+    precision: Precision,
+    /// `[rows, width]`
+    values: &'a [f32],
+    width: usize,
+    /// `[rows, words]`
+    words: &'a mut [u32],
+    ranges: &'a mut [[f32; 2]],
+}
+
+impl Kernel for Convert<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let words = self.words.len() / self.ranges.len();
+        let rows = self.values.chunks_exact(self.width).zip(self.words.chunks_exact_mut(words));
+        for ((row, words), range) in rows.zip(self.ranges) {
+            match self.precision {
+                Precision::Int8 => *range = quantize_row(l, row, words),
+                _ => narrow_row(l, row, words),
+            }
+        }
+    }
+}
+
+/// The greatest code.
+const GREATEST: f32 = 255.0;
+
+/// Writes the codes of a row, zeros behind them, and returns (scale, lowest).
+#[inline(always)]
+fn quantize_row<L: Lanes>(l: L, row: &[f32], words: &mut [u32]) -> [f32; 2] {
+    let (whole, rest) = (row.len() / L::LEN, row.len() % L::LEN);
+    let bytes = 4 / L::CODES;
+    assert!(words.len() * L::CODES >= row.len());
+    let p = row.as_ptr();
+    // SAFETY: whole vectors start at multiples of LEN below `whole`; of the last one only the `rest`
+    // lanes that the row has are read. A row of words has `bytes` for each of the row's values, and the
+    // codes of the last lanes go through an array.
+    unsafe {
+        let last = p.add(whole * L::LEN);
+        let (mut low, mut high) = (l.splat(f32::INFINITY), l.splat(f32::NEG_INFINITY));
+        for i in 0..whole {
+            let x = l.load(p.add(i * L::LEN));
+            (low, high) = (l.min(low, x), l.max(high, x));
+        }
+        if rest > 0 {
+            low = l.min(low, l.load_first(last, rest, f32::INFINITY));
+            high = l.max(high, l.load_first(last, rest, f32::NEG_INFINITY));
+        }
+        let lowest = -l.greatest(l.sub(l.splat(0.0), low));
+        let scale = ((l.greatest(high) - lowest) / GREATEST).max(f32::MIN_POSITIVE);
+        let (shift, inverse) = (l.splat(lowest), l.splat(1.0 / scale));
+        let code = |x| l.min(l.max(l.mul(l.sub(x, shift), inverse), l.splat(0.0)), l.splat(GREATEST));
+        let codes = words.as_mut_ptr().cast::<u8>();
+        for i in 0..whole {
+            l.store_codes(codes.add(i * L::LEN * bytes), code(l.load(p.add(i * L::LEN))));
+        }
+        let used = whole * L::LEN * bytes;
+        let tail = words.len() * 4 - used;
+        if tail > 0 {
+            let mut lanes = [0u8; MOST_BYTES];
+            if rest > 0 {
+                l.store_codes(lanes.as_mut_ptr(), code(l.load_first(last, rest, lowest)));
+            }
+            std::ptr::copy_nonoverlapping(lanes.as_ptr(), codes.add(used), tail);
+        }
+        [scale, lowest]
+    }
+}
+
+/// The most bytes that the codes or bf16 of a vector take, and of a word more.
+const MOST_BYTES: usize = 2 * 16 + 4;
+
+/// Writes a row as bf16, a zero behind it where their number is odd.
+#[inline(always)]
+fn narrow_row<L: Lanes>(l: L, row: &[f32], words: &mut [u32]) {
+    let (whole, rest) = (row.len() / L::LEN, row.len() % L::LEN);
+    assert!(words.len() * 2 >= row.len());
+    let p = row.as_ptr();
+    // SAFETY: as for `quantize_row`, with two bytes a value.
+    unsafe {
+        let narrow = words.as_mut_ptr().cast::<u16>();
+        for i in 0..whole {
+            l.store_bf16(narrow.add(i * L::LEN), l.load(p.add(i * L::LEN)));
+        }
+        let tail = words.len() * 2 - whole * L::LEN;
+        if tail > 0 {
+            let mut lanes = [0u16; MOST_BYTES / 2];
+            if rest > 0 {
+                l.store_bf16(lanes.as_mut_ptr(), l.load_first(p.add(whole * L::LEN), rest, 0.0));
+            }
+            std::ptr::copy_nonoverlapping(lanes.as_ptr(), narrow.add(whole * L::LEN), tail);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use half::bf16;
+    use proptest::prelude::*;
+
+    /// The codes of rows, a number each, whatever the width of their words.
+    fn codes(isa: Isa, words: &[u32]) -> Vec<u32> {
+        let count = codes_a_word(isa);
+        let bits = 32 / count as u32;
+        let mask = if bits == 32 { u32::MAX } else { (1 << bits) - 1 };
+        words.iter().flat_map(|word| (0..count as u32).map(move |i| word >> (i * bits) & mask)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_row_of_codes_stands_for_the_row_within_half_a_step_on_every_instruction_set(
+            width in 1usize..80,
+            rows in 0usize..4,
+            size in prop::sample::select(vec![1e-20f32, 1.0, 1e6]),
+            shift in prop::sample::select(vec![0f32, 3.0, -100.0]),
+            values in prop::collection::vec(-1f32..1.0, 4 * 80),
+        ) {
+            let values: Vec<f32> = values[..rows * width].iter().map(|x| (x + shift) * size).collect();
+            let mut buffer = RowBuffer::default();
+            for isa in Isa::available() {
+                let made = buffer.rows(isa, Precision::Int8, &values, width);
+                let words = Precision::Int8.words(isa, width);
+                for (r, row) in values.chunks(width).enumerate() {
+                    let [scale, lowest] = made.ranges[r];
+                    let codes = codes(isa, &made.words[r * words..][..words]);
+                    prop_assert!(codes[width..].iter().all(|code| *code == 0));
+                    for (x, code) in row.iter().zip(&codes) {
+                        prop_assert!(*code <= 255);
+                        let stands_for = f64::from(scale) * f64::from(*code) + f64::from(lowest);
+                        let bound = 0.5001 * f64::from(scale) + 1e-6 * f64::from(x.abs());
+                        prop_assert!((stands_for - f64::from(*x)).abs() <= bound,
+                            "{:?}: {} is not {}", isa, stands_for, x);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn a_row_of_bf16_is_rounded_to_the_nearest_on_every_instruction_set(
+            width in 1usize..80,
+            values in prop::collection::vec(-1e3f32..1e3, 160),
+        ) {
+            let values = &values[..2 * width];
+            let mut buffer = RowBuffer::default();
+            for isa in Isa::available() {
+                let made = buffer.rows(isa, Precision::Bf16, values, width);
+                for (row, words) in values.chunks(width).zip(made.words.chunks(width.div_ceil(2))) {
+                    let halves = words.iter().flat_map(|word| [*word as u16, (word >> 16) as u16]);
+                    let expected = row.iter().map(|x| bf16::from_f32(*x).to_bits());
+                    let expected = expected.chain((width % 2 > 0).then_some(0));
+                    prop_assert!(halves.eq(expected), "{:?}", isa);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_of_one_value_and_of_none_too_many_stay_what_they_are() {
+        let mut buffer = RowBuffer::default();
+        for isa in Isa::available() {
+            for value in [0.0, -7.5, 1e30] {
+                let values = [value; 37];
+                let made = buffer.rows(isa, Precision::Int8, &values, 37);
+                let [scale, lowest] = made.ranges[0];
+                assert_eq!(lowest, value);
+                assert!(scale >= 0.0 && codes(isa, made.words).iter().all(|code| *code == 0));
+            }
+        }
+    }
+}
