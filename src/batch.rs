@@ -21,7 +21,7 @@ pub fn run(arguments: &BatchArguments, terminal: &Terminal) -> anyhow::Result<()
     let queries = CorpusReader::open(std::slice::from_ref(&arguments.queries), &format)?;
     let queries = queries.map(|document| Ok(document?.text));
     let named = arguments.model.model.as_deref();
-    let searcher = model::open_searcher(&arguments.index, named, &arguments.model.executor.options())?;
+    let searcher = model::open_searcher(&arguments.index, named, &arguments.model.compute.options())?;
     let report = match &arguments.output {
         None => answer_all(&searcher, queries, &options, &mut BufWriter::new(io::stdout().lock()), terminal)
             .context("cannot answer to stdout")?,

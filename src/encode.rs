@@ -2,7 +2,7 @@
 
 use akin_indexer::corpus::CorpusReader;
 
-use crate::cli::{EncodeArguments, encoder_options};
+use crate::cli::EncodeArguments;
 use crate::model;
 use crate::npy::NpyWriter;
 use crate::terminal::{Terminal, counted};
@@ -14,7 +14,7 @@ const CHUNK: usize = 1024;
 pub fn run(arguments: &EncodeArguments, terminal: &Terminal) -> anyhow::Result<()> {
     let mut corpus = CorpusReader::open(&arguments.corpus.paths, &arguments.corpus.options())?;
     let survey = corpus.survey()?;
-    let encoder = model::load(&arguments.model.model, &encoder_options(arguments.executor))?;
+    let encoder = model::load(&arguments.model.model, &arguments.precision.options(arguments.executor))?;
     let mut output = NpyWriter::create(&arguments.output, encoder.dimension())?;
 
     let bar = terminal.count_bar(Some(survey.documents as u64), "documents");

@@ -25,7 +25,7 @@ fn run_sts(arguments: &StsArguments, terminal: &Terminal) -> anyhow::Result<()> 
         .iter()
         .map(|path| Ok((path.display().to_string(), read_scored_pairs(path)?)))
         .collect::<anyhow::Result<Vec<(String, Vec<ScoredPair>)>>>()?;
-    let encoder = model::load(&arguments.model.model, &arguments.executor.options())?;
+    let encoder = model::load(&arguments.model.model, &arguments.compute.options())?;
     let mut results = Vec::new();
     for (name, pairs) in &files {
         let bar = terminal.count_bar(Some(0), "sentences");

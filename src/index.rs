@@ -75,7 +75,7 @@ impl Reporter<'_> {
 /// The index, and the model for it: the one named, else the one the index has, else the default.
 fn open(arguments: &IndexArguments) -> anyhow::Result<(Index, SentenceEncoder)> {
     let path = &arguments.index;
-    let options = arguments.executor.options();
+    let options = arguments.compute.options();
     if arguments.model.is_none() && !is_vacant(path) {
         match model::open_searchable(path, None, &options) {
             // A run that was killed before the index was complete: begin it again.

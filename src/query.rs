@@ -18,7 +18,7 @@ pub fn run(arguments: &QueryArguments, terminal: &Terminal) -> anyhow::Result<()
         bail!("the query is blank: say what to look for, or leave it out to open a session");
     }
     let named = arguments.model.model.as_deref();
-    let searcher = model::open_searcher(&arguments.index, named, &arguments.model.executor.options())?;
+    let searcher = model::open_searcher(&arguments.index, named, &arguments.model.compute.options())?;
     match &arguments.text {
         Some(text) => {
             let answer = searcher.ask(text, &options)?;

@@ -28,7 +28,7 @@ fn main() {
         .unwrap_or_else(|| hub::locate(DEFAULT_MODEL).expect("a model"));
     let texts: Vec<String> = (0..SENTENCES).map(sentence).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let options = EncoderOptions { executor: Executor::Burn };
+    let options = EncoderOptions { executor: Executor::Burn, ..Default::default() };
     let encoder = SentenceEncoder::load_with(&model, &options).expect("the model loads");
 
     let device = Device::default();

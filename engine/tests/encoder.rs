@@ -5,7 +5,8 @@
 
 mod common;
 
-use akin_engine::encoder::{EncoderOptions, Executor};
+use akin_engine::encoder::{EncoderOptions, Executor, Precision};
+use akin_engine::kernels::cpu::isa;
 use akin_engine::{Embeddings, Error, SentenceEncoder};
 use common::model::{Model, minilm};
 use common::reference::{cosines, npy, sentences};
@@ -13,7 +14,7 @@ use common::reference::{cosines, npy, sentences};
 const EXECUTORS: [Executor; 2] = [Executor::Burn, Executor::Cpu];
 
 fn load(model: &std::path::Path, executor: Executor) -> SentenceEncoder {
-    SentenceEncoder::load_with(model, &EncoderOptions { executor }).unwrap()
+    SentenceEncoder::load_with(model, &EncoderOptions { executor, ..Default::default() }).unwrap()
 }
 
 fn encode(encoder: &SentenceEncoder, texts: &[String]) -> Embeddings {
@@ -32,6 +33,38 @@ fn embeddings_are_those_of_sentence_transformers() {
             assert!(cosine >= 0.99999, "{executor:?}: cosine {cosine} for {:?}", texts[row]);
         }
     }
+}
+
+#[test]
+fn coarser_numbers_keep_the_direction_of_the_embeddings() {
+    let texts = sentences();
+    let reference = npy("minilm");
+    for (precision, mean_at_least, least_at_least) in
+        [(Precision::Bf16, 0.9998, 0.999), (Precision::Int8, 0.998, 0.99)]
+    {
+        let options = EncoderOptions { precision, ..Default::default() };
+        let encoder = match SentenceEncoder::load_with(&minilm(), &options) {
+            // Not every processor multiplies bf16, and then the remedy is said.
+            Err(Error::Invalid(reason)) if precision == Precision::Bf16 => {
+                assert!(!isa().multiplies_bf16() && reason.contains("int8"), "{reason}");
+                continue;
+            }
+            loaded => loaded.unwrap(),
+        };
+        let embeddings = encode(&encoder, &texts);
+        let cosines: Vec<f64> = cosines(&embeddings, &reference).collect();
+        let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
+        let least = cosines.iter().copied().fold(1.0, f64::min);
+        println!("{precision:?}: cosine to f32 {mean:.5} on average, {least:.5} at least");
+        assert!(mean >= mean_at_least && least >= least_at_least, "{precision:?}: {mean}, {least}");
+    }
+}
+
+#[test]
+fn the_reference_executor_has_one_precision() {
+    let options = EncoderOptions { executor: Executor::Burn, precision: Precision::Int8 };
+    let refusal = SentenceEncoder::load_with(&Model::tiny("bert").path(), &options).err().unwrap();
+    assert!(matches!(&refusal, Error::Invalid(reason) if reason.contains("f32")), "{refusal}");
 }
 
 #[test]

@@ -18,7 +18,10 @@ mod weights;
 
 use std::path::Path;
 
-use crate::{Embeddings, Result};
+use crate::kernels::cpu::isa;
+use crate::{Embeddings, Error, Result};
+
+pub use crate::kernels::rows::Precision;
 
 use model_dir::{ModelDir, read_file, refuse};
 use network::Network;
@@ -43,6 +46,8 @@ pub enum Executor {
 pub struct EncoderOptions {
     /// What computes the network.
     pub executor: Executor,
+    /// In what numbers. [`Executor::Burn`] computes in f32 only.
+    pub precision: Precision,
 }
 
 /// Encodes sentences with a sentence-transformers model.
@@ -87,8 +92,10 @@ impl SentenceEncoder {
     /// Loads the model in `dir`.
     ///
     /// # Errors
-    /// [`Error::Model`](crate::Error::Model) with the file at fault and what is expected of it.
+    /// [`Error::Model`](crate::Error::Model) with the file at fault and what is expected of it;
+    /// [`Error::Invalid`] for a precision that the executor or this processor does not have.
     pub fn load_with(dir: &Path, options: &EncoderOptions) -> Result<Self> {
+        check_options(options)?;
         let model = ModelDir::open(dir)?;
         let weights = Weights::open(&model)?;
         // Hashing the weights takes as long as loading them: each has a core.
@@ -100,12 +107,7 @@ impl SentenceEncoder {
                     model.settings().as_bytes(),
                 ]))
             },
-            || {
-                rayon::join(
-                    || SentenceTokenizer::load(&model),
-                    || Network::load(&model, &weights, options.executor),
-                )
-            },
+            || rayon::join(|| SentenceTokenizer::load(&model), || Network::load(&model, &weights, options)),
         );
         Ok(Self { tokenizer: tokenizer?, network: network?, fingerprint: fingerprint?, model })
     }
@@ -162,5 +164,19 @@ impl SentenceEncoder {
                 "the network gives values that are not numbers for the text that begins {start:?}: the weights are broken, fetch them again"
             ),
         ))
+    }
+}
+
+/// Refuses a precision that cannot be had, and says which can.
+fn check_options(options: &EncoderOptions) -> Result<()> {
+    match (options.executor, options.precision) {
+        (Executor::Burn, Precision::Bf16 | Precision::Int8) => Err(Error::Invalid(
+            "the burn executor computes in f32 only: choose the precision f32, or the cpu executor".into(),
+        )),
+        (Executor::Cpu, Precision::Bf16) if !isa().multiplies_bf16() => Err(Error::Invalid(format!(
+            "this processor ({}) does not multiply bf16: choose the precision f32, or int8, which is faster",
+            isa().name()
+        ))),
+        _ => Ok(()),
     }
 }

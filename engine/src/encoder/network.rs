@@ -5,7 +5,6 @@ use rayon::prelude::*;
 
 use crate::{Error, Result};
 
-use super::Executor;
 use super::batches::smart_batches;
 use super::burn_bert::{Bert, PaddedBatch};
 use super::config::{BertConfig, Pooling};
@@ -13,6 +12,7 @@ use super::cpu::CpuBert;
 use super::model_dir::{ModelDir, refuse};
 use super::pooling::{pool, pool_tokens};
 use super::weights::Weights;
+use super::{EncoderOptions, Executor, Precision};
 
 /// The weights in the form that an executor computes with.
 pub(super) enum Network {
@@ -21,10 +21,10 @@ pub(super) enum Network {
 }
 
 impl Network {
-    pub(super) fn load(model: &ModelDir, weights: &Weights, executor: Executor) -> Result<Self> {
-        match executor {
+    pub(super) fn load(model: &ModelDir, weights: &Weights, options: &EncoderOptions) -> Result<Self> {
+        match options.executor {
             Executor::Burn => Ok(Self::Burn(BurnNetwork::load(model, weights)?.into())),
-            Executor::Cpu => Ok(Self::Cpu(CpuNetwork::load(model, weights)?.into())),
+            Executor::Cpu => Ok(Self::Cpu(CpuNetwork::load(model, weights, options.precision)?.into())),
         }
     }
 
@@ -94,8 +94,8 @@ pub(super) struct CpuNetwork {
 }
 
 impl CpuNetwork {
-    fn load(model: &ModelDir, weights: &Weights) -> Result<Self> {
-        let bert = CpuBert::load(&model.config, &weights.tensors()?, weights.prefix())
+    fn load(model: &ModelDir, weights: &Weights, precision: Precision) -> Result<Self> {
+        let bert = CpuBert::load(&model.config, &weights.tensors()?, weights.prefix(), precision)
             .map_err(|reason| refuse(weights.path(), reason))?;
         Ok(Self { bert, pooling: model.pooling, hidden_size: model.config.hidden_size })
     }

@@ -1,4 +1,9 @@
 //! One layer of the transformer, over a group of sentences that lie end to end.
+//!
+//! Both halves of a layer are sums of *parts* that know nothing of one another: some of the heads, and
+//! some of the inner columns of the feed-forward network, each through its own rows of the matrix that
+//! leads back to the hidden states (as Shoeybi et al. 2019 divide a layer among processors). One thread
+//! takes the parts in turn; several threads may take one each (`team`).
 
 use super::weights::Weights;
 use crate::encoder::config::BertConfig;
@@ -7,132 +12,195 @@ use crate::kernels::attention::{AttentionScratch, attention};
 use crate::kernels::cpu::Isa;
 use crate::kernels::gemm::{PackedLinear, Then};
 use crate::kernels::layer_norm::LayerNorm;
+use crate::kernels::rows::{Precision, RowBuffer, Rows};
 
-/// The feed-forward network is computed so many of its inner columns at a time, so that what lies
-/// between its two products stays as small as the rest.
-const CHUNK: usize = 384;
+/// Inner columns of a part of the feed-forward network: what lies between its two products stays as
+/// small as the rest.
+const INNER: usize = 384;
 
-/// A layer's weights, packed for one instruction set.
+/// Parts that the heads are divided into, where they can be.
+const HEAD_PARTS: usize = 2;
+
+/// A layer's weights, packed for one instruction set and precision.
 pub(super) struct Layer {
-    /// Queries, keys and values in one product.
-    projection: PackedLinear,
-    attention_output: PackedLinear,
+    attention: Vec<Heads>,
     attention_norm: LayerNorm,
-    /// Into `CHUNK` inner columns, and back out of them.
-    feed_forward: Vec<(PackedLinear, PackedLinear)>,
+    feed_forward: Vec<Inner>,
     output_norm: LayerNorm,
 }
 
-/// What a layer works in, for a group of tokens: allocated once, used for every layer and group.
+/// Some of the heads.
+struct Heads {
+    count: usize,
+    /// Their queries, keys and values in one product.
+    projection: PackedLinear,
+    output: PackedLinear,
+}
+
+/// Some of the inner columns.
+struct Inner {
+    into: PackedLinear,
+    out: PackedLinear,
+}
+
+/// What a part works in: allocated once, used for every layer and group.
 #[derive(Default)]
 pub(super) struct Scratch {
-    /// `[tokens, hidden]`: into a layer, and out of it.
-    pub hidden: AlignedFloats,
-    /// `[tokens, 3 * hidden]`
+    /// `[tokens, 3 * heads * head_dim]`
     projected: AlignedFloats,
-    /// `[tokens, hidden]`: the output of attention, then of the feed-forward network.
-    context: AlignedFloats,
-    /// `[tokens, CHUNK]`
+    /// What leads back to the hidden states: `[tokens, heads * head_dim]` or `[tokens, INNER]`.
     inner: AlignedFloats,
+    /// The same as products take it.
+    rows: RowBuffer,
     attention: AttentionScratch,
 }
 
 impl Scratch {
     /// Makes room for so many tokens.
-    pub fn reserve(&mut self, tokens: usize, config: &BertConfig) {
-        let hidden = config.hidden_size;
-        self.hidden.reserve_len(tokens * hidden);
-        self.projected.reserve_len(tokens * 3 * hidden);
-        self.context.reserve_len(tokens * hidden);
-        self.inner.reserve_len(tokens * CHUNK.min(config.intermediate_size));
+    pub fn reserve(&mut self, isa: Isa, precision: Precision, tokens: usize, config: &BertConfig) {
+        let heads = config.hidden_size / head_parts(config);
+        let inner = INNER.min(config.intermediate_size).max(heads);
+        self.projected.reserve_len(tokens * 3 * heads);
+        self.inner.reserve_len(tokens * inner);
+        self.rows.reserve(isa, precision, tokens, inner);
     }
+}
+
+/// Of the two halves of a layer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Half {
+    Attention,
+    FeedForward,
+}
+
+impl Half {
+    pub const BOTH: [Half; 2] = [Half::Attention, Half::FeedForward];
 }
 
 impl Layer {
     /// Packs the weights of layer `index`.
-    pub fn load(isa: Isa, config: &BertConfig, weights: Weights<'_>, index: usize) -> Result<Self, String> {
+    pub fn load(
+        isa: Isa,
+        precision: Precision,
+        config: &BertConfig,
+        weights: Weights<'_>,
+        index: usize,
+    ) -> Result<Self, String> {
         let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
         let name = |part: &str| format!("encoder.layer.{index}.{part}");
-        let parts = ["query", "key", "value"]
-            .map(|part| weights.linear(&name(&format!("attention.self.{part}")), hidden, hidden));
-        let [query, key, value] = parts;
-        let parts = [query?, key?, value?];
-        let bias: Vec<f32> = parts.iter().flat_map(|(_, bias)| bias.iter().copied()).collect();
-        let projection = PackedLinear::pack(
-            isa,
-            hidden,
-            3 * hidden,
-            |c| &parts[c / hidden].0[c % hidden * hidden..][..hidden],
-            &bias,
-        );
-        let square = |name: &str| -> Result<PackedLinear, String> {
-            let (weight, bias) = weights.linear(name, hidden, hidden)?;
-            Ok(PackedLinear::pack(isa, hidden, hidden, |c| &weight[c * hidden..][..hidden], &bias))
-        };
+        let square = |part: &str| weights.linear(&name(part), hidden, hidden);
+        let projections =
+            [square("attention.self.query")?, square("attention.self.key")?, square("attention.self.value")?];
+        let (back, back_bias) = square("attention.output.dense")?;
         let (up, up_bias) = weights.linear(&name("intermediate.dense"), intermediate, hidden)?;
         let (down, down_bias) = weights.linear(&name("output.dense"), hidden, intermediate)?;
-        let feed_forward = (0..intermediate)
-            .step_by(CHUNK)
-            .map(|first| {
-                let width = CHUNK.min(intermediate - first);
-                let into = PackedLinear::pack(
-                    isa,
-                    hidden,
-                    width,
-                    |c| &up[(first + c) * hidden..][..hidden],
-                    &up_bias[first..][..width],
-                );
-                let bias = if first == 0 { &down_bias[..] } else { &[] };
-                let out = PackedLinear::pack(
-                    isa,
-                    width,
-                    hidden,
-                    |c| &down[c * intermediate + first..][..width],
-                    bias,
-                );
-                (into, out)
-            })
-            .collect();
+
+        let width = hidden / head_parts(config);
+        let heads = |first: usize| {
+            let bias: Vec<f32> =
+                projections.iter().flat_map(|(_, bias)| bias[first..][..width].iter().copied()).collect();
+            let row = |c: usize| &projections[c / width].0[(first + c % width) * hidden..][..hidden];
+            let projection = PackedLinear::pack(isa, precision, hidden, 3 * width, row, &bias);
+            let row = |c: usize| &back[c * hidden + first..][..width];
+            let output = PackedLinear::pack(isa, precision, width, hidden, row, once(&back_bias, first));
+            Heads { count: width / (hidden / config.num_attention_heads), projection, output }
+        };
+        let inner = |first: usize| {
+            let width = INNER.min(intermediate - first);
+            let row = |c: usize| &up[(first + c) * hidden..][..hidden];
+            let into = PackedLinear::pack(isa, precision, hidden, width, row, &up_bias[first..][..width]);
+            let row = |c: usize| &down[c * intermediate + first..][..width];
+            let out = PackedLinear::pack(isa, precision, width, hidden, row, once(&down_bias, first));
+            Inner { into, out }
+        };
         let norm = |part: &str| weights.norm(&name(part), hidden, config.layer_norm_eps);
         Ok(Self {
-            projection,
-            attention_output: square(&name("attention.output.dense"))?,
+            attention: (0..hidden).step_by(width).map(heads).collect(),
             attention_norm: norm("attention.output.LayerNorm")?,
-            feed_forward,
+            feed_forward: (0..intermediate).step_by(INNER).map(inner).collect(),
             output_norm: norm("output.LayerNorm")?,
         })
     }
 
-    /// Replaces `scratch.hidden` of the group's tokens by what this layer makes of it. `offsets` are
-    /// the sentences' boundaries among the tokens of the whole batch, the first being the group's own.
-    pub fn apply(&self, isa: Isa, config: &BertConfig, offsets: &[usize], scratch: &mut Scratch) {
-        let (width, heads) = (config.hidden_size, config.num_attention_heads);
-        let (first, tokens) = (offsets[0], offsets[offsets.len() - 1] - offsets[0]);
-        let hidden = &mut scratch.hidden[..tokens * width];
-        let context = &mut scratch.context[..tokens * width];
-        let projected = &mut scratch.projected[..tokens * 3 * width];
+    /// How many parts a half has.
+    pub fn parts(&self, half: Half) -> usize {
+        match half {
+            Half::Attention => self.attention.len(),
+            Half::FeedForward => self.feed_forward.len(),
+        }
+    }
 
-        self.projection.apply(hidden, tokens, Then::Store, projected);
+    /// The layer normalisation that ends a half.
+    pub fn norm(&self, half: Half) -> &LayerNorm {
+        match half {
+            Half::Attention => &self.attention_norm,
+            Half::FeedForward => &self.output_norm,
+        }
+    }
+
+    /// What one part of a half makes of the hidden states of a group, `input`: `then` says whether it
+    /// becomes `output` (`[tokens, hidden]`) or is added to it. `offsets` are the sentences' boundaries
+    /// among the tokens of the whole batch, the first being the group's own.
+    #[allow(clippy::too_many_arguments)]
+    pub fn apply(
+        &self,
+        isa: Isa,
+        half: Half,
+        part: usize,
+        input: Rows<'_>,
+        offsets: &[usize],
+        scratch: &mut Scratch,
+        then: Then,
+        output: &mut [f32],
+    ) {
+        let tokens = offsets[offsets.len() - 1] - offsets[0];
+        let back = match half {
+            Half::Attention => self.attention[part].attend(isa, input, offsets, scratch),
+            Half::FeedForward => self.feed_forward[part].activate(input, tokens, scratch),
+        };
+        let inner = &scratch.inner[..tokens * back.inner()];
+        let rows = scratch.rows.rows(isa, back.precision(), inner, back.inner());
+        back.apply(rows, tokens, then, output);
+    }
+}
+
+impl Heads {
+    /// Leaves the context of these heads in `scratch.inner`, and says what leads back.
+    fn attend(&self, isa: Isa, input: Rows<'_>, offsets: &[usize], scratch: &mut Scratch) -> &PackedLinear {
+        let (first, tokens) = (offsets[0], offsets[offsets.len() - 1] - offsets[0]);
+        let width = self.output.inner();
+        let projected = &mut scratch.projected[..tokens * 3 * width];
+        self.projection.apply(input, tokens, Then::Store, projected);
         for sentence in offsets.windows(2) {
             let (from, to) = (sentence[0] - first, sentence[1] - first);
             attention(
                 isa,
                 &projected[from * 3 * width..to * 3 * width],
-                heads,
-                width / heads,
+                self.count,
+                width / self.count,
                 &mut scratch.attention,
-                &mut context[from * width..to * width],
+                &mut scratch.inner[from * width..to * width],
             );
         }
-        self.attention_output.apply(context, tokens, Then::Add, hidden);
-        self.attention_norm.apply_in_place(isa, hidden);
-
-        context.copy_from_slice(hidden);
-        for (into, out) in &self.feed_forward {
-            let inner = &mut scratch.inner[..tokens * into.columns()];
-            into.apply(hidden, tokens, Then::Gelu, inner);
-            out.apply(inner, tokens, Then::Add, context);
-        }
-        self.output_norm.apply(isa, context, hidden);
+        &self.output
     }
+}
+
+impl Inner {
+    /// Leaves the activations of these columns in `scratch.inner`, and says what leads back.
+    fn activate(&self, input: Rows<'_>, tokens: usize, scratch: &mut Scratch) -> &PackedLinear {
+        let inner = &mut scratch.inner[..tokens * self.into.columns()];
+        self.into.apply(input, tokens, Then::Gelu, inner);
+        &self.out
+    }
+}
+
+/// The bias of a sum of parts, for the first of them only.
+fn once(bias: &[f32], first: usize) -> &[f32] {
+    if first == 0 { bias } else { &[] }
+}
+
+/// How many parts the heads are divided into, equally many in each.
+fn head_parts(config: &BertConfig) -> usize {
+    if config.num_attention_heads.is_multiple_of(HEAD_PARTS) { HEAD_PARTS } else { 1 }
 }

@@ -3,12 +3,15 @@
 //! The sentences of a batch lie end to end in one matrix, `[tokens, hidden]`, so that nothing is
 //! padded; attention looks at one sentence at a time. They are cut into groups small enough for the
 //! activations to stay in a core's own cache, and each thread takes a whole group through all layers:
-//! threads never wait for one another, and products of matrices stay in one thread.
+//! threads never wait for one another, and products of matrices stay in one thread (`group`). Only where
+//! there is a single group, such as a query, do threads share its layers (`team`).
 
 mod embedding;
+mod group;
 mod layer;
 #[cfg(test)]
 mod reference;
+mod team;
 mod weights;
 
 use std::ops::Range;
@@ -18,10 +21,13 @@ use rayon::prelude::*;
 use safetensors::SafeTensors;
 
 use self::embedding::Embedding;
-use self::layer::{Layer, Scratch};
+use self::group::Group;
+use self::layer::Layer;
+use self::team::Team;
 use self::weights::Weights;
 use super::config::BertConfig;
 use crate::kernels::cpu::Isa;
+use crate::kernels::rows::Precision;
 use crate::{Error, Result};
 
 /// Tokens in a group, unless one sentence has more. Fewer, and the weights of all layers, which come
@@ -31,11 +37,13 @@ const GROUP_TOKENS: usize = 128;
 /// A BERT or RoBERTa network with its weights packed for this processor.
 pub(crate) struct CpuBert {
     isa: Isa,
+    precision: Precision,
     config: BertConfig,
     embedding: Embedding,
     layers: Vec<Layer>,
     /// Those that no thread is using now.
-    scratches: Mutex<Vec<Scratch>>,
+    idle_groups: Mutex<Vec<Group>>,
+    idle_teams: Mutex<Vec<Team>>,
 }
 
 impl CpuBert {
@@ -48,8 +56,9 @@ impl CpuBert {
         config: &BertConfig,
         tensors: &SafeTensors<'_>,
         prefix: &str,
+        precision: Precision,
     ) -> std::result::Result<Self, String> {
-        Self::load_for(crate::kernels::cpu::isa(), config, tensors, prefix)
+        Self::load_for(crate::kernels::cpu::isa(), config, tensors, prefix, precision)
     }
 
     fn load_for(
@@ -57,6 +66,7 @@ impl CpuBert {
         config: &BertConfig,
         tensors: &SafeTensors<'_>,
         prefix: &str,
+        precision: Precision,
     ) -> std::result::Result<Self, String> {
         let heads = config.num_attention_heads;
         if heads == 0 || config.hidden_size == 0 || !config.hidden_size.is_multiple_of(heads) {
@@ -70,15 +80,17 @@ impl CpuBert {
             || Embedding::load(config, weights),
             || {
                 let layers = (0..config.num_hidden_layers).into_par_iter();
-                layers.map(|i| Layer::load(isa, config, weights, i)).collect::<Vec<_>>()
+                layers.map(|i| Layer::load(isa, precision, config, weights, i)).collect::<Vec<_>>()
             },
         );
         Ok(Self {
             isa,
+            precision,
             config: config.clone(),
             embedding: embedding?,
             layers: layers.into_iter().collect::<std::result::Result<_, String>>()?,
-            scratches: Mutex::default(),
+            idle_groups: Mutex::default(),
+            idle_teams: Mutex::default(),
         })
     }
 
@@ -144,24 +156,21 @@ impl CpuBert {
             parts.push((group, part));
             rest = after;
         }
+        if rayon::current_num_threads() > 1
+            && let [(sentences, out)] = &mut parts[..]
+        {
+            let mut team = take(&self.idle_teams);
+            team.forward(self, ids, offsets, |hidden| finish(sentences.clone(), hidden, out));
+            give_back(&self.idle_teams, team);
+            return Ok(output);
+        }
         parts.into_par_iter().with_max_len(1).for_each(|(sentences, out)| {
-            let offsets = &offsets[sentences.start..=sentences.end];
-            let (from, to) = (offsets[0], offsets[offsets.len() - 1]);
-            let mut scratch = self.take_scratch();
-            scratch.reserve(to - from, &self.config);
-            let hidden_len = (to - from) * self.config.hidden_size;
-            self.embedding.apply(self.isa, ids, offsets, &mut scratch.hidden[..hidden_len]);
-            for layer in &self.layers {
-                layer.apply(self.isa, &self.config, offsets, &mut scratch);
-            }
-            finish(sentences, &scratch.hidden[..hidden_len], out);
-            self.scratches.lock().expect("no thread panics with the lock").push(scratch);
+            let mut group = take(&self.idle_groups);
+            let hidden = group.forward(self, ids, &offsets[sentences.start..=sentences.end]);
+            finish(sentences, hidden, out);
+            give_back(&self.idle_groups, group);
         });
         Ok(output)
-    }
-
-    fn take_scratch(&self) -> Scratch {
-        self.scratches.lock().expect("no thread panics with the lock").pop().unwrap_or_default()
     }
 
     fn check(&self, ids: &[u32], offsets: &[usize]) -> Result<()> {
@@ -179,6 +188,14 @@ impl CpuBert {
         }
         Ok(())
     }
+}
+
+fn take<T: Default>(idle: &Mutex<Vec<T>>) -> T {
+    idle.lock().expect("no thread panics with the lock").pop().unwrap_or_default()
+}
+
+fn give_back<T>(idle: &Mutex<Vec<T>>, scratch: T) {
+    idle.lock().expect("no thread panics with the lock").push(scratch);
 }
 
 /// Cuts the sentences into consecutive groups of about `most` tokens: as few as are a multiple of the

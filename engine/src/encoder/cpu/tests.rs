@@ -117,7 +117,7 @@ proptest! {
             .flatten()
             .collect();
         for isa in Isa::available() {
-            let bert = CpuBert::load_for(isa, &config, &checkpoint, "bert.").expect("it loads");
+            let bert = CpuBert::load_for(isa, &config, &checkpoint, "bert.", Precision::F32).expect("it loads");
             let hidden = bert.forward(&ids, &offsets).expect("it runs");
             prop_assert_eq!(hidden.len(), exact.len());
             for (got, exact) in hidden.iter().zip(&exact) {
@@ -158,12 +158,103 @@ proptest! {
     }
 }
 
+/// As many bert as there are instruction sets and precisions, all of one network.
+fn each_bert(config: &BertConfig, seed: u64) -> Vec<CpuBert> {
+    let bytes = file(&tensors(config, seed), "");
+    let checkpoint = SafeTensors::deserialize(&bytes).expect("a checkpoint");
+    let precisions = [Precision::F32, Precision::Bf16, Precision::Int8];
+    Isa::available()
+        .flat_map(|isa| precisions.map(|precision| (isa, precision)))
+        .map(|(isa, p)| CpuBert::load_for(isa, config, &checkpoint, "", p).expect("it loads"))
+        .collect()
+}
+
+fn pool_of(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads")
+}
+
+#[test]
+fn a_team_gives_what_one_thread_gives_whatever_its_size() {
+    // Two parts of heads, three of the feed-forward network.
+    let config = config(3, 4, 16, 900, 0);
+    for bert in each_bert(&config, 11) {
+        let alone = pool_of(1);
+        for length in [1, 2, 17, 40] {
+            let (ids, offsets) = sentences(&[length], 5);
+            let expected = alone.install(|| bert.forward(&ids, &offsets)).expect("it runs");
+            for threads in [2, 3, 8] {
+                let got = pool_of(threads).install(|| bert.forward(&ids, &offsets)).expect("it runs");
+                for (got, expected) in got.iter().zip(&expected) {
+                    // A rounding error may make a coarse number the next one.
+                    let bound = match bert.precision {
+                        Precision::F32 => 1e-4,
+                        Precision::Bf16 => 0.05,
+                        Precision::Int8 => 0.1,
+                    };
+                    assert!((got - expected).abs() < bound, "{:?}: {got} is not {expected}", bert.precision);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn many_teams_at_once_wait_for_nobody_who_cannot_come() {
+    let config = config(2, 2, 16, 800, 0);
+    let bert = each_bert(&config, 12).remove(0);
+    let (ids, offsets) = sentences(&[9], 5);
+    let expected = bert.forward(&ids, &offsets).expect("it runs");
+    // More questions than threads, from within the pool and from outside.
+    let pool = pool_of(2);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let all = || (0..40).into_par_iter().map(|_| bert.forward(&ids, &offsets).expect("it runs"));
+                for got in pool.install(|| all().collect::<Vec<_>>()) {
+                    let close = got.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4);
+                    assert!(close, "the answers of teams that meet are those of one");
+                }
+            });
+        }
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn coarser_numbers_stay_near_the_reference(
+        heads in 2usize..5,
+        intermediate in prop::sample::select(vec![100usize, 390]),
+        lengths in prop::collection::vec(0usize..40, 1..6),
+        seed in any::<u64>(),
+    ) {
+        let config = config(2, heads, 32, intermediate, 0);
+        let (ids, offsets) = sentences(&lengths, seed ^ 1);
+        let berts = each_bert(&config, seed);
+        let exact = berts[0].forward(&ids, &offsets).expect("it runs");
+        for bert in &berts[1..] {
+            let hidden = bert.forward(&ids, &offsets).expect("it runs");
+            let width = config.hidden_size;
+            for (got, exact) in hidden.chunks(width).zip(exact.chunks(width)) {
+                let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(x * y)).sum::<f64>();
+                let cosine = dot(got, exact) / (dot(got, got) * dot(exact, exact)).sqrt();
+                let least = match bert.precision {
+                    Precision::F32 => 0.999_999,
+                    Precision::Bf16 => 0.9995,
+                    Precision::Int8 => 0.995,
+                };
+                prop_assert!(cosine >= least, "{:?} {:?}: {}", bert.isa, bert.precision, cosine);
+            }
+        }
+    }
+}
+
 #[test]
 fn bad_input_is_refused_with_a_reason() {
     let config = config(1, 2, 8, 16, 2);
     let bytes = file(&tensors(&config, 3), "");
     let checkpoint = SafeTensors::deserialize(&bytes).expect("a checkpoint");
-    let bert = CpuBert::load(&config, &checkpoint, "").expect("it loads");
+    let bert = CpuBert::load(&config, &checkpoint, "", Precision::F32).expect("it loads");
     for (ids, offsets) in [
         (vec![23], vec![0, 1]),
         (vec![1; 41], vec![0, 41]),
@@ -175,9 +266,10 @@ fn bad_input_is_refused_with_a_reason() {
     }
     assert!(bert.forward(&[], &[0]).expect("no sentences are no error").is_empty());
 
-    let missing = CpuBert::load(&config, &checkpoint, "bert.").err().expect("no such tensors");
+    let missing =
+        CpuBert::load(&config, &checkpoint, "bert.", Precision::F32).err().expect("no such tensors");
     assert!(missing.contains("bert."), "{missing}");
     let other = BertConfig { intermediate_size: 17, ..config };
-    let shape = CpuBert::load(&other, &checkpoint, "").err().expect("another shape");
+    let shape = CpuBert::load(&other, &checkpoint, "", Precision::F32).err().expect("another shape");
     assert!(shape.contains("intermediate.dense.weight") && shape.contains("17"), "{shape}");
 }

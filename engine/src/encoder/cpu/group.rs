@@ -1,0 +1,44 @@
+//! A group of sentences through the network in one thread.
+
+use super::CpuBert;
+use super::layer::{Half, Scratch};
+use crate::kernels::aligned::AlignedFloats;
+use crate::kernels::gemm::Then;
+use crate::kernels::rows::RowBuffer;
+
+/// What a group is computed in: allocated once, used for every group.
+#[derive(Default)]
+pub(super) struct Group {
+    /// `[tokens, hidden]`: into a layer, and out of it.
+    hidden: AlignedFloats,
+    /// The same as products take it.
+    rows: RowBuffer,
+    /// `[tokens, hidden]`: the hidden states and what the parts of a half add to them.
+    sum: AlignedFloats,
+    scratch: Scratch,
+}
+
+impl Group {
+    /// The hidden states of the sentences between `offsets`, boundaries in `ids`: `[tokens, hidden]`.
+    pub fn forward(&mut self, bert: &CpuBert, ids: &[u32], offsets: &[usize]) -> &[f32] {
+        let (isa, precision, width) = (bert.isa, bert.precision, bert.config.hidden_size);
+        let tokens = offsets[offsets.len() - 1] - offsets[0];
+        self.hidden.reserve_len(tokens * width);
+        self.sum.reserve_len(tokens * width);
+        self.scratch.reserve(isa, precision, tokens, &bert.config);
+        let (hidden, sum) = (&mut self.hidden[..tokens * width], &mut self.sum[..tokens * width]);
+
+        bert.embedding.apply(isa, ids, offsets, hidden);
+        for layer in &bert.layers {
+            for half in Half::BOTH {
+                sum.copy_from_slice(hidden);
+                let input = self.rows.rows(isa, precision, hidden, width);
+                for part in 0..layer.parts(half) {
+                    layer.apply(isa, half, part, input, offsets, &mut self.scratch, Then::Add, sum);
+                }
+                layer.norm(half).apply(isa, sum, hidden);
+            }
+        }
+        hidden
+    }
+}
