@@ -1,0 +1,147 @@
+//! What the arithmetic units of one core give when nothing but them is at work: every operand is in a register.
+
+#![allow(unsafe_code)] // calls to functions that are compiled for features of the processor, once these are found
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// Sums that run side by side: enough to hide the latency of a multiply-add.
+const SUMS: usize = 16;
+/// Multiply-adds of each sum between two looks at the clock.
+const STEPS: usize = 100_000;
+/// How long each loop runs.
+const WHILE: Duration = Duration::from_millis(300);
+
+/// The numbers that are multiplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operands {
+    /// f32 x f32.
+    F32,
+    /// bf16 x bf16, added up in f32.
+    Bf16,
+    /// u8 x i8, added up in i32.
+    U8I8,
+}
+
+impl Operands {
+    pub const ALL: [Operands; 3] = [Operands::F32, Operands::Bf16, Operands::U8I8];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Operands::F32 => "f32",
+            Operands::Bf16 => "bf16",
+            Operands::U8I8 => "u8 x i8",
+        }
+    }
+}
+
+/// Operations a second (a multiplication and an addition are two) of one core with its widest
+/// instructions; nothing where it has none for these operands.
+pub fn peak(operands: Operands) -> Option<f64> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        // SAFETY of every call below: the features that the function is compiled for were just found.
+        let [avx512, vnni, bf16] = [
+            is_x86_feature_detected!("avx512f"),
+            is_x86_feature_detected!("avx512vnni"),
+            is_x86_feature_detected!("avx512bf16"),
+        ];
+        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        match operands {
+            Operands::F32 if avx512 => Some(rate(16, || unsafe { x86::f32_avx512() })),
+            Operands::F32 if avx2 => Some(rate(8, || unsafe { x86::f32_avx2() })),
+            Operands::Bf16 if avx512 && bf16 => Some(rate(32, || unsafe { x86::bf16_avx512() })),
+            Operands::U8I8 if avx512 && vnni => Some(rate(64, || unsafe { x86::u8i8_vnni() })),
+            Operands::U8I8 if avx2 => Some(rate(32, || unsafe { x86::u8i8_avx2() })),
+            Operands::F32 => Some(rate(LANES, f32_portable)),
+            _ => None,
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    (operands == Operands::F32).then(|| rate(LANES, f32_portable))
+}
+
+/// Operations a second of a loop whose steps each do `products` multiply-adds in each sum: the fastest
+/// of many runs.
+fn rate(products: usize, run: impl Fn()) -> f64 {
+    let begin = Instant::now();
+    let mut best = f64::INFINITY;
+    while begin.elapsed() < WHILE {
+        let start = Instant::now();
+        run();
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    (2 * products * SUMS * STEPS) as f64 / best
+}
+
+/// Floats that a compiler makes one vector of where it knows nothing of the processor.
+const LANES: usize = 4;
+
+fn f32_portable() {
+    let (a, b) = (black_box([1.0f32; LANES]), black_box([1e-9f32; LANES]));
+    let mut sums = [[0.0f32; LANES]; SUMS];
+    for _ in 0..STEPS {
+        for sum in &mut sums {
+            for lane in 0..LANES {
+                sum[lane] = sum[lane] * a[lane] + b[lane];
+            }
+        }
+    }
+    black_box(sums);
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+    use std::hint::black_box;
+
+    use super::{STEPS, SUMS};
+
+    /// `STEPS` times `sum = step(sum)` for each of `SUMS` sums. A macro, for a closure would not be
+    /// compiled with the features of the function around it.
+    macro_rules! repeat {
+        ($zero:expr, |$sum:ident| $step:expr) => {{
+            let mut sums = [$zero; SUMS];
+            for _ in 0..STEPS {
+                for $sum in &mut sums {
+                    *$sum = $step;
+                }
+            }
+            black_box(sums);
+        }};
+    }
+
+    #[target_feature(enable = "avx512f")]
+    pub fn f32_avx512() {
+        let (a, b) = (black_box(_mm512_set1_ps(1.0)), black_box(_mm512_set1_ps(1e-9)));
+        repeat!(_mm512_setzero_ps(), |sum| _mm512_fmadd_ps(a, b, *sum));
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub fn f32_avx2() {
+        let (a, b) = (black_box(_mm256_set1_ps(1.0)), black_box(_mm256_set1_ps(1e-9)));
+        repeat!(_mm256_setzero_ps(), |sum| _mm256_fmadd_ps(a, b, *sum));
+    }
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    pub fn bf16_avx512() {
+        let a = black_box(_mm512_cvtne2ps_pbh(_mm512_set1_ps(1.0), _mm512_set1_ps(1.0)));
+        repeat!(_mm512_setzero_ps(), |sum| _mm512_dpbf16_ps(*sum, a, a));
+    }
+
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    pub fn u8i8_vnni() {
+        let a = black_box(_mm512_set1_epi8(1));
+        repeat!(_mm512_setzero_si512(), |sum| _mm512_dpbusd_epi32(*sum, a, a));
+    }
+
+    #[target_feature(enable = "avx2")]
+    pub fn u8i8_avx2() {
+        let (a, ones) = (black_box(_mm256_set1_epi8(1)), black_box(_mm256_set1_epi16(1)));
+        repeat!(_mm256_setzero_si256(), |sum| {
+            // A product of the sum itself: one of constants would be taken out of the loop.
+            let pairs = _mm256_maddubs_epi16(*sum, a);
+            _mm256_add_epi32(a, _mm256_madd_epi16(pairs, ones))
+        });
+    }
+}
