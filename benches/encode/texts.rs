@@ -1,0 +1,125 @@
+//! What is encoded: glosses of WordNet, and longer texts made of them.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use akin_engine::SentenceEncoder;
+use anyhow::{Context, ensure};
+
+const SENTENCES: usize = 4000;
+const QUERIES: usize = 200;
+/// Glosses among which neighbours are looked for.
+const COLLECTION: usize = 20_000;
+/// Texts of so many tokens, and how many of them: about as many tokens in all as the sentences have.
+const LONG: [(usize, usize); 2] = [(128, 500), (256, 250)];
+
+/// Texts that are encoded together.
+pub struct Set {
+    pub name: String,
+    pub texts: Vec<String>,
+    /// Tokens of each, special tokens included.
+    pub lengths: Vec<usize>,
+}
+
+impl Set {
+    fn new(name: &str, texts: Vec<String>, encoder: &SentenceEncoder) -> anyhow::Result<Self> {
+        let lengths = encoder.count_tokens(&borrowed(&texts))?;
+        Ok(Self { name: name.to_owned(), texts, lengths })
+    }
+
+    pub fn borrowed(&self) -> Vec<&str> {
+        borrowed(&self.texts)
+    }
+
+    pub fn tokens(&self) -> usize {
+        self.lengths.iter().sum()
+    }
+
+    pub fn mean_length(&self) -> f64 {
+        self.tokens() as f64 / self.texts.len() as f64
+    }
+}
+
+pub struct Texts {
+    pub sentences: Set,
+    pub queries: Set,
+    pub long: Vec<Set>,
+    pub collection: Vec<String>,
+}
+
+impl Texts {
+    /// Every n-th gloss of the corpus, so that all parts of speech and lengths are among them.
+    pub fn read(corpus: Option<&Path>, encoder: &SentenceEncoder) -> anyhow::Result<Self> {
+        let path = match corpus {
+            Some(path) => path.to_owned(),
+            None => default_corpus()?,
+        };
+        let glosses = read_glosses(&path)?;
+        ensure!(glosses.len() >= COLLECTION, "{} has {} texts only", path.display(), glosses.len());
+        let long = LONG.into_iter().map(|(tokens, count)| {
+            let texts = joined(&glosses, tokens, count, encoder)?;
+            Set::new(&format!("{count} texts of {tokens} tokens"), texts, encoder)
+        });
+        Ok(Self {
+            sentences: Set::new("4,000 sentences", spread(&glosses, SENTENCES, 0), encoder)?,
+            queries: Set::new("queries", spread(&glosses, QUERIES, 7), encoder)?,
+            long: long.collect::<anyhow::Result<_>>()?,
+            collection: spread(&glosses, COLLECTION, 3),
+        })
+    }
+}
+
+fn borrowed(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}
+
+/// Where `make wordnet` puts the corpus.
+fn default_corpus() -> anyhow::Result<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache"))).context("no home folder")?;
+    Ok(cache.join("akin/wordnet.jsonl"))
+}
+
+fn read_glosses(path: &Path) -> anyhow::Result<Vec<String>> {
+    let file = File::open(path).with_context(|| format!("{}: `make wordnet` fetches it", path.display()))?;
+    let gloss = |line: std::io::Result<String>| -> anyhow::Result<String> {
+        let document: serde_json::Value = serde_json::from_str(&line?)?;
+        Ok(document["text"].as_str().context("a line without a text")?.to_owned())
+    };
+    BufReader::new(file).lines().map(gloss).collect()
+}
+
+/// `count` glosses, evenly spread, from the one numbered `first`.
+fn spread(glosses: &[String], count: usize, first: usize) -> Vec<String> {
+    let step = glosses.len() / count;
+    glosses.iter().skip(first).step_by(step).take(count).cloned().collect()
+}
+
+/// `count` texts of `tokens` tokens, or a few less: glosses end to end, cut at a word.
+fn joined(
+    glosses: &[String],
+    tokens: usize,
+    count: usize,
+    encoder: &SentenceEncoder,
+) -> anyhow::Result<Vec<String>> {
+    let mut words = glosses.iter().step_by(3).flat_map(|gloss| gloss.split(' '));
+    // A word has more than one token now and then: so this is more than enough.
+    let mut texts: Vec<Vec<&str>> = (0..count).map(|_| words.by_ref().take(tokens).collect()).collect();
+    loop {
+        let joined: Vec<String> = texts.iter().map(|words| words.join(" ")).collect();
+        // A text of exactly so many tokens as the model reads may have been cut: one word less tells.
+        let lengths = encoder.count_tokens(&borrowed(&joined))?;
+        let limit = tokens.min(encoder.max_tokens() - 1);
+        let mut fit = true;
+        for (words, length) in texts.iter_mut().zip(lengths) {
+            if length > limit {
+                words.truncate(words.len() - (length - limit).div_ceil(3).max(1));
+                fit = false;
+            }
+        }
+        if fit {
+            return Ok(joined);
+        }
+    }
+}
