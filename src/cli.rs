@@ -38,7 +38,7 @@ pub struct GlobalOptions {
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub verbose: bool,
     /// How many threads may work at once [default: one a processor]
-    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "N", value_parser = parse_count, help_heading = "Global options")]
     pub threads: Option<NonZeroUsize>,
     /// When to use colour; `auto` means on a terminal, unless NO_COLOR is set
     #[arg(
@@ -84,12 +84,12 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Plain text is a document a line, with the id FILE:LINE. In jsonl, csv and tsv each document has an id
-and a text; its other fields are kept as metadata. Files that are compressed with gzip or zstd are
+Plain text is a document a line, with the id FILE:LINE. In jsonl, csv and tsv each document has an id \
+and a text; its other fields are kept as metadata. Files that are compressed with gzip or zstd are \
 read as they are.
 
-A document whose id is in the index replaces the one there; one that has not changed is skipped. So
-an interrupted run is resumed by running the same command again, and whatever was committed before a
+A document whose id is in the index replaces the one there; one that has not changed is skipped. So \
+an interrupted run is resumed by running the same command again, and whatever was committed before a \
 crash stays.
 
 Examples:
@@ -115,7 +115,7 @@ pub struct IndexArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Scores are cosine similarities, best first. Without TEXT, `query` opens a session on a terminal and
+Scores are cosine similarities, best first. Without TEXT, `query` opens a session on a terminal and \
 otherwise reads a query a line from stdin; every line is answered in order, a blank one with no hits.
 
 Examples:
@@ -139,7 +139,7 @@ pub struct QueryArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Line n of the output answers query n; a blank query is answered with no hits. A million queries take
+Line n of the output answers query n; a blank query is answered with no hits. A million queries take \
 no more memory than a thousand. In jsonl, csv and tsv the query is the field named by --text-field.
 
 Examples:
@@ -179,7 +179,7 @@ pub struct EncodeArguments {
     pub model: DefaultModel,
     #[command(flatten)]
     pub precision: PrecisionArguments,
-    /// What computes the network [default: what serves best]
+    /// What computes the network: our kernels, or the reference, burn [default: cpu]
     #[arg(long, value_enum, value_name = "NAME")]
     pub executor: Option<ExecutorName>,
 }
@@ -237,7 +237,7 @@ pub enum Evaluation {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A file is tab-separated without quoting; its header names the columns score, sentence1 and sentence2
+A file is tab-separated without quoting; its header names the columns score, sentence1 and sentence2 \
 among any others. The correlations are printed x 100, as papers do.
 
 Examples:
@@ -330,13 +330,13 @@ pub enum FormatName {
 #[derive(Debug, Args)]
 pub struct SearchArguments {
     /// How many hits to show at most
-    #[arg(short, value_name = "N", default_value = "10")]
+    #[arg(short, value_name = "N", default_value = "10", value_parser = parse_count)]
     pub k: NonZeroUsize,
     /// Compare with every document: slower, and finds the true nearest
     #[arg(long)]
     pub exact: bool,
     /// How many candidates the walk through a graph keeps: more finds more and takes longer
-    #[arg(long, value_name = "N", conflicts_with = "exact")]
+    #[arg(long, value_name = "N", value_parser = parse_count, conflicts_with = "exact")]
     pub ef: Option<NonZeroUsize>,
 }
 
@@ -345,6 +345,10 @@ impl SearchArguments {
     pub fn options(&self) -> SearchOptions {
         SearchOptions { k: self.k.get(), ef: self.ef.map(NonZeroUsize::get), exact: self.exact }
     }
+}
+
+fn parse_count(number: &str) -> Result<NonZeroUsize, String> {
+    number.parse().map_err(|_| "expected a whole number from 1 on".into())
 }
 
 /// The model of a command that begins with one.
@@ -426,9 +430,8 @@ impl ComputeArguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ExecutorName {
-    /// The reference, on burn
+    // No help for each: clap would print the whole page of the command in its long form.
     Burn,
-    /// Kernels for processors
     Cpu,
 }
 
@@ -452,7 +455,8 @@ mod tests {
 
     #[test]
     fn no_hits_and_no_candidates_are_refused() {
-        assert!(Cli::try_parse_from(["akin", "query", "i", "t", "-k", "0"]).is_err());
+        let error = Cli::try_parse_from(["akin", "query", "i", "t", "-k", "0"]).unwrap_err();
+        assert!(error.to_string().contains("expected a whole number from 1 on"), "{error}");
         assert!(Cli::try_parse_from(["akin", "query", "i", "t", "--ef", "0"]).is_err());
         assert!(Cli::try_parse_from(["akin", "query", "i", "t", "-k", "1", "--ef", "1"]).is_ok());
     }

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::cli::IndexArguments;
 use crate::model;
-use crate::terminal::{Terminal, counted, grouped};
+use crate::terminal::{Terminal, counted, duration, grouped};
 
 /// Reads the corpus through, loads the model, and only then touches the index: what is wrong with
 /// either must leave nothing behind.
@@ -96,14 +96,16 @@ fn is_vacant(path: &Path) -> bool {
 
 fn tell(report: &IndexingReport, encoder: &SentenceEncoder, terminal: &Terminal) {
     let encoded = report.added + report.replaced;
-    let rate = match encoded {
-        0 => String::new(),
-        _ => format!(" ({:.0} encoded a second)", encoded as f64 / report.seconds),
+    // A rate of a moment says little.
+    let rate = if encoded == 0 || report.seconds < 1.0 {
+        String::new()
+    } else {
+        format!(" ({} encoded a second)", grouped((encoded as f64 / report.seconds) as usize))
     };
     terminal.note(format_args!(
-        "{} in {:.1} s: {} added, {} replaced, {} unchanged{rate}",
+        "{} in {}: {} added, {} replaced, {} unchanged{rate}",
         counted(report.read, "document"),
-        report.seconds,
+        duration(report.seconds),
         grouped(report.added),
         grouped(report.replaced),
         grouped(report.unchanged),

@@ -26,6 +26,9 @@ impl OutputFile {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
+        if !folder.is_dir() {
+            bail!("{}: there is no folder {}: make it first", cannot_write(&path), folder.display());
+        }
         let mut builder = Builder::new();
         builder.prefix(".akin-").suffix(".part");
         #[cfg(unix)]
@@ -105,6 +108,14 @@ mod tests {
         file.write_all(b"half").unwrap();
         drop(file);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = OutputFile::create(&folder.path().join("nowhere/out")).err().unwrap();
+        let message = format!("{error:#}");
+        assert!(message.contains("nowhere: make it first"), "{message}");
     }
 
     #[test]

@@ -170,6 +170,11 @@ pub fn counted(number: usize, noun: &str) -> String {
     format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
+/// `16 ms`, `2.4 s`.
+pub fn duration(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{:.0} ms", seconds * 1e3) } else { format!("{seconds:.1} s") }
+}
+
 /// `28.4 MB` for 28400000.
 pub fn bytes(count: u64) -> String {
     let mut size = count as f64;
@@ -238,6 +243,8 @@ mod tests {
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1234567), "1,234,567");
         assert_eq!(counted(1, "query"), "1 query");
+        assert_eq!(duration(0.0161), "16 ms");
+        assert_eq!(duration(2.44), "2.4 s");
         assert_eq!(bytes(999), "999 B");
         assert_eq!(bytes(28_400_000), "28.4 MB");
         assert_eq!(bytes(999_999), "1.0 MB");

@@ -167,6 +167,11 @@ fn reason(error: ApiError) -> String {
     match status(&error).as_deref() {
         Some("404") => "the hub has no such model in sentence-transformers form".into(),
         Some("401" | "403") => "the hub does not let it be read (wrong name, or HF_TOKEN must be set)".into(),
+        // Without a status nobody answered; what the system says of it is the end of a long chain.
+        None if matches!(error, ApiError::RequestError(_)) => {
+            let chain = error.to_string();
+            format!("it is out of reach ({})", chain.rsplit(": ").next().unwrap_or(&chain))
+        }
         _ => error.to_string(),
     }
 }
