@@ -16,18 +16,27 @@ use common::{Workplace, ids, sentences};
 const ROUNDS: usize = 60;
 const DOCUMENTS: usize = 3000;
 
+/// When to kill: so long after so many commits of this run.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    commits: usize,
+    after: Duration,
+}
+
 /// How a run of `akin index` ended.
 struct Round {
     /// Documents that it said were committed.
     committed: usize,
+    /// When it said so, since it began.
+    commits: Vec<Duration>,
     /// Whether it ended by itself.
     finished: bool,
 }
 
-/// Runs `akin index`, and kills it after `patience`.
-fn index_and_kill(workplace: &Workplace, patience: Duration) -> Round {
+/// Runs `akin index`, and kills it at `moment`, or never.
+fn index_and_kill(workplace: &Workplace, index: &str, moment: Option<Moment>) -> Round {
     let mut child = workplace
-        .command(&["index", "notes", "notes.tsv", "--verbose"])
+        .command(&["index", index, "notes.tsv", "--verbose"])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -36,36 +45,38 @@ fn index_and_kill(workplace: &Workplace, patience: Duration) -> Round {
     let (sender, lines) = channel();
     let reader =
         thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-    let end = Instant::now() + patience;
-    let mut committed = 0;
+    let started = Instant::now();
+    let mut round = Round { committed: 0, commits: Vec::new(), finished: false };
     let mut last_words = String::new();
-    let mut read = |line: String| {
+    let mut read = |line: String, round: &mut Round| {
         // `committed 2048 documents`: all of this run so far.
         if let Some(count) = line.strip_prefix("committed ") {
-            committed = count.split(' ').next().unwrap().parse().unwrap();
+            round.committed = count.split(' ').next().unwrap().parse().unwrap();
+            round.commits.push(started.elapsed());
         }
         last_words = line;
     };
-    let mut closed = false;
     loop {
-        match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(line) => read(line),
-            Err(RecvTimeoutError::Timeout) => break,
-            Err(RecvTimeoutError::Disconnected) => {
-                closed = true;
+        let end = moment.filter(|moment| round.commits.len() >= moment.commits).map(|moment| {
+            let since = moment.commits.checked_sub(1).map_or(Duration::ZERO, |last| round.commits[last]);
+            (since + moment.after).saturating_sub(started.elapsed())
+        });
+        match lines.recv_timeout(end.unwrap_or(Duration::MAX)) {
+            Ok(line) => read(line, &mut round),
+            Err(RecvTimeoutError::Timeout) => {
+                child.kill().unwrap();
                 break;
             }
+            Err(RecvTimeoutError::Disconnected) => break,
         }
-    }
-    if !closed {
-        child.kill().unwrap();
     }
     let status = child.wait().unwrap();
     // What it had said before it died counts.
-    lines.iter().for_each(&mut read);
+    lines.iter().for_each(|line| read(line, &mut round));
     reader.join().unwrap().ok();
     assert!(status.success() || status.code().is_none(), "it failed by itself: {status}: {last_words}");
-    Round { committed, finished: status.success() }
+    round.finished = status.success();
+    round
 }
 
 fn corpus(texts: &[String], generation: usize) -> String {
@@ -96,11 +107,15 @@ fn an_index_survives_any_kill_and_the_same_command_finishes_it() {
     println!("seed {seed}");
     let mut dice = Dice(seed | 1);
 
-    // One run to the end tells how long there is something to kill.
+    // One run to the end tells how long it takes to the first commit, from one to the next, and from the
+    // last to the end: each is a place to die in.
     workplace.write("notes.tsv", corpus(&texts, 0));
     let started = Instant::now();
-    workplace.akin(&["index", "rehearsal", "notes.tsv"]).succeeded();
-    let whole = started.elapsed().as_micros() as u64;
+    let commits = index_and_kill(&workplace, "rehearsal", None).commits;
+    let whole = started.elapsed();
+    let (first, last) = (commits[0], commits[commits.len() - 1]);
+    let between = (last - first) / (commits.len() - 1) as u32;
+    let batch = DOCUMENTS.div_ceil(commits.len());
 
     // Generation 0 adds the documents; each later one changes all of them.
     let mut generation = 0;
@@ -112,8 +127,18 @@ fn an_index_survives_any_kill_and_the_same_command_finishes_it() {
     while kills < ROUNDS {
         round += 1;
         assert!(round < 20 * ROUNDS, "only {kills} of {round} runs could be killed");
-        let patience = Duration::from_micros(dice.below(whole * 5 / 4));
-        let outcome = index_and_kill(&workplace, patience);
+        let left = (DOCUMENTS - current).div_ceil(batch);
+        // With all of them committed only the graph is wanting: that run ends, one time out of two.
+        let moment = (left > 0 || dice.below(2) == 0).then(|| {
+            let commits = dice.below(left as u64 + 1) as usize;
+            let stage = match commits {
+                0 => first,
+                some if some == left => whole - last,
+                _ => between,
+            };
+            Moment { commits, after: Duration::from_micros(dice.below(stage.as_micros() as u64 * 5 / 4 + 1)) }
+        });
+        let outcome = index_and_kill(&workplace, "notes", moment);
         current += outcome.committed;
         if outcome.finished {
             current = DOCUMENTS;
@@ -126,7 +151,7 @@ fn an_index_survives_any_kill_and_the_same_command_finishes_it() {
             continue;
         }
 
-        let context = format!("round {round}, generation {generation}, killed after {patience:?}");
+        let context = format!("round {round}, generation {generation}, {moment:?}");
         let verified = workplace.akin(&["verify", "notes"]);
         assert_eq!(verified.code, Some(0), "{context}: {verified:#?}");
         let found = workplace.figures("notes")["documents"].as_u64().unwrap() as usize;
@@ -156,7 +181,7 @@ fn an_index_survives_any_kill_and_the_same_command_finishes_it() {
     println!(
         "{kills} kills in {round} runs, {kills_after_a_commit} after a commit, {generation} generations"
     );
-    assert!(kills_after_a_commit > 0, "no kill came between a commit and the end");
+    assert!(kills_after_a_commit >= kills / 4, "too few kills came between a commit and the end");
 
     workplace.akin(&["index", "notes", "notes.tsv"]).succeeded();
     let verified = workplace.akin(&["verify", "notes"]).succeeded().stdout;
