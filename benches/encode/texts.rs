@@ -11,8 +11,8 @@ const SENTENCES: usize = 4000;
 const QUERIES: usize = 200;
 /// Glosses among which neighbours are looked for.
 const COLLECTION: usize = 20_000;
-/// Texts of so many tokens, and how many of them: about as many tokens in all as the sentences have.
-const LONG: [(usize, usize); 2] = [(128, 500), (256, 250)];
+/// Texts of so many tokens, and how many of them: about a third of the tokens that the sentences have.
+const LONG: [(usize, usize); 2] = [(128, 200), (256, 100)];
 
 /// Texts that are encoded together.
 pub struct Set {
