@@ -1,6 +1,6 @@
 # What a newcomer and the continuous integration run. `make` alone lists it.
 
-AKIN := target/release/akin
+AKIN := $(or $(CARGO_TARGET_DIR),target)/release/akin
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
