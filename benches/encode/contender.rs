@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use akin_engine::SentenceEncoder;
-use akin_engine::encoder::EncoderOptions;
+use akin_engine::encoder::{EncoderOptions, Precision};
+use akin_engine::kernels::cpu::isa;
 use anyhow::Context;
 
 use crate::peers::Peers;
@@ -23,10 +24,15 @@ pub struct Ours {
 impl Ours {
     /// Every precision that this processor has; f32 first.
     pub fn load_all(model: &Path) -> anyhow::Result<Vec<Self>> {
-        let precisions = [("f32", Operands::F32, EncoderOptions::default())];
-        let load = |(precision, operands, options)| {
+        let mut precisions =
+            vec![("f32", Operands::F32, Precision::F32), ("int8", Operands::U8I8, Precision::Int8)];
+        if isa().multiplies_bf16() {
+            precisions.push(("bf16", Operands::Bf16, Precision::Bf16));
+        }
+        let load = |(name, operands, precision)| {
+            let options = EncoderOptions { precision, ..Default::default() };
             let encoder = SentenceEncoder::load_with(model, &options)?;
-            Ok(Self { precision, operands, options, encoder })
+            Ok(Self { precision: name, operands, options, encoder })
         };
         precisions.into_iter().map(load).collect()
     }

@@ -16,12 +16,10 @@ use crate::texts::Set;
 /// What one core can do, what we reach, and the share of the time that tokenising takes.
 pub fn print(model: &Path, ours: &[Ours], set: &Set, rates: &[Rate], threads: usize) -> anyhow::Result<()> {
     let operations = operations(model, set)?;
-    let f32_product = product::f32_product();
     println!(
         "roofline: {:.3} G operations in the products of a sentence",
         operations / 1e9 / set.texts.len() as f64
     );
-    println!("  {:24} {:10.1} G/s a core", "f32, our product alone", f32_product / 1e9);
     for operands in Operands::ALL {
         if let Some(peak) = peak(operands) {
             println!(
@@ -36,10 +34,14 @@ pub fn print(model: &Path, ours: &[Ours], set: &Set, rates: &[Rate], threads: us
             continue;
         };
         let reached = operations / set.texts.len() as f64 * rate.texts_per_second / threads as f64;
+        let product = product::product(ours.options.precision);
+        println!(
+            "  {:24} {:10.1} G/s a core",
+            format!("{}, our product alone", ours.precision),
+            product / 1e9
+        );
         print!("  {:24} {:10.1} G/s a core", rate.name, reached / 1e9);
-        if ours.operands == Operands::F32 {
-            print!(", {:.3} of our product alone", reached / f32_product);
-        }
+        print!(", {:.3} of our product alone", reached / product);
         if let Some(peak) = peak(ours.operands) {
             print!(", {:.3} of the registers alone", reached / peak);
         }

@@ -7,6 +7,7 @@ mod product;
 mod registers;
 
 use akin_engine::kernels::cpu;
+use akin_engine::kernels::rows::Precision;
 use registers::Operands;
 
 fn main() {
@@ -17,9 +18,20 @@ fn main() {
             None => println!("{:8} this processor has no instruction for it", operands.name()),
         }
     }
-    let product = product::f32_product();
-    println!("{:8} our product     {:8.1} G/s a core", "f32", product / 1e9);
-    if let Some(peak) = registers::peak(Operands::F32) {
-        println!("{:8} of the limit    {:8.3}", "", product / peak);
+    let isa = cpu::isa();
+    for (operands, precision) in [
+        (Operands::F32, Precision::F32),
+        (Operands::Bf16, Precision::Bf16),
+        (Operands::U8I8, Precision::Int8),
+    ] {
+        if precision == Precision::Bf16 && !isa.multiplies_bf16() {
+            continue;
+        }
+        let product = product::product(precision);
+        print!("{:8} our product     {:8.1} G/s a core", operands.name(), product / 1e9);
+        match registers::peak(operands) {
+            Some(peak) => println!(", {:.3} of the limit", product / peak),
+            None => println!(),
+        }
     }
 }

@@ -5,26 +5,31 @@ use std::time::{Duration, Instant};
 
 use akin_engine::kernels::cpu;
 use akin_engine::kernels::gemm::{PackedLinear, Then};
+use akin_engine::kernels::rows::{Precision, RowBuffer};
 
 /// Rows, inner length and columns: all three matrices together lie in a second-level cache of 1 MiB.
 const SHAPES: [(usize, usize, usize); 3] = [(128, 256, 256), (120, 384, 192), (96, 384, 384)];
 const WHILE: Duration = Duration::from_millis(200);
 
-/// Operations a second of one core: the best run of the best shape.
-pub fn f32_product() -> f64 {
-    SHAPES.into_iter().map(|(rows, inner, columns)| rate(rows, inner, columns)).fold(0.0, f64::max)
+/// Operations a second of one core: the best run of the best shape. The input is in `precision` already.
+pub fn product(precision: Precision) -> f64 {
+    let rate = |(rows, inner, columns)| rate(precision, rows, inner, columns);
+    SHAPES.into_iter().map(rate).fold(0.0, f64::max)
 }
 
-fn rate(rows: usize, inner: usize, columns: usize) -> f64 {
+fn rate(precision: Precision, rows: usize, inner: usize, columns: usize) -> f64 {
+    let isa = cpu::isa();
     let weights = vec![0.5f32; inner * columns];
-    let linear = PackedLinear::pack(cpu::isa(), inner, columns, |c| &weights[c * inner..][..inner], &[]);
+    let linear = PackedLinear::pack(isa, precision, inner, columns, |c| &weights[c * inner..][..inner], &[]);
     let input = vec![0.25f32; rows * inner];
+    let mut buffer = RowBuffer::default();
+    let input = buffer.rows(isa, precision, &input, inner);
     let mut output = vec![0.0f32; rows * columns];
     let begin = Instant::now();
     let mut best = f64::INFINITY;
     while begin.elapsed() < WHILE {
         let start = Instant::now();
-        linear.apply(black_box(&input), rows, Then::Store, &mut output);
+        linear.apply(black_box(input), rows, Then::Store, &mut output);
         best = best.min(start.elapsed().as_secs_f64());
         black_box(&mut output);
     }

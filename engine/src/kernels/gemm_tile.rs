@@ -2,7 +2,9 @@
 
 #![allow(unsafe_code)]
 
+use super::gelu::{CoarseGelu, Gelu};
 use super::lanes::Lanes;
+use super::vecmath::Function;
 
 /// What a word of x, four bytes of a row, gives with a word of w.
 pub(super) trait Product: Copy {
@@ -10,6 +12,8 @@ pub(super) trait Product: Copy {
     type Words<L: Lanes>: Copy;
     /// A vector of sums.
     type Sums<L: Lanes>: Copy;
+    /// GELU, as exact as the numbers that are multiplied.
+    type Gelu: Function;
     /// Sums of nothing.
     fn zero<L: Lanes>(l: L) -> Self::Sums<L>;
     /// The word at `p`, `LEN` times.
@@ -42,6 +46,7 @@ pub(super) struct Codes;
 impl Product for Floats {
     type Words<L: Lanes> = L::V;
     type Sums<L: Lanes> = L::V;
+    type Gelu = Gelu;
     #[inline(always)]
     fn zero<L: Lanes>(l: L) -> L::V {
         l.splat(0.0)
@@ -69,6 +74,7 @@ impl Product for Floats {
 impl Product for Bf16s {
     type Words<L: Lanes> = L::W;
     type Sums<L: Lanes> = L::V;
+    type Gelu = CoarseGelu;
     #[inline(always)]
     fn zero<L: Lanes>(l: L) -> L::V {
         l.splat(0.0)
@@ -96,6 +102,7 @@ impl Product for Bf16s {
 impl Product for Codes {
     type Words<L: Lanes> = L::W;
     type Sums<L: Lanes> = L::W;
+    type Gelu = CoarseGelu;
     #[inline(always)]
     fn zero<L: Lanes>(l: L) -> L::W {
         l.splat_word(0)

@@ -154,8 +154,9 @@ impl<const LEVEL: u8> Lanes for Avx512<LEVEL> {
     #[inline(always)]
     fn multiply_bf16(self, x: __m512i, w: __m512i, sums: __m512) -> __m512 {
         if LEVEL >= BF16 {
-            // A vector of integers and one of bf16 are the same bits.
-            unsafe { _mm512_dpbf16_ps(sums, std::mem::transmute(x), std::mem::transmute(w)) }
+            // The same bits by another name.
+            let as_bf16 = |v| unsafe { std::mem::transmute::<__m512i, __m512bh>(v) };
+            unsafe { _mm512_dpbf16_ps(sums, as_bf16(x), as_bf16(w)) }
         } else {
             let second = |v| unsafe { _mm512_castsi512_ps(_mm512_and_si512(v, _mm512_set1_epi32(!0xffff))) };
             let first = |v| unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(v)) };
