@@ -253,18 +253,22 @@ unsafe fn tile<L: Lanes, P: Product, const R: usize, const N: usize>(
             // SAFETY: row i of c has `columns` floats, of which `valid` remain from here on; bias, scales
             // and sums have a value for every column and row.
             unsafe {
-                if let Some(codes) = finish.dequantize {
-                    let [scale, lowest] = *codes.rows.add(i);
-                    let scales = l.mul(l.splat(scale), l.load(codes.scales.add(j * L::LEN)));
-                    let shift = l.mul(l.splat(lowest), l.load(codes.sums.add(j * L::LEN)));
-                    sum = l.mul_add(sum, scales, shift);
-                }
                 if let Some(scale) = finish.row_scale {
                     sum = l.mul(sum, l.splat(*scale.add(i)));
                 }
-                if let Some(bias) = finish.bias {
-                    sum = l.add(sum, l.load(bias.add(j * L::LEN)));
-                }
+                let bias = match finish.bias {
+                    Some(bias) => l.load(bias.add(j * L::LEN)),
+                    None => l.splat(0.0),
+                };
+                sum = match finish.dequantize {
+                    Some(codes) => {
+                        let [scale, lowest] = *codes.rows.add(i);
+                        let scales = l.mul(l.splat(scale), l.load(codes.scales.add(j * L::LEN)));
+                        let shift = l.mul_add(l.splat(lowest), l.load(codes.sums.add(j * L::LEN)), bias);
+                        l.mul_add(sum, scales, shift)
+                    }
+                    None => l.add(sum, bias),
+                };
                 let c = finish.c.add(i * finish.ldc + j * L::LEN);
                 if valid == L::LEN {
                     if finish.accumulate {
