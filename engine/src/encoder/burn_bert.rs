@@ -2,7 +2,7 @@
 //!
 //! Devlin et al. 2019; RoBERTa (Liu et al. 2019) differs only in where its positions begin.
 
-use burn::module::Module;
+use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::activation::gelu;
 use burn::tensor::module::attention;
@@ -15,13 +15,14 @@ use crate::Result;
 
 use super::config::BertConfig;
 use super::model_dir::refuse;
+use super::random::Random;
 use super::weights::Weights;
 
 /// BERT without a head: token ids to hidden states.
 #[derive(Module, Debug)]
-pub(crate) struct Bert {
-    embeddings: Embeddings,
-    layers: Vec<Layer>,
+pub struct Bert {
+    pub(super) embeddings: Embeddings,
+    pub(super) layers: Vec<Layer>,
 }
 
 /// Sentences of several lengths as one rectangle, `[sentences, longest]`.
@@ -94,6 +95,45 @@ impl Bert {
         Ok(bert)
     }
 
+    /// Every weight under its name in Hugging Face's files, with its shape there: linear layers as `[out, in]`.
+    pub(crate) fn named_weights(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+        let mut weights = Vec::new();
+        let embeddings = &self.embeddings;
+        for (name, table) in [
+            ("word", &embeddings.word_embeddings),
+            ("position", &embeddings.position_embeddings),
+            ("token_type", &embeddings.token_type_embeddings),
+        ] {
+            weights.push(named(format!("embeddings.{name}_embeddings.weight"), table.weight.val()));
+        }
+        push_norm(&mut weights, "embeddings.LayerNorm", &embeddings.norm);
+        for (number, layer) in self.layers.iter().enumerate() {
+            let prefix = format!("encoder.layer.{number}");
+            for (name, linear) in [
+                ("attention.self.query", &layer.attention.query),
+                ("attention.self.key", &layer.attention.key),
+                ("attention.self.value", &layer.attention.value),
+                ("attention.output.dense", &layer.attention.output),
+                ("intermediate.dense", &layer.intermediate),
+                ("output.dense", &layer.output),
+            ] {
+                weights.push(named(format!("{prefix}.{name}.weight"), linear.weight.val().transpose()));
+                let bias = linear.bias.as_ref().expect("BERT's linear layers have a bias");
+                weights.push(named(format!("{prefix}.{name}.bias"), bias.val()));
+            }
+            push_norm(&mut weights, &format!("{prefix}.attention.output.LayerNorm"), &layer.attention.norm);
+            push_norm(&mut weights, &format!("{prefix}.output.LayerNorm"), &layer.norm);
+        }
+        weights
+    }
+
+    /// The same network, the linear layers and norms of its last `layers` layers random again: weights normal with
+    /// deviation 0.02, biases 0, the scales of the norms 1. With `embeddings` these too.
+    pub(crate) fn reinitialized(self, layers: usize, embeddings: bool, seed: u64) -> Self {
+        let first = self.layers.len().saturating_sub(layers);
+        self.map(&mut Reinitialize { first, embeddings, random: Random::new(seed), path: Vec::new() })
+    }
+
     /// Hidden states of the last layer, `[sentences, longest, hidden]`; those of padding mean nothing.
     pub(crate) fn forward(&self, batch: &PaddedBatch) -> Tensor<3> {
         let [rows, longest] = batch.ids.dims();
@@ -108,11 +148,12 @@ impl Bert {
 
 /// Word, position and token type embeddings, summed and normalised.
 #[derive(Module, Debug)]
-struct Embeddings {
-    word_embeddings: Embedding,
-    position_embeddings: Embedding,
-    token_type_embeddings: Embedding,
-    norm: LayerNorm,
+pub(super) struct Embeddings {
+    pub(super) word_embeddings: Embedding,
+    pub(super) position_embeddings: Embedding,
+    pub(super) token_type_embeddings: Embedding,
+    pub(super) norm: LayerNorm,
+    pub(super) layer_norm_eps: f64,
 }
 
 impl Embeddings {
@@ -123,6 +164,7 @@ impl Embeddings {
             position_embeddings: table(config.max_position_embeddings),
             token_type_embeddings: table(config.type_vocab_size),
             norm: layer_norm(config, device),
+            layer_norm_eps: config.layer_norm_eps,
         }
     }
 
@@ -137,11 +179,12 @@ impl Embeddings {
 
 /// One transformer layer: self-attention, then a feed-forward network, each with a residual and a norm.
 #[derive(Module, Debug)]
-struct Layer {
-    attention: SelfAttention,
-    intermediate: Linear,
-    output: Linear,
-    norm: LayerNorm,
+pub(super) struct Layer {
+    pub(super) attention: SelfAttention,
+    pub(super) intermediate: Linear,
+    pub(super) output: Linear,
+    pub(super) norm: LayerNorm,
+    pub(super) layer_norm_eps: f64,
 }
 
 impl Layer {
@@ -151,6 +194,7 @@ impl Layer {
             intermediate: LinearConfig::new(config.hidden_size, config.intermediate_size).init(device),
             output: LinearConfig::new(config.intermediate_size, config.hidden_size).init(device),
             norm: layer_norm(config, device),
+            layer_norm_eps: config.layer_norm_eps,
         }
     }
 
@@ -162,13 +206,13 @@ impl Layer {
 }
 
 #[derive(Module, Debug)]
-struct SelfAttention {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    output: Linear,
-    norm: LayerNorm,
-    heads: usize,
+pub(super) struct SelfAttention {
+    pub(super) query: Linear,
+    pub(super) key: Linear,
+    pub(super) value: Linear,
+    pub(super) output: Linear,
+    pub(super) norm: LayerNorm,
+    pub(super) heads: usize,
 }
 
 impl SelfAttention {
@@ -201,4 +245,57 @@ impl SelfAttention {
 
 fn layer_norm(config: &BertConfig, device: &Device) -> LayerNorm {
     LayerNormConfig::new(config.hidden_size).with_epsilon(config.layer_norm_eps).init(device)
+}
+
+fn named<const D: usize>(name: String, tensor: Tensor<D>) -> (String, Vec<usize>, Vec<f32>) {
+    let shape = tensor.dims().to_vec();
+    let values = tensor.inner().into_data().try_into_vec().expect("weights are f32");
+    (name, shape, values)
+}
+
+fn push_norm(weights: &mut Vec<(String, Vec<usize>, Vec<f32>)>, name: &str, norm: &LayerNorm) {
+    let bias = norm.beta.as_ref().expect("BERT's layer norms have a bias");
+    weights.push(named(format!("{name}.weight"), norm.gamma.val()));
+    weights.push(named(format!("{name}.bias"), bias.val()));
+}
+
+/// Draws parameters anew.
+struct Reinitialize {
+    /// The first layer that is drawn.
+    first: usize,
+    embeddings: bool,
+    random: Random,
+    path: Vec<String>,
+}
+
+impl ModuleMapper for Reinitialize {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let chosen = match self.path.iter().position(|name| name == "layers") {
+            Some(at) => self.path[at + 1].parse::<usize>().is_ok_and(|number| number >= self.first),
+            None => self.embeddings,
+        };
+        if !chosen {
+            return param;
+        }
+        let shape = param.val().dims();
+        let count = shape.iter().product();
+        let values: Vec<f32> = match self.path.last().map(String::as_str) {
+            Some("gamma") => vec![1.0; count],
+            Some("beta" | "bias") => vec![0.0; count],
+            _ => (0..count).map(|_| (0.02 * self.random.normal()) as f32).collect(),
+        };
+        let device = param.val().device();
+        param.map(|old| {
+            let new = Tensor::from_data(TensorData::new(values, shape), &device);
+            if old.is_require_grad() { new.require_grad() } else { new }
+        })
+    }
 }

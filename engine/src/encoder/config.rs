@@ -10,8 +10,10 @@ use super::model_dir::{read_json, refuse};
 
 /// The two architectures of the paper (section 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Architecture {
+pub enum Architecture {
+    /// Devlin et al. 2019.
     Bert,
+    /// Liu et al. 2019.
     Roberta,
 }
 
@@ -33,7 +35,7 @@ pub(crate) struct BertConfig {
 
 /// How the vectors of the tokens become the vector of the sentence (section 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pooling {
+pub enum Pooling {
     /// The mean over the tokens.
     Mean,
     /// The vector of the first token.

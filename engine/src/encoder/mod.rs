@@ -13,7 +13,9 @@ pub mod hub;
 mod model_dir;
 mod network;
 mod pooling;
+mod random;
 mod tokenize;
+pub mod training;
 mod weights;
 
 use std::path::Path;
@@ -23,7 +25,11 @@ use crate::{Embeddings, Error, Result};
 
 pub use crate::kernels::rows::Precision;
 
+pub use burn_bert::Bert;
+pub use config::Pooling;
 use model_dir::{ModelDir, read_file, refuse};
+pub use random::Random;
+
 use network::Network;
 use tokenize::SentenceTokenizer;
 use weights::Weights;

@@ -44,10 +44,32 @@ impl ModelDir {
                 "there is no such directory; a model is a directory in sentence-transformers form",
             ));
         }
-        let modules = Modules::read(&root.join("modules.json"))?;
-        let transformer = root.join(&modules.transformer);
+        Self::read(root, Some(Modules::read(&root.join("modules.json"))?))
+    }
+
+    /// The same for a model to be trained, which may be a bare Hugging Face directory: it pools by the mean.
+    pub(crate) fn open_base(root: &Path) -> Result<Self> {
+        if root.join("modules.json").exists() {
+            return Self::open(root);
+        }
+        if !root.join("config.json").is_file() {
+            return Err(refuse(
+                root,
+                "there is no model: a base is a directory with config.json, tokenizer.json and model.safetensors",
+            ));
+        }
+        Self::read(root, None)
+    }
+
+    fn read(root: &Path, modules: Option<Modules>) -> Result<Self> {
+        let transformer = root.join(modules.as_ref().map_or("", |modules| &modules.transformer));
         let config = BertConfig::read(&transformer.join("config.json"))?;
-        let pooling = read_pooling(&root.join(&modules.pooling).join("config.json"), config.hidden_size)?;
+        let pooling = match &modules {
+            Some(modules) => {
+                read_pooling(&root.join(&modules.pooling).join("config.json"), config.hidden_size)?
+            }
+            None => Pooling::Mean,
+        };
         refuse_prompts(&root.join("config_sentence_transformers.json"))?;
         let settings = read_sentence_config(&transformer)?;
         check_tokenizer_config(&transformer)?;
@@ -55,7 +77,7 @@ impl ModelDir {
             root: root.into(),
             max_tokens: max_tokens(&transformer, &config, settings.max_seq_length)?,
             lower_case: settings.do_lower_case,
-            normalize: modules.normalize,
+            normalize: modules.is_some_and(|modules| modules.normalize),
             transformer,
             config,
             pooling,

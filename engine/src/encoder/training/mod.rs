@@ -1,0 +1,125 @@
+//! The network as training runs it on processors: burn's autodiff over three operations of our own, each with its
+//! gradient, in place of some two hundred small ones.
+//!
+//! The sentences of a batch lie end to end in one `[tokens, hidden]` matrix, so nothing is padded. `embedding` looks up
+//! and normalises, `layer` is a whole transformer layer, `pooling` makes one vector of each sentence; `operation` hangs
+//! them into burn's graph. Heads and losses are ordinary burn code, and so is every gradient between these. The module
+//! and its parameters are those of the reference ([`Bert`]), which the tests compare this with.
+
+mod base;
+mod embedding;
+mod layer;
+mod operation;
+mod pooling;
+#[cfg(test)]
+mod tests;
+
+pub use base::BaseModel;
+
+use std::ops::Range;
+
+use burn::tensor::Tensor;
+
+use super::burn_bert::Bert;
+use super::config::{BertConfig, Pooling};
+
+/// Sentences of token ids, end to end.
+#[derive(Debug, Clone, Default)]
+pub struct RaggedBatch {
+    ids: Vec<u32>,
+    positions: Vec<u32>,
+    types: Vec<u32>,
+    /// Where each sentence begins, and where the last one ends.
+    offsets: Vec<usize>,
+}
+
+impl RaggedBatch {
+    /// Sentences that stand alone: every token is of type 0.
+    pub(crate) fn of_sentences(sentences: &[&[u32]], config: &BertConfig) -> Self {
+        let mut batch = Self { offsets: vec![0], ..Self::default() };
+        for ids in sentences {
+            batch.push(ids, &vec![0; ids.len()], config);
+        }
+        batch
+    }
+
+    /// Adds a sentence, with the type of each token.
+    pub(crate) fn push(&mut self, ids: &[u32], types: &[u32], config: &BertConfig) {
+        debug_assert_eq!(ids.len(), types.len());
+        if self.offsets.is_empty() {
+            self.offsets.push(0);
+        }
+        self.ids.extend_from_slice(ids);
+        self.types.extend_from_slice(types);
+        self.positions.extend(config.positions_of(ids).map(|position| position as u32));
+        self.offsets.push(self.ids.len());
+    }
+
+    /// How many sentences there are.
+    pub fn sentences(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// How many tokens they have together.
+    pub fn tokens(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// The rows of each sentence.
+    fn spans(&self) -> Vec<Range<usize>> {
+        self.offsets.windows(2).map(|pair| pair[0]..pair[1]).collect()
+    }
+
+    /// The sentences in as many groups as rayon has threads, of about as many tokens each.
+    fn groups(&self) -> Vec<Vec<Range<usize>>> {
+        let share = self.tokens().div_ceil(rayon::current_num_threads()).max(1);
+        let mut groups: Vec<Vec<Range<usize>>> = Vec::new();
+        for span in self.spans() {
+            match groups.last_mut() {
+                Some(group) if span.end - group[0].start <= share + span.len() / 2 => group.push(span),
+                _ => groups.push(vec![span]),
+            }
+        }
+        groups
+    }
+}
+
+/// What is random in a step of training.
+#[derive(Debug, Clone, Copy)]
+pub struct Randomness {
+    /// The probability that a hidden value is dropped (`hidden_dropout_prob`).
+    pub hidden_dropout: f64,
+    /// The probability that a share of attention is dropped (`attention_probs_dropout_prob`).
+    pub attention_dropout: f64,
+    /// Another in every step.
+    pub seed: u64,
+}
+
+impl Randomness {
+    /// Nothing is dropped.
+    pub fn none() -> Self {
+        Self { hidden_dropout: 0.0, attention_dropout: 0.0, seed: 0 }
+    }
+}
+
+impl Bert {
+    /// Hidden states of the last layer, `[tokens, hidden]`, differentiable on Flex's autodiff device.
+    ///
+    /// # Panics
+    /// If the module is on another device.
+    pub fn forward_ragged(&self, batch: &RaggedBatch, randomness: &Randomness) -> Tensor<2> {
+        let embedded = embedding::embed(&self.embeddings, batch, randomness);
+        let groups = batch.groups();
+        self.layers.iter().enumerate().fold(embedded, |hidden, (number, module)| {
+            layer::forward(module, hidden, &groups, randomness, number)
+        })
+    }
+}
+
+/// Pools hidden states `[tokens, hidden]` of a batch to `[sentences, hidden]`.
+///
+/// # Panics
+/// If the tensor is not on Flex's autodiff device, or of another batch.
+pub fn pool_ragged(hidden: Tensor<2>, batch: &RaggedBatch, pooling: Pooling) -> Tensor<2> {
+    pooling::pool(hidden, batch.spans(), pooling)
+}
