@@ -55,31 +55,50 @@ fn run_sts(arguments: &StsArguments, terminal: &Terminal) -> anyhow::Result<()> 
 
 fn print_json(results: &[(&str, StsResult)], output: &mut dyn Write) -> io::Result<()> {
     for (name, result) in results {
-        let [spearman, pearson] = [result.spearman, result.pearson].map(|value| 100.0 * value);
-        let line = json!({ "file": name, "pairs": result.pairs, "spearman": spearman, "pearson": pearson });
+        let [spearman, pearson] = [result.spearman(), result.pearson()].map(|value| 100.0 * value);
+        let mut line =
+            json!({ "file": name, "pairs": result.pairs, "spearman": spearman, "pearson": pearson });
+        for (similarity, found) in &result.correlations {
+            let [spearman, pearson] = [found.spearman, found.pearson].map(|value| 100.0 * value);
+            line[similarity.name()] = json!({ "spearman": spearman, "pearson": pearson });
+        }
         writeln!(output, "{line}")?;
     }
     Ok(())
 }
 
+/// Spearman's correlation by each similarity, and Pearson's of the cosine.
 fn print_table(results: &[(&str, StsResult)], terminal: &Terminal, output: &mut dyn Write) -> io::Result<()> {
     let names: Vec<String> = results.iter().map(|(name, _)| on_one_line(name)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max("average".len());
-    let heading = format!("{:width$}  {:>8}  {:>8}  {:>8}", "file", "pairs", "spearman", "pearson");
+    let heading = format!(
+        "{:width$}  {:>8}  {:>8}  {:>8}  {:>9}  {:>9}  {:>8}",
+        "file", "pairs", "spearman", "pearson", "manhattan", "euclidean", "dot"
+    );
     writeln!(output, "{}", terminal.paint(Style::Dim, &heading))?;
-    let mut row = |name: &str, pairs: usize, spearman: f64, pearson: f64| {
+    let figures = |result: &StsResult| {
+        let [(_, cosine), (_, manhattan), (_, euclidean), (_, dot)] = result.correlations;
+        [cosine.spearman, cosine.pearson, manhattan.spearman, euclidean.spearman, dot.spearman]
+    };
+    let mut row = |name: &str, pairs: usize, figures: [f64; 5]| {
         let pairs = grouped(pairs);
-        writeln!(output, "{name:width$}  {pairs:>8}  {:>8.2}  {:>8.2}", 100.0 * spearman, 100.0 * pearson)
+        let [cosine, pearson, manhattan, euclidean, dot] = figures.map(|figure| 100.0 * figure);
+        writeln!(
+            output,
+            "{name:width$}  {pairs:>8}  {cosine:>8.2}  {pearson:>8.2}  {manhattan:>9.2}  {euclidean:>9.2}  {dot:>8.2}"
+        )
     };
     for (name, (_, result)) in names.iter().zip(results) {
-        row(name, result.pairs, result.spearman, result.pearson)?;
+        row(name, result.pairs, figures(result))?;
     }
     if results.len() > 1 {
-        let mean = |figure: fn(&StsResult) -> f64| {
-            results.iter().map(|(_, result)| figure(result)).sum::<f64>() / results.len() as f64
-        };
-        let pairs = results.iter().map(|(_, result)| result.pairs).sum();
-        row("average", pairs, mean(|result| result.spearman), mean(|result| result.pearson))?;
+        let mut means = [0.0; 5];
+        for (_, result) in results {
+            for (mean, figure) in means.iter_mut().zip(figures(result)) {
+                *mean += figure / results.len() as f64;
+            }
+        }
+        row("average", results.iter().map(|(_, result)| result.pairs).sum(), means)?;
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ mod output;
 mod query;
 mod stat;
 mod terminal;
+mod train;
 mod verify;
 
 use std::io;
@@ -58,6 +59,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Delete(arguments) => delete::run(&arguments, &terminal),
         Command::Stat(arguments) => stat::run(&arguments, &terminal),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Train(arguments) => train::run(&arguments, &terminal),
         Command::Eval(arguments) => eval::run(&arguments, &terminal),
         Command::Completions(arguments) => completions::run(&arguments),
     }

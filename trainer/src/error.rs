@@ -1,4 +1,4 @@
-//! What can go wrong in an evaluation.
+//! What can go wrong in training and evaluation.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,24 +6,26 @@ use std::path::PathBuf;
 /// A result of the trainer.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong in an evaluation.
+/// What can go wrong in training and evaluation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The encoder failed.
     #[error(transparent)]
     Engine(#[from] akin_engine::Error),
-    /// A file could not be read.
-    #[error("cannot read {}: {source}", path.display())]
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// The file.
+        /// What was tried: "read", "write".
+        action: &'static str,
+        /// The file or folder.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
-    /// A line of a file of pairs is not what it should be.
+    /// A line of a table of sentences is not what it should be.
     #[error("{}:{line}: {reason}", path.display())]
-    Pairs {
+    Table {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
@@ -34,4 +36,19 @@ pub enum Error {
     /// Two series of numbers have no correlation.
     #[error("there is no correlation to compute: {0}")]
     Correlation(&'static str),
+    /// The loss or its gradient stopped being a number.
+    #[error(
+        "step {step}: the loss is {loss}, which is not a number to go on from: lower the learning rate; {kept}"
+    )]
+    Diverged {
+        /// The step, from 1.
+        step: usize,
+        /// The loss.
+        loss: f64,
+        /// What is left of the run.
+        kept: String,
+    },
+    /// A caller asked for something that cannot be.
+    #[error("{0}")]
+    Invalid(String),
 }

@@ -1,10 +1,9 @@
-//! Files of sentence pairs: tab-separated, a header line, no quoting.
+//! The examples that encoders are trained on and evaluated with.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use crate::{Error, Result};
+use crate::Result;
+use crate::table::read_table;
 
 /// Two sentences and how alike people found them.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,69 +16,78 @@ pub struct ScoredPair {
     pub sentence2: String,
 }
 
-/// The columns that a file must have, in any order and among others.
-const COLUMNS: [&str; 3] = ["score", "sentence1", "sentence2"];
+/// Two sentences and what the one is to the other, as in natural language inference.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelledPair {
+    /// The name of the class.
+    pub label: String,
+    /// The one sentence.
+    pub sentence1: String,
+    /// The other.
+    pub sentence2: String,
+}
 
-/// Reads the pairs of the file at `path`, whose header names the columns `score`, `sentence1` and
-/// `sentence2` among any others. Blank lines are passed over.
+/// A sentence, one that is closer to it, and one that is less close.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Triplet {
+    /// The sentence.
+    pub anchor: String,
+    /// The closer one.
+    pub positive: String,
+    /// The other one.
+    pub negative: String,
+}
+
+/// Reads the pairs of the table at `path`, whose header names the columns `score`, `sentence1` and `sentence2` among
+/// any others.
 ///
 /// # Errors
-/// [`Error::Io`] when the file cannot be read; [`Error::Pairs`] with the line that is not as it
-/// should be; a file without pairs is refused.
+/// As [`read_table`].
 pub fn read_scored_pairs(path: &Path) -> Result<Vec<ScoredPair>> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    let mut reader = BufReader::new(File::open(path).map_err(io)?);
-    let mut bytes = Vec::new();
-    let mut number = 0;
-    let mut columns = None;
-    let mut pairs = Vec::new();
-    loop {
-        bytes.clear();
-        if reader.read_until(b'\n', &mut bytes).map_err(io)? == 0 {
-            break;
-        }
-        number += 1;
-        let fault = |reason: String| Error::Pairs { path: path.to_owned(), line: number, reason };
-        let line = std::str::from_utf8(&bytes)
-            .map_err(|error| fault(format!("not UTF-8 after {} bytes", error.valid_up_to())))?;
-        let line = line.trim_end_matches(['\n', '\r']).trim_start_matches('\u{feff}');
-        if line.trim().is_empty() {
-            continue;
-        }
-        let fields: Vec<&str> = line.split('\t').collect();
-        match columns {
-            None => columns = Some(locate_columns(&fields).map_err(fault)?),
-            Some(columns) => pairs.push(parse_pair(&fields, columns).map_err(fault)?),
-        }
-    }
-    if pairs.is_empty() {
-        let reason =
-            format!("no pairs in it: expected a header with {} and a pair a line", COLUMNS.join(", "));
-        return Err(Error::Pairs { path: path.to_owned(), line: number.max(1), reason });
-    }
-    Ok(pairs)
+    read_scored_pairs_within(path, f64::NEG_INFINITY, f64::INFINITY)
 }
 
-fn locate_columns(header: &[&str]) -> Result<[usize; 3], String> {
-    let mut found = [0; 3];
-    for (column, name) in found.iter_mut().zip(COLUMNS) {
-        *column = header.iter().position(|field| field.trim() == name).ok_or_else(|| {
-            format!("the header lacks the column {name}: expected tab-separated {}", COLUMNS.join(", "))
-        })?;
-    }
-    Ok(found)
+/// The same, and every score must lie in `least..=most`.
+///
+/// # Errors
+/// As [`read_table`].
+pub fn read_scored_pairs_within(path: &Path, least: f64, most: f64) -> Result<Vec<ScoredPair>> {
+    read_table(path, ["score", "sentence1", "sentence2"], |[score, sentence1, sentence2]| {
+        let number = score.trim().parse().ok().filter(|number: &f64| number.is_finite());
+        let number = number.ok_or_else(|| format!("the score \"{score}\" is not a number"))?;
+        if !(least..=most).contains(&number) {
+            return Err(format!("the score {number} is not within {least} to {most}"));
+        }
+        Ok(ScoredPair { score: number, sentence1: sentence1.into(), sentence2: sentence2.into() })
+    })
 }
 
-fn parse_pair(fields: &[&str], columns: [usize; 3]) -> Result<ScoredPair, String> {
-    let [score, sentence1, sentence2] = columns.map(|column| fields.get(column).copied());
-    let (Some(score), Some(sentence1), Some(sentence2)) = (score, sentence1, sentence2) else {
-        return Err(format!("{} fields, fewer than the header promises", fields.len()));
-    };
-    let number = score.trim().parse().ok().filter(|number: &f64| number.is_finite());
-    Ok(ScoredPair {
-        score: number.ok_or_else(|| format!("the score \"{score}\" is not a number"))?,
-        sentence1: sentence1.to_owned(),
-        sentence2: sentence2.to_owned(),
+/// Reads the pairs of the table at `path`, whose header names the columns `label`, `sentence1` and `sentence2` among
+/// any others. With `labels`, any other label is refused.
+///
+/// # Errors
+/// As [`read_table`].
+pub fn read_labelled_pairs(path: &Path, labels: Option<&[String]>) -> Result<Vec<LabelledPair>> {
+    read_table(path, ["label", "sentence1", "sentence2"], |[label, sentence1, sentence2]| {
+        let label = label.trim();
+        if label.is_empty() {
+            return Err("the label is empty".into());
+        }
+        if let Some(labels) = labels.filter(|labels| !labels.iter().any(|known| known == label)) {
+            return Err(format!("the label {label:?} is none of {}", labels.join(", ")));
+        }
+        Ok(LabelledPair { label: label.into(), sentence1: sentence1.into(), sentence2: sentence2.into() })
+    })
+}
+
+/// Reads the triplets of the table at `path`, whose header names the columns `anchor`, `positive` and `negative` among
+/// any others.
+///
+/// # Errors
+/// As [`read_table`].
+pub fn read_triplets(path: &Path) -> Result<Vec<Triplet>> {
+    read_table(path, ["anchor", "positive", "negative"], |[anchor, positive, negative]| {
+        Ok(Triplet { anchor: anchor.into(), positive: positive.into(), negative: negative.into() })
     })
 }
 
@@ -88,16 +96,22 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::Error;
 
-    fn read(content: &[u8]) -> Result<Vec<ScoredPair>> {
+    fn written(content: &[u8]) -> tempfile::NamedTempFile {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(content).unwrap();
-        read_scored_pairs(file.path())
+        file
     }
 
-    fn fault(content: &[u8]) -> (usize, String) {
-        match read(content) {
-            Err(Error::Pairs { line, reason, .. }) => (line, reason),
+    fn read(content: &[u8]) -> Result<Vec<ScoredPair>> {
+        read_scored_pairs(written(content).path())
+    }
+
+    #[track_caller]
+    fn fault<T: std::fmt::Debug>(result: Result<T>) -> (usize, String) {
+        match result {
+            Err(Error::Table { line, reason, .. }) => (line, reason),
             other => panic!("{other:?}"),
         }
     }
@@ -113,28 +127,42 @@ mod tests {
 
     #[test]
     fn a_fault_names_its_line() {
-        assert_eq!(fault(b"score\tsentence1\tsentence2\n1\ta\tb\nx\ta\tb\n").0, 3);
-        assert_eq!(fault(b"score\tsentence1\tsentence2\nNaN\ta\tb\n").0, 2);
-        assert_eq!(fault(b"score\tsentence1\tsentence2\n\n1\ta\n").0, 3);
-        assert_eq!(fault(b"score\tsentence1\tsentence2\n1\ta\t\xff\n").0, 2);
+        assert_eq!(fault(read(b"score\tsentence1\tsentence2\n1\ta\tb\nx\ta\tb\n")).0, 3);
+        assert_eq!(fault(read(b"score\tsentence1\tsentence2\nNaN\ta\tb\n")).0, 2);
+        assert_eq!(fault(read(b"score\tsentence1\tsentence2\n\n1\ta\n")).0, 3);
+        assert_eq!(fault(read(b"score\tsentence1\tsentence2\n1\ta\t\xff\n")).0, 2);
     }
 
     #[test]
     fn a_header_without_a_column_is_refused_by_its_name() {
-        let (line, reason) = fault(b"score\tsentence1\tother\n1\ta\tb\n");
+        let (line, reason) = fault(read(b"score\tsentence1\tother\n1\ta\tb\n"));
         assert_eq!(line, 1);
         assert!(reason.contains("sentence2"), "{reason}");
+        let (line, reason) = fault(read_triplets(written(b"anchor\tpositive\na\tb\n").path()));
+        assert_eq!(line, 1);
+        assert!(reason.contains("negative"), "{reason}");
     }
 
     #[test]
     fn a_file_without_pairs_is_refused() {
-        assert!(fault(b"").1.contains("no pairs"));
-        assert!(fault(b"score\tsentence1\tsentence2\n").1.contains("no pairs"));
+        assert!(fault(read(b"")).1.contains("no rows"));
+        assert!(fault(read(b"score\tsentence1\tsentence2\n")).1.contains("no rows"));
     }
 
     #[test]
     fn a_missing_file_is_named() {
         let error = read_scored_pairs(Path::new("no/such/pairs.tsv")).unwrap_err();
         assert!(error.to_string().contains("no/such/pairs.tsv"), "{error}");
+    }
+
+    #[test]
+    fn scores_and_labels_out_of_range_are_refused_with_their_line() {
+        let file = written(b"score\tlabel\tsentence1\tsentence2\n5\tyes\ta\tb\n5.1\tmaybe\ta\tb\n");
+        let (line, reason) = fault(read_scored_pairs_within(file.path(), 0.0, 5.0));
+        assert_eq!((line, reason.contains("5.1")), (3, true));
+        let labels = ["no".to_owned(), "yes".to_owned()];
+        let (line, reason) = fault(read_labelled_pairs(file.path(), Some(&labels)));
+        assert_eq!((line, reason.contains("maybe")), (3, true));
+        assert_eq!(read_labelled_pairs(file.path(), None).unwrap()[1].label, "maybe");
     }
 }

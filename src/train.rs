@@ -1,0 +1,136 @@
+//! `akin train`: trains a model.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use akin_engine::encoder::hub;
+use akin_engine::encoder::training::BaseModel;
+use akin_trainer::examples::{read_dev_set, read_training_set};
+use akin_trainer::network::Network;
+use akin_trainer::objective::Objective;
+use akin_trainer::training::{self, Event, Run, TrainingReport, TrainingSettings};
+use anyhow::{Context, bail};
+use serde_json::json;
+
+use crate::cli::{ObjectiveName, TrainArguments};
+use crate::terminal::{Terminal, counted, grouped};
+
+/// Trains, and says how good the model became.
+pub fn run(arguments: &TrainArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    if arguments.output.exists() && !arguments.resume {
+        bail!(
+            "{} exists: choose another output, remove it, or go on with its run by --resume",
+            arguments.output.display()
+        );
+    }
+    let base = base_directory(&arguments.base)?;
+    let pooling = arguments.pooling.map(|name| name.pooling());
+    let base = BaseModel::open(&base, pooling, arguments.max_tokens.map(usize::from))?;
+    let settings = settings(arguments);
+    let set = read_training_set(&arguments.train, &base, settings.objective, arguments.max_score)?;
+    let dev = arguments.dev.as_deref().map(|path| read_dev_set(path, &base, &set.labels)).transpose()?;
+    if !set.labels.is_empty() {
+        terminal.step(format_args!("the labels are {}", set.labels.join(", ")));
+    }
+
+    let device = training::device();
+    let mut bert = match arguments.from_scratch {
+        true => base.random_network(arguments.seed, &device),
+        false => base.network(&device)?,
+    };
+    if let Some(layers) = arguments.reinitialize {
+        bert = base.reinitialized(bert, layers, arguments.seed);
+    }
+    let network = Network::new(bert, &base, settings.objective, set.labels.len(), arguments.seed, &device)?;
+    let bar = terminal.documents_bar(0);
+    let run = Run {
+        base: &base,
+        network,
+        settings,
+        set: &set,
+        dev: dev.as_ref(),
+        output: arguments.output.clone(),
+        identity: json!({
+            "base": arguments.base,
+            "train": arguments.train,
+            "dev": arguments.dev,
+            "examples": set.examples.len(),
+            "max_score": arguments.max_score,
+            "max_tokens": arguments.max_tokens,
+            "pooling": format!("{:?}", base.pooling()).to_lowercase(),
+            "from_scratch": arguments.from_scratch,
+            "reinitialize": arguments.reinitialize,
+        }),
+    };
+    let mut dev_score = String::new();
+    let report = run.go(arguments.resume, &mut |event| match event {
+        Event::Step { step, of, loss } => {
+            bar.set_length(of as u64);
+            bar.set_position(step as u64);
+            bar.set_message(format!("loss {loss:.4}{dev_score}"));
+        }
+        Event::Evaluated { step, score, best } => {
+            dev_score = format!("  dev {:.2}, best {:.2}", 100.0 * score, 100.0 * best);
+            bar.suspend(|| terminal.note(format_args!("step {}: dev {:.2}", grouped(step), 100.0 * score)));
+        }
+        Event::Resumed { steps } => {
+            bar.reset_eta();
+            terminal.note(format_args!("going on after step {}", grouped(steps)));
+        }
+    });
+    bar.finish_and_clear();
+    let report = report.with_context(|| format!("cannot train {}", arguments.output.display()))?;
+    tell(&report, &arguments.output, arguments.json, terminal).context("cannot write to stdout")
+}
+
+/// The directory that `name` is, or the model of that hub id.
+fn base_directory(name: &str) -> anyhow::Result<PathBuf> {
+    match Path::new(name).is_dir() {
+        true => Ok(name.into()),
+        false => Ok(hub::locate(name)?),
+    }
+}
+
+fn settings(arguments: &TrainArguments) -> TrainingSettings {
+    let objective = match arguments.objective {
+        ObjectiveName::Regression => Objective::Regression,
+        ObjectiveName::Classification => Objective::Classification(arguments.concatenation.concatenation()),
+        ObjectiveName::Triplet => Objective::Triplet,
+        ObjectiveName::CrossEncoder => Objective::CrossEncoder,
+    };
+    TrainingSettings {
+        epochs: arguments.epochs.get(),
+        batch_size: arguments.batch_size.get(),
+        learning_rate: arguments.learning_rate,
+        warmup: arguments.warmup,
+        dropout: !arguments.no_dropout,
+        seed: arguments.seed,
+        evaluate_every: arguments.evaluate_every.map(usize::from),
+        patience: arguments.patience.map(usize::from),
+        ..TrainingSettings::new(objective)
+    }
+}
+
+fn tell(report: &TrainingReport, output: &Path, json: bool, terminal: &Terminal) -> io::Result<()> {
+    let rate = (report.steps_here > 0).then(|| report.steps_here as f64 / report.seconds.max(1e-9));
+    if json {
+        let line = json!({
+            "output": output,
+            "steps": report.steps,
+            "stopped_early": report.stopped_early,
+            "dev_score": report.best.map(|(score, _)| 100.0 * score),
+            "dev_step": report.best.map(|(_, step)| step),
+            "seconds": report.seconds,
+            "steps_per_second": rate,
+        });
+        return writeln!(io::stdout(), "{line}");
+    }
+    let score = report
+        .best
+        .map(|(score, step)| format!(", dev {:.2} after step {}", 100.0 * score, grouped(step)))
+        .unwrap_or_default();
+    let pace = rate.map(|rate| format!(", {rate:.2} a second")).unwrap_or_default();
+    let early = if report.stopped_early { ", stopped early" } else { "" };
+    terminal.step(format_args!("{:.1} s in steps", report.seconds));
+    writeln!(io::stdout(), "{}: {}{pace}{score}{early}", output.display(), counted(report.steps, "step"))
+}

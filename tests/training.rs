@@ -1,0 +1,192 @@
+//! `akin train`, as a user runs it: a model from files, a run that is killed, and everything that can be wrong.
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use common::{Workplace, fixture, tiny_model};
+
+const PAIRS: &str = include_str!("../trainer/reference/pairs.tsv");
+const TRIPLETS: &str = include_str!("../trainer/reference/triplets.tsv");
+
+/// A folder with files to train from.
+fn workshop() -> Workplace {
+    let place = Workplace::new();
+    place.write("pairs.tsv", PAIRS);
+    place.write("triplets.tsv", TRIPLETS);
+    place
+}
+
+/// `akin train` of the tiny model, with more arguments.
+fn train<'a>(place: &Workplace, output: &'a str, more: &[&'a str]) -> Command {
+    let mut command = place.command(&["train", "--output", output, "--learning-rate", "1e-3"]);
+    command.arg("--base").arg(tiny_model()).args(more);
+    command
+}
+
+const REGRESSION: [&str; 6] = ["--objective", "regression", "--train", "pairs.tsv", "--dev", "pairs.tsv"];
+
+fn run(command: &mut Command) -> common::Run {
+    common::Run::of(command)
+}
+
+#[test]
+fn a_trained_model_is_a_model_like_any_other() {
+    let place = workshop();
+    let more = [&REGRESSION[..], &["--epochs", "4", "--pooling", "max", "--json"]].concat();
+    let report = run(&mut train(&place, "tuned", &more)).succeeded().json();
+    assert_eq!(report["steps"], 16);
+    assert!(report["dev_score"].as_f64().unwrap() > 0.0);
+    let figures = place.akin(&["eval", "sts", "pairs.tsv", "--model", "tuned", "--json"]).succeeded().json();
+    let difference = figures["spearman"].as_f64().unwrap() - report["dev_score"].as_f64().unwrap();
+    assert!(difference.abs() < 1e-3, "{figures} {report}");
+    assert!(place.read("tuned/1_Pooling/config.json").contains("\"pooling_mode_max_tokens\": true"));
+    assert_eq!(place.read("tuned/loss.csv").lines().count(), 17);
+    assert!(place.read("tuned/loss.svg").starts_with("<svg "));
+    assert!(!place.path("tuned/checkpoints").exists());
+    // And one can go on from there.
+    let mut again = place.command(&["train", "--base", "tuned", "--output", "again"]);
+    let run = common::Run::of(again.args(["--objective", "triplet", "--train", "triplets.tsv"])).succeeded();
+    assert!(run.stdout.starts_with("again: 4 steps"), "{run:?}");
+}
+
+#[test]
+fn every_concatenation_of_the_paper_trains() {
+    let place = workshop();
+    for parts in ["u,v", "diff", "prod", "diff,prod", "u,v,prod", "u,v,diff", "u,v,diff,prod"] {
+        let more = ["--objective", "classification", "--concatenation", parts, "--train", "pairs.tsv"];
+        run(&mut train(&place, parts, &more)).succeeded();
+        assert!(place.path(parts).join("model.safetensors").is_file());
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_goes_on_to_the_same_model() {
+    let place = workshop();
+    let more = [&REGRESSION[..], &["--epochs", "6", "--evaluate-every", "2", "--threads", "1"]].concat();
+    run(&mut train(&place, "whole", &more)).succeeded();
+    let mut child =
+        train(&place, "killed", &more).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let reached = lines.map_while(Result::ok).find(|line| line.starts_with("step 6:"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(reached.is_some());
+    let refused = run(&mut train(&place, "killed", &more)).refused();
+    assert!(refused.contains("--resume"), "{refused}");
+    let resumed = run(&mut train(&place, "killed", &[&more[..], &["--resume"]].concat())).succeeded();
+    assert!(resumed.stderr.contains("going on after step "), "{resumed:?}");
+    let weights = |model: &str| fs::read(place.path(model).join("model.safetensors")).unwrap();
+    assert!(weights("whole") == weights("killed"));
+    assert_eq!(place.read("whole/loss.csv"), place.read("killed/loss.csv"));
+}
+
+#[test]
+fn what_is_wrong_with_the_examples_is_said_with_file_and_line() {
+    let place = workshop();
+    place.write("columns.tsv", "sentence1\tsentence2\na\tb\n");
+    place.write("number.tsv", "score\tsentence1\tsentence2\n1\ta\tb\nhigh\ta\tb\n");
+    place.write("range.tsv", "score\tsentence1\tsentence2\n1\ta\tb\n5.5\ta\tb\n");
+    place.write("two.tsv", "anchor\tpositive\na\tb\n");
+    place.write("short.tsv", "anchor\tpositive\tnegative\na\tb\tc\na\tb\n");
+    place.write("labels.tsv", "label\tsentence1\tsentence2\nentailment\ta\tb\nmaybe\ta\tb\n");
+    place.write("one.tsv", "label\tsentence1\tsentence2\nyes\ta\tb\nyes\ta\tb\n");
+    for (objective, file, expected) in [
+        ("regression", "columns.tsv", "columns.tsv:1: the header lacks the column score"),
+        ("regression", "number.tsv", "number.tsv:3: the score \"high\" is not a number"),
+        ("regression", "range.tsv", "range.tsv:3: the score 5.5 is not within 0 to 5"),
+        ("cross-encoder", "number.tsv", "number.tsv:3: "),
+        ("classification", "columns.tsv", "columns.tsv:1: the header lacks the column label"),
+        ("classification", "one.tsv", "one.tsv: every label is \"yes\""),
+        ("triplet", "two.tsv", "two.tsv:1: the header lacks the column negative"),
+        ("triplet", "short.tsv", "short.tsv:3: 2 fields"),
+    ] {
+        let refused = run(&mut train(&place, "out", &["--objective", objective, "--train", file])).refused();
+        assert!(refused.contains(expected), "{refused}");
+        assert!(!place.path("out").exists());
+    }
+    let more = ["--objective", "classification", "--train", "pairs.tsv", "--dev", "labels.tsv"];
+    let refused = run(&mut train(&place, "out", &more)).refused();
+    assert!(refused.contains("labels.tsv:3: the label \"maybe\" is none of contradiction"), "{refused}");
+}
+
+#[test]
+fn a_base_that_cannot_be_trained_and_an_output_that_exists_are_refused() {
+    let place = workshop();
+    let copy = |to: &str, without: &str| {
+        fs::create_dir(place.path(to)).unwrap();
+        for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+            if name != without {
+                fs::copy(fixture("models/tiny-bert").join(name), place.path(to).join(name)).unwrap();
+            }
+        }
+    };
+    copy("weightless", "model.safetensors");
+    copy("bare", "");
+    let from = |base: &str, output: &str, more: &[&str]| {
+        let mut command = place.command(&["train", "--base", base, "--output", output]);
+        common::Run::of(command.args(["--objective", "triplet", "--train", "triplets.tsv"]).args(more))
+    };
+    let refused = from("weightless", "out", &[]).refused();
+    assert!(refused.contains("model.safetensors: the file is missing"), "{refused}");
+    let refused = from("no-such-base", "out", &[]).refused();
+    assert!(refused.contains("no-such-base"), "{refused}");
+    fs::create_dir(place.path("there")).unwrap();
+    let refused = from("bare", "there", &[]).refused();
+    assert!(refused.contains("there exists: choose another output"), "{refused}");
+    // The shape of a network is enough for one with random weights, and a bare Hugging Face directory for a base.
+    from("weightless", "fresh", &["--from-scratch"]).succeeded();
+    from("bare", "tuned", &["--reinitialize", "1", "--seed", "7"]).succeeded();
+    for model in ["fresh", "tuned"] {
+        place.akin(&["eval", "sts", "pairs.tsv", "--model", model]).succeeded();
+    }
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_and_keeps_the_last_good_model() {
+    let place = workshop();
+    let mut command = place.command(&["train", "--output", "out", "--learning-rate", "1e30"]);
+    command.arg("--base").arg(tiny_model()).args(REGRESSION).args(["--evaluate-every", "1"]);
+    let run = common::Run::of(&mut command);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.stderr.contains("not a number to go on from"), "{run:?}");
+    assert!(run.stderr.contains("out/checkpoints/best"), "{run:?}");
+    place.akin(&["eval", "sts", "pairs.tsv", "--model", "out/checkpoints/best"]).succeeded();
+}
+
+/// Python's sentence-transformers reads what Akin wrote and Akin what it wrote, with equal embeddings. Where there is no
+/// such Python, the reference numbers in `fixtures/` stand for it.
+#[test]
+fn python_and_akin_read_the_models_of_each_other() {
+    let python = std::env::var("AKIN_PYTHON").unwrap_or_else(|_| "python3".into());
+    let has = Command::new(&python).args(["-c", "import sentence_transformers"]).output();
+    if !has.is_ok_and(|output| output.status.success()) {
+        eprintln!("no Python with sentence-transformers (AKIN_PYTHON names one): left out");
+        return;
+    }
+    let place = workshop();
+    run(&mut train(&place, "tuned", &REGRESSION)).succeeded();
+    place.write("texts.txt", "The shop opens at nine.\nHeavy snow closed the mountain road.\nok\n");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("trainer/reference/embeddings.py");
+    let mut command = Command::new(&python);
+    command.arg(script).args(["tuned", "texts.txt", "python.npy", "--rewrite", "rewritten"]);
+    common::Run::of(place.settle(&mut command)).succeeded();
+    let read = |name: &str| {
+        let bytes = fs::read(place.path(name)).unwrap();
+        let header = 10 + u16::from_le_bytes([bytes[8], bytes[9]]) as usize;
+        let (words, _) = bytes[header..].as_chunks::<4>();
+        words.iter().map(|word| f32::from_le_bytes(*word)).collect::<Vec<f32>>()
+    };
+    let python = read("python.npy");
+    for (model, output) in [("tuned", "tuned.npy"), ("rewritten", "rewritten.npy")] {
+        place.akin(&["encode", "texts.txt", "--model", model, "--output", output]).succeeded();
+        let akin = read(output);
+        assert_eq!(akin.len(), python.len());
+        for (akin, python) in akin.iter().zip(&python) {
+            assert!((akin - python).abs() < 1e-4, "{model}: {akin} is not {python}");
+        }
+    }
+}

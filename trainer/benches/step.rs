@@ -1,0 +1,54 @@
+//! Where does a step of training spend its time: forward, backward, or in the optimizer?
+//!
+//!     cargo bench -p akin-trainer --bench step -- MODEL TRAIN.tsv [STEPS]
+
+use std::time::{Duration, Instant};
+
+use akin_engine::encoder::training::BaseModel;
+use akin_trainer::examples::read_training_set;
+use akin_trainer::network::{Example, Network};
+use akin_trainer::objective::Objective;
+use akin_trainer::optimizer::{AdamW, AdamWSettings};
+use akin_trainer::training::device;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let [model, train, steps @ ..] = arguments.as_slice() else {
+        // As when every bench of the workspace is run.
+        println!("usage: step MODEL TRAIN.tsv [STEPS]");
+        return Ok(());
+    };
+    let steps: usize = steps.first().map_or(Ok(20), |steps| steps.parse())?;
+    let objective = Objective::Regression;
+    let base = BaseModel::open(model.as_ref(), None, Some(128))?;
+    let set = read_training_set(train.as_ref(), &base, objective, 5.0)?;
+    let device = device();
+    let mut network = Network::new(base.network(&device)?, &base, objective, 0, 42, &device)?;
+    let mut optimizer = AdamW::new(AdamWSettings::default());
+    let [mut forward, mut backward, mut optimize] = [Duration::ZERO; 3];
+    let mut tokens = 0;
+    for step in 0..steps {
+        let examples: Vec<&Example> =
+            (0..16).map(|i| &set.examples[(step * 16 + i) % set.examples.len()]).collect();
+        tokens += examples.iter().flat_map(|example| &example.sentences).map(Vec::len).sum::<usize>();
+        let clock = Instant::now();
+        let loss = network.loss(&base, objective, &examples, &base.randomness(step as u64))?;
+        let _: f32 = loss.clone().inner().into_scalar();
+        forward += clock.elapsed();
+        let clock = Instant::now();
+        let gradients = loss.backward();
+        backward += clock.elapsed();
+        let clock = Instant::now();
+        (network, _) = optimizer.step(network, gradients, 2e-5);
+        optimize += clock.elapsed();
+    }
+    let each = |time: Duration| time.as_secs_f64() * 1e3 / steps as f64;
+    println!(
+        "{steps} steps of {} tokens: forward {:.1} ms, backward {:.1} ms, optimizer {:.1} ms",
+        tokens / steps.max(1),
+        each(forward),
+        each(backward),
+        each(optimize)
+    );
+    Ok(())
+}

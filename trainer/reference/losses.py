@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""The losses of the first 50 steps in PyTorch, which `tests/reference.rs` holds Akin's training to.
+
+    pip install torch transformers
+    trainer/reference/losses.py          # writes pairs.tsv, triplets.tsv and losses.json beside itself
+
+The tiny models of `fixtures/`, the examples in the order of the file, no dropout; AdamW, warm-up, decay and clipping as
+sentence-transformers has them. Nothing here runs in tests.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoModel
+
+HERE = Path(__file__).parent
+FIXTURES = HERE.parent.parent / "fixtures"
+STEPS, BATCH, RATE, WARMUP, DECAY, MAX_TOKENS, SEED = 50, 8, 5e-4, 0.1, 0.01, 48, 42
+MASK = (1 << 64) - 1
+
+
+class Random:
+    """SplitMix64, as `akin_engine::encoder::Random`."""
+
+    def __init__(self, seed):
+        self.state = seed & MASK
+
+    def uniform(self):
+        self.state = (self.state + 0x9E3779B97F4A7C15) & MASK
+        x = self.state
+        x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+        x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK
+        return ((x ^ (x >> 31)) >> 11) / (1 << 53)
+
+
+def write_examples():
+    """Pairs with scores and labels, and triplets, from the scored pairs of the fixtures."""
+    rows = [line.split("\t") for line in (FIXTURES / "similar.tsv").read_text(encoding="utf-8").splitlines()[1:]]
+    label = lambda score: "entailment" if score >= 3.5 else "contradiction" if score < 1.5 else "neutral"
+    pairs = [[row[0], label(float(row[0])), row[1], row[2]] for row in rows]
+    triplets = [[row[1], row[2], other[2]] for row, other in zip(rows, rows[1:] + rows[:1])]
+    write = lambda name, header, lines: (HERE / name).write_text(
+        "\n".join("\t".join(line) for line in [header] + lines) + "\n", encoding="utf-8")
+    write("pairs.tsv", ["score", "label", "sentence1", "sentence2"], pairs)
+    write("triplets.tsv", ["anchor", "positive", "negative"], triplets)
+    return pairs, triplets
+
+
+def linear(random, inputs, outputs, bias):
+    bound = 1 / math.sqrt(inputs)
+    draw = lambda count: torch.tensor([(2 * random.uniform() - 1) * bound for _ in range(count)], dtype=torch.float32)
+    layer = torch.nn.Linear(inputs, outputs, bias=bias)
+    layer.weight.data = draw(inputs * outputs).view(inputs, outputs).T.contiguous()
+    if bias:
+        layer.bias.data = draw(outputs)
+    return layer
+
+
+class Encoder:
+    def __init__(self, name):
+        folder = FIXTURES / "models" / name
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(MAX_TOKENS)
+        # Only the tiny BERT is given two sentences at once, and its padding is token 0; RoBERTa's is 1.
+        self.padding = 1 if "roberta" in name else 0
+        self.model = AutoModel.from_pretrained(folder, add_pooling_layer=False, attn_implementation="eager",
+                                               hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0).train()
+
+    def ids(self, text):
+        return self.tokenizer.encode(text.strip()).ids
+
+    def hidden(self, sentences, types=None):
+        longest = max(map(len, sentences))
+        pad = lambda rows, value: torch.tensor([row + [value] * (longest - len(row)) for row in rows])
+        mask = pad([[1] * len(row) for row in sentences], 0)
+        extra = {"token_type_ids": pad(types, 0)} if types else {}
+        return self.model(input_ids=pad(sentences, self.padding), attention_mask=mask, **extra).last_hidden_state, mask
+
+    def embed(self, texts):
+        hidden, mask = self.hidden([self.ids(text) for text in texts])
+        return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+
+
+def regression(encoder, head, batch):
+    u, v = (encoder.embed([row[side] for row in batch]) for side in (2, 3))
+    scores = torch.tensor([float(row[0]) / 5 for row in batch])
+    return torch.nn.functional.mse_loss(torch.cosine_similarity(u, v), scores)
+
+
+def classification(encoder, head, batch):
+    u, v = (encoder.embed([row[side] for row in batch]) for side in (2, 3))
+    labels = torch.tensor([["contradiction", "entailment", "neutral"].index(row[1]) for row in batch])
+    return torch.nn.functional.cross_entropy(head(torch.cat([u, v, (u - v).abs()], 1)), labels)
+
+
+def triplet(encoder, head, batch):
+    a, p, n = (encoder.embed([row[side] for row in batch]) for side in range(3))
+    distance = torch.nn.functional.pairwise_distance
+    return torch.relu(distance(a, p) - distance(a, n) + 1).mean()
+
+
+def cross_encoder(encoder, head, batch):
+    sequences, types = [], []
+    for row in batch:
+        first, second = encoder.ids(row[2]), encoder.ids(row[3])[1:]
+        while len(first) + len(second) > MAX_TOKENS:
+            longer = first if len(first) > len(second) else second
+            del longer[-2]
+        sequences.append(first + second)
+        types.append([0] * len(first) + [1] * len(second))
+    hidden, _ = encoder.hidden(sequences, types)
+    scores = torch.tensor([float(row[0]) / 5 for row in batch])
+    logits = head(hidden[:, 0])[:, 0]
+    return torch.nn.functional.binary_cross_entropy_with_logits(logits, scores)
+
+
+def losses(name, loss_of, examples, make_head=lambda random, width: torch.nn.Identity()):
+    torch.manual_seed(0)
+    encoder = Encoder(name)
+    head = make_head(Random(SEED ^ 0x68656164), encoder.model.config.hidden_size)
+    parameters = list(encoder.model.parameters()) + list(head.parameters())
+    optimizer = torch.optim.AdamW([
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": DECAY},
+        {"params": [p for p in parameters if p.dim() == 1], "weight_decay": 0.0}], lr=RATE, eps=1e-8)
+    warmup = math.ceil(WARMUP * STEPS)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: step / warmup if step < warmup else (STEPS - step) / (STEPS - warmup))
+    found = []
+    for step in range(STEPS):
+        batch = [examples[(step * BATCH + i) % len(examples)] for i in range(BATCH)]
+        loss = loss_of(encoder, head, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        schedule.step()
+        found.append(loss.item())
+    print(f"{name} {loss_of.__name__}: {found[0]:.4f} to {found[-1]:.4f}")
+    return found
+
+
+def main():
+    torch.set_num_threads(1)
+    pairs, triplets = write_examples()
+    classifier = lambda random, width: linear(random, 3 * width, 3, False)
+
+    def scorer(random, width):
+        pooler = linear(random, width, width, True)
+        return torch.nn.Sequential(pooler, torch.nn.Tanh(), linear(random, width, 1, True))
+
+    results = {
+        "regression": losses("tiny-bert", regression, pairs),
+        "classification": losses("tiny-bert", classification, pairs, classifier),
+        "triplet": losses("tiny-bert", triplet, triplets),
+        "cross-encoder": losses("tiny-bert", cross_encoder, pairs, scorer),
+        "roberta-regression": losses("tiny-roberta", regression, pairs),
+    }
+    (HERE / "losses.json").write_text(json.dumps(results, indent=0) + "\n")
+
+
+if __name__ == "__main__":
+    main()

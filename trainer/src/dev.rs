@@ -1,0 +1,113 @@
+//! The development set: how good is the model between two steps?
+
+use std::path::Path;
+
+use akin_engine::SentenceEncoder;
+use akin_engine::encoder::training::{BaseModel, Randomness};
+
+use crate::correlation::spearman;
+use crate::network::{Example, Network, Target};
+use crate::objective::Objective;
+use crate::pairs::{ScoredPair, Triplet};
+use crate::{Result, sts, triplets};
+
+/// How many pairs the training network reads at a time when it is asked for labels or scores.
+const BATCH: usize = 32;
+
+/// A development set, and with it what the score of a model is.
+#[derive(Debug, Clone)]
+pub enum DevSet {
+    /// Spearman's correlation of the cosines, or of a cross-encoder's scores, with people's.
+    Scored(Vec<ScoredPair>),
+    /// The share of triplets whose closer sentence is closer.
+    Triplets(Vec<Triplet>),
+    /// The share of pairs whose label the classifier knows.
+    Labelled(Vec<Example>),
+}
+
+impl DevSet {
+    /// What its score is called.
+    pub fn measure(&self) -> &'static str {
+        match self {
+            Self::Scored(_) => "spearman",
+            Self::Triplets(_) | Self::Labelled(_) => "accuracy",
+        }
+    }
+
+    /// The score of a model: as it was written to `written`, or of the network where only that knows.
+    ///
+    /// # Errors
+    /// What the encoder reports.
+    pub fn score(
+        &self,
+        network: &Network,
+        base: &BaseModel,
+        objective: Objective,
+        written: &Path,
+    ) -> Result<f64> {
+        match self {
+            Self::Scored(pairs) if objective == Objective::CrossEncoder => {
+                let scores = cross_encoder_scores(network, base, pairs)?;
+                let gold: Vec<f64> = pairs.iter().map(|pair| pair.score).collect();
+                Ok(spearman(&scores, &gold).unwrap_or(0.0))
+            }
+            Self::Scored(pairs) => {
+                let encoder = SentenceEncoder::load(written)?;
+                let result = sts::evaluate(&encoder, pairs, &mut |_, _| {});
+                // A model that gives every pair the same cosine is a bad one, and no error.
+                Ok(result.map_or(0.0, |result| result.spearman()))
+            }
+            Self::Triplets(triplets) => {
+                let encoder = SentenceEncoder::load(written)?;
+                Ok(triplets::evaluate(&encoder, triplets, &mut |_, _| {})?.euclidean)
+            }
+            Self::Labelled(examples) => label_accuracy(network, base, objective, examples),
+        }
+    }
+}
+
+/// The score that a cross-encoder gives each pair, as a logit.
+///
+/// # Errors
+/// What the tokenizer reports.
+pub fn cross_encoder_scores(network: &Network, base: &BaseModel, pairs: &[ScoredPair]) -> Result<Vec<f64>> {
+    let mut scores = Vec::with_capacity(pairs.len());
+    for chunk in pairs.chunks(BATCH) {
+        let examples = tokenized_pairs(base, chunk)?;
+        let logits = network.score_logits(base, &examples.iter().collect::<Vec<_>>(), &Randomness::none())?;
+        let logits: Vec<f32> = logits.inner().into_data().try_into_vec().expect("logits are f32");
+        scores.extend(logits.into_iter().map(f64::from));
+    }
+    Ok(scores)
+}
+
+fn tokenized_pairs(base: &BaseModel, pairs: &[ScoredPair]) -> Result<Vec<Example>> {
+    let texts: Vec<&str> =
+        pairs.iter().flat_map(|pair| [pair.sentence1.as_str(), pair.sentence2.as_str()]).collect();
+    let mut sentences = base.tokenize(&texts)?.into_iter();
+    Ok(pairs
+        .iter()
+        .map(|_| Example { sentences: sentences.by_ref().take(2).collect(), target: Target::Order })
+        .collect())
+}
+
+fn label_accuracy(
+    network: &Network,
+    base: &BaseModel,
+    objective: Objective,
+    examples: &[Example],
+) -> Result<f64> {
+    let mut right = 0;
+    for chunk in examples.chunks(BATCH) {
+        let logits =
+            network.label_logits(base, objective, &chunk.iter().collect::<Vec<_>>(), &Randomness::none())?;
+        let [_, labels] = logits.dims();
+        let logits: Vec<f32> = logits.inner().into_data().try_into_vec().expect("logits are f32");
+        for (example, logits) in chunk.iter().zip(logits.chunks_exact(labels)) {
+            let chosen =
+                (0..labels).reduce(|best, label| if logits[label] > logits[best] { label } else { best });
+            right += usize::from(chosen.map(Target::Label) == Some(example.target));
+        }
+    }
+    Ok(right as f64 / examples.len().max(1) as f64)
+}

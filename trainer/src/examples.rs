@@ -1,0 +1,122 @@
+//! From files of sentences to what the network is trained with.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use akin_engine::encoder::training::BaseModel;
+
+use crate::dev::DevSet;
+use crate::network::{Example, Target};
+use crate::objective::Objective;
+use crate::pairs::{ScoredPair, read_labelled_pairs, read_scored_pairs_within, read_triplets};
+use crate::table::read_header;
+use crate::{Error, Result};
+
+/// Sentences tokenised at a time.
+const CHUNK: usize = 4096;
+
+/// What a model is trained with.
+#[derive(Debug, Clone)]
+pub struct TrainingSet {
+    /// The examples, in the order of the file.
+    pub examples: Vec<Example>,
+    /// The labels of a classification, in alphabetical order.
+    pub labels: Vec<String>,
+}
+
+/// Reads the file at `path` for an objective. Scores lie in 0 to `most`.
+///
+/// # Errors
+/// Those of the readers in [`pairs`](crate::pairs), and of the tokenizer.
+pub fn read_training_set(
+    path: &Path,
+    base: &BaseModel,
+    objective: Objective,
+    most: f64,
+) -> Result<TrainingSet> {
+    let mut labels = Vec::new();
+    let (texts, targets): (Vec<Vec<String>>, Vec<Target>) = match objective {
+        Objective::Regression | Objective::CrossEncoder => read_scored_pairs_within(path, 0.0, most)?
+            .into_iter()
+            .map(|pair| (vec![pair.sentence1, pair.sentence2], Target::Score((pair.score / most) as f32)))
+            .unzip(),
+        Objective::Classification(_) => {
+            let pairs = read_labelled_pairs(path, None)?;
+            let distinct: BTreeSet<&str> = pairs.iter().map(|pair| pair.label.as_str()).collect();
+            labels = distinct.into_iter().map(str::to_owned).collect();
+            if labels.len() < 2 {
+                return Err(Error::Invalid(format!(
+                    "{}: every label is {:?}, and there is nothing to tell apart",
+                    path.display(),
+                    labels[0]
+                )));
+            }
+            let number = |label: &str| labels.iter().position(|known| known == label).unwrap_or_default();
+            pairs
+                .into_iter()
+                .map(|pair| {
+                    let target = Target::Label(number(&pair.label));
+                    (vec![pair.sentence1, pair.sentence2], target)
+                })
+                .unzip()
+        }
+        Objective::Triplet => read_triplets(path)?
+            .into_iter()
+            .map(|triplet| (vec![triplet.anchor, triplet.positive, triplet.negative], Target::Order))
+            .unzip(),
+    };
+    Ok(TrainingSet { examples: tokenized(base, &texts, &targets)?, labels })
+}
+
+/// Scored pairs, as examples; scores lie in 0 to `most`.
+///
+/// # Errors
+/// Those of the tokenizer.
+pub fn scored_examples(base: &BaseModel, pairs: Vec<ScoredPair>, most: f64) -> Result<TrainingSet> {
+    let example =
+        |pair: ScoredPair| (vec![pair.sentence1, pair.sentence2], Target::Score((pair.score / most) as f32));
+    let (texts, targets): (Vec<Vec<String>>, Vec<Target>) = pairs.into_iter().map(example).unzip();
+    Ok(TrainingSet { examples: tokenized(base, &texts, &targets)?, labels: Vec::new() })
+}
+
+/// Reads a development set: triplets where the file has them, else scored pairs, else pairs with some of `labels`.
+///
+/// # Errors
+/// As [`read_training_set`].
+pub fn read_dev_set(path: &Path, base: &BaseModel, labels: &[String]) -> Result<DevSet> {
+    let header = read_header(path)?;
+    let has = |name: &str| header.iter().any(|column| column == name);
+    if has("anchor") {
+        return Ok(DevSet::Triplets(read_triplets(path)?));
+    }
+    if has("score") || labels.is_empty() {
+        return Ok(DevSet::Scored(read_scored_pairs_within(path, f64::NEG_INFINITY, f64::INFINITY)?));
+    }
+    let pairs = read_labelled_pairs(path, Some(labels))?;
+    let number = |label: &str| labels.iter().position(|known| known == label).unwrap_or_default();
+    let (texts, targets): (Vec<Vec<String>>, Vec<Target>) = pairs
+        .into_iter()
+        .map(|pair| {
+            let target = Target::Label(number(&pair.label));
+            (vec![pair.sentence1, pair.sentence2], target)
+        })
+        .unzip();
+    Ok(DevSet::Labelled(tokenized(base, &texts, &targets)?))
+}
+
+fn tokenized(base: &BaseModel, texts: &[Vec<String>], targets: &[Target]) -> Result<Vec<Example>> {
+    let flat: Vec<&str> = texts.iter().flatten().map(String::as_str).collect();
+    let mut ids = Vec::with_capacity(flat.len());
+    for chunk in flat.chunks(CHUNK) {
+        ids.extend(base.tokenize(chunk)?);
+    }
+    let mut ids = ids.into_iter();
+    Ok(texts
+        .iter()
+        .zip(targets)
+        .map(|(texts, target)| Example {
+            sentences: ids.by_ref().take(texts.len()).collect(),
+            target: *target,
+        })
+        .collect())
+}

@@ -1,0 +1,234 @@
+//! What is trained: an encoder, tied over all sentences of an example, and what an objective puts above it.
+
+use std::path::Path;
+
+use akin_engine::encoder::training::{BaseModel, RaggedBatch, Randomness, pool_ragged};
+use akin_engine::encoder::{Bert, Pooling, Random};
+use burn::module::{Module, Param};
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::objective::{
+    Objective, ScoreHead, binary_cross_entropy, cross_entropy, logits, regression_loss, triplet_loss,
+};
+use crate::{Error, Result};
+
+/// An example as the network reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    /// Its sentences, tokenised: two, or the three of a triplet.
+    pub sentences: Vec<Vec<u32>>,
+    /// What is known of them.
+    pub target: Target,
+}
+
+/// What is known of an example.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Target {
+    /// How alike its two sentences are, from 0 to 1.
+    Score(f32),
+    /// The number of its label.
+    Label(usize),
+    /// Its first sentence is closer to the second than to the third.
+    Order,
+}
+
+/// The encoder and what is above it.
+#[derive(Module, Debug)]
+pub struct Network {
+    bert: Bert,
+    classifier: Option<Linear>,
+    score: Option<ScoreHead>,
+}
+
+impl Network {
+    /// `bert` with the head that `objective` needs, drawn from `seed`; a cross-encoder begins with the pooler of the
+    /// base where there is one.
+    ///
+    /// # Errors
+    /// When the base contradicts itself.
+    pub fn new(
+        bert: Bert,
+        base: &BaseModel,
+        objective: Objective,
+        labels: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
+        let mut random = Random::new(seed ^ 0x6865_6164);
+        let width = base.dimension();
+        let mut network = Self { bert, classifier: None, score: None };
+        match objective {
+            Objective::Classification(concatenation) => {
+                let wide = concatenation.parts() * width;
+                network.classifier = Some(linear(wide, labels, false, &mut random, device));
+            }
+            Objective::CrossEncoder => {
+                let mut pooler = linear(width, width, true, &mut random, device);
+                if let Some((weight, bias)) = base.pooler()? {
+                    pooler.weight = parameter(weight, [width, width], device);
+                    pooler.bias = Some(parameter(bias, [width], device));
+                }
+                network.score =
+                    Some(ScoreHead { pooler, score: linear(width, 1, true, &mut random, device) });
+            }
+            Objective::Regression | Objective::Triplet => {}
+        }
+        Ok(network)
+    }
+
+    /// Writes the model as a directory: a sentence-transformers one, or a cross-encoder with its head.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write(&self, base: &BaseModel, to: &Path) -> Result<()> {
+        match &self.score {
+            None => Ok(base.save(&self.bert, to)?),
+            Some(head) => Ok(base.save_cross_encoder(&self.bert, &head.named_weights(), to)?),
+        }
+    }
+
+    /// The encoder.
+    pub fn bert(&self) -> &Bert {
+        &self.bert
+    }
+
+    /// What a cross-encoder has above it.
+    pub fn score_head(&self) -> Option<&ScoreHead> {
+        self.score.as_ref()
+    }
+
+    /// The mean loss of some examples, a tensor of one value.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the examples are not of the kind that the objective learns from.
+    pub fn loss(
+        &self,
+        base: &BaseModel,
+        objective: Objective,
+        examples: &[&Example],
+        randomness: &Randomness,
+    ) -> Result<Tensor<1>> {
+        let device = self.device();
+        let n = examples.len();
+        let wrong =
+            || Error::Invalid("the examples are not of the kind that the objective learns from".into());
+        let scores = || -> Result<Tensor<2>> {
+            let scores = examples.iter().map(|example| match example.target {
+                Target::Score(score) => Ok(score),
+                _ => Err(wrong()),
+            });
+            Ok(Tensor::from_data(TensorData::new(scores.collect::<Result<Vec<f32>>>()?, [n, 1]), &device))
+        };
+        match objective {
+            Objective::Regression => {
+                let [u, v] = self.embed_sides(base, examples, randomness);
+                Ok(regression_loss(u, v, scores()?))
+            }
+            Objective::Classification(_) => {
+                let labels = examples.iter().map(|example| match example.target {
+                    Target::Label(label) => Ok(label as i64),
+                    _ => Err(wrong()),
+                });
+                let labels = TensorData::new(labels.collect::<Result<Vec<i64>>>()?, [n, 1]);
+                let logits = self.label_logits(base, objective, examples, randomness)?;
+                Ok(cross_entropy(logits, Tensor::<2, Int>::from_data(labels, &device)))
+            }
+            Objective::Triplet => {
+                if examples.iter().any(|example| example.sentences.len() != 3) {
+                    return Err(wrong());
+                }
+                let [a, p, n] = self.embed_sides(base, examples, randomness);
+                Ok(triplet_loss(a, p, n))
+            }
+            Objective::CrossEncoder => {
+                Ok(binary_cross_entropy(self.score_logits(base, examples, randomness)?, scores()?))
+            }
+        }
+    }
+
+    /// The logits of the labels of some pairs: `[n, labels]`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] unless the objective is classification.
+    pub fn label_logits(
+        &self,
+        base: &BaseModel,
+        objective: Objective,
+        examples: &[&Example],
+        randomness: &Randomness,
+    ) -> Result<Tensor<2>> {
+        let (Objective::Classification(concatenation), Some(classifier)) = (objective, &self.classifier)
+        else {
+            return Err(Error::Invalid("only a classifier has labels".into()));
+        };
+        let [u, v] = self.embed_sides(base, examples, randomness);
+        Ok(logits(classifier, concatenation, u, v))
+    }
+
+    /// The logits of the scores of some pairs by a cross-encoder: `[n, 1]`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] unless this is a cross-encoder.
+    pub fn score_logits(
+        &self,
+        base: &BaseModel,
+        examples: &[&Example],
+        randomness: &Randomness,
+    ) -> Result<Tensor<2>> {
+        let Some(head) = &self.score else {
+            return Err(Error::Invalid("only a cross-encoder scores pairs".into()));
+        };
+        let pairs: Vec<[&[u32]; 2]> =
+            examples.iter().map(|example| [0, 1].map(|side| example.sentences[side].as_slice())).collect();
+        let batch = base.pair_batch(&pairs);
+        let hidden = self.bert.forward_ragged(&batch, randomness);
+        Ok(head.forward(pool_ragged(hidden, &batch, Pooling::Cls)))
+    }
+
+    /// The embeddings of each side of the examples, all through one network at once.
+    fn embed_sides<const N: usize>(
+        &self,
+        base: &BaseModel,
+        examples: &[&Example],
+        randomness: &Randomness,
+    ) -> [Tensor<2>; N] {
+        let sentences: Vec<&[u32]> = (0..N)
+            .flat_map(|side| examples.iter().map(move |example| example.sentences[side].as_slice()))
+            .collect();
+        let batch: RaggedBatch = base.batch(&sentences);
+        let hidden = self.bert.forward_ragged(&batch, randomness);
+        let pooled = pool_ragged(hidden, &batch, base.pooling());
+        let embeddings = if base.normalizes() { normalized(pooled) } else { pooled };
+        let n = examples.len();
+        std::array::from_fn(|side| embeddings.clone().slice([side * n..(side + 1) * n]))
+    }
+
+    fn device(&self) -> Device {
+        self.devices().first().cloned().unwrap_or_default()
+    }
+}
+
+/// Each row divided by its length.
+fn normalized(rows: Tensor<2>) -> Tensor<2> {
+    let lengths = (rows.clone() * rows.clone()).sum_dim(1).sqrt().clamp_min(1e-12);
+    rows / lengths
+}
+
+/// A linear layer, uniform within 1 / sqrt(inputs), as PyTorch draws one.
+fn linear(inputs: usize, outputs: usize, bias: bool, random: &mut Random, device: &Device) -> Linear {
+    let bound = 1.0 / (inputs as f64).sqrt();
+    let mut draw =
+        |count: usize| (0..count).map(|_| ((2.0 * random.uniform() - 1.0) * bound) as f32).collect();
+    let weight = draw(inputs * outputs);
+    let mut linear = LinearConfig::new(inputs, outputs).with_bias(bias).init(device);
+    linear.weight = parameter(weight, [inputs, outputs], device);
+    if bias {
+        linear.bias = Some(parameter(draw(outputs), [outputs], device));
+    }
+    linear
+}
+
+fn parameter<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
+    Param::from_data(TensorData::new(values, shape), device)
+}

@@ -1,0 +1,154 @@
+//! AdamW over a burn module, with its gradients clipped by their common norm: sentence-transformers' defaults.
+
+use std::collections::HashMap;
+
+use akin_engine::kernels::cpu::isa;
+use akin_engine::kernels::gradient::adamw::{self, Step};
+use burn::backend::Flex;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::{Gradients, Tensor, TensorData};
+
+/// What does not change from step to step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamWSettings {
+    /// How long the mean of the gradients remembers.
+    pub beta1: f64,
+    /// How long the mean of their squares remembers.
+    pub beta2: f64,
+    /// Added to the root of the squares.
+    pub epsilon: f32,
+    /// The share of itself, times the learning rate, that a weight loses; biases and norms lose none.
+    pub weight_decay: f64,
+    /// Longer gradients, taken all together, are shortened to this.
+    pub clip_norm: f64,
+}
+
+impl Default for AdamWSettings {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, clip_norm: 1.0 }
+    }
+}
+
+/// What AdamW remembers of one parameter.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Memory {
+    /// The mean of its gradients.
+    pub means: Vec<f32>,
+    /// The mean of their squares.
+    pub squares: Vec<f32>,
+}
+
+/// AdamW, with a memory for each parameter in the order that the module shows them.
+#[derive(Debug, Clone, Default)]
+pub struct AdamW {
+    settings: AdamWSettings,
+    steps: u32,
+    memories: Vec<Memory>,
+}
+
+impl AdamW {
+    /// Remembers nothing yet.
+    pub fn new(settings: AdamWSettings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+
+    /// Goes on where another stopped.
+    pub fn resumed(settings: AdamWSettings, steps: u32, memories: Vec<Memory>) -> Self {
+        Self { settings, steps, memories }
+    }
+
+    /// What it remembers of each parameter.
+    pub fn memories(&self) -> &[Memory] {
+        &self.memories
+    }
+
+    /// Moves every parameter of `module` against its gradient and returns the norm of all gradients, or nothing, and the
+    /// module as it was, where that is not a number.
+    pub fn step<M: Module>(
+        &mut self,
+        module: M,
+        gradients: Gradients,
+        learning_rate: f64,
+    ) -> (M, Option<f64>) {
+        let mut collected = Collect { gradients, values: HashMap::new(), squares: 0.0 };
+        module.visit(&mut collected);
+        let norm = collected.squares.sqrt();
+        if !norm.is_finite() {
+            return (module, None);
+        }
+        self.steps += 1;
+        let AdamWSettings { beta1, beta2, epsilon, weight_decay, clip_norm } = self.settings;
+        let step = Step {
+            learning_rate: learning_rate as f32,
+            weight_decay: weight_decay as f32,
+            beta1,
+            beta2,
+            epsilon,
+            number: self.steps,
+            gradient_scale: (clip_norm / (norm + 1e-6)).min(1.0) as f32,
+        };
+        let mut update =
+            Update { step, gradients: collected.values, memories: &mut self.memories, number: 0 };
+        (module.map(&mut update), Some(norm))
+    }
+}
+
+/// Takes the gradient of each parameter out of burn's container.
+struct Collect {
+    gradients: Gradients,
+    values: HashMap<ParamId, TensorData>,
+    squares: f64,
+}
+
+impl ModuleVisitor for Collect {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = param.val().grad_remove(&mut self.gradients) {
+            let gradient = gradient.into_data();
+            self.squares += adamw::sum_of_squares(isa(), floats(&gradient));
+            self.values.insert(param.id, gradient);
+        }
+    }
+}
+
+fn floats(data: &TensorData) -> &[f32] {
+    data.as_slice().expect("parameters and their gradients are f32")
+}
+
+struct Update<'a> {
+    step: Step,
+    gradients: HashMap<ParamId, TensorData>,
+    memories: &'a mut Vec<Memory>,
+    number: usize,
+}
+
+impl ModuleMapper for Update<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let number = self.number;
+        self.number += 1;
+        if self.memories.len() == number {
+            self.memories.push(Memory::default());
+        }
+        let Some(gradient) = self.gradients.remove(&param.id) else {
+            return param;
+        };
+        let memory = &mut self.memories[number];
+        let length = gradient.num_elements();
+        memory.means.resize(length, 0.0);
+        memory.squares.resize(length, 0.0);
+        // Biases and norms are vectors.
+        let weight_decay = if D == 1 { 0.0 } else { self.step.weight_decay };
+        let step = Step { weight_decay, ..self.step };
+        param.map(|tensor| {
+            let mut weights = tensor.inner().try_into_primitive::<Flex>().expect("training runs on Flex");
+            adamw::step(
+                isa(),
+                &step,
+                weights.storage_mut(),
+                floats(&gradient),
+                &mut memory.means,
+                &mut memory.squares,
+            );
+            Tensor::from_primitive::<Flex>(weights).autodiff().require_grad()
+        })
+    }
+}

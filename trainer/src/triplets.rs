@@ -1,0 +1,51 @@
+//! Triplets: is the closer sentence closer? The task on sections of Wikipedia articles (section 4.4 of the paper).
+
+use crate::Result;
+use crate::embedder::{Embedded, Embedder};
+use crate::pairs::Triplet;
+use crate::similarity::Similarity;
+
+/// The share of triplets in which the anchor is more alike to the positive than to the negative.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TripletsResult {
+    /// Triplets compared.
+    pub triplets: usize,
+    /// By Euclidean distance, as the paper trains.
+    pub euclidean: f64,
+    /// By Manhattan distance.
+    pub manhattan: f64,
+    /// By cosine.
+    pub cosine: f64,
+    /// Sentences longer than the model reads, whose end was left out.
+    pub truncated: usize,
+}
+
+/// Encodes the sentences of `triplets` and counts. `observer` hears (sentences encoded, of how many).
+///
+/// # Errors
+/// What the encoder reports.
+pub fn evaluate(
+    embedder: &dyn Embedder,
+    triplets: &[Triplet],
+    observer: &mut dyn FnMut(usize, usize),
+) -> Result<TripletsResult> {
+    let sentences = triplets
+        .iter()
+        .flat_map(|triplet| [triplet.anchor.as_str(), triplet.positive.as_str(), triplet.negative.as_str()]);
+    let embedded = Embedded::of(embedder, sentences, observer)?;
+    let accuracy = |similarity: Similarity| {
+        let right = triplets.iter().filter(|triplet| {
+            let anchor = embedded.vector(&triplet.anchor);
+            similarity.of(anchor, embedded.vector(&triplet.positive))
+                > similarity.of(anchor, embedded.vector(&triplet.negative))
+        });
+        right.count() as f64 / triplets.len().max(1) as f64
+    };
+    Ok(TripletsResult {
+        triplets: triplets.len(),
+        euclidean: accuracy(Similarity::Euclidean),
+        manhattan: accuracy(Similarity::Manhattan),
+        cosine: accuracy(Similarity::Cosine),
+        truncated: embedded.truncated,
+    })
+}

@@ -1,0 +1,211 @@
+//! Whole runs on the tiny model: repeated, killed and resumed, diverged, refused.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use akin_engine::SentenceEncoder;
+use akin_engine::encoder::training::BaseModel;
+use akin_engine::encoder::{EncoderOptions, Executor};
+use akin_trainer::Error;
+use akin_trainer::dev::DevSet;
+use akin_trainer::examples::{TrainingSet, read_dev_set, read_training_set};
+use akin_trainer::network::Network;
+use akin_trainer::objective::{Concatenation, Objective};
+use akin_trainer::training::{Event, Run, TrainingReport, TrainingSettings, device};
+use serde_json::json;
+use tempfile::TempDir;
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// A base, examples, and a folder for what becomes of them.
+struct Workshop {
+    base: BaseModel,
+    set: TrainingSet,
+    dev: DevSet,
+    settings: TrainingSettings,
+    folder: TempDir,
+}
+
+impl Workshop {
+    fn new(objective: Objective) -> Self {
+        let base = BaseModel::open(&path("../fixtures/models/tiny-bert"), None, None).unwrap();
+        let file = if objective == Objective::Triplet { "triplets.tsv" } else { "pairs.tsv" };
+        let file = path("reference").join(file);
+        let set = read_training_set(&file, &base, objective, 5.0).unwrap();
+        let dev = read_dev_set(&file, &base, &set.labels).unwrap();
+        let settings =
+            TrainingSettings { learning_rate: 1e-3, epochs: 2, ..TrainingSettings::new(objective) };
+        Self { base, set, dev, settings, folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn output(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(
+        &self,
+        output: &str,
+        resume: bool,
+        observer: &mut dyn FnMut(Event),
+    ) -> Result<TrainingReport, Error> {
+        let device = device();
+        let bert = self.base.network(&device).unwrap();
+        let labels = self.set.labels.len();
+        let network =
+            Network::new(bert, &self.base, self.settings.objective, labels, self.settings.seed, &device)?;
+        let run = Run {
+            base: &self.base,
+            network,
+            settings: self.settings.clone(),
+            set: &self.set,
+            dev: Some(&self.dev),
+            output: self.output(output),
+            identity: json!({ "train": "pairs.tsv" }),
+        };
+        run.go(resume, observer)
+    }
+
+    fn weights(&self, output: &str) -> Vec<u8> {
+        std::fs::read(self.output(output).join("model.safetensors")).unwrap()
+    }
+}
+
+/// On one thread.
+fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(work)
+}
+
+#[test]
+fn a_run_repeats_bit_for_bit_on_one_thread_and_another_seed_is_another_run() {
+    alone(|| {
+        let mut workshop = Workshop::new(Objective::Regression);
+        workshop.run("one", false, &mut |_| {}).unwrap();
+        workshop.run("two", false, &mut |_| {}).unwrap();
+        assert!(workshop.weights("one") == workshop.weights("two"));
+        let curve = |name: &str| std::fs::read(workshop.output(name).join("loss.csv")).unwrap();
+        assert!(curve("one") == curve("two"));
+        workshop.settings.seed = 43;
+        workshop.run("three", false, &mut |_| {}).unwrap();
+        assert!(workshop.weights("one") != workshop.weights("three"));
+    });
+}
+
+#[test]
+fn a_killed_run_goes_on_to_the_same_model() {
+    alone(|| {
+        let mut workshop = Workshop::new(Objective::Classification(Concatenation::UVDifference));
+        workshop.settings.evaluate_every = Some(3);
+        workshop.run("whole", false, &mut |_| {}).unwrap();
+        let killed = catch_unwind(AssertUnwindSafe(|| {
+            workshop.run("killed", false, &mut |event| {
+                assert!(!matches!(event, Event::Step { step: 5, .. }), "the power fails");
+            })
+        }));
+        assert!(killed.is_err());
+        let refused = workshop.run("killed", false, &mut |_| {}).unwrap_err().to_string();
+        assert!(refused.contains("--resume"), "{refused}");
+        let mut resumed_after = None;
+        let report = workshop
+            .run("killed", true, &mut |event| {
+                if let Event::Resumed { steps } = event {
+                    resumed_after = Some(steps);
+                }
+            })
+            .unwrap();
+        assert_eq!((resumed_after, report.steps_here), (Some(3), report.steps - 3));
+        assert!(workshop.weights("whole") == workshop.weights("killed"));
+        for name in ["loss.csv", "loss.svg", "training.json"] {
+            let read = |run: &str| std::fs::read(workshop.output(run).join(name)).unwrap();
+            assert!(read("whole") == read("killed"), "{name}");
+        }
+        assert!(!workshop.output("killed").join("checkpoints").exists());
+    });
+}
+
+#[test]
+fn a_run_does_not_go_on_with_other_settings() {
+    let mut workshop = Workshop::new(Objective::Regression);
+    workshop.settings.evaluate_every = Some(1);
+    let killed = catch_unwind(AssertUnwindSafe(|| {
+        workshop.run("run", false, &mut |event| {
+            assert!(!matches!(event, Event::Step { step: 2, .. }), "the power fails");
+        })
+    }));
+    assert!(killed.is_err());
+    workshop.settings.learning_rate = 2e-3;
+    let refused = workshop.run("run", true, &mut |_| {}).unwrap_err().to_string();
+    assert!(refused.contains("learning_rate was 0.001 and is 0.002"), "{refused}");
+}
+
+#[test]
+fn every_objective_lowers_its_loss_and_writes_a_model() {
+    for objective in [
+        Objective::Regression,
+        Objective::Classification(Concatenation::UVDifferenceProduct),
+        Objective::Triplet,
+        Objective::CrossEncoder,
+    ] {
+        let mut workshop = Workshop::new(objective);
+        workshop.settings.epochs = 8;
+        let mut losses = Vec::new();
+        let report = workshop.run("model", false, &mut |event| {
+            if let Event::Step { loss, .. } = event {
+                losses.push(loss);
+            }
+        });
+        let report = report.unwrap();
+        assert_eq!(losses.len(), report.steps);
+        let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+        let (first, last) = (mean(&losses[..4]), mean(&losses[losses.len() - 4..]));
+        // Of a cross-encoder's loss most is the entropy of the scores, which stays.
+        assert!(last < first - 0.01, "{objective:?}: {first} to {last}");
+        let output = workshop.output("model");
+        for name in ["model.safetensors", "config.json", "tokenizer.json", "loss.csv", "loss.svg"] {
+            assert!(output.join(name).is_file(), "{objective:?}: {name}");
+        }
+        if objective != Objective::CrossEncoder {
+            let encoders = [Executor::Burn, Executor::Cpu]
+                .map(|executor| SentenceEncoder::load_with(&output, &EncoderOptions { executor }).unwrap());
+            let texts = ["The shop opens at nine.", "ok"];
+            let [burn, cpu] = encoders.map(|encoder| encoder.encode(&texts).unwrap().embeddings);
+            for (burn, cpu) in burn.as_slice().iter().zip(cpu.as_slice()) {
+                assert!((burn - cpu).abs() < 1e-4, "{objective:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_model() {
+    let mut workshop = Workshop::new(Objective::Regression);
+    workshop.settings.evaluate_every = Some(1);
+    workshop.settings.learning_rate = 1e30;
+    let error = workshop.run("model", false, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, Error::Diverged { .. }), "{error}");
+    let best = workshop.output("model").join("checkpoints/best");
+    assert!(error.to_string().contains(best.to_str().unwrap()), "{error}");
+    SentenceEncoder::load(&best).unwrap().encode(&["ok"]).unwrap();
+}
+
+#[test]
+fn a_run_stops_when_its_score_no_longer_rises() {
+    let mut workshop = Workshop::new(Objective::Triplet);
+    workshop.settings.learning_rate = 1e-12;
+    workshop.settings.epochs = 20;
+    workshop.settings.evaluate_every = Some(1);
+    workshop.settings.patience = Some(2);
+    let report = workshop.run("model", false, &mut |_| {}).unwrap();
+    assert!(report.stopped_early);
+    assert_eq!((report.steps, report.best.unwrap().1), (3, 1));
+}
+
+#[test]
+fn an_output_that_exists_is_left_alone() {
+    let workshop = Workshop::new(Objective::Regression);
+    std::fs::create_dir(workshop.output("model")).unwrap();
+    let refused = workshop.run("model", false, &mut |_| {}).unwrap_err().to_string();
+    assert!(refused.contains("exists"), "{refused}");
+    assert_eq!(std::fs::read_dir(workshop.output("model")).unwrap().count(), 0);
+}
