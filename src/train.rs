@@ -1,9 +1,8 @@
 //! `akin train`: trains a model.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use akin_engine::encoder::hub;
 use akin_engine::encoder::training::BaseModel;
 use akin_trainer::examples::{read_dev_set, read_training_set};
 use akin_trainer::network::Network;
@@ -13,6 +12,7 @@ use anyhow::{Context, bail};
 use serde_json::json;
 
 use crate::cli::{ObjectiveName, TrainArguments};
+use crate::eval::base_directory;
 use crate::terminal::{Terminal, counted, grouped};
 
 /// Trains, and says how good the model became.
@@ -81,14 +81,6 @@ pub fn run(arguments: &TrainArguments, terminal: &Terminal) -> anyhow::Result<()
     bar.finish_and_clear();
     let report = report.with_context(|| format!("cannot train {}", arguments.output.display()))?;
     tell(&report, &arguments.output, arguments.json, terminal).context("cannot write to stdout")
-}
-
-/// The directory that `name` is, or the model of that hub id.
-fn base_directory(name: &str) -> anyhow::Result<PathBuf> {
-    match Path::new(name).is_dir() {
-        true => Ok(name.into()),
-        false => Ok(hub::locate(name)?),
-    }
 }
 
 fn settings(arguments: &TrainArguments) -> TrainingSettings {

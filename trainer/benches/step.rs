@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("usage: step MODEL TRAIN.tsv [STEPS]");
         return Ok(());
     };
+    akin_engine::kernels::memory::keep_freed_memory();
     let steps: usize = steps.first().map_or(Ok(20), |steps| steps.parse())?;
     let objective = Objective::Regression;
     let base = BaseModel::open(model.as_ref(), None, Some(128))?;

@@ -5,25 +5,36 @@
 //! steps with [`optimizer`] and [`schedule`], evaluates on a [`dev`] set in between, and keeps [`checkpoint`]s and the
 //! loss [`curve`].
 //!
-//! Evaluation: [`sts`] compares similarities with people's scores (section 4), [`triplets`] asks which of two sentences
-//! is closer (section 4.4), and [`correlation`] holds the figures that comparisons are stated in.
+//! Evaluation, of whatever is an [`embedder`]: [`sts`] compares similarities with people's scores (sections 4.1 and 4.2),
+//! [`cross_validation`] trains and tests on one set in turn (4.3), [`triplets`] asks which of two sentences is closer
+//! (4.4), [`senteval`] puts a [`logistic`] regression on frozen embeddings (5), [`ablation`] varies pooling and
+//! concatenation (6), [`efficiency`] counts sentences a second (7), and [`retrieval`] looks for relevant documents.
+//! [`words`] are the paper's simplest baseline; [`correlation`] and [`similarity`] hold the figures that comparisons are
+//! stated in.
 
+pub mod ablation;
 pub mod checkpoint;
 pub mod correlation;
+pub mod cross_validation;
 pub mod curve;
 pub mod dev;
+pub mod efficiency;
 pub mod embedder;
 pub mod error;
 pub mod examples;
+pub mod logistic;
 pub mod network;
 pub mod objective;
 pub mod optimizer;
 pub mod pairs;
+pub mod retrieval;
 pub mod schedule;
+pub mod senteval;
 pub mod similarity;
 pub mod sts;
 pub mod table;
 pub mod training;
 pub mod triplets;
+pub mod words;
 
 pub use error::{Error, Result};

@@ -65,7 +65,7 @@ impl Network {
             }
             Objective::CrossEncoder => {
                 let mut pooler = linear(width, width, true, &mut random, device);
-                if let Some((weight, bias)) = base.pooler()? {
+                if let Some((weight, bias)) = base.dense("pooler.dense", width, width)? {
                     pooler.weight = parameter(weight, [width, width], device);
                     pooler.bias = Some(parameter(bias, [width], device));
                 }
@@ -75,6 +75,28 @@ impl Network {
             Objective::Regression | Objective::Triplet => {}
         }
         Ok(network)
+    }
+
+    /// A cross-encoder that was written before.
+    ///
+    /// # Errors
+    /// When the directory is not that of one.
+    pub fn open_cross_encoder(base: &BaseModel, device: &Device) -> Result<Self> {
+        let width = base.dimension();
+        let dense = |name: &str, outputs: usize| -> Result<Linear> {
+            let (weight, bias) = base.dense(name, width, outputs)?.ok_or_else(|| {
+                Error::Invalid(format!(
+                    "{}: the model has no layer {name}: it is no cross-encoder",
+                    base.name()
+                ))
+            })?;
+            let mut linear = LinearConfig::new(width, outputs).init(device);
+            linear.weight = parameter(weight, [width, outputs], device);
+            linear.bias = Some(parameter(bias, [outputs], device));
+            Ok(linear)
+        };
+        let score = Some(ScoreHead { pooler: dense("pooler.dense", width)?, score: dense("classifier", 1)? });
+        Ok(Self { bert: base.network(device)?, classifier: None, score })
     }
 
     /// Writes the model as a directory: a sentence-transformers one, or a cross-encoder with its head.

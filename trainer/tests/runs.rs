@@ -166,8 +166,10 @@ fn every_objective_lowers_its_loss_and_writes_a_model() {
             assert!(output.join(name).is_file(), "{objective:?}: {name}");
         }
         if objective != Objective::CrossEncoder {
-            let encoders = [Executor::Burn, Executor::Cpu]
-                .map(|executor| SentenceEncoder::load_with(&output, &EncoderOptions { executor }).unwrap());
+            let encoders = [Executor::Burn, Executor::Cpu].map(|executor| {
+                SentenceEncoder::load_with(&output, &EncoderOptions { executor, ..EncoderOptions::default() })
+                    .unwrap()
+            });
             let texts = ["The shop opens at nine.", "ok"];
             let [burn, cpu] = encoders.map(|encoder| encoder.encode(&texts).unwrap().embeddings);
             for (burn, cpu) in burn.as_slice().iter().zip(cpu.as_slice()) {

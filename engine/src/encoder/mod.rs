@@ -101,8 +101,21 @@ impl SentenceEncoder {
     /// [`Error::Model`](crate::Error::Model) with the file at fault and what is expected of it;
     /// [`Error::Invalid`] for a precision that the executor or this processor does not have.
     pub fn load_with(dir: &Path, options: &EncoderOptions) -> Result<Self> {
+        Self::open(ModelDir::open(dir)?, options)
+    }
+
+    /// Loads the model in `dir`, which may be a bare Hugging Face directory, and pools in another way than it says: the
+    /// baselines of the paper (section 4.1).
+    ///
+    /// # Errors
+    /// [`Error::Model`](crate::Error::Model) with the file at fault and what is expected of it.
+    pub fn load_pooled(dir: &Path, options: &EncoderOptions, pooling: Pooling) -> Result<Self> {
+        let model = ModelDir { pooling, ..ModelDir::open_base(dir)? };
+        Self::open(model, options)
+    }
+
+    fn open(model: ModelDir, options: &EncoderOptions) -> Result<Self> {
         check_options(options)?;
-        let model = ModelDir::open(dir)?;
         let weights = Weights::open(&model)?;
         // Hashing the weights takes as long as loading them: each has a core.
         let (fingerprint, (tokenizer, network)) = rayon::join(
@@ -165,6 +178,21 @@ impl SentenceEncoder {
             tokens: sentences.iter().map(|ids| ids.len()).sum(),
             truncated: tokens.iter().filter(|text| text.truncated).count(),
         })
+    }
+
+    /// The embeddings of `texts` without smart batching: in their order, `batch` at a time, each batch padded to its
+    /// longest text. What smart batching is measured against.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) unless the executor is burn, the only one that pads.
+    pub fn encode_padded(&self, texts: &[&str], batch: usize) -> Result<Embeddings> {
+        let tokens = self.tokenizer.tokenize(texts)?;
+        let sentences: Vec<&[u32]> = tokens.iter().map(|text| text.ids.as_slice()).collect();
+        let mut rows = self.network.embed_padded(&sentences, batch)?;
+        if self.model.normalize {
+            rows.chunks_exact_mut(self.dimension()).for_each(pooling::normalize);
+        }
+        Ok(Embeddings::from_values(self.dimension(), rows))
     }
 
     fn require_finite(&self, embedding: &[f32], text: &str) -> Result<()> {

@@ -36,6 +36,19 @@ impl Network {
             Self::Cpu(network) => network.embed(sentences),
         }
     }
+
+    /// The same in the order given, `batch` sentences at a time.
+    pub(super) fn embed_padded(&self, sentences: &[&[u32]], batch: usize) -> Result<Vec<f32>> {
+        let Self::Burn(network) = self else {
+            return Err(Error::Invalid("only the burn executor pads".into()));
+        };
+        let pooled: Vec<Vec<f32>> = sentences
+            .par_chunks(batch)
+            .with_max_len(1)
+            .map(|batch| network.embed_batch(batch))
+            .collect::<Result<_>>()?;
+        Ok(pooled.concat())
+    }
 }
 
 /// The module on burn. Products of matrices stay in one thread, and each thread takes whole batches.

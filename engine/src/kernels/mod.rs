@@ -11,6 +11,7 @@ pub mod gradient;
 pub(crate) mod lanes;
 pub mod layer_norm;
 pub mod matmul;
+pub mod memory;
 mod prefetch;
 pub mod rows;
 mod softmax;

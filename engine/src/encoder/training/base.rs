@@ -137,27 +137,34 @@ impl BaseModel {
         batch
     }
 
-    /// Weight, as `[in, out]`, and bias of the dense layer over the first token, where the model has one.
+    /// Where the model was found.
+    pub fn name(&self) -> String {
+        self.dir.root.display().to_string()
+    }
+
+    /// Weight, as `[inputs, outputs]`, and bias of a linear layer that is not the encoder's own, such as `pooler.dense`,
+    /// where the model has one in f32.
     ///
     /// # Errors
-    /// [`Error::Model`] when the weights are missing or do not fit.
-    pub fn pooler(&self) -> Result<Option<(Vec<f32>, Vec<f32>)>> {
+    /// [`Error::Model`] when the weights do not fit.
+    pub fn dense(&self, name: &str, inputs: usize, outputs: usize) -> Result<Option<(Vec<f32>, Vec<f32>)>> {
         if !self.dir.weights().is_file() {
             return Ok(None);
         }
         let weights = Weights::open(&self.dir)?;
         let tensors = weights.tensors()?;
-        let width = self.dimension();
-        let read = |name: &str, length: usize| {
-            let tensor = tensors.tensor(&format!("{}pooler.dense.{name}", weights.prefix())).ok()?;
+        let read = |part: &str, length: usize| {
+            let own = format!("{}{name}.{part}", weights.prefix());
+            let tensor = tensors.tensor(&own).or_else(|_| tensors.tensor(&format!("{name}.{part}"))).ok()?;
             let (values, rest) = tensor.data().as_chunks::<4>();
             (tensor.dtype() == Dtype::F32 && rest.is_empty() && values.len() == length)
                 .then(|| values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect::<Vec<f32>>())
         };
-        let (Some(weight), Some(bias)) = (read("weight", width * width), read("bias", width)) else {
+        let (Some(weight), Some(bias)) = (read("weight", inputs * outputs), read("bias", outputs)) else {
             return Ok(None);
         };
-        let transposed = (0..width * width).map(|at| weight[at % width * width + at / width]).collect();
+        let transposed =
+            (0..inputs * outputs).map(|at| weight[at % outputs * inputs + at / outputs]).collect();
         Ok(Some((transposed, bias)))
     }
 

@@ -1,4 +1,4 @@
-//! `akin eval`: how good is a model?
+//! `akin eval sts`: do similarities rank pairs as people do?
 
 use std::io::{self, Write};
 
@@ -7,41 +7,24 @@ use akin_trainer::sts::{self, StsResult};
 use anyhow::Context;
 use serde_json::json;
 
-use crate::cli::{EvalArguments, Evaluation, StsArguments};
-use crate::model;
-use crate::terminal::{Style, Terminal, counted, grouped, on_one_line};
+use super::Evaluated;
+use crate::cli::StsArguments;
+use crate::terminal::{Style, Terminal, grouped, on_one_line};
 
-/// Runs an evaluation.
-pub fn run(arguments: &EvalArguments, terminal: &Terminal) -> anyhow::Result<()> {
-    match &arguments.evaluation {
-        Evaluation::Sts(arguments) => run_sts(arguments, terminal),
-    }
-}
-
-fn run_sts(arguments: &StsArguments, terminal: &Terminal) -> anyhow::Result<()> {
+/// Prints a table of correlations, with their average over several files.
+pub fn run(arguments: &StsArguments, terminal: &Terminal) -> anyhow::Result<()> {
     // All files before any encoding: a mistake in the last must not cost the time of the others.
     let files = arguments
         .files
         .iter()
         .map(|path| Ok((path.display().to_string(), read_scored_pairs(path)?)))
         .collect::<anyhow::Result<Vec<(String, Vec<ScoredPair>)>>>()?;
-    let encoder = model::load(&arguments.model.model, &arguments.compute.options())?;
+    let model = Evaluated::load(&arguments.model, &arguments.compute)?;
     let mut results = Vec::new();
     for (name, pairs) in &files {
-        let bar = terminal.count_bar(Some(0), "sentences");
-        let result = sts::evaluate(&encoder, pairs, &mut |done, of| {
-            bar.set_length(of as u64);
-            bar.set_position(done as u64);
-        });
-        bar.finish_and_clear();
+        let result = model.watch(terminal, |embedder, observer| sts::evaluate(embedder, pairs, observer));
         let result = result.with_context(|| format!("cannot evaluate {name}"))?;
-        if result.truncated > 0 {
-            terminal.note(format_args!(
-                "{name}: {} longer than the {} tokens the model reads, and lost the end",
-                counted(result.truncated, "sentence"),
-                encoder.max_tokens()
-            ));
-        }
+        model.note_truncated(terminal, name, result.truncated);
         results.push((name.as_str(), result));
     }
     let mut output = io::stdout().lock();
