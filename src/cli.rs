@@ -21,18 +21,18 @@ Examples:
   akin query notes \"fear of heights\"   find what means the same
   akin query notes                     open a session
 
-`akin help COMMAND` explains a command and gives examples of it." \
-)] \
-pub struct Cli { \
-    #[command(flatten)] \
-    pub global: GlobalOptions, \
-    #[command(subcommand)] \
-    pub command: Command, \
+`akin help COMMAND` explains a command and gives examples of it."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: GlobalOptions,
+    #[command(subcommand)]
+    pub command: Command,
 }
 
-#[derive(Debug, Args)] \
-pub struct GlobalOptions { \
-    /// Say nothing but results and errors \
+#[derive(Debug, Args)]
+pub struct GlobalOptions {
+    /// Say nothing but results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
     pub quiet: bool,
     /// Say what is being done and where the time goes

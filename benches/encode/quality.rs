@@ -40,7 +40,7 @@ pub fn print(ours: &[Ours], texts: &Texts, scored: Option<&Path>) -> anyhow::Res
         print!("  {:24} {mean:12.6} {least:12.6} {recall:10.4}", format!("Akin {precision}"));
         match &pairs {
             Some(pairs) => {
-                println!(" {:10.2}", 100.0 * sts::evaluate(encoder, pairs, &mut |_, _| ())?.spearman);
+                println!(" {:10.2}", 100.0 * sts::evaluate(encoder, pairs, &mut |_, _| ())?.spearman());
             }
             None => println!(" {:>10}", "-"),
         }

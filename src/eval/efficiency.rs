@@ -31,7 +31,9 @@ pub fn run(arguments: &EfficiencyArguments, terminal: &Terminal) -> anyhow::Resu
         bail!("it takes at least two sentences");
     }
     let directory = base_directory(&arguments.model.model)?;
-    let load = |executor| SentenceEncoder::load_with(&directory, &EncoderOptions { executor, ..EncoderOptions::default() });
+    let load = |executor| {
+        SentenceEncoder::load_with(&directory, &EncoderOptions { executor, ..EncoderOptions::default() })
+    };
     let (burn, cpu) = (load(Executor::Burn)?, load(Executor::Cpu)?);
     let sample = &sentences[..sentences.len().min(arguments.sample.get())];
     terminal.step("sentences a second, burn");

@@ -16,7 +16,7 @@ use akin_engine::encoder::hub;
 use akin_trainer::embedder::Embedder;
 use akin_trainer::words::WordVectors;
 
-use crate::cli::{EvalArguments, EvaluatedModel, Evaluation, ComputeArguments};
+use crate::cli::{ComputeArguments, EvalArguments, EvaluatedModel, Evaluation};
 use crate::model;
 use crate::terminal::{Terminal, counted};
 
