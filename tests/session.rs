@@ -418,7 +418,52 @@ fn a_mistaken_option_is_exit_2() {
         let arguments = [&["query", "notes", "anything"][..], &options].concat();
         assert_eq!(workplace.akin(&arguments).code, Some(2), "{options:?}");
     }
-    let precision = workplace.akin(&["index", "notes", "notes.txt", "--precision", "bf16"]);
-    assert_eq!(precision.code, Some(2));
-    assert!(precision.stderr.contains("bf16 is not there yet"), "{precision:#?}");
+    assert_eq!(workplace.akin(&["index", "notes", "notes.txt", "--precision", "int4"]).code, Some(2));
+}
+
+#[test]
+fn an_index_of_coarse_numbers_is_asked_in_any() {
+    let workplace = Workplace::new();
+    let texts = sentences(40);
+    workplace.write("notes.txt", texts.join("\n") + "\n");
+    workplace.akin(&["index", "notes", "notes.txt", "--precision", "int8"]).succeeded();
+    for precision in ["f32", "int8"] {
+        let query = ["query", "notes", &texts[16], "--json", "--precision", precision];
+        let answer = workplace.akin(&query).succeeded().json();
+        assert_eq!(answer["hits"][0]["text"], texts[16].as_str(), "{precision}");
+        assert!(answer["hits"][0]["score"].as_f64().unwrap() > 0.98, "{precision}: {answer}");
+    }
+}
+
+#[test]
+fn a_precision_that_cannot_be_had_is_refused_with_those_that_can() {
+    let workplace = with_notes(3);
+    let index = ["index", "notes", "notes.txt", "--precision"];
+    let no_bf16 = Run::of(workplace.command(&[&index[..], &["bf16"]].concat()).env("AKIN_CPU", "portable"));
+    assert_eq!(no_bf16.code, Some(2));
+    assert!(no_bf16.stderr.contains("f32") && no_bf16.stderr.contains("int8"), "{no_bf16:#?}");
+    let reference = workplace.akin(&[&index[..], &["int8", "--executor", "burn"]].concat());
+    assert_eq!(reference.code, Some(2));
+    assert!(reference.stderr.contains("f32"), "{reference:#?}");
+}
+
+#[test]
+fn every_instruction_set_encodes_alike() {
+    let workplace = with_notes(40);
+    let vectors = |cpu: &str, precision: &str| {
+        let arguments = ["encode", "notes.txt", "--output", "notes.npy", "--precision", precision];
+        Run::of(workplace.command(&arguments).env("AKIN_CPU", cpu)).succeeded();
+        let bytes = std::fs::read(workplace.path("notes.npy")).unwrap();
+        let (words, _) = bytes[128..].as_chunks::<4>();
+        words.iter().map(|word| f32::from_le_bytes(*word)).collect::<Vec<f32>>()
+    };
+    for (precision, bound) in [("f32", 1e-5), ("int8", 2e-2)] {
+        let expected = vectors("portable", precision);
+        for cpu in ["avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "neon"] {
+            let got = vectors(cpu, precision);
+            assert_eq!(got.len(), expected.len());
+            let furthest = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(furthest < bound, "{cpu} {precision}: {furthest}");
+        }
+    }
 }
