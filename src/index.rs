@@ -135,6 +135,8 @@ fn to_json(report: &IndexingReport, documents: usize) -> serde_json::Value {
         "truncated": report.truncated,
         "tokens": report.tokens,
         "seconds": report.seconds,
+        "sentences_per_second": (report.added + report.replaced) as f64 / report.seconds,
+        "tokens_per_second": report.tokens as f64 / report.seconds,
         "documents": documents,
     })
 }

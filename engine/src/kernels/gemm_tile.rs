@@ -243,8 +243,8 @@ unsafe fn tile<L: Lanes, P: Product, const R: usize, const N: usize>(
             }
         }
     }
-    for (i, sums) in sums.into_iter().enumerate() {
-        for (j, sum) in sums.into_iter().enumerate() {
+    for (i, sums) in sums.iter().enumerate() {
+        for (j, &sum) in sums.iter().enumerate() {
             let mut sum = P::floats(l, sum);
             let valid = finish.columns.saturating_sub(j * L::LEN).min(L::LEN);
             if valid == 0 {
