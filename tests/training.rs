@@ -1,5 +1,7 @@
 //! `akin train`, as a user runs it: a model from files, a run that is killed, and everything that can be wrong.
 
+#![allow(clippy::unwrap_used)] // a test that panics has found something
+
 mod common;
 
 use std::fs;

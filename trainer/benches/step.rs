@@ -2,6 +2,8 @@
 //!
 //!     cargo bench -p akin-trainer --bench step -- MODEL TRAIN.tsv [STEPS]
 
+#![allow(clippy::unwrap_used)] // a test that panics has found something
+
 use std::time::{Duration, Instant};
 
 use akin_engine::encoder::training::BaseModel;

@@ -173,7 +173,7 @@ mod tests {
         let mut random = Random::new(4);
         let (mut rows, mut targets) = (Vec::new(), Vec::new());
         for _ in 0..300 {
-            let label = (random.next() % 3) as usize;
+            let label = (random.bits() % 3) as usize;
             let angle = label as f64 * 2.1 + 0.3 * random.normal();
             rows.extend([angle.cos() as f32 * 3.0, angle.sin() as f32 * 3.0]);
             targets.push(label);

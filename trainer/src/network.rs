@@ -223,7 +223,7 @@ impl Network {
         let pooled = pool_ragged(hidden, &batch, base.pooling());
         let embeddings = if base.normalizes() { normalized(pooled) } else { pooled };
         let n = examples.len();
-        std::array::from_fn(|side| embeddings.clone().slice([side * n..(side + 1) * n]))
+        std::array::from_fn(|side| embeddings.clone().narrow(0, side * n, n))
     }
 
     fn device(&self) -> Device {

@@ -121,7 +121,7 @@ impl RetrievalSet {
                 scored.into_iter().take(depth).map(|(_, row)| row).collect()
             })
             .collect();
-        let mean = |figure: &dyn Fn(&[usize], &HashMap<usize, u32>) -> f64| {
+        let mean = |figure: &Figure| {
             let sum: f64 =
                 hits.iter().zip(&self.relevant).map(|(hits, relevant)| figure(hits, relevant)).sum();
             sum / self.queries.len().max(1) as f64
@@ -136,6 +136,9 @@ impl RetrievalSet {
         })
     }
 }
+
+/// A figure of one query: from its hits and the grades of what is relevant to it.
+type Figure<'a> = dyn Fn(&[usize], &HashMap<usize, u32>) -> f64 + 'a;
 
 fn read_lines(path: &Path) -> Result<Vec<Line>> {
     let io = |source| Error::Io { action: "read", path: path.to_owned(), source };

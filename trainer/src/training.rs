@@ -133,7 +133,7 @@ impl<'a> Trainer<'a> {
     pub fn step(&mut self, examples: &[&Example]) -> Result<f64> {
         let network = self.network.take().expect("a network is there between two steps");
         let randomness = match self.settings.dropout {
-            true => self.base.randomness(Random::new(self.settings.seed ^ (self.steps as u64) << 20).next()),
+            true => self.base.randomness(Random::new(self.settings.seed ^ (self.steps as u64) << 20).bits()),
             false => Randomness::none(),
         };
         let loss = network.loss(self.base, self.settings.objective, examples, &randomness);

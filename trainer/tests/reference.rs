@@ -1,5 +1,7 @@
 //! The losses of the first 50 steps beside those of PyTorch, which `reference/losses.py` kept.
 
+#![allow(clippy::unwrap_used)] // a test that panics has found something
+
 use std::path::{Path, PathBuf};
 
 use akin_engine::encoder::training::BaseModel;

@@ -1,5 +1,7 @@
 //! Whole runs on the tiny model: repeated, killed and resumed, diverged, refused.
 
+#![allow(clippy::unwrap_used)] // a test that panics has found something
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 

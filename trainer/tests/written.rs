@@ -3,6 +3,8 @@
 //! The model in `fixtures/models/tiny-tuned` is eight steps of regression from `tiny-bert`; its embeddings are kept by
 //! `reference/embeddings.py`.
 
+#![allow(clippy::unwrap_used)] // a test that panics has found something
+
 use std::path::{Path, PathBuf};
 
 use akin_engine::SentenceEncoder;

@@ -21,8 +21,7 @@ pub(crate) fn coarse_gelu<L: Lanes>(l: L, x: L::V) -> L::V {
     let inner = l.min(l.max(x, l.splat(-3.9)), l.splat(3.9));
     let t = l.mul(inner, inner);
     let mut p = l.splat(2.627_147e-8);
-    for c in [-1.770_494_7e-6, 5.123_726e-5, -8.445_118_3e-4, 8.913_786e-3, -6.486_947e-2, 0.398_085_6]
-    {
+    for c in [-1.770_494_7e-6, 5.123_726e-5, -8.445_118_3e-4, 8.913_786e-3, -6.486_947e-2, 0.398_085_6] {
         p = l.mul_add(p, t, l.splat(c));
     }
     let half = l.mul(x, l.splat(0.5));
