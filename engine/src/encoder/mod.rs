@@ -90,7 +90,7 @@ impl SentenceEncoder {
     /// Loads the model in `dir` with the default options.
     ///
     /// # Errors
-    /// [`Error::Model`](crate::Error::Model) with the file at fault and what is expected of it.
+    /// [`Error::Model`] with the file at fault and what is expected of it.
     pub fn load(dir: &Path) -> Result<Self> {
         Self::load_with(dir, &EncoderOptions::default())
     }
@@ -98,7 +98,7 @@ impl SentenceEncoder {
     /// Loads the model in `dir`.
     ///
     /// # Errors
-    /// [`Error::Model`](crate::Error::Model) with the file at fault and what is expected of it;
+    /// [`Error::Model`] with the file at fault and what is expected of it;
     /// [`Error::Invalid`] for a precision that the executor or this processor does not have.
     pub fn load_with(dir: &Path, options: &EncoderOptions) -> Result<Self> {
         Self::open(ModelDir::open(dir)?, options)
@@ -108,7 +108,7 @@ impl SentenceEncoder {
     /// baselines of the paper (section 4.1).
     ///
     /// # Errors
-    /// [`Error::Model`](crate::Error::Model) with the file at fault and what is expected of it.
+    /// [`Error::Model`] with the file at fault and what is expected of it.
     pub fn load_pooled(dir: &Path, options: &EncoderOptions, pooling: Pooling) -> Result<Self> {
         let model = ModelDir { pooling, ..ModelDir::open_base(dir)? };
         Self::open(model, options)
@@ -162,7 +162,7 @@ impl SentenceEncoder {
     /// The embeddings of `texts`, in their order. All threads of rayon's pool take part.
     ///
     /// # Errors
-    /// [`Error::Model`](crate::Error::Model) when the network gives something that is not a number.
+    /// [`Error::Model`] when the network gives something that is not a number.
     pub fn encode(&self, texts: &[&str]) -> Result<Encoding> {
         let tokens = self.tokenizer.tokenize(texts)?;
         let sentences: Vec<&[u32]> = tokens.iter().map(|text| text.ids.as_slice()).collect();

@@ -1,8 +1,8 @@
 //! What training computes beside matrix products: each forward pass that keeps what its gradient needs, the gradient,
 //! and the step that AdamW takes.
 //!
-//! These loops are plain Rust. [`dispatch`](super::lanes::dispatch) compiles them for each instruction set, and sums run
-//! in [`WIDTH`] lanes that the compiler can see.
+//! These loops are plain Rust. `dispatch` compiles them for each instruction set, and sums run
+//! in `WIDTH` lanes that the compiler can see.
 
 pub mod adamw;
 pub mod attention;
