@@ -154,7 +154,7 @@ impl SentenceEncoder {
     /// How many tokens of each of `texts` the network reads, special tokens included.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) when the tokenizer refuses a text.
+    /// [`Error::Invalid`] when the tokenizer refuses a text.
     pub fn count_tokens(&self, texts: &[&str]) -> Result<Vec<usize>> {
         Ok(self.tokenizer.tokenize(texts)?.iter().map(|text| text.ids.len()).collect())
     }
@@ -184,7 +184,7 @@ impl SentenceEncoder {
     /// longest text. What smart batching is measured against.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) unless the executor is burn, the only one that pads.
+    /// [`Error::Invalid`] unless the executor is burn, the only one that pads.
     pub fn encode_padded(&self, texts: &[&str], batch: usize) -> Result<Embeddings> {
         let tokens = self.tokenizer.tokenize(texts)?;
         let sentences: Vec<&[u32]> = tokens.iter().map(|text| text.ids.as_slice()).collect();
