@@ -6,9 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-use akin_engine::encoder::training::BaseModel;
+use akin_engine::encoder::training::{BaseModel, SparseGradient};
 use akin_trainer::examples::read_training_set;
-use akin_trainer::network::{Example, Network};
+use akin_trainer::network::{Conditions, Example, Network};
 use akin_trainer::objective::Objective;
 use akin_trainer::optimizer::{AdamW, AdamWSettings};
 use akin_trainer::training::device;
@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = device();
     let mut network = Network::new(base.network(&device)?, &base, objective, 0, 42, &device)?;
     let mut optimizer = AdamW::new(AdamWSettings::default());
+    let words = SparseGradient::default();
     let [mut forward, mut backward, mut optimize] = [Duration::ZERO; 3];
     let mut tokens = 0;
     for step in 0..steps {
@@ -35,14 +36,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             (0..16).map(|i| &set.examples[(step * 16 + i) % set.examples.len()]).collect();
         tokens += examples.iter().flat_map(|example| &example.sentences).map(Vec::len).sum::<usize>();
         let clock = Instant::now();
-        let loss = network.loss(&base, objective, &examples, &base.randomness(step as u64))?;
+        let conditions = Conditions { randomness: base.randomness(step as u64), words: Some(&words) };
+        let loss = network.loss(&base, objective, &examples, &conditions)?;
         let _: f32 = loss.clone().inner().into_scalar();
         forward += clock.elapsed();
         let clock = Instant::now();
         let gradients = loss.backward();
         backward += clock.elapsed();
         let clock = Instant::now();
-        (network, _) = optimizer.step(network, gradients, 2e-5);
+        let sparse = (network.bert().words(), words.take());
+        (network, _) = optimizer.step(network, gradients, Some(sparse), 2e-5);
         optimize += clock.elapsed();
     }
     let each = |time: Duration| time.as_secs_f64() * 1e3 / steps as f64;

@@ -186,10 +186,7 @@ fn load_memories(path: &Path) -> Result<Vec<Memory>> {
     };
     (0..tensors.len() / 2)
         .map(|number| {
-            Ok(Memory {
-                means: floats(format!("{number}.means"))?,
-                squares: floats(format!("{number}.squares"))?,
-            })
+            Ok(Memory::new(floats(format!("{number}.means"))?, floats(format!("{number}.squares"))?))
         })
         .collect()
 }

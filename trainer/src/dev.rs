@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use akin_engine::SentenceEncoder;
-use akin_engine::encoder::training::{BaseModel, Randomness};
+use akin_engine::encoder::training::BaseModel;
 
 use crate::correlation::spearman;
-use crate::network::{Example, Network, Target};
+use crate::network::{Conditions, Example, Network, Target};
 use crate::objective::Objective;
 use crate::pairs::{ScoredPair, Triplet};
 use crate::{Result, sts, triplets};
@@ -74,7 +74,8 @@ pub fn cross_encoder_scores(network: &Network, base: &BaseModel, pairs: &[Scored
     let mut scores = Vec::with_capacity(pairs.len());
     for chunk in pairs.chunks(BATCH) {
         let examples = tokenized_pairs(base, chunk)?;
-        let logits = network.score_logits(base, &examples.iter().collect::<Vec<_>>(), &Randomness::none())?;
+        let logits =
+            network.score_logits(base, &examples.iter().collect::<Vec<_>>(), &Conditions::plain())?;
         let logits: Vec<f32> = logits.inner().into_data().try_into_vec().expect("logits are f32");
         scores.extend(logits.into_iter().map(f64::from));
     }
@@ -100,7 +101,7 @@ fn label_accuracy(
     let mut right = 0;
     for chunk in examples.chunks(BATCH) {
         let logits =
-            network.label_logits(base, objective, &chunk.iter().collect::<Vec<_>>(), &Randomness::none())?;
+            network.label_logits(base, objective, &chunk.iter().collect::<Vec<_>>(), &Conditions::plain())?;
         let [_, labels] = logits.dims();
         let logits: Vec<f32> = logits.inner().into_data().try_into_vec().expect("logits are f32");
         for (example, logits) in chunk.iter().zip(logits.chunks_exact(labels)) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use akin_engine::encoder::training::{BaseModel, RaggedBatch, Randomness, pool_ragged};
+use akin_engine::encoder::training::{BaseModel, RaggedBatch, Randomness, SparseGradient, pool_ragged};
 use akin_engine::encoder::{Bert, Pooling, Random};
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
@@ -31,6 +31,22 @@ pub enum Target {
     Label(usize),
     /// Its first sentence is closer to the second than to the third.
     Order,
+}
+
+/// What a pass through the network depends on beside its examples.
+#[derive(Debug, Clone, Copy)]
+pub struct Conditions<'a> {
+    /// What is dropped.
+    pub randomness: Randomness,
+    /// Where the gradient of the word embeddings goes, if not into burn's graph.
+    pub words: Option<&'a SparseGradient>,
+}
+
+impl Conditions<'_> {
+    /// As a trained network is used: nothing is dropped.
+    pub fn plain() -> Self {
+        Self { randomness: Randomness::none(), words: None }
+    }
 }
 
 /// The encoder and what is above it.
@@ -129,7 +145,7 @@ impl Network {
         base: &BaseModel,
         objective: Objective,
         examples: &[&Example],
-        randomness: &Randomness,
+        conditions: &Conditions<'_>,
     ) -> Result<Tensor<1>> {
         let device = self.device();
         let n = examples.len();
@@ -144,7 +160,7 @@ impl Network {
         };
         match objective {
             Objective::Regression => {
-                let [u, v] = self.embed_sides(base, examples, randomness);
+                let [u, v] = self.embed_sides(base, examples, conditions);
                 Ok(regression_loss(u, v, scores()?))
             }
             Objective::Classification(_) => {
@@ -153,18 +169,18 @@ impl Network {
                     _ => Err(wrong()),
                 });
                 let labels = TensorData::new(labels.collect::<Result<Vec<i64>>>()?, [n, 1]);
-                let logits = self.label_logits(base, objective, examples, randomness)?;
+                let logits = self.label_logits(base, objective, examples, conditions)?;
                 Ok(cross_entropy(logits, Tensor::<2, Int>::from_data(labels, &device)))
             }
             Objective::Triplet => {
                 if examples.iter().any(|example| example.sentences.len() != 3) {
                     return Err(wrong());
                 }
-                let [a, p, n] = self.embed_sides(base, examples, randomness);
+                let [a, p, n] = self.embed_sides(base, examples, conditions);
                 Ok(triplet_loss(a, p, n))
             }
             Objective::CrossEncoder => {
-                Ok(binary_cross_entropy(self.score_logits(base, examples, randomness)?, scores()?))
+                Ok(binary_cross_entropy(self.score_logits(base, examples, conditions)?, scores()?))
             }
         }
     }
@@ -178,13 +194,13 @@ impl Network {
         base: &BaseModel,
         objective: Objective,
         examples: &[&Example],
-        randomness: &Randomness,
+        conditions: &Conditions<'_>,
     ) -> Result<Tensor<2>> {
         let (Objective::Classification(concatenation), Some(classifier)) = (objective, &self.classifier)
         else {
             return Err(Error::Invalid("only a classifier has labels".into()));
         };
-        let [u, v] = self.embed_sides(base, examples, randomness);
+        let [u, v] = self.embed_sides(base, examples, conditions);
         Ok(logits(classifier, concatenation, u, v))
     }
 
@@ -196,7 +212,7 @@ impl Network {
         &self,
         base: &BaseModel,
         examples: &[&Example],
-        randomness: &Randomness,
+        conditions: &Conditions<'_>,
     ) -> Result<Tensor<2>> {
         let Some(head) = &self.score else {
             return Err(Error::Invalid("only a cross-encoder scores pairs".into()));
@@ -204,7 +220,7 @@ impl Network {
         let pairs: Vec<[&[u32]; 2]> =
             examples.iter().map(|example| [0, 1].map(|side| example.sentences[side].as_slice())).collect();
         let batch = base.pair_batch(&pairs);
-        let hidden = self.bert.forward_ragged(&batch, randomness);
+        let hidden = self.bert.forward_ragged(&batch, &conditions.randomness, conditions.words);
         Ok(head.forward(pool_ragged(hidden, &batch, Pooling::Cls)))
     }
 
@@ -213,13 +229,13 @@ impl Network {
         &self,
         base: &BaseModel,
         examples: &[&Example],
-        randomness: &Randomness,
+        conditions: &Conditions<'_>,
     ) -> [Tensor<2>; N] {
         let sentences: Vec<&[u32]> = (0..N)
             .flat_map(|side| examples.iter().map(move |example| example.sentences[side].as_slice()))
             .collect();
         let batch: RaggedBatch = base.batch(&sentences);
-        let hidden = self.bert.forward_ragged(&batch, randomness);
+        let hidden = self.bert.forward_ragged(&batch, &conditions.randomness, conditions.words);
         let pooled = pool_ragged(hidden, &batch, base.pooling());
         let embeddings = if base.normalizes() { normalized(pooled) } else { pooled };
         let n = examples.len();

@@ -36,6 +36,21 @@ pub struct Memory {
     pub means: Vec<f32>,
     /// The mean of their squares.
     pub squares: Vec<f32>,
+    /// Of a table whose gradient comes by rows: which rows had one before.
+    seen: Vec<bool>,
+}
+
+impl Memory {
+    /// What was remembered of a parameter.
+    pub fn new(means: Vec<f32>, squares: Vec<f32>) -> Self {
+        Self { means, squares, seen: Vec::new() }
+    }
+
+    /// Remembers nothing yet of so many values.
+    fn resize(&mut self, length: usize) {
+        self.means.resize(length, 0.0);
+        self.squares.resize(length, 0.0);
+    }
 }
 
 /// AdamW, with a memory for each parameter in the order that the module shows them.
@@ -62,7 +77,7 @@ impl AdamW {
         &self.memories
     }
 
-    /// Moves every parameter of `module` against its gradient and returns the norm of all gradients, or nothing, and the
+    /// Moves every parameter of `module` against its gradient, that of one table perhaps given by its rows, and returns the norm of all gradients, or nothing, and the
     /// module as it was, where that is not a number.
     pub fn step<M: Module>(
         &mut self,
@@ -72,7 +87,7 @@ impl AdamW {
     ) -> (M, Option<f64>) {
         let mut collected = Collect { gradients, values: HashMap::new(), squares: 0.0 };
         module.visit(&mut collected);
-        let norm = collected.squares.sqrt();
+        let norm = (collected.squares + sparse.as_ref().map_or(0.0, |(_, rows)| squares_of(rows))).sqrt();
         if !norm.is_finite() {
             return (module, None);
         }
@@ -117,6 +132,7 @@ fn floats(data: &TensorData) -> &[f32] {
 struct Update<'a> {
     step: Step,
     gradients: HashMap<ParamId, TensorData>,
+    sparse: Option<(ParamId, HashMap<u32, Vec<f32>>)>,
     memories: &'a mut Vec<Memory>,
     number: usize,
 }
@@ -128,27 +144,51 @@ impl ModuleMapper for Update<'_> {
         if self.memories.len() == number {
             self.memories.push(Memory::default());
         }
-        let Some(gradient) = self.gradients.remove(&param.id) else {
-            return param;
-        };
         let memory = &mut self.memories[number];
-        let length = gradient.num_elements();
-        memory.means.resize(length, 0.0);
-        memory.squares.resize(length, 0.0);
         // Biases and norms are vectors.
         let weight_decay = if D == 1 { 0.0 } else { self.step.weight_decay };
         let step = Step { weight_decay, ..self.step };
-        param.map(|tensor| {
-            let mut weights = tensor.inner().try_into_primitive::<Flex>().expect("training runs on Flex");
-            adamw::step(
-                isa(),
-                &step,
-                weights.storage_mut(),
-                floats(&gradient),
-                &mut memory.means,
-                &mut memory.squares,
-            );
-            Tensor::from_primitive::<Flex>(weights).autodiff().require_grad()
+        if let Some((_, rows)) = self.sparse.take_if(|(id, _)| *id == param.id) {
+            return update(param, |weights, [count, width]| {
+                memory.resize(weights.len());
+                // A row had a gradient before if it is remembered.
+                if memory.seen.is_empty() {
+                    let rows = memory.squares.chunks_exact(width);
+                    memory.seen = rows.map(|row| row.iter().any(|square| *square != 0.0)).collect();
+                }
+                debug_assert_eq!(memory.seen.len(), count);
+                let own = (&mut memory.means[..], &mut memory.squares[..]);
+                adamw::step_rows(isa(), &step, width, weights, &rows, own, &mut memory.seen);
+            });
+        }
+        let Some(gradient) = self.gradients.remove(&param.id) else {
+            return param;
+        };
+        update(param, |weights, _| {
+            memory.resize(weights.len());
+            let gradient = floats(&gradient);
+            adamw::step(isa(), &step, weights, gradient, &mut memory.means, &mut memory.squares);
         })
     }
+}
+
+/// Changes the values of a parameter in place; `change` hears its rows and columns.
+fn update<const D: usize>(
+    param: Param<Tensor<D>>,
+    change: impl FnOnce(&mut [f32], [usize; 2]),
+) -> Param<Tensor<D>> {
+    param.map(|tensor| {
+        let shape = tensor.dims();
+        let columns = shape[D - 1];
+        let mut weights = tensor.inner().try_into_primitive::<Flex>().expect("training runs on Flex");
+        change(weights.storage_mut(), [shape.iter().product::<usize>() / columns.max(1), columns]);
+        Tensor::from_primitive::<Flex>(weights).autodiff().require_grad()
+    })
+}
+
+fn squares_of(rows: &HashMap<u32, Vec<f32>>) -> f64 {
+    // In the order of the rows, so that a run repeats bit for bit.
+    let mut numbers: Vec<&u32> = rows.keys().collect();
+    numbers.sort_unstable();
+    numbers.into_iter().map(|number| adamw::sum_of_squares(isa(), &rows[number])).sum()
 }

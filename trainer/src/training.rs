@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use akin_engine::encoder::Random;
-use akin_engine::encoder::training::{BaseModel, Randomness};
+use akin_engine::encoder::training::{BaseModel, Randomness, SparseGradient};
 use burn::tensor::Device;
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::checkpoint::{Checkpoints, Progress, io};
 use crate::curve::{Point, csv, svg};
 use crate::dev::DevSet;
 use crate::examples::TrainingSet;
-use crate::network::{Example, Network};
+use crate::network::{Conditions, Example, Network};
 use crate::objective::Objective;
 use crate::optimizer::{AdamW, AdamWSettings};
 use crate::schedule::Schedule;
@@ -136,7 +136,9 @@ impl<'a> Trainer<'a> {
             true => self.base.randomness(Random::new(self.settings.seed ^ (self.steps as u64) << 20).bits()),
             false => Randomness::none(),
         };
-        let loss = network.loss(self.base, self.settings.objective, examples, &randomness);
+        let words = SparseGradient::default();
+        let conditions = Conditions { randomness, words: Some(&words) };
+        let loss = network.loss(self.base, self.settings.objective, examples, &conditions);
         let loss = match loss {
             Ok(loss) => loss,
             Err(error) => {
@@ -147,7 +149,9 @@ impl<'a> Trainer<'a> {
         let value: f32 = loss.clone().inner().into_scalar();
         let moved = if value.is_finite() {
             let rate = self.schedule.at(self.steps);
-            let (network, norm) = self.optimizer.step(network, loss.backward(), rate);
+            let gradients = loss.backward();
+            let sparse = (network.bert().words(), words.take());
+            let (network, norm) = self.optimizer.step(network, gradients, Some(sparse), rate);
             self.network = Some(network);
             norm.is_some()
         } else {

@@ -10,12 +10,20 @@ use crate::kernels::gradient::dropout::Dropout;
 use crate::kernels::gradient::norm;
 
 use super::operation::{FlexFloats, input, record, values};
-use super::{RaggedBatch, Randomness};
+use super::{RaggedBatch, Randomness, SparseGradient};
 
 /// What the network is given: `[tokens, hidden]`.
-pub(super) fn embed(module: &Embeddings, batch: &RaggedBatch, randomness: &Randomness) -> Tensor<2> {
+pub(super) fn embed(
+    module: &Embeddings,
+    batch: &RaggedBatch,
+    randomness: &Randomness,
+    sparse: Option<&SparseGradient>,
+) -> Tensor<2> {
+    let words = input(&module.word_embeddings.weight);
+    let sparse = sparse.cloned();
     let inputs = [
-        input(&module.word_embeddings.weight),
+        // What is detached gets no gradient of its own.
+        if sparse.is_some() { words.detach() } else { words },
         input(&module.position_embeddings.weight),
         input(&module.token_type_embeddings.weight),
         input(&module.norm.gamma),
@@ -47,6 +55,10 @@ pub(super) fn embed(module: &Embeddings, batch: &RaggedBatch, randomness: &Rando
             let kept = (normal.as_slice(), scales.as_slice());
             norm::backward(isa(), weight, kept, &mut gradient, (&mut of_weight, &mut of_bias));
             let [words, positions, types] = [0, 1, 2].map(|table| {
+                if let Some(sparse) = sparse.as_ref().filter(|_| table == 0) {
+                    sparse.add(&rows[0], &gradient, width);
+                    return Vec::new();
+                }
                 let mut sums = vec![0.0; values(&inputs[table]).len()];
                 for (row, gradient) in rows[table].iter().zip(gradient.chunks_exact(width)) {
                     let place = &mut sums[*row as usize * width..][..width];

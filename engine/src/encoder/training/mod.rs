@@ -11,13 +11,16 @@ mod embedding;
 mod layer;
 mod operation;
 mod pooling;
+mod sparse;
 #[cfg(test)]
 mod tests;
 
 pub use base::BaseModel;
+pub use sparse::SparseGradient;
 
 use std::ops::Range;
 
+use burn::module::ParamId;
 use burn::tensor::Tensor;
 
 use super::burn_bert::Bert;
@@ -103,16 +106,29 @@ impl Randomness {
 }
 
 impl Bert {
-    /// Hidden states of the last layer, `[tokens, hidden]`, differentiable on Flex's autodiff device.
+    /// Hidden states of the last layer, `[tokens, hidden]`, differentiable on Flex's autodiff device. With `words` the
+    /// gradient of the word embeddings goes there, and not into burn's graph.
     ///
     /// # Panics
     /// If the module is on another device.
-    pub fn forward_ragged(&self, batch: &RaggedBatch, randomness: &Randomness) -> Tensor<2> {
-        let embedded = embedding::embed(&self.embeddings, batch, randomness);
+    pub fn forward_ragged(
+        &self,
+        batch: &RaggedBatch,
+        randomness: &Randomness,
+        words: Option<&SparseGradient>,
+    ) -> Tensor<2> {
+        let embedded = embedding::embed(&self.embeddings, batch, randomness, words);
         let groups = batch.groups();
         self.layers.iter().enumerate().fold(embedded, |hidden, (number, module)| {
             layer::forward(module, hidden, &groups, randomness, number)
         })
+    }
+}
+
+impl Bert {
+    /// The parameter of the word embeddings.
+    pub fn words(&self) -> ParamId {
+        self.embeddings.word_embeddings.weight.id
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 
-use super::{BaseModel, Randomness, pool_ragged};
+use super::{BaseModel, Randomness, SparseGradient, pool_ragged};
 use crate::encoder::burn_bert::{Bert, PaddedBatch};
 use crate::encoder::config::Pooling;
 use crate::encoder::pooling::pool;
@@ -58,7 +58,7 @@ fn loss_and_every_gradient_are_those_of_the_reference() {
             let expected = loss(pool(bert.forward(&padded), padded.padding, pooling));
             let ragged = base.batch(&sentences);
             let found =
-                loss(pool_ragged(bert.forward_ragged(&ragged, &Randomness::none()), &ragged, pooling));
+                loss(pool_ragged(bert.forward_ragged(&ragged, &Randomness::none(), None), &ragged, pooling));
             let value = |loss: &Tensor<1>| loss.clone().inner().into_scalar::<f32>();
             let scale = value(&expected).abs().max(1.0);
             assert!((value(&expected) - value(&found)).abs() < 1e-4 * scale, "{name} {pooling:?}");
@@ -79,6 +79,30 @@ fn loss_and_every_gradient_are_those_of_the_reference() {
     }
 }
 
+#[test]
+fn a_sparse_gradient_is_the_dense_one_without_its_zeros() {
+    let device = Device::flex().autodiff();
+    let base = base("tiny-bert");
+    let bert = base.network(&device).unwrap();
+    let tokens = base.tokenize(&TEXTS).unwrap();
+    let batch = base.batch(&tokens.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let run = |sparse: Option<&SparseGradient>| {
+        loss(pool_ragged(bert.forward_ragged(&batch, &Randomness::none(), sparse), &batch, Pooling::Mean))
+    };
+    // The words are the first parameter of the module.
+    let dense = gradients(&bert, run(None).backward()).swap_remove(0);
+    let sparse = SparseGradient::default();
+    let _ = run(Some(&sparse)).backward();
+    let rows = sparse.take();
+    assert!(!rows.is_empty() && sparse.take().is_empty());
+    for (number, dense) in dense.chunks_exact(base.dimension()).enumerate() {
+        match rows.get(&(number as u32)) {
+            Some(row) => row.iter().zip(dense).for_each(|(a, b)| assert!((a - b).abs() < 1e-5)),
+            None => assert!(dense.iter().all(|value| *value == 0.0)),
+        }
+    }
+}
+
 /// With dropout there is no reference: the loss must change along a direction as the gradient says.
 #[test]
 fn gradients_under_dropout_are_the_slopes_of_the_loss() {
@@ -88,7 +112,9 @@ fn gradients_under_dropout_are_the_slopes_of_the_loss() {
     let tokens = base.tokenize(&TEXTS).unwrap();
     let sentences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
     let batch = base.batch(&sentences);
-    let of = |bert: &Bert| loss(pool_ragged(bert.forward_ragged(&batch, &randomness), &batch, Pooling::Mean));
+    let of = |bert: &Bert| {
+        loss(pool_ragged(bert.forward_ragged(&batch, &randomness, None), &batch, Pooling::Mean))
+    };
     let bert = base.network(&device).unwrap();
     let gradients = gradients(&bert, of(&bert).backward());
     let length = gradients.iter().flatten().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
@@ -111,7 +137,8 @@ fn gradients_under_dropout_are_the_slopes_of_the_loss() {
     };
     let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
     assert!((slope - length).abs() < 0.02 * length, "the slope is {slope}, the gradient says {length}");
-    let plain = loss(pool_ragged(bert.forward_ragged(&batch, &Randomness::none()), &batch, Pooling::Mean));
+    let plain =
+        loss(pool_ragged(bert.forward_ragged(&batch, &Randomness::none(), None), &batch, Pooling::Mean));
     let value = |loss: Tensor<1>| loss.inner().into_scalar::<f32>();
     assert_ne!(value(plain), value(of(&bert)));
 }

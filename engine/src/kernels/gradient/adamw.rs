@@ -1,5 +1,7 @@
 //! The step of AdamW (Loshchilov & Hutter 2019), in one pass over memory.
 
+use std::collections::HashMap;
+
 use rayon::prelude::*;
 
 use crate::kernels::cpu::Isa;
@@ -48,6 +50,42 @@ pub fn step(
         .zip(means.par_chunks_mut(SHARE).zip(squares.par_chunks_mut(SHARE)))
         .for_each(|((weights, gradient), (means, squares))| {
             dispatch(isa, Share { step: *step, weights, gradient, means, squares });
+        });
+}
+
+/// The same for a table of `width` floats a row with a gradient in a few rows. `seen` says of each row whether it had a
+/// gradient before: one that never had moves by its decay alone.
+///
+/// # Panics
+/// If the slices differ in length, or are not rows.
+pub fn step_rows(
+    isa: Isa,
+    step: &Step,
+    width: usize,
+    weights: &mut [f32],
+    gradient: &HashMap<u32, Vec<f32>>,
+    (means, squares): (&mut [f32], &mut [f32]),
+    seen: &mut [bool],
+) {
+    assert!(weights.len() == means.len() && weights.len() == squares.len(), "a memory for each weight");
+    assert_eq!(weights.len(), seen.len() * width, "rows");
+    let zeros = vec![0.0; width];
+    let kept = 1.0 - step.learning_rate * step.weight_decay;
+    weights
+        .par_chunks_mut(width)
+        .zip(means.par_chunks_mut(width).zip(squares.par_chunks_mut(width)))
+        .zip(seen.par_iter_mut())
+        .enumerate()
+        .with_min_len(SHARE / 64)
+        .for_each(|(row, ((weights, (means, squares)), seen))| {
+            let own = gradient.get(&(row as u32));
+            *seen |= own.is_some();
+            if *seen {
+                let gradient = own.unwrap_or(&zeros);
+                dispatch(isa, Share { step: *step, weights, gradient, means, squares });
+            } else {
+                weights.iter_mut().for_each(|weight| *weight *= kept);
+            }
         });
 }
 
@@ -135,6 +173,33 @@ mod tests {
         for (weight, exact) in weights.iter().zip(exact) {
             assert!((f64::from(*weight) - exact).abs() < 1e-6, "{weight} is not {exact}");
         }
+    }
+
+    #[test]
+    fn rows_without_a_gradient_move_as_those_with_a_gradient_of_zeros() {
+        let mut step_of = Step {
+            learning_rate: 0.01,
+            weight_decay: 0.1,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            number: 1,
+            gradient_scale: 1.0,
+        };
+        let (mut dense, mut sparse) = ([1.0f32, -2.0, 3.0, 4.0], [1.0f32, -2.0, 3.0, 4.0]);
+        let (mut m, mut v) = ([0.0; 4], [0.0; 4]);
+        let (mut sparse_m, mut sparse_v, mut seen) = ([0.0; 4], [0.0; 4], [false; 2]);
+        for (number, row) in [(1, Some([0.5f32, -1.0])), (2, None), (3, Some([2.0, 0.0]))] {
+            step_of.number = number;
+            let [a, b] = row.unwrap_or_default();
+            step(isa(), &step_of, &mut dense, &[0.0, 0.0, a, b], &mut m, &mut v);
+            let rows = row.map(|row| (1, row.to_vec())).into_iter().collect();
+            let memory = (&mut sparse_m[..], &mut sparse_v[..]);
+            step_rows(isa(), &step_of, 2, &mut sparse, &rows, memory, &mut seen);
+            assert_eq!(dense, sparse);
+            assert_eq!((m, v), (sparse_m, sparse_v));
+        }
+        assert_eq!(seen, [false, true]);
     }
 
     #[test]
