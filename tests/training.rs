@@ -154,7 +154,7 @@ fn a_loss_that_is_no_number_stops_and_keeps_the_last_good_model() {
     command.arg("--base").arg(tiny_model()).args(REGRESSION).args(["--evaluate-every", "1"]);
     let run = common::Run::of(&mut command);
     assert_eq!(run.code, Some(2), "{run:?}");
-    assert!(run.stderr.contains("not a number to go on from"), "{run:?}");
+    assert!(run.stderr.contains("no number to go on from"), "{run:?}");
     assert!(run.stderr.contains("out/checkpoints/best"), "{run:?}");
     place.akin(&["eval", "sts", "pairs.tsv", "--model", "out/checkpoints/best"]).succeeded();
 }

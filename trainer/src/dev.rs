@@ -9,7 +9,7 @@ use crate::correlation::spearman;
 use crate::network::{Conditions, Example, Network, Target};
 use crate::objective::Objective;
 use crate::pairs::{ScoredPair, Triplet};
-use crate::{Result, sts, triplets};
+use crate::{Error, Result, sts, triplets};
 
 /// How many pairs the training network reads at a time when it is asked for labels or scores.
 const BATCH: usize = 32;
@@ -53,9 +53,12 @@ impl DevSet {
             }
             Self::Scored(pairs) => {
                 let encoder = SentenceEncoder::load(written)?;
-                let result = sts::evaluate(&encoder, pairs, &mut |_, _| {});
-                // A model that gives every pair the same cosine is a bad one, and no error.
-                Ok(result.map_or(0.0, |result| result.spearman()))
+                match sts::evaluate(&encoder, pairs, &mut |_, _| {}) {
+                    Ok(result) => Ok(result.spearman()),
+                    // A model that gives every pair the same cosine is a bad one, and no error.
+                    Err(Error::Correlation(_)) => Ok(0.0),
+                    Err(error) => Err(error),
+                }
             }
             Self::Triplets(triplets) => {
                 let encoder = SentenceEncoder::load(written)?;

@@ -37,9 +37,7 @@ pub enum Error {
     #[error("there is no correlation to compute: {0}")]
     Correlation(&'static str),
     /// The loss or its gradient stopped being a number.
-    #[error(
-        "step {step}: the loss is {loss}, which is not a number to go on from: lower the learning rate; {kept}"
-    )]
+    #[error("step {step}, of loss {loss}, leaves no number to go on from: lower the learning rate; {kept}")]
     Diverged {
         /// The step, from 1.
         step: usize,

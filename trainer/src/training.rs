@@ -274,7 +274,8 @@ impl Run<'_> {
                 });
                 observer(Event::Step { step: progress.steps, of: steps, loss });
                 if progress.steps.is_multiple_of(every) || progress.steps == steps {
-                    evaluate(&trainer, dev, &checkpoints, &mut progress, observer)?;
+                    evaluate(&trainer, dev, &checkpoints, &mut progress, observer)
+                        .map_err(|error| as_divergence(error, loss, &checkpoints, &progress))?;
                     checkpoints.save(trainer.network(), trainer.optimizer.memories(), &progress)?;
                     if settings.patience.is_some_and(|patience| progress.without_improvement >= patience) {
                         stopped_early = true;
@@ -313,8 +314,14 @@ fn evaluate(
 ) -> Result<()> {
     let network = trainer.network();
     let objective = trainer.settings.objective;
+    let write = |folder: &Path| {
+        network.write(trainer.base, folder)?;
+        // Read again, which refuses weights that are no numbers.
+        BaseModel::open(folder, None, None)?.network(&device())?;
+        Ok(())
+    };
     let Some(dev) = dev else {
-        return checkpoints.replace_best(|folder| network.write(trainer.base, folder));
+        return checkpoints.replace_best(write);
     };
     let candidate = tempfile::tempdir().map_err(io("create", &std::env::temp_dir()))?;
     let written = candidate.path().join("model");
@@ -327,7 +334,7 @@ fn evaluate(
     if progress.best.is_none_or(|(best, _)| score > best) {
         progress.best = Some((score, progress.steps));
         progress.without_improvement = 0;
-        checkpoints.replace_best(|folder| network.write(trainer.base, folder))?;
+        checkpoints.replace_best(write)?;
     } else {
         progress.without_improvement += 1;
     }
@@ -366,6 +373,17 @@ fn finish(
     let summary = serde_json::json!({ "steps": progress.steps, "best": best, "asked": asked });
     write("training.json", format!("{summary:#}\n"))?;
     checkpoints.remove()
+}
+
+/// A model that cannot be evaluated, since its weights or what they give are no numbers, has diverged in its last step.
+fn as_divergence(error: Error, loss: f64, checkpoints: &Checkpoints, progress: &Progress) -> Error {
+    match error {
+        Error::Engine(akin_engine::Error::Model { .. }) => {
+            let error = Error::Diverged { step: progress.steps, loss, kept: String::new() };
+            with_what_is_left(error, checkpoints, progress)
+        }
+        error => error,
+    }
 }
 
 /// Says what is left of a run that diverged.
