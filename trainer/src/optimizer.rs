@@ -77,12 +77,13 @@ impl AdamW {
         &self.memories
     }
 
-    /// Moves every parameter of `module` against its gradient, that of one table perhaps given by its rows, and returns the norm of all gradients, or nothing, and the
-    /// module as it was, where that is not a number.
+    /// Moves every parameter of `module` against its gradient, that of one table perhaps given by its rows, and returns
+    /// the norm of all gradients, or nothing, and the module as it was, where that is not a number.
     pub fn step<M: Module>(
         &mut self,
         module: M,
         gradients: Gradients,
+        sparse: Option<(ParamId, HashMap<u32, Vec<f32>>)>,
         learning_rate: f64,
     ) -> (M, Option<f64>) {
         let mut collected = Collect { gradients, values: HashMap::new(), squares: 0.0 };
@@ -103,7 +104,7 @@ impl AdamW {
             gradient_scale: (clip_norm / (norm + 1e-6)).min(1.0) as f32,
         };
         let mut update =
-            Update { step, gradients: collected.values, memories: &mut self.memories, number: 0 };
+            Update { step, gradients: collected.values, sparse, memories: &mut self.memories, number: 0 };
         (module.map(&mut update), Some(norm))
     }
 }
