@@ -1,5 +1,7 @@
 //! `akin eval`, as a user runs it: every evaluation of the paper on files small enough to know the answer or its shape.
 
+#![allow(clippy::unwrap_used)] // a test that panics has found something
+
 mod common;
 
 use std::fs;
