@@ -45,7 +45,8 @@ pub enum Error {
         path: PathBuf,
     },
     /// The index has a format that this program does not know.
-    #[error("the index {} has format {found}, and this akin reads format {known}: use a newer akin, or build the index anew", path.display())]
+    #[error("the index {} has format {found}, and this akin reads format {known}: {}build it anew from its corpus in another folder with `akin index`",
+        path.display(), if found > known { "use a newer akin, or " } else { "" })]
     Format {
         /// The path of the index.
         path: PathBuf,

@@ -35,15 +35,15 @@ pub fn exact_search(
     };
     let blocks = rows.div_ceil(BLOCK);
     if blocks <= 1 {
-        return scan(0).drain_best(k);
+        return scan(0).drain_hits();
     }
     let found: Vec<Vec<(f32, u32)>> =
-        (0..blocks).into_par_iter().map(|block| scan(block).drain_best(k)).collect();
+        (0..blocks).into_par_iter().map(|block| scan(block).drain_hits()).collect();
     let mut nearest = Nearest::new(k);
     for (score, row) in found.into_iter().flatten() {
         nearest.offer(Ranked::new(score, row));
     }
-    nearest.drain_best(k)
+    nearest.drain_hits()
 }
 
 #[cfg(test)]

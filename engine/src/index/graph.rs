@@ -3,10 +3,17 @@
 
 use std::collections::HashMap;
 
-/// Layers above the base that a graph can have: as many as `hnsw_rs` builds.
+use super::codes::Codes;
+use super::pages::Pages;
+use crate::Embeddings;
+
+/// Layers above the base that a graph can have.
 const MAX_LAYERS: usize = 16;
-/// Neighbors of one point on one layer, at most: as `hnsw_rs` has it.
+/// Neighbors of one point on one layer, at most.
 const MAX_WIDTH: usize = 512;
+
+/// A graph has fewer points.
+pub(super) const POINT_LIMIT: usize = 1 << 31;
 
 /// Ends a list of neighbors that is shorter than its place.
 pub(super) const NONE: u32 = u32::MAX;
@@ -14,31 +21,18 @@ pub(super) const NONE: u32 = u32::MAX;
 /// The HNSW graph of n points, ready to be walked: [`build`](Self::build) makes it,
 /// [`search`](Self::search) walks it, and [`to_parts`](Self::to_parts) are its bytes.
 ///
-/// It holds no vectors: whoever walks it brings the embeddings it was built from.
+/// Its points have an order of their own: those of the highest layer first, and near ones near each other.
+/// It holds codes of the embeddings it was built from, and whoever searches it brings the embeddings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FrozenGraph {
-    /// Where each search begins: a point of the highest layer.
-    pub(super) entry: u32,
+    /// Which row each point is. Each search begins at the first.
+    pub(super) order: Vec<u32>,
     /// The base layer, which all points are in.
     pub(super) base: Adjacency,
-    /// Layers 1, 2, ...: each a small part of the one below.
-    pub(super) upper: Vec<Layer>,
-}
-
-/// The points of an upper layer.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Layer {
-    /// Which rows they are, ascending. A place in this list is a slot.
-    pub(super) rows: Vec<u32>,
-    /// Neighbors, of slots as slots.
-    pub(super) neighbors: Adjacency,
-}
-
-impl Layer {
-    /// The slot of `row`.
-    pub(super) fn slot(&self, row: u32) -> Option<u32> {
-        self.rows.binary_search(&row).ok().map(|slot| slot as u32)
-    }
+    /// Layers 1, 2, ...: each the first few points of the one below.
+    pub(super) upper: Vec<Adjacency>,
+    /// The codes of the points. They are made whenever a graph is read, and never stored.
+    pub(super) codes: Codes,
 }
 
 /// Lists of neighbors, each at a place of its own of one width: `[points, width]`, nearest first,
@@ -46,15 +40,15 @@ impl Layer {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Adjacency {
     pub(super) width: usize,
-    pub(super) targets: Vec<u32>,
+    pub(super) targets: Pages<u32>,
 }
 
 impl Adjacency {
     pub(super) fn new(width: usize, points: usize) -> Self {
-        Self { width, targets: vec![NONE; points * width] }
+        Self { width, targets: Pages::filled(NONE, points * width) }
     }
 
-    fn points(&self) -> usize {
+    pub(super) fn points(&self) -> usize {
         self.targets.len() / self.width
     }
 
@@ -76,7 +70,9 @@ impl Adjacency {
 
     /// Reads `[points, width]` from bytes of exactly that size.
     fn from_bytes(part: &str, bytes: &[u8], points: usize, width: usize) -> Result<Self, String> {
-        let targets = integers(part, bytes, points.checked_mul(width))?;
+        require_integers(part, bytes, points.checked_mul(width))?;
+        let mut targets = Pages::zeroed(points * width);
+        targets.iter_mut().zip(words(bytes)).for_each(|(target, word)| *target = word);
         for (point, place) in targets.chunks_exact(width).enumerate() {
             let listed = place.iter().take_while(|target| **target != NONE).count();
             if let Some(target) = place[..listed].iter().find(|target| **target as usize >= points) {
@@ -93,54 +89,50 @@ impl Adjacency {
 impl FrozenGraph {
     /// How many points it has, the rows of the embeddings it was built from.
     pub fn points(&self) -> usize {
-        self.base.points()
+        self.order.len()
     }
 
     /// How many neighbors its points have, all layers taken together.
     pub fn edges(&self) -> usize {
-        self.base.edges() + self.upper.iter().map(|layer| layer.neighbors.edges()).sum::<usize>()
+        self.base.edges() + self.upper.iter().map(Adjacency::edges).sum::<usize>()
     }
 
     /// Its bytes, as named arrays of little-endian u32:
     ///
-    /// - `graph`: points, width of the base lists, width of the upper lists, entry point, number of
-    ///   upper layers, then the points of each of them from layer 1 up;
+    /// - `graph`: points, width of the base lists, width of the upper lists, number of upper layers,
+    ///   then the points of each of them from layer 1 up;
+    /// - `graph.order`: the row of each point, `[points]`;
     /// - `graph.base`: the base lists, `[points, width]`, 2^32 - 1 after the end of a list;
-    /// - `graph.rows`: the rows of the upper layers, ascending in each, layer after layer;
-    /// - `graph.upper`: their lists in the same order, neighbors given as places in the layer's rows.
+    /// - `graph.upper`: the lists of the upper layers, layer after layer.
     pub fn to_parts(&self) -> Vec<(&'static str, Vec<u8>)> {
-        let upper_width = self.upper.first().map_or(1, |layer| layer.neighbors.width);
-        let mut header = vec![
-            self.points() as u32,
-            self.base.width as u32,
-            upper_width as u32,
-            self.entry,
-            self.upper.len() as u32,
-        ];
-        header.extend(self.upper.iter().map(|layer| layer.rows.len() as u32));
+        let upper_width = self.upper.first().map_or(1, |layer| layer.width);
+        let mut header =
+            vec![self.points() as u32, self.base.width as u32, upper_width as u32, self.upper.len() as u32];
+        header.extend(self.upper.iter().map(|layer| layer.points() as u32));
         vec![
             (HEADER, bytes(&header)),
+            (ORDER, bytes(&self.order)),
             (BASE, bytes(&self.base.targets)),
-            (ROWS, self.upper.iter().flat_map(|layer| bytes(&layer.rows)).collect()),
-            (UPPER, self.upper.iter().flat_map(|layer| bytes(&layer.neighbors.targets)).collect()),
+            (UPPER, self.upper.iter().flat_map(|layer| bytes(&layer.targets)).collect()),
         ]
     }
 
-    /// Reads the arrays that [`to_parts`](Self::to_parts) wrote, of a graph of `rows` points. Parts of
-    /// other names are not looked at. Whatever the bytes are, it takes no more memory than they do,
-    /// and the graph that comes back can be walked without a panic.
+    /// Reads the arrays that [`to_parts`](Self::to_parts) wrote, of the graph of
+    /// `vectors`. Parts of other names are not looked at. Whatever the bytes are, it takes no more memory
+    /// than they and the codes do, and the graph that comes back can be walked without a panic.
     ///
     /// # Errors
     /// What is missing or wrong, in words.
-    pub fn from_parts(parts: &HashMap<String, Vec<u8>>, rows: usize) -> Result<Self, String> {
+    pub fn from_parts(parts: &HashMap<String, Vec<u8>>, vectors: &Embeddings) -> Result<Self, String> {
+        let rows = vectors.rows();
         let part = |name: &str| {
             parts.get(name).map(Vec::as_slice).ok_or_else(|| format!("{name}: the part is missing"))
         };
         let header = integers(HEADER, part(HEADER)?, None)?;
-        let [points, base_width, upper_width, entry, layers, ref counts @ ..] = header[..] else {
+        let [points, base_width, upper_width, layers, ref counts @ ..] = header[..] else {
             return Err(format!("{HEADER}: {} numbers are too few", header.len()));
         };
-        if points as usize != rows {
+        if points as usize != rows || rows >= POINT_LIMIT {
             return Err(format!("{HEADER}: {points} points for {rows} rows"));
         }
         let (base_width, upper_width) = (base_width as usize, upper_width as usize);
@@ -150,78 +142,76 @@ impl FrozenGraph {
         if counts.len() != layers as usize || counts.len() > MAX_LAYERS {
             return Err(format!("{HEADER}: {layers} upper layers, {} sizes", counts.len()));
         }
-        if entry >= points && (points, entry) != (0, 0) {
-            return Err(format!("{HEADER}: the search begins at point {entry} of {points}"));
-        }
+        let order = integers(ORDER, part(ORDER)?, Some(rows))?;
+        require_permutation(&order)?;
         let base = Adjacency::from_bytes(BASE, part(BASE)?, rows, base_width)?;
-        let upper = read_upper(part(ROWS)?, part(UPPER)?, counts, rows, upper_width)?;
-        if upper.last().is_some_and(|top| top.slot(entry).is_none()) {
-            return Err(format!(
-                "{HEADER}: the search begins at point {entry}, which is not on the top layer"
-            ));
-        }
-        Ok(Self { entry, base, upper })
+        let upper = read_upper(part(UPPER)?, counts, rows, upper_width)?;
+        let codes = Codes::of(vectors, &order);
+        Ok(Self { order, base, upper, codes })
     }
 }
 
 const HEADER: &str = "graph";
+const ORDER: &str = "graph.order";
 const BASE: &str = "graph.base";
-const ROWS: &str = "graph.rows";
 const UPPER: &str = "graph.upper";
+
+/// Each row is a point, and one only.
+fn require_permutation(order: &[u32]) -> Result<(), String> {
+    let mut seen = vec![false; order.len()];
+    for (point, row) in order.iter().enumerate() {
+        match seen.get_mut(*row as usize) {
+            Some(seen) if !*seen => *seen = true,
+            Some(_) => return Err(format!("{ORDER}: point {point} is row {row}, as one before it is")),
+            None => return Err(format!("{ORDER}: point {point} is row {row} of {}", order.len())),
+        }
+    }
+    Ok(())
+}
 
 /// Reads layers of `counts` points each, whose lists have `width` neighbors.
 fn read_upper(
-    mut rows: &[u8],
     mut lists: &[u8],
     counts: &[u32],
     points: usize,
     width: usize,
-) -> Result<Vec<Layer>, String> {
-    let mut upper: Vec<Layer> = Vec::with_capacity(counts.len());
+) -> Result<Vec<Adjacency>, String> {
+    let mut upper: Vec<Adjacency> = Vec::with_capacity(counts.len());
     for (above, count) in counts.iter().enumerate() {
-        let layer = above + 1;
         let count = *count as usize;
-        if count == 0 || count > points {
-            return Err(format!("{HEADER}: layer {layer} has {count} points of {points}"));
+        if count == 0 || count > upper.last().map_or(points, Adjacency::points) {
+            return Err(format!("{HEADER}: layer {} has {count} points of {points}", above + 1));
         }
-        let mine = split(ROWS, &mut rows, count.checked_mul(4))?;
-        let mine = integers(ROWS, mine, Some(count))?;
-        if !mine.is_sorted_by(|a, b| a < b) {
-            return Err(format!("{ROWS}: the rows of layer {layer} do not ascend"));
-        }
-        let below = |row: u32| match upper.last() {
-            None => (row as usize) < points,
-            Some(below) => below.slot(row).is_some(),
-        };
-        if let Some(row) = mine.iter().find(|row| !below(**row)) {
-            return Err(format!("{ROWS}: row {row} of layer {layer} is not on the layer below"));
-        }
-        let bytes = split(UPPER, &mut lists, count.checked_mul(4 * width))?;
-        let neighbors = Adjacency::from_bytes(UPPER, bytes, count, width)?;
-        upper.push(Layer { rows: mine, neighbors });
+        let bytes;
+        (bytes, lists) = count
+            .checked_mul(4 * width)
+            .and_then(|length| lists.split_at_checked(length))
+            .ok_or_else(|| format!("{UPPER}: too short"))?;
+        upper.push(Adjacency::from_bytes(UPPER, bytes, count, width)?);
     }
-    if !rows.is_empty() || !lists.is_empty() {
-        return Err(format!("{ROWS}, {UPPER}: bytes after the last layer"));
+    if !lists.is_empty() {
+        return Err(format!("{UPPER}: bytes after the last layer"));
     }
     Ok(upper)
 }
 
-/// Takes the first `length` of `bytes` away.
-fn split<'a>(part: &str, bytes: &mut &'a [u8], length: Option<usize>) -> Result<&'a [u8], String> {
-    let (first, rest) = length
-        .and_then(|length| bytes.split_at_checked(length))
-        .ok_or_else(|| format!("{part}: too short"))?;
-    *bytes = rest;
-    Ok(first)
+/// Refuses bytes that are not integers, or not `expected` of them where that is known.
+fn require_integers(part: &str, bytes: &[u8], expected: Option<usize>) -> Result<(), String> {
+    if !bytes.len().is_multiple_of(4) || expected.is_some_and(|expected| expected != bytes.len() / 4) {
+        return Err(format!("{part}: {} bytes are not what the graph needs", bytes.len()));
+    }
+    Ok(())
+}
+
+/// Little-endian integers.
+fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
+    bytes.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word))
 }
 
 /// Little-endian integers, `expected` of them where that is known.
 fn integers(part: &str, bytes: &[u8], expected: Option<usize>) -> Result<Vec<u32>, String> {
-    let (words, rest) = bytes.as_chunks::<4>();
-    if !rest.is_empty() || expected.is_some_and(|expected| expected != words.len()) {
-        return Err(format!("{part}: {} bytes are not what the graph needs", bytes.len()));
-    }
-    Ok(words.iter().map(|word| u32::from_le_bytes(*word)).collect())
+    require_integers(part, bytes, expected)?;
+    Ok(words(bytes).collect())
 }
 
 fn bytes(integers: &[u32]) -> Vec<u8> {
@@ -231,7 +221,6 @@ fn bytes(integers: &[u32]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Embeddings;
     use proptest::prelude::*;
     use std::sync::LazyLock;
 
@@ -249,7 +238,7 @@ mod tests {
     #[test]
     fn a_graph_comes_back_from_its_parts_as_it_was() {
         assert!(!GRAPH.upper.is_empty());
-        assert_eq!(FrozenGraph::from_parts(&parts(), 600).as_ref(), Ok(&*GRAPH));
+        assert_eq!(FrozenGraph::from_parts(&parts(), &VECTORS).as_ref(), Ok(&*GRAPH));
     }
 
     #[test]
@@ -257,14 +246,18 @@ mod tests {
         for (name, _) in GRAPH.to_parts() {
             let mut parts = parts();
             parts.remove(name);
-            assert_eq!(FrozenGraph::from_parts(&parts, 600), Err(format!("{name}: the part is missing")));
+            assert_eq!(
+                FrozenGraph::from_parts(&parts, &VECTORS),
+                Err(format!("{name}: the part is missing"))
+            );
         }
     }
 
     #[test]
     fn a_graph_of_other_rows_is_refused() {
-        assert!(FrozenGraph::from_parts(&parts(), 599).is_err());
-        assert!(FrozenGraph::from_parts(&parts(), usize::MAX).is_err());
+        let fewer = Embeddings::from_values(4, VECTORS.as_slice()[4..].to_vec());
+        assert!(FrozenGraph::from_parts(&parts(), &fewer).is_err());
+        assert!(FrozenGraph::from_parts(&parts(), &Embeddings::empty(4)).is_err());
     }
 
     #[test]
@@ -272,24 +265,35 @@ mod tests {
         for part in [BASE, UPPER] {
             let mut parts = parts();
             parts.get_mut(part).unwrap()[..4].copy_from_slice(&600u32.to_le_bytes());
-            assert!(FrozenGraph::from_parts(&parts, 600).unwrap_err().contains("neighbor 600"));
+            assert!(FrozenGraph::from_parts(&parts, &VECTORS).unwrap_err().contains("neighbor 600"));
+        }
+    }
+
+    #[test]
+    fn an_order_that_names_a_row_twice_or_one_that_does_not_exist_is_refused() {
+        for row in [GRAPH.order[1], 600] {
+            let mut parts = parts();
+            parts.get_mut(ORDER).unwrap()[..4].copy_from_slice(&row.to_le_bytes());
+            let refusal = FrozenGraph::from_parts(&parts, &VECTORS).unwrap_err();
+            assert!(refusal.contains(&format!("is row {row}")), "{refusal}");
         }
     }
 
     #[test]
     fn absurd_sizes_are_refused_without_taking_memory_for_them() {
         let mut parts = parts();
-        let points = u32::MAX - 1;
         for (words, said) in [
-            ([points, 512, 512, 0, 0].as_slice(), "not what the graph needs"),
-            (&[points, u32::MAX, 1, 0, 0], "lists of"),
-            (&[points, 0, 1, 0, 0], "lists of"),
-            (&[points, 1, 1, 0, u32::MAX], "upper layers"),
-            (&[points, 1, 1, points, 0], "begins at"),
-            (&[points, 1], "too few"),
+            ([600, 512, 512, 0].as_slice(), "not what the graph needs"),
+            (&[600, u32::MAX, 1, 0], "lists of"),
+            (&[600, 0, 1, 0], "lists of"),
+            (&[600, 1, 1, u32::MAX], "upper layers"),
+            (&[600, 32, 512, 1, 600], "too short"),
+            (&[600, 32, 1, 1, u32::MAX], "points of 600"),
+            (&[u32::MAX, 1, 1, 0], "for 600 rows"),
+            (&[600, 1], "too few"),
         ] {
             parts.insert(HEADER.to_owned(), bytes(words));
-            let refusal = FrozenGraph::from_parts(&parts, points as usize).unwrap_err();
+            let refusal = FrozenGraph::from_parts(&parts, &VECTORS).unwrap_err();
             assert!(refusal.contains(said), "{refusal}");
         }
     }
@@ -313,9 +317,9 @@ mod tests {
             if let Some(cut) = cut {
                 bytes.truncate(cut.index(bytes.len()));
             }
-            if let Ok(graph) = FrozenGraph::from_parts(&parts, 600) {
+            if let Ok(graph) = FrozenGraph::from_parts(&parts, &VECTORS) {
                 for row in [0, 599] {
-                    let hits = graph.search(&VECTORS, VECTORS.row(row), 10, 20, &|row| row % 3 > 0);
+                    let hits = graph.search(&VECTORS, VECTORS.row(row), 10, 20, Some(&|row| row % 3 > 0));
                     prop_assert!(hits.len() <= 10);
                 }
             }

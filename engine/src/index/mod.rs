@@ -5,13 +5,20 @@
 //! after. Deleting or replacing a document sets a bit among the tombstones. [`Index`] in this file
 //! answers questions; `commit` changes it, `open` brings it back, `verify` mistrusts it.
 
+mod beam;
 mod build;
+mod codes;
 mod commit;
+mod connect;
 pub mod exact;
 pub mod graph;
 mod nearest;
 mod open;
+mod pages;
+mod read;
+mod reorder;
 mod segment;
+mod select;
 mod terms;
 mod tombstones;
 mod verify;
@@ -19,9 +26,7 @@ mod walk;
 
 use std::fmt;
 
-use rayon::prelude::*;
-
-use self::segment::{Segment, unit};
+use self::segment::Segment;
 use self::tombstones::Tombstones;
 use crate::store::records::{FORMAT, Manifest, content_hash};
 use crate::store::{Directory, Store};
@@ -29,7 +34,7 @@ use crate::{Document, Error, Result};
 
 pub use self::commit::{SEAL_DOCUMENTS, SEGMENT_DOCUMENTS};
 pub use self::terms::{
-    DEFAULT_EF, Hit, ModelIdentity, SearchOptions, SegmentStat, Stat, Upserted, Verification,
+    DEFAULT_EF, DocId, Hit, ModelIdentity, Neighbor, SearchOptions, SegmentStat, Stat, Upserted, Verification,
 };
 
 /// A persistent index of embedded documents, held by this value until it is dropped.
@@ -60,6 +65,7 @@ impl Index {
         if fingerprint == self.model.fingerprint {
             return Ok(());
         }
+        self.require_known_model()?;
         let short = |fingerprint: &str| fingerprint.chars().take(12).collect::<String>();
         Err(Error::OtherModel(format!(
             "the index {} was built with the model {} (fingerprint {}…), and this model has \
@@ -68,6 +74,21 @@ impl Index {
             self.model.location,
             short(&self.model.fingerprint),
             short(fingerprint),
+        )))
+    }
+
+    /// Refuses an index of vectors that came from elsewhere: it cannot be asked in words.
+    ///
+    /// # Errors
+    /// [`Error::OtherModel`].
+    pub fn require_known_model(&self) -> Result<()> {
+        if self.model.is_known() {
+            return Ok(());
+        }
+        Err(Error::OtherModel(format!(
+            "the index {} was imported as vectors and knows no model: search it with vectors (`akin bench`), \
+             or index the texts in another folder with `akin index`",
+            self.store.index().display(),
         )))
     }
 
@@ -98,7 +119,7 @@ impl Index {
     /// [`Error::Damaged`] if what is stored cannot be trusted.
     pub fn get(&self, id: &str) -> Result<Option<Document>> {
         let doc = self.live_doc(id)?;
-        doc.map(|doc| self.document(doc, Some(id))).transpose()
+        doc.map(|doc| self.document_of(doc, id)).transpose()
     }
 
     /// The documents nearest to `query` by cosine similarity, best first; of equal ones the older
@@ -108,36 +129,8 @@ impl Index {
     /// [`Error::Invalid`] if the query has another dimension than the index or is not finite,
     /// [`Error::Damaged`] if what is stored cannot be trusted.
     pub fn search(&self, query: &[f32], options: &SearchOptions) -> Result<Vec<Hit>> {
-        if query.len() != self.model.dimension {
-            return Err(Error::Invalid(format!(
-                "the query has {} dimensions, and the index has {}",
-                query.len(),
-                self.model.dimension
-            )));
-        }
-        if !query.iter().all(|x| x.is_finite()) {
-            return Err(Error::Invalid("the query is not finite".into()));
-        }
-        let query = unit(query);
-        let ef = options.ef.unwrap_or(DEFAULT_EF);
-        let search =
-            |segment: &Segment| segment.search(&query, options.k, ef, options.exact, &self.tombstones);
-        let segments: Vec<&Segment> = self.segments.iter().filter(|s| s.live() > 0).collect();
-        let mut found: Vec<(f32, u64)> = match segments[..] {
-            // The common case needs no other thread.
-            [segment] => search(segment),
-            _ => segments.into_par_iter().flat_map_iter(search).collect(),
-        };
-        found.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        found.truncate(options.k);
-        found
-            .into_iter()
-            .map(|(score, doc)| {
-                // Rounding takes the product of unit vectors a little beyond one.
-                let score = score.clamp(-1.0, 1.0);
-                Ok(Hit { score, document: self.document(doc, None)? })
-            })
-            .collect()
+        let found = self.nearest(query, options)?.into_iter();
+        found.map(|near| Ok(Hit { score: near.score, document: self.document(near.doc)? })).collect()
     }
 
     /// The figures of the index.

@@ -29,24 +29,17 @@ impl Ranked {
     }
 }
 
-/// The best `limit` of the rows that were offered.
-#[derive(Default)]
-pub(super) struct Nearest {
+/// The greatest `limit` of what was offered.
+pub(super) struct Nearest<T> {
     limit: usize,
-    /// The worst of them on top.
-    heap: BinaryHeap<Reverse<Ranked>>,
+    /// The least of them on top.
+    heap: BinaryHeap<Reverse<T>>,
 }
 
-impl Nearest {
+impl<T: Ord + Copy> Nearest<T> {
     /// None yet. Memory is taken as rows come, so that `limit` may be any number.
     pub(super) fn new(limit: usize) -> Self {
         Self { limit, heap: BinaryHeap::new() }
-    }
-
-    /// Forgets everything but its memory.
-    pub(super) fn clear(&mut self, limit: usize) {
-        self.limit = limit;
-        self.heap.clear();
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -55,12 +48,12 @@ impl Nearest {
 
     /// Whether `hit` would be kept if it were offered now.
     #[inline]
-    pub(super) fn admits(&self, hit: Ranked) -> bool {
+    pub(super) fn admits(&self, hit: T) -> bool {
         !self.is_full() || self.heap.peek().is_some_and(|worst| hit > worst.0)
     }
 
     #[inline]
-    pub(super) fn offer(&mut self, hit: Ranked) {
+    pub(super) fn offer(&mut self, hit: T) {
         if !self.is_full() {
             self.heap.push(Reverse(hit));
         } else if let Some(mut worst) = self.heap.peek_mut()
@@ -70,12 +63,18 @@ impl Nearest {
         }
     }
 
-    /// The best `k` as (score, row), best first; what was kept is gone afterwards.
-    pub(super) fn drain_best(&mut self, k: usize) -> Vec<(f32, u32)> {
-        let mut hits: Vec<Ranked> = self.heap.drain().map(|hit| hit.0).collect();
-        hits.sort_unstable_by_key(|hit| Reverse(*hit));
-        hits.truncate(k);
-        hits.into_iter().map(|hit| (hit.score(), hit.row())).collect()
+    /// What was kept, best first; it is gone afterwards.
+    pub(super) fn drain_best(&mut self) -> impl Iterator<Item = T> + use<T> {
+        let mut best: Vec<T> = self.heap.drain().map(|hit| hit.0).collect();
+        best.sort_unstable_by(|a, b| b.cmp(a));
+        best.into_iter()
+    }
+}
+
+impl Nearest<Ranked> {
+    /// What was kept as (score, row), best first; it is gone afterwards.
+    pub(super) fn drain_hits(&mut self) -> Vec<(f32, u32)> {
+        self.drain_best().map(|hit| (hit.score(), hit.row())).collect()
     }
 }
 
@@ -118,7 +117,7 @@ mod tests {
             let mut expected: Vec<(f32, u32)> = scores.iter().copied().zip(0..).collect();
             expected.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
             expected.truncate(k);
-            prop_assert_eq!(nearest.drain_best(k), expected);
+            prop_assert_eq!(nearest.drain_hits(), expected);
         }
     }
 }

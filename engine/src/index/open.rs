@@ -6,7 +6,7 @@ use std::path::Path;
 use super::segment::Segment;
 use super::tombstones::Tombstones;
 use super::{Index, ModelIdentity};
-use crate::store::records::{Manifest, ModelRecord};
+use crate::store::records::{DIMENSION_LIMIT, Manifest, ModelRecord};
 use crate::store::{Directory, Store};
 use crate::{Error, Result};
 
@@ -15,7 +15,7 @@ impl Index {
     ///
     /// # Errors
     /// [`Error::NotAnIndex`] if there is none, [`Error::Locked`] while another process (or another
-    /// `Index`) holds it, [`Error::Format`] if a newer program wrote it, [`Error::Damaged`] if a
+    /// `Index`) holds it, [`Error::Format`] if an older or a newer program wrote it, [`Error::Damaged`] if a
     /// checksum does not hold, [`Error::Write`] without permission to write.
     pub fn open(path: &Path) -> Result<Self> {
         Self::load(Directory::claim(path, false)?)
@@ -29,8 +29,11 @@ impl Index {
     /// # Errors
     /// As [`Index::open`], and [`Error::OtherModel`] if it was built with another fingerprint.
     pub fn open_or_create(path: &Path, model: &ModelIdentity) -> Result<Self> {
-        if model.dimension == 0 {
-            return Err(Error::Invalid("an embedding has at least one dimension".into()));
+        if !(1..=DIMENSION_LIMIT).contains(&(model.dimension as u64)) {
+            return Err(Error::Invalid(format!(
+                "an embedding has 1 to {DIMENSION_LIMIT} dimensions, not {}",
+                model.dimension
+            )));
         }
         let mut directory = Directory::claim(path, true)?;
         if !directory.is_complete() {

@@ -50,7 +50,7 @@ impl Segment {
         let graph = match parts.len() {
             0 => None,
             _ => Some(
-                FrozenGraph::from_parts(&parts, vectors.rows())
+                FrozenGraph::from_parts(&parts, &vectors)
                     .map_err(|why| store.damaged(format!("the graph of segment {}: {why}", record.id)))?,
             ),
         };
@@ -83,14 +83,13 @@ impl Segment {
             return Vec::new();
         }
         let is_live = |row: u32| !tombstones.contains(first + u64::from(row));
-        let all = |_: u32| true;
-        let live: &(dyn Fn(u32) -> bool + Sync) = if self.deleted == 0 { &all } else { &is_live };
         let found = match &self.graph {
             Some(graph) if !exact => {
                 let ef = ef.min(self.vectors.rows()).max(k);
-                graph.search(&self.vectors, query, k, ef, live)
+                let live: &dyn Fn(u32) -> bool = &is_live;
+                graph.search(&self.vectors, query, k, ef, (self.deleted > 0).then_some(live))
             }
-            _ => exact_search(&self.vectors, query, k, live),
+            _ => exact_search(&self.vectors, query, k, &is_live),
         };
         found.into_iter().map(|(score, row)| (score, first + u64::from(row))).collect()
     }

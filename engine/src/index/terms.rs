@@ -5,13 +5,30 @@ use crate::Document;
 /// The model an index was built with: queries must be encoded by the same one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelIdentity {
-    /// 64 hex digits: SHA-256 over weights, tokenizer and pooling.
+    /// 64 hex digits: SHA-256 over weights, tokenizer and pooling; empty where the vectors are of no
+    /// model that is known.
     pub fingerprint: String,
     /// Where a query finds the model again: an absolute directory or a hub id.
     pub location: String,
     /// The length of its embeddings.
     pub dimension: usize,
 }
+
+impl ModelIdentity {
+    /// That of vectors that came from elsewhere.
+    pub fn unknown(dimension: usize) -> Self {
+        Self { fingerprint: String::new(), location: String::new(), dimension }
+    }
+
+    /// Whether texts can be encoded by it.
+    pub fn is_known(&self) -> bool {
+        !self.fingerprint.is_empty()
+    }
+}
+
+/// A document of an index by its place: from 0 in the order of indexing, and never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DocId(pub(super) u64);
 
 /// What an upsert did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +59,15 @@ impl Default for SearchOptions {
 
 /// The `ef` of a search that names none.
 pub const DEFAULT_EF: usize = 96;
+
+/// A document that is near, without its text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Neighbor {
+    /// Cosine similarity of query and document.
+    pub score: f32,
+    /// Which document it is.
+    pub doc: DocId,
+}
 
 /// A document that a search found.
 #[derive(Debug, Clone, PartialEq)]

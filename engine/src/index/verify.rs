@@ -108,21 +108,21 @@ impl Index {
             seen.record(&payload);
             let id = std::str::from_utf8(&key).map_err(|_| self.store.damaged("an id is not UTF-8"))?;
             if let Some(doc) = self.live_doc(id)? {
-                self.document(doc, Some(id))?;
+                self.document_of(doc, id)?;
             }
         }
         Ok(())
     }
 
     /// A live document, which must have the id that led to it.
-    pub(super) fn document(&self, doc: u64, id: Option<&str>) -> Result<crate::Document> {
+    pub(super) fn document_of(&self, doc: u64, id: &str) -> Result<crate::Document> {
         let document = self.store.document(doc)?;
-        match id {
-            Some(id) if id != document.id => Err(self
+        if id != document.id {
+            return Err(self
                 .store
-                .damaged(format!("id {id:?} leads to document {doc}, whose id is {:?}", document.id))),
-            _ => Ok(document),
+                .damaged(format!("id {id:?} leads to document {doc}, whose id is {:?}", document.id)));
         }
+        Ok(document)
     }
 
     /// The internal id of a document by its external one, if it is live.

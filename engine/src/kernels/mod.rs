@@ -4,6 +4,7 @@ pub mod aligned;
 pub mod attention;
 pub mod cpu;
 mod dot;
+mod dot_i8;
 pub mod gelu;
 pub mod gemm;
 mod gemm_tile;
@@ -18,4 +19,5 @@ mod softmax;
 pub mod vecmath;
 
 pub use dot::dot;
+pub use dot_i8::{CODE_BLOCK, Factors, ZERO_CODE};
 pub use prefetch::prefetch;

@@ -8,13 +8,16 @@ use super::{Store, Tree};
 use crate::{Document, Error, Result};
 
 /// The version of the format that this program reads and writes.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// The longest record, in bytes: a document with its metadata.
 pub(crate) const RECORD_LIMIT: usize = 256 << 20;
 
 /// The longest external id, in bytes: it is a key, and keys are kept short.
 pub(crate) const ID_LIMIT: usize = 4096;
+
+/// The longest embedding: products of longer rows of codes could overflow.
+pub(crate) const DIMENSION_LIMIT: u64 = 65_536;
 
 /// The keys of the single records.
 pub(crate) const FORMAT_KEY: &[u8] = b"format";
@@ -195,7 +198,7 @@ impl Store {
         let payload = self.require(Tree::Meta, MODEL_KEY)?;
         let model: ModelRecord = decode(&payload).map_err(|why| self.damaged(format!("its model: {why}")))?;
         match model.dimension {
-            1..=1_000_000 => Ok(model),
+            1..=DIMENSION_LIMIT => Ok(model),
             other => Err(self.damaged(format!("its model has {other} dimensions"))),
         }
     }
