@@ -69,6 +69,14 @@ pub enum Command {
     Query(QueryArguments),
     /// Answer a file of queries, a JSON line each
     Batch(BatchArguments),
+    /// Find the most similar pairs of a corpus
+    Pairs(PairsArguments),
+    /// Measure recall and speed of an index, to choose an `ef`
+    Bench(BenchArguments),
+    /// Make an index of vectors that are already there
+    Import(ImportArguments),
+    /// Write the vectors and documents of an index to files
+    Export(ExportArguments),
     /// Write the embeddings of a corpus to a NumPy file
     Encode(EncodeArguments),
     /// Delete documents from an index by their ids
@@ -163,6 +171,106 @@ pub struct BatchArguments {
     /// The file for the answers, complete or not there at all [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Scores are cosine similarities, best first. Up to 100,000 documents every pair is compared; of more, each
+document with the 32 nearest that a graph finds. With --json each line is a pair:
+{\"score\":...,\"first\":{\"id\":...,\"text\":...},\"second\":{...}}
+
+Examples:
+  akin pairs notes.txt
+  akin pairs questions.jsonl --top 1000 --threshold 0.9 --json > duplicates.jsonl")]
+pub struct PairsArguments {
+    #[command(flatten)]
+    pub corpus: CorpusArguments,
+    /// How many pairs to show at most
+    #[arg(long, value_name = "N", default_value = "100", value_parser = parse_count)]
+    pub top: NonZeroUsize,
+    /// The least similarity of a pair, from -1 to 1
+    #[arg(long, value_name = "S", default_value = "-1", allow_negative_numbers = true)]
+    pub threshold: f32,
+    #[command(flatten)]
+    pub model: DefaultModel,
+    #[command(flatten)]
+    pub compute: ComputeArguments,
+    /// Print a JSON line a pair
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+First the true nearest documents of each query are found by comparing it with every document; recall is
+the share of them that a search finds. Then, for each ef, the queries are asked for a second. They are
+searched as `akin query` searches, without reading the texts of what is found, on one thread unless
+--threads says otherwise.
+
+Examples:
+  akin encode questions.txt --output questions.npy
+  akin bench notes --vectors questions.npy
+  akin bench notes --vectors questions.npy -k 100 --ef 100,200,400 --json | jq .recall")]
+pub struct BenchArguments {
+    /// The folder of the index
+    pub index: PathBuf,
+    /// The queries: a NumPy file of a float32 matrix, a query a row
+    #[arg(long, value_name = "FILE")]
+    pub vectors: PathBuf,
+    /// How many neighbors to look for
+    #[arg(short, value_name = "N", default_value = "10", value_parser = parse_count)]
+    pub k: NonZeroUsize,
+    /// How many candidates the walk through a graph keeps
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "16,32,64,128,256", value_parser = parse_count)]
+    pub ef: Vec<NonZeroUsize>,
+    /// Print a JSON line an ef instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Row n of the matrix is the vector of document n; without --documents the documents have no text, and
+their ids are the numbers of their rows, from 0. Vectors are brought to length one. The index knows their
+dimension and no model: it is searched with vectors, by `akin bench` or the library. Importing again adds
+documents, or replaces those of the same id.
+
+Examples:
+  akin import glosses --vectors glosses.npy
+  akin import papers --vectors papers.npy --documents papers.jsonl --id-field doi")]
+pub struct ImportArguments {
+    /// The folder of the index; it is made if it does not exist
+    pub index: PathBuf,
+    /// The vectors: a NumPy file of a float32 matrix, a vector a row
+    #[arg(long, value_name = "FILE")]
+    pub vectors: PathBuf,
+    /// The documents that the vectors are of, in the same order
+    #[arg(long, value_name = "FILE")]
+    pub documents: Option<PathBuf>,
+    #[command(flatten)]
+    pub format: FormatArguments,
+    /// The field with the id of a document, in jsonl, csv and tsv
+    #[arg(long, value_name = "NAME", default_value = "id")]
+    pub id_field: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Row n of the matrix is the vector of the document on line n: both have all live documents, oldest first.
+`akin import` reads them again, and so do numpy.load and any reader of JSON lines.
+
+Examples:
+  akin export notes --vectors notes.npy --documents notes.jsonl
+  akin export notes --documents - | jq -r .text")]
+pub struct ExportArguments {
+    /// The folder of the index
+    pub index: PathBuf,
+    /// The NumPy file for the vectors, complete or not there at all
+    #[arg(long, value_name = "FILE", required_unless_present = "documents")]
+    pub vectors: Option<PathBuf>,
+    /// The file for the documents as JSON lines, complete or not there at all; - for stdout
+    #[arg(long, value_name = "FILE")]
+    pub documents: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -4,17 +4,21 @@
 //! file of its name; what it needs beside that is in the libraries.
 
 mod batch;
+mod bench;
 mod cli;
 mod completions;
 mod delete;
 mod encode;
 mod eval;
+mod export;
+mod import;
 mod index;
 mod interactive;
 mod logging;
 mod model;
 mod npy;
 mod output;
+mod pairs;
 mod query;
 mod stat;
 mod terminal;
@@ -55,6 +59,13 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Index(arguments) => index::run(&arguments, &terminal),
         Command::Query(arguments) => query::run(&arguments, &terminal),
         Command::Batch(arguments) => batch::run(&arguments, &terminal),
+        Command::Pairs(arguments) => pairs::run(&arguments, &terminal),
+        Command::Bench(arguments) => {
+            let threads = cli.global.threads.map_or(1, std::num::NonZeroUsize::get);
+            bench::run(&arguments, threads, &terminal)
+        }
+        Command::Import(arguments) => import::run(&arguments, &terminal),
+        Command::Export(arguments) => export::run(&arguments, &terminal),
         Command::Encode(arguments) => encode::run(&arguments, &terminal),
         Command::Delete(arguments) => delete::run(&arguments, &terminal),
         Command::Stat(arguments) => stat::run(&arguments, &terminal),

@@ -75,6 +75,7 @@ pub fn open_searchable(
         }),
         None => {
             let index = open_index(index)?;
+            index.require_known_model()?;
             let location = index.model().location.clone();
             let encoder = load(&location, options).context(
                 "the model that the index was built with is not where it was (--model says where it is now)",

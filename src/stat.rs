@@ -25,8 +25,8 @@ fn print(stat: &Stat, terminal: &Terminal, output: &mut dyn Write) -> io::Result
         ("pending", grouped(stat.pending)),
         ("segments", grouped(stat.segments.len())),
         ("dimension", grouped(stat.dimension)),
-        ("model", stat.model.location.clone()),
-        ("fingerprint", stat.model.fingerprint.clone()),
+        ("model", if stat.model.is_known() { stat.model.location.clone() } else { "none".into() }),
+        ("fingerprint", if stat.model.is_known() { stat.model.fingerprint.clone() } else { "none".into() }),
         ("format", stat.format.to_string()),
         ("on disk", bytes(stat.bytes_on_disk)),
     ];
@@ -65,7 +65,9 @@ fn to_json(stat: &Stat) -> Value {
         "pending": stat.pending,
         "segments": segments,
         "dimension": stat.dimension,
-        "model": { "location": stat.model.location, "fingerprint": stat.model.fingerprint },
+        "model": stat.model.is_known().then(|| {
+            json!({ "location": stat.model.location, "fingerprint": stat.model.fingerprint })
+        }),
         "format": stat.format,
         "bytes_on_disk": stat.bytes_on_disk,
     })

@@ -467,3 +467,23 @@ fn every_instruction_set_encodes_alike() {
         }
     }
 }
+
+#[test]
+fn the_most_similar_pairs_of_a_corpus_come_best_first() {
+    let workplace = Workplace::new();
+    let mut texts = sentences(40);
+    texts[31] = texts[5].clone();
+    workplace.write("notes.txt", texts.join("\n"));
+    let pairs = workplace.akin(&["pairs", "notes.txt", "--top", "20", "--json"]).succeeded().json_lines();
+    assert_eq!(pairs.len(), 20);
+    assert_eq!(
+        (&pairs[0]["first"]["id"], &pairs[0]["second"]["id"]),
+        (&"notes.txt:6".into(), &"notes.txt:32".into())
+    );
+    assert_eq!(pairs[0]["second"]["text"], texts[5].as_str());
+    let scores: Vec<f64> = pairs.iter().map(|pair| pair["score"].as_f64().unwrap()).collect();
+    assert!(scores[0] > 0.9999 && scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+    let alike = workplace.akin(&["pairs", "notes.txt", "--threshold", "0.9999", "--top", "1"]).succeeded();
+    assert_eq!(alike.stdout.lines().count(), 2, "{alike:?}");
+    assert!(workplace.akin(&["pairs", "notes.txt", "--threshold", "2"]).refused().contains("--threshold 2"));
+}

@@ -18,4 +18,7 @@ pub enum Error {
     /// The answers could not be written.
     #[error("cannot write the answers: {0}")]
     Write(#[source] io::Error),
+    /// There are no threads to search with.
+    #[error("cannot start the threads: {0}")]
+    Threads(#[source] rayon::ThreadPoolBuildError),
 }

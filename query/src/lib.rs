@@ -2,11 +2,14 @@
 //!
 //! A [`Searcher`] holds an open index and the encoder it was built with, and gives an [`Answer`] to
 //! each query. [`batch`] answers streams of queries of any length in bounded memory, a JSON line
-//! each. Nothing here knows about terminals: `akin query` and `akin batch` are thin shells over it.
+//! each. [`pairs`] finds the most similar pairs of a corpus,
+//! and [`measure`] tells how good and how fast an index is. Nothing here knows about terminals: `akin query` and `akin batch` are thin shells over it.
 
 pub mod answer;
 pub mod batch;
 pub mod error;
+pub mod measure;
+pub mod pairs;
 pub mod searcher;
 
 pub use answer::{Answer, RankedHit};

@@ -1,0 +1,97 @@
+//! How good and how fast the searches of an index are: recall against queries a second.
+
+use std::time::{Duration, Instant};
+
+use akin_engine::index::{DocId, SearchOptions};
+use akin_engine::{Embeddings, Index};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::{Error, Result};
+
+/// How long the queries are asked again and again for each `ef`.
+const WHILE: Duration = Duration::from_secs(1);
+
+/// What the searches with one `ef` came to. As JSON it is one line:
+/// `{"ef":…,"recall":…,"qps":…,"p50_ms":…,"p99_ms":…}`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Measurement {
+    /// The candidates that each walk kept.
+    pub ef: usize,
+    /// The share of the true k nearest that were found.
+    pub recall: f64,
+    /// Queries answered a second, by all threads together.
+    pub qps: f64,
+    /// The time of one query, in milliseconds: the median.
+    pub p50_ms: f64,
+    /// And what one of a hundred exceeds.
+    pub p99_ms: f64,
+}
+
+/// An index, queries, and the true answers to them.
+pub struct Bench<'a> {
+    index: &'a Index,
+    queries: &'a Embeddings,
+    k: usize,
+    truth: Vec<Vec<DocId>>,
+}
+
+impl<'a> Bench<'a> {
+    /// Finds the true `k` nearest documents of each query by exact search, on all processors.
+    ///
+    /// # Errors
+    /// What the index reports of a query of another dimension.
+    pub fn new(index: &'a Index, queries: &'a Embeddings, k: usize) -> Result<Self> {
+        let options = SearchOptions { k, ef: None, exact: true };
+        let truth = (0..queries.rows())
+            .into_par_iter()
+            .map(|row| Ok(index.nearest(queries.row(row), &options)?.iter().map(|near| near.doc).collect()))
+            .collect::<Result<_>>()?;
+        Ok(Self { index, queries, k, truth })
+    }
+
+    /// Asks all queries with `ef` candidates on `threads` threads: once for the recall and to warm up, then
+    /// for a second for the time. A search finds documents by id and score; their texts are not read.
+    ///
+    /// # Errors
+    /// [`Error::Threads`] if they cannot be had.
+    pub fn run(&self, ef: usize, threads: usize) -> Result<Measurement> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(Error::Threads)?;
+        let options = SearchOptions { k: self.k, ef: Some(ef), exact: false };
+        let search = |row: usize| {
+            let begun = Instant::now();
+            let found = self.index.nearest(self.queries.row(row), &options)?;
+            Ok((found, begun.elapsed()))
+        };
+        let pass = || -> Result<Vec<_>> {
+            // On one thread without any help of another.
+            match threads {
+                1 => (0..self.queries.rows()).map(search).collect(),
+                _ => (0..self.queries.rows()).into_par_iter().with_min_len(16).map(search).collect(),
+            }
+        };
+        pool.install(|| {
+            let found = pass()?;
+            let answers = found.iter().zip(&self.truth);
+            let right: usize = answers
+                .map(|((found, _), truth)| found.iter().filter(|near| truth.contains(&near.doc)).count())
+                .sum();
+            let possible: usize = self.truth.iter().map(Vec::len).sum();
+            let mut times = Vec::new();
+            let begun = Instant::now();
+            while begun.elapsed() < WHILE {
+                times.extend(pass()?.into_iter().map(|(_, time)| time));
+            }
+            let seconds = begun.elapsed().as_secs_f64();
+            times.sort_unstable();
+            let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+            Ok(Measurement {
+                ef,
+                recall: right as f64 / possible.max(1) as f64,
+                qps: times.len() as f64 / seconds,
+                p50_ms: at(0.5),
+                p99_ms: at(0.99),
+            })
+        })
+    }
+}

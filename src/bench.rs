@@ -1,0 +1,51 @@
+//! `akin bench`: recall and speed of an index at each `ef`.
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+
+use akin_query::measure::{Bench, Measurement};
+use anyhow::{Context, bail};
+
+use crate::cli::BenchArguments;
+use crate::model;
+use crate::npy::NpyReader;
+use crate::terminal::{Style, Terminal, counted};
+
+/// Prints a line an `ef`, as soon as it is measured.
+pub fn run(arguments: &BenchArguments, threads: usize, terminal: &Terminal) -> anyhow::Result<()> {
+    let mut vectors = NpyReader::open(&arguments.vectors)?;
+    if vectors.rows() == 0 {
+        bail!("{} has no rows: a query is a row", arguments.vectors.display());
+    }
+    let index = model::open_index(&arguments.index)?;
+    if index.is_empty() {
+        bail!("the index {} is empty: there is nothing to find", arguments.index.display());
+    }
+    let queries = vectors.read(vectors.rows())?;
+    let bench = Bench::new(&index, &queries, arguments.k.get())?;
+    terminal.note(format_args!(
+        "{} in {}, {}",
+        counted(queries.rows(), "query").replace("querys", "queries"),
+        counted(index.len(), "document"),
+        counted(threads, "thread")
+    ));
+    if !arguments.json {
+        let heading =
+            format!("{:>6} {:>8} {:>10} {:>9} {:>9}", "ef", "recall", "queries/s", "p50 ms", "p99 ms");
+        print(&terminal.paint(Style::Dim, &heading))?;
+    }
+    for ef in arguments.ef.iter().copied().map(NonZeroUsize::get) {
+        let measurement = bench.run(ef, threads)?;
+        print(&if arguments.json { serde_json::to_string(&measurement)? } else { row(&measurement) })?;
+    }
+    Ok(())
+}
+
+fn print(line: &str) -> anyhow::Result<()> {
+    writeln!(io::stdout(), "{line}").context("cannot write to stdout")
+}
+
+fn row(measurement: &Measurement) -> String {
+    let Measurement { ef, recall, qps, p50_ms, p99_ms } = measurement;
+    format!("{ef:>6} {recall:>8.4} {qps:>10.0} {p50_ms:>9.3} {p99_ms:>9.3}")
+}

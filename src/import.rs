@@ -1,0 +1,91 @@
+//! `akin import`: an index of vectors that are already there.
+
+use std::path::Path;
+
+use akin_engine::index::ModelIdentity;
+use akin_engine::{Document, Embeddings, Index};
+use akin_indexer::corpus::CorpusReader;
+use anyhow::bail;
+
+use crate::cli::ImportArguments;
+use crate::npy::NpyReader;
+use crate::terminal::{Terminal, counted, grouped};
+
+/// Vectors that are committed together.
+const BATCH: usize = 4096;
+
+/// Holds the files against each other, and only then touches the index.
+pub fn run(arguments: &ImportArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    let mut vectors = NpyReader::open(&arguments.vectors)?;
+    let mut documents = match &arguments.documents {
+        Some(path) => Some(read_documents(arguments, path, vectors.rows())?),
+        None => None,
+    };
+    let index = &arguments.index;
+    let mut index = Index::open_or_create(index, &ModelIdentity::unknown(vectors.dimension()))?;
+    let bar = terminal.documents_bar(vectors.rows());
+    let (mut added, mut replaced, mut row) = (0, 0, 0);
+    loop {
+        let batch = vectors.read(BATCH)?;
+        if batch.rows() == 0 {
+            break;
+        }
+        let ids = row..row + batch.rows();
+        let documents = match &mut documents {
+            Some(documents) => documents.take(batch.rows()).collect::<akin_indexer::Result<Vec<_>>>()?,
+            None => ids.map(|row| Document { id: row.to_string(), ..Document::default() }).collect(),
+        };
+        require_finite(arguments, row, &batch)?;
+        let upserted = index.upsert(&documents, &batch)?;
+        row += batch.rows();
+        added += upserted.added;
+        replaced += upserted.replaced;
+        bar.set_position(row as u64);
+    }
+    bar.set_message("graph");
+    index.seal(&|_, _| ())?;
+    bar.finish_and_clear();
+    terminal.note(format_args!(
+        "{}: {} added, {} replaced",
+        counted(row, "vector"),
+        grouped(added),
+        grouped(replaced)
+    ));
+    Ok(())
+}
+
+/// The documents, when there is one for each vector and no id comes twice.
+fn read_documents(arguments: &ImportArguments, path: &Path, rows: usize) -> anyhow::Result<CorpusReader> {
+    let mut documents =
+        CorpusReader::open(&[path.to_owned()], &arguments.format.options(&arguments.id_field))?;
+    let survey = documents.survey()?;
+    if survey.documents != rows {
+        bail!(
+            "{} has {} and {} has {}: each vector needs its document",
+            arguments.vectors.display(),
+            counted(rows, "vector"),
+            path.display(),
+            counted(survey.documents, "document")
+        );
+    }
+    if survey.duplicates > 0 {
+        bail!(
+            "{} has {}: give each document an id of its own",
+            path.display(),
+            counted(survey.duplicates, "duplicate id")
+        );
+    }
+    Ok(documents)
+}
+
+/// Refuses numbers that no distance can be taken of, by their row.
+fn require_finite(arguments: &ImportArguments, first: usize, batch: &Embeddings) -> anyhow::Result<()> {
+    match batch.iter().position(|vector| !vector.iter().all(|value| value.is_finite())) {
+        Some(row) => bail!(
+            "row {} of {} is not finite: the rows before it are in the index; mend it and import again",
+            first + row,
+            arguments.vectors.display()
+        ),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,141 @@
+//! Vectors in and out: `akin import`, `akin export`, and `akin bench` on what they leave.
+
+#![allow(clippy::unwrap_used)] // a test that panics has found something
+
+mod common;
+
+use std::fs;
+
+use common::{Workplace, sentences};
+
+/// A NumPy file of `rows` vectors of four numbers, all in different directions.
+fn write_vectors(workplace: &Workplace, name: &str, rows: usize) {
+    let dictionary = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 4), }}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((dictionary.len() as u16).to_le_bytes());
+    bytes.extend(dictionary.as_bytes());
+    let mut state = 7u64;
+    for _ in 0..rows * 4 {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        bytes.extend(((state >> 40) as f32 / (1u64 << 23) as f32 - 1.0).to_le_bytes());
+    }
+    workplace.write(name, bytes);
+}
+
+#[test]
+fn imported_vectors_are_measured_with_a_json_line_an_ef() {
+    let workplace = Workplace::new();
+    write_vectors(&workplace, "v.npy", 5000);
+    write_vectors(&workplace, "q.npy", 50);
+    workplace.akin(&["import", "index", "--vectors", "v.npy"]).succeeded();
+    let bench = ["bench", "index", "--vectors", "q.npy", "-k", "5", "--ef", "5,100", "--json"];
+    let lines = workplace.akin(&bench).succeeded().json_lines();
+    assert_eq!(lines.iter().map(|line| line["ef"].as_u64().unwrap()).collect::<Vec<_>>(), [5, 100]);
+    for line in &lines {
+        let keys: Vec<_> = line.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["ef", "recall", "qps", "p50_ms", "p99_ms"]);
+        assert!(line["qps"].as_f64().unwrap() > 0.0);
+        assert!(line["p99_ms"].as_f64().unwrap() >= line["p50_ms"].as_f64().unwrap());
+    }
+    let recall = |line: usize| lines[line]["recall"].as_f64().unwrap();
+    assert!(recall(0) <= recall(1) && recall(1) > 0.99 && recall(1) <= 1.0, "{lines:?}");
+    let table = workplace.akin(&["bench", "index", "--vectors", "q.npy", "--ef", "50"]).succeeded();
+    assert_eq!(table.stdout.lines().count(), 2, "{table:?}");
+}
+
+#[test]
+fn without_documents_the_ids_are_the_numbers_of_the_rows() {
+    let workplace = Workplace::new();
+    write_vectors(&workplace, "v.npy", 12);
+    workplace.akin(&["import", "index", "--vectors", "v.npy"]).succeeded();
+    let lines = workplace.akin(&["export", "index", "--documents", "-"]).succeeded().json_lines();
+    let ids: Vec<_> = lines.iter().map(|line| line["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids, (0..12).map(|row| row.to_string()).collect::<Vec<_>>());
+    let figures = workplace.figures("index");
+    assert_eq!((&figures["dimension"], &figures["model"]), (&4.into(), &serde_json::Value::Null));
+    workplace.akin(&["verify", "index"]).succeeded();
+}
+
+#[test]
+fn what_was_exported_is_imported_as_it_was() {
+    let workplace = Workplace::new();
+    let corpus: String = sentences(30)
+        .iter()
+        .enumerate()
+        .map(|(n, text)| {
+            serde_json::json!({ "id": format!("d{n}"), "text": text, "n": n }).to_string() + "\n"
+        })
+        .collect();
+    workplace.write("c.jsonl", &corpus);
+    workplace.akin(&["index", "notes", "c.jsonl"]).succeeded();
+    workplace.akin(&["delete", "notes", "d3"]).succeeded();
+    let export = |index: &str, name: &str| {
+        let (vectors, documents) = (format!("{name}.npy"), format!("{name}.jsonl"));
+        workplace.akin(&["export", index, "--vectors", &vectors, "--documents", &documents]).succeeded();
+    };
+    export("notes", "one");
+    let kept: Vec<&str> = corpus.lines().filter(|line| !line.contains("\"d3\"")).collect();
+    assert_eq!(workplace.read("one.jsonl").lines().collect::<Vec<_>>(), kept);
+    workplace.akin(&["import", "copy", "--vectors", "one.npy", "--documents", "one.jsonl"]).succeeded();
+    export("copy", "two");
+    for extension in ["npy", "jsonl"] {
+        let [one, two] =
+            ["one", "two"].map(|name| fs::read(workplace.path(&format!("{name}.{extension}"))).unwrap());
+        assert!(one == two, "{extension}");
+    }
+    // Encoding the same texts gives the same vectors, without the deleted one.
+    workplace.write("kept.jsonl", kept.join("\n"));
+    workplace.akin(&["encode", "kept.jsonl", "--output", "kept.npy"]).succeeded();
+    assert_eq!(
+        fs::read(workplace.path("kept.npy")).unwrap().len(),
+        fs::read(workplace.path("one.npy")).unwrap().len()
+    );
+}
+
+#[test]
+fn an_index_without_a_model_is_not_asked_in_words() {
+    let workplace = Workplace::new();
+    write_vectors(&workplace, "v.npy", 3);
+    workplace.write("notes.txt", "a line\n");
+    workplace.akin(&["import", "index", "--vectors", "v.npy"]).succeeded();
+    for command in [&["query", "index", "words"][..], &["index", "index", "notes.txt"]] {
+        let sentence = workplace.akin(command).refused();
+        assert!(sentence.contains("knows no model"), "{sentence}");
+    }
+    assert_eq!(workplace.figures("index")["documents"], 3);
+}
+
+#[test]
+fn what_does_not_fit_together_is_refused_and_leaves_nothing() {
+    let workplace = Workplace::new();
+    write_vectors(&workplace, "v.npy", 3);
+    workplace.write("two.txt", "a\nb\n");
+    workplace.write(
+        "twice.jsonl",
+        "{\"id\":1,\"text\":\"a\"}\n{\"id\":1,\"text\":\"b\"}\n{\"id\":2,\"text\":\"c\"}\n",
+    );
+    workplace.write("other.npy", "no matrix");
+    for (arguments, said) in [
+        (&["--vectors", "v.npy", "--documents", "two.txt"][..], "2 documents"),
+        (&["--vectors", "v.npy", "--documents", "twice.jsonl"], "duplicate id"),
+        (&["--vectors", "other.npy"], "not a NumPy file"),
+        (&["--vectors", "missing.npy"], "missing.npy"),
+    ] {
+        let sentence = workplace.akin(&[&["import", "index"], arguments].concat()).refused();
+        assert!(sentence.contains(said), "{sentence}");
+        assert!(!workplace.path("index").exists());
+    }
+    workplace.akin(&["import", "index", "--vectors", "v.npy"]).succeeded();
+    let sentence = workplace.akin(&["bench", "index", "--vectors", "other.npy"]).refused();
+    assert!(sentence.contains("not a NumPy file"), "{sentence}");
+}
+
+#[test]
+fn queries_of_another_dimension_are_refused() {
+    let workplace = Workplace::new();
+    write_vectors(&workplace, "v.npy", 3);
+    workplace.write("notes.txt", "a line\n");
+    workplace.akin(&["index", "notes", "notes.txt"]).succeeded();
+    let sentence = workplace.akin(&["bench", "notes", "--vectors", "v.npy"]).refused();
+    assert!(sentence.contains("4 dimensions"), "{sentence}");
+}
