@@ -355,8 +355,17 @@ fn a_newer_format_is_named_and_nothing_is_touched() {
     forge(folder.path(), "meta", b"format", &7u32.to_le_bytes());
     for result in [Index::open(folder.path()), Index::open_or_create(folder.path(), &model())] {
         let error = result.unwrap_err();
-        assert!(matches!(error, Error::Format { found: 7, known: 1, .. }), "{error}");
+        assert!(matches!(error, Error::Format { found: 7, known: 2, .. }), "{error}");
     }
+}
+
+#[test]
+fn an_older_format_is_refused_with_what_to_do() {
+    let folder = TempDir::new().unwrap();
+    drop(filled(folder.path(), 3));
+    forge(folder.path(), "meta", b"format", &1u32.to_le_bytes());
+    let error = Index::open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("format 1") && error.contains("akin index") && !error.contains("newer"), "{error}");
 }
 
 #[test]

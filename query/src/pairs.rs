@@ -206,18 +206,16 @@ mod tests {
         embeddings
     }
 
-    /// All pairs, by a plain double loop.
-    fn plain(embeddings: &Embeddings, top: usize, threshold: f32) -> Vec<(usize, usize)> {
-        let mut pairs = Vec::new();
-        for second in 0..embeddings.rows() {
-            for first in 0..second {
-                let product = embeddings.row(first).iter().zip(embeddings.row(second)).map(|(a, b)| a * b);
-                pairs.push((product.sum::<f32>(), first, second));
-            }
-        }
-        pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let kept = pairs.into_iter().filter(|pair| pair.0 >= threshold).take(top);
-        kept.map(|(_, first, second)| (first, second)).collect()
+    /// The scores of the best pairs, by a plain double loop.
+    fn plain(embeddings: &Embeddings, top: usize, threshold: f32) -> Vec<f32> {
+        let pairs = (0..embeddings.rows()).flat_map(|second| (0..second).map(move |first| (first, second)));
+        let mut scores: Vec<f32> = pairs.map(|(first, second)| score(embeddings, first, second)).collect();
+        scores.sort_by(|a, b| b.total_cmp(a));
+        scores.into_iter().filter(|score| *score >= threshold).take(top).collect()
+    }
+
+    fn score(embeddings: &Embeddings, first: usize, second: usize) -> f32 {
+        embeddings.row(first).iter().zip(embeddings.row(second)).map(|(a, b)| a * b).sum()
     }
 
     fn places(pairs: &[Pair]) -> Vec<(usize, usize)> {
@@ -229,8 +227,18 @@ mod tests {
         let embeddings = rows(COLUMNS + ROWS + 5);
         for (top, threshold) in [(40, -1.0), (100, 0.7), (1, 0.0)] {
             let pairs = by_products(&embeddings, top, threshold);
-            assert_eq!(places(&pairs), plain(&embeddings, top, threshold));
-            assert!(pairs.iter().all(|pair| pair.first < pair.second && pair.score >= threshold));
+            let scores = plain(&embeddings, top, threshold);
+            assert_eq!(pairs.len(), scores.len());
+            for (pair, best) in pairs.iter().zip(scores) {
+                // Sums in another order may differ in their last bits.
+                let own = score(&embeddings, pair.first, pair.second);
+                assert!((pair.score - best).abs() < 1e-5 && (pair.score - own).abs() < 1e-5);
+                assert!(pair.first < pair.second && pair.score >= threshold);
+            }
+            let mut places = places(&pairs);
+            places.sort_unstable();
+            places.dedup();
+            assert_eq!(places.len(), pairs.len());
         }
     }
 
