@@ -365,7 +365,10 @@ fn an_older_format_is_refused_with_what_to_do() {
     drop(filled(folder.path(), 3));
     forge(folder.path(), "meta", b"format", &1u32.to_le_bytes());
     let error = Index::open(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("format 1") && error.contains("akin index") && !error.contains("newer"), "{error}");
+    assert!(
+        error.contains("format 1") && error.contains("akin index") && !error.contains("newer"),
+        "{error}"
+    );
 }
 
 #[test]
