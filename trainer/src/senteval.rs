@@ -63,12 +63,14 @@ impl Task {
         if all.is_file() {
             return Ok(Self { name, train: read_examples(&all)?, dev: Vec::new(), test: Vec::new() });
         }
-        Ok(Self {
-            name,
-            train: read_examples(&folder.join("train.tsv"))?,
-            dev: optional("dev.tsv")?,
-            test: read_examples(&folder.join("test.tsv"))?,
-        })
+        let train = read_examples(&folder.join("train.tsv"))?;
+        let (dev, test) = (optional("dev.tsv")?, read_examples(&folder.join("test.tsv"))?);
+        let unknown =
+            dev.iter().chain(&test).find(|example| train.iter().all(|known| known.label != example.label));
+        match unknown {
+            Some(example) => Err(unknown_label(&name, &example.label)),
+            None => Ok(Self { name, train, dev, test }),
+        }
     }
 
     /// Encodes every sentence, and trains and tests the classifier. `observer` hears (sentences encoded, of how many).
@@ -110,6 +112,10 @@ impl Task {
     }
 }
 
+fn unknown_label(task: &str, label: &str) -> Error {
+    Error::Invalid(format!("{task}: the label {label:?} is not in the training examples"))
+}
+
 fn read_examples(path: &Path) -> Result<Vec<Example>> {
     if read_header(path)?.iter().any(|column| column == "sentence") {
         read_table(path, ["label", "sentence"], |[label, sentence]| {
@@ -142,12 +148,10 @@ impl Rows {
                 }
                 sentences => sentences.iter().for_each(|sentence| values.extend(embedded.vector(sentence))),
             }
-            let label = labels.iter().position(|label| *label == example.label).ok_or_else(|| {
-                Error::Invalid(format!(
-                    "{task}: the label {:?} is not in the training examples",
-                    example.label
-                ))
-            })?;
+            let label = labels
+                .iter()
+                .position(|label| *label == example.label)
+                .ok_or_else(|| unknown_label(task, &example.label))?;
             targets.push(label);
         }
         Ok(Self { width: values.len() / targets.len().max(1), values, targets })

@@ -22,8 +22,8 @@ pub(super) fn embed(
     let words = input(&module.word_embeddings.weight);
     let sparse = sparse.cloned();
     let inputs = [
-        // What is detached gets no gradient of its own.
-        if sparse.is_some() { words.detach() } else { words },
+        // A constant gets no gradient of burn's.
+        if sparse.is_some() { Tensor::from_inner(words.inner()) } else { words },
         input(&module.position_embeddings.weight),
         input(&module.token_type_embeddings.weight),
         input(&module.norm.gamma),
