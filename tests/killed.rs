@@ -49,9 +49,10 @@ fn index_and_kill(workplace: &Workplace, index: &str, moment: Option<Moment>) ->
     let mut round = Round { committed: 0, commits: Vec::new(), finished: false };
     let mut last_words = String::new();
     let mut read = |line: String, round: &mut Round| {
-        // `committed 2048 documents`: all of this run so far.
-        if let Some(count) = line.strip_prefix("committed ") {
-            round.committed = count.split(' ').next().unwrap().parse().unwrap();
+        // `committed 2048 documents`: all of this run so far. Death may cut the last line short.
+        let said = line.strip_prefix("committed ").and_then(|said| said.strip_suffix(" documents"));
+        if let Some(count) = said {
+            round.committed = count.parse().unwrap();
             round.commits.push(started.elapsed());
         }
         last_words = line;
