@@ -9,9 +9,13 @@ clipping at 1, at most 128 tokens, dropout on, each batch padded to its longest 
 """
 
 import argparse
+import os
 import random
 import resource
 import time
+
+# The model is a folder: a hub out of reach would be waited for.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
 from sentence_transformers import SentenceTransformer
