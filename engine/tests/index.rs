@@ -6,6 +6,7 @@ mod synthetic;
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use akin_engine::index::{DEFAULT_EF, Index, ModelIdentity, SEAL_DOCUMENTS, SearchOptions, Upserted};
 use akin_engine::{Document, Embeddings, Error};
@@ -340,7 +341,15 @@ fn an_index_is_held_by_one_at_a_time() {
 
 /// Changes a record of the database below an index, under a right checksum.
 fn forge(index: &Path, tree: &str, key: &[u8], payload: &[u8]) {
-    let db = sled::open(index.join("store")).unwrap();
+    // sled lets go of its files a moment after the last who holds them is gone.
+    let until = Instant::now() + Duration::from_secs(20);
+    let db = loop {
+        match sled::open(index.join("store")) {
+            Ok(db) => break db,
+            Err(_) if Instant::now() < until => std::thread::yield_now(),
+            Err(error) => panic!("{error}"),
+        }
+    };
     let sum = crc32fast::hash(&[key, payload].concat());
     let value = [payload, &sum.to_le_bytes()].concat();
     db.open_tree(tree).unwrap().insert(key, value).unwrap();

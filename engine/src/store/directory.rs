@@ -3,6 +3,8 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::failure::{reason, refuses_writes};
 use crate::{Error, Result};
@@ -14,6 +16,10 @@ const MARKER_TEXT: &str = "This folder is an index of akin; its files belong tog
 /// The folder of the database, and its name until it is complete.
 const STORE: &str = "store";
 const STORE_BEGUN: &str = "store.begun";
+
+/// How long a lock is asked for. A program that the process starts holds copies of its files until it
+/// begins: an index that was let go may stay locked for that moment.
+const LOCK_WAIT: Duration = Duration::from_millis(250);
 
 /// The file that holds the number of the last commit.
 const GENERATION: &str = "generation";
@@ -73,15 +79,7 @@ impl Directory {
             .truncate(false)
             .open(&marker_path)
             .map_err(|error| write_error(path, error))?;
-        match marker.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::Locked { path: path.to_owned() });
-            }
-            Err(TryLockError::Error(source)) => {
-                return Err(Error::Io { action: "lock", path: marker_path, source });
-            }
-        }
+        lock(&marker, path, &marker_path)?;
         let mut text = Vec::new();
         (&marker).take(MARKER_TEXT.len() as u64 + 1).read_to_end(&mut text).map_err(|source| Error::Io {
             action: "read",
@@ -228,4 +226,21 @@ fn bytes_below(folder: &Path) -> std::io::Result<u64> {
         bytes += if metadata.is_dir() { bytes_below(&entry.path())? } else { metadata.len() };
     }
     Ok(bytes)
+}
+
+/// Locks the marker, or tells that another holds it.
+fn lock(marker: &File, path: &Path, marker_path: &Path) -> Result<()> {
+    let asked = Instant::now();
+    loop {
+        match marker.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if asked.elapsed() < LOCK_WAIT => {
+                thread::sleep(Duration::from_millis(2));
+            }
+            Err(TryLockError::WouldBlock) => return Err(Error::Locked { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => {
+                return Err(Error::Io { action: "lock", path: marker_path.to_owned(), source });
+            }
+        }
+    }
 }
