@@ -1,0 +1,146 @@
+//! What looks after an index: building, taking in and handing out, deleting, checking.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{
+    ComputeArguments, CorpusArguments, DefaultModel, ExecutorName, FormatArguments, PrecisionArguments,
+};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Plain text is a document a line, with the id FILE:LINE. In jsonl, csv and tsv each document has an id \
+and a text; its other fields are kept as metadata. Files that are compressed with gzip or zstd are \
+read as they are.
+
+A document whose id is in the index replaces the one there; one that has not changed is skipped. So \
+an interrupted run is resumed by running the same command again, and whatever was committed before a \
+crash stays.
+
+Examples:
+  akin index notes notes.txt
+  akin index papers papers.jsonl.zst --id-field doi --text-field abstract
+  zcat dump.tsv.gz | akin index dump - --format tsv
+  akin index notes notes.txt --model sentence-transformers/all-mpnet-base-v2")]
+pub struct IndexArguments {
+    /// The folder of the index; it is made if it does not exist
+    pub index: PathBuf,
+    #[command(flatten)]
+    pub corpus: CorpusArguments,
+    /// Directory or hub id of a sentence-transformers model [default: the model of the index, else
+    /// all-MiniLM-L6-v2]
+    #[arg(long, env = "AKIN_MODEL", hide_env_values = true, value_name = "DIR|HUB-ID")]
+    pub model: Option<String>,
+    #[command(flatten)]
+    pub compute: ComputeArguments,
+    /// Print a final report to stdout as a JSON line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Row n of the matrix is the vector of document n; without --documents the documents have no text, and
+their ids are the numbers of their rows, from 0. Vectors are brought to length one. The index knows their
+dimension and no model: it is searched with vectors, by `akin bench` or the library. Importing again adds
+documents, or replaces those of the same id.
+
+Examples:
+  akin import glosses --vectors glosses.npy
+  akin import papers --vectors papers.npy --documents papers.jsonl --id-field doi")]
+pub struct ImportArguments {
+    /// The folder of the index; it is made if it does not exist
+    pub index: PathBuf,
+    /// The vectors: a NumPy file of a float32 matrix, a vector a row
+    #[arg(long, value_name = "FILE")]
+    pub vectors: PathBuf,
+    /// The documents that the vectors are of, in the same order
+    #[arg(long, value_name = "FILE")]
+    pub documents: Option<PathBuf>,
+    #[command(flatten)]
+    pub format: FormatArguments,
+    /// The field with the id of a document, in jsonl, csv and tsv
+    #[arg(long, value_name = "NAME", default_value = "id")]
+    pub id_field: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Row n of the matrix is the vector of the document on line n: both have all live documents, oldest first.
+`akin import` reads them again, and so do numpy.load and any reader of JSON lines.
+
+Examples:
+  akin export notes --vectors notes.npy --documents notes.jsonl
+  akin export notes --documents - | jq -r .text")]
+pub struct ExportArguments {
+    /// The folder of the index
+    pub index: PathBuf,
+    /// The NumPy file for the vectors, complete or not there at all
+    #[arg(long, value_name = "FILE", required_unless_present = "documents")]
+    pub vectors: Option<PathBuf>,
+    /// The file for the documents as JSON lines, complete or not there at all; - for stdout
+    #[arg(long, value_name = "FILE")]
+    pub documents: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Row n of the matrix is the embedding of document n, float32; numpy.load reads it.
+
+Examples:
+  akin encode notes.txt --output notes.npy
+  akin encode papers.jsonl --text-field abstract --output papers.npy --executor cpu")]
+pub struct EncodeArguments {
+    #[command(flatten)]
+    pub corpus: CorpusArguments,
+    /// The NumPy file for the embeddings, complete or not there at all
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub model: DefaultModel,
+    #[command(flatten)]
+    pub precision: PrecisionArguments,
+    /// What computes the network: our kernels, or the reference, burn [default: cpu]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub executor: Option<ExecutorName>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+An id that is not in the index is mentioned and is no error: running the command twice does no harm.
+
+Examples:
+  akin delete notes notes.txt:17
+  akin delete notes old-1 old-2")]
+pub struct DeleteArguments {
+    /// The folder of the index
+    pub index: PathBuf,
+    /// The ids of the documents
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  akin stat notes
+  akin stat notes --json | jq .documents")]
+pub struct StatArguments {
+    /// The folder of the index
+    pub index: PathBuf,
+    /// Print one JSON line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Reads all of the index and compares every checksum. The first fault is printed and the exit code is 2.
+
+Example:
+  akin verify notes && cp -r notes backup/")]
+pub struct VerifyArguments {
+    /// The folder of the index
+    pub index: PathBuf,
+}

@@ -1,0 +1,139 @@
+//! The command line: what can be said, and how it is explained.
+
+mod eval;
+mod index;
+mod options;
+mod search;
+mod train;
+
+use std::num::NonZeroUsize;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use self::eval::*;
+pub use self::index::*;
+pub use self::options::*;
+pub use self::search::*;
+pub use self::train::*;
+
+/// Finds the sentences that mean the same: semantic search with a persistent index
+#[derive(Debug, Parser)]
+#[command(
+    name = "akin",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  akin index notes notes.txt           index a file, a document a line
+  akin query notes \"fear of heights\"   find what means the same
+  akin query notes                     open a session
+
+`akin help COMMAND` explains a command and gives examples of it."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: GlobalOptions,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+pub struct GlobalOptions {
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
+    pub quiet: bool,
+    /// Say what is being done and where the time goes
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub verbose: bool,
+    /// How many threads may work at once [default: one a processor]
+    #[arg(long, global = true, value_name = "N", value_parser = parse_count, help_heading = "Global options")]
+    pub threads: Option<NonZeroUsize>,
+    /// When to use colour; `auto` means on a terminal, unless NO_COLOR is set
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        help_heading = "Global options"
+    )]
+    pub color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Add documents to an index, or begin one
+    Index(IndexArguments),
+    /// Find the documents that mean what a text means
+    Query(QueryArguments),
+    /// Answer a file of queries, a JSON line each
+    Batch(BatchArguments),
+    /// Find the most similar pairs of a corpus
+    Pairs(PairsArguments),
+    /// Measure recall and speed of an index, to choose an `ef`
+    Bench(BenchArguments),
+    /// Make an index of vectors that are already there
+    Import(ImportArguments),
+    /// Write the vectors and documents of an index to files
+    Export(ExportArguments),
+    /// Write the embeddings of a corpus to a NumPy file
+    Encode(EncodeArguments),
+    /// Delete documents from an index by their ids
+    Delete(DeleteArguments),
+    /// Print the figures of an index
+    Stat(StatArguments),
+    /// Check every byte of an index
+    Verify(VerifyArguments),
+    /// Train a model, or go on training one
+    Train(Box<TrainArguments>),
+    /// Evaluate a model
+    Eval(EvalArguments),
+    /// Print completions for a shell
+    Completions(CompletionsArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  akin completions bash > ~/.local/share/bash-completion/completions/akin
+  akin completions zsh > ~/.zfunc/_akin
+  akin completions fish > ~/.config/fish/completions/akin.fish")]
+pub struct CompletionsArguments {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_precision_that_there_is_not_is_refused_with_those_there_are() {
+        let error = Cli::try_parse_from(["akin", "index", "i", "c", "--precision", "int4"]).unwrap_err();
+        let error = error.to_string();
+        assert!(["int4", "f32", "bf16", "int8"].iter().all(|name| error.contains(name)), "{error}");
+    }
+
+    #[test]
+    fn no_hits_and_no_candidates_are_refused() {
+        let error = Cli::try_parse_from(["akin", "query", "i", "t", "-k", "0"]).unwrap_err();
+        assert!(error.to_string().contains("expected a whole number from 1 on"), "{error}");
+        assert!(Cli::try_parse_from(["akin", "query", "i", "t", "--ef", "0"]).is_err());
+        assert!(Cli::try_parse_from(["akin", "query", "i", "t", "-k", "1", "--ef", "1"]).is_ok());
+    }
+}

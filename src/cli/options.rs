@@ -1,0 +1,170 @@
+//! What several commands have in common.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use akin_engine::encoder::{EncoderOptions, Executor, Pooling, Precision};
+use akin_indexer::corpus::{CorpusOptions, Format};
+use clap::{Args, ValueEnum};
+
+/// Which documents to read.
+#[derive(Debug, Args)]
+pub struct CorpusArguments {
+    /// Files of documents, or - for stdin
+    #[arg(required = true, value_name = "CORPUS")]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub format: FormatArguments,
+    /// The field with the id of a document, in jsonl, csv and tsv
+    #[arg(long, value_name = "NAME", default_value = "id")]
+    pub id_field: String,
+}
+
+impl CorpusArguments {
+    /// The same for the reader.
+    pub fn options(&self) -> CorpusOptions {
+        self.format.options(&self.id_field)
+    }
+}
+
+/// How documents or queries are written down.
+#[derive(Debug, Args)]
+pub struct FormatArguments {
+    /// How the input is written; `auto` goes by the name of the file, and stdin is text
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: FormatName,
+    /// The field with the text, in jsonl, csv and tsv
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    pub text_field: String,
+}
+
+impl FormatArguments {
+    /// The same for the reader.
+    pub fn options(&self, id_field: &str) -> CorpusOptions {
+        CorpusOptions {
+            format: match self.format {
+                FormatName::Auto => Format::Auto,
+                FormatName::Text => Format::Text,
+                FormatName::Jsonl => Format::Jsonl,
+                FormatName::Csv => Format::Csv,
+                FormatName::Tsv => Format::Tsv,
+            },
+            id_field: id_field.to_owned(),
+            text_field: self.text_field.clone(),
+            keep_blank_lines: false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum FormatName {
+    #[default]
+    Auto,
+    Text,
+    Jsonl,
+    Csv,
+    Tsv,
+}
+
+/// The model of a command that begins with one.
+#[derive(Debug, Args)]
+pub struct DefaultModel {
+    /// Directory or hub id of a sentence-transformers model
+    #[arg(
+        long,
+        env = "AKIN_MODEL",
+        hide_env_values = true,
+        value_name = "DIR|HUB-ID",
+        default_value = "all-MiniLM-L6-v2"
+    )]
+    pub model: String,
+}
+
+/// How the network computes.
+#[derive(Debug, Args)]
+pub struct PrecisionArguments {
+    /// The numbers the network computes with: int8 is the fastest, bf16 needs a processor that multiplies it
+    #[arg(long, value_enum, default_value_t, value_name = "PRECISION")]
+    precision: PrecisionName,
+}
+
+impl PrecisionArguments {
+    /// The same for the encoder, with this executor or the default one.
+    pub fn options(&self, executor: Option<ExecutorName>) -> EncoderOptions {
+        EncoderOptions {
+            precision: match self.precision {
+                PrecisionName::F32 => Precision::F32,
+                PrecisionName::Bf16 => Precision::Bf16,
+                PrecisionName::Int8 => Precision::Int8,
+            },
+            executor: match executor {
+                Some(ExecutorName::Burn) => Executor::Burn,
+                Some(ExecutorName::Cpu) => Executor::Cpu,
+                None => Executor::default(),
+            },
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum PrecisionName {
+    /// Single precision: the model's own embeddings
+    #[default]
+    F32,
+    /// Factors of 16 bits, sums in f32: a mean cosine of 0.9999 with f32
+    Bf16,
+    /// Factors of 8 bits, exact sums: a mean cosine of 0.999 with f32
+    Int8,
+}
+
+/// The same where hardly anybody needs to choose an executor.
+#[derive(Debug, Args)]
+pub struct ComputeArguments {
+    #[command(flatten)]
+    precision: PrecisionArguments,
+    #[arg(long, value_enum, hide = true, value_name = "NAME")]
+    executor: Option<ExecutorName>,
+}
+
+impl ComputeArguments {
+    /// The same for the encoder.
+    pub fn options(&self) -> EncoderOptions {
+        self.precision.options(self.executor)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExecutorName {
+    // No help for each: clap would print the whole page of the command in its long form.
+    Burn,
+    Cpu,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PoolingName {
+    Mean,
+    Max,
+    Cls,
+}
+
+impl PoolingName {
+    /// The same for the encoder.
+    pub fn pooling(self) -> Pooling {
+        match self {
+            Self::Mean => Pooling::Mean,
+            Self::Max => Pooling::Max,
+            Self::Cls => Pooling::Cls,
+        }
+    }
+}
+
+pub(super) fn parse_count(number: &str) -> Result<NonZeroUsize, String> {
+    number.parse().map_err(|_| "expected a whole number from 1 on".into())
+}
+
+pub(super) fn parse_positive(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|x: &f64| *x > 0.0 && x.is_finite())
+        .ok_or_else(|| "expected a number above 0".into())
+}

@@ -1,0 +1,144 @@
+//! What asks an index, and what compares a corpus with itself.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use akin_engine::index::SearchOptions;
+use clap::Args;
+
+use super::{ComputeArguments, CorpusArguments, DefaultModel, FormatArguments, parse_count};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Scores are cosine similarities, best first. Without TEXT, `query` opens a session on a terminal and \
+otherwise reads a query a line from stdin; every line is answered in order, a blank one with no hits.
+
+Examples:
+  akin query notes \"fear of heights\"
+  akin query notes \"fear of heights\" -k 3 --json | jq -r '.hits[].id'
+  akin query notes < questions.txt
+  akin query notes")]
+pub struct QueryArguments {
+    /// The folder of the index
+    pub index: PathBuf,
+    /// What to look for
+    pub text: Option<String>,
+    #[command(flatten)]
+    pub search: SearchArguments,
+    #[command(flatten)]
+    pub model: QueryModel,
+    /// Print a JSON line a query instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Line n of the output answers query n; a blank query is answered with no hits. A million queries take \
+no more memory than a thousand. In jsonl, csv and tsv the query is the field named by --text-field.
+
+Examples:
+  akin batch notes questions.txt --output hits.jsonl
+  akin batch notes questions.csv --text-field question -k 3
+  generate-questions | akin batch notes -")]
+pub struct BatchArguments {
+    /// The folder of the index
+    pub index: PathBuf,
+    /// The file of queries, or - for stdin
+    pub queries: PathBuf,
+    #[command(flatten)]
+    pub format: FormatArguments,
+    #[command(flatten)]
+    pub search: SearchArguments,
+    #[command(flatten)]
+    pub model: QueryModel,
+    /// The file for the answers, complete or not there at all [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Scores are cosine similarities, best first. Up to 100,000 documents every pair is compared; of more, each
+document with the 32 nearest that a graph finds. With --json each line is a pair:
+{\"score\":...,\"first\":{\"id\":...,\"text\":...},\"second\":{...}}
+
+Examples:
+  akin pairs notes.txt
+  akin pairs questions.jsonl --top 1000 --threshold 0.9 --json > duplicates.jsonl")]
+pub struct PairsArguments {
+    #[command(flatten)]
+    pub corpus: CorpusArguments,
+    /// How many pairs to show at most
+    #[arg(long, value_name = "N", default_value = "100", value_parser = parse_count)]
+    pub top: NonZeroUsize,
+    /// The least similarity of a pair, from -1 to 1
+    #[arg(long, value_name = "S", default_value = "-1", allow_negative_numbers = true)]
+    pub threshold: f32,
+    #[command(flatten)]
+    pub model: DefaultModel,
+    #[command(flatten)]
+    pub compute: ComputeArguments,
+    /// Print a JSON line a pair
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+First the true nearest documents of each query are found by comparing it with every document; recall is
+the share of them that a search finds. Then, for each ef, the queries are asked for a second. They are
+searched as `akin query` searches, without reading the texts of what is found, on one thread unless
+--threads says otherwise.
+
+Examples:
+  akin encode questions.txt --output questions.npy
+  akin bench notes --vectors questions.npy
+  akin bench notes --vectors questions.npy -k 100 --ef 100,200,400 --json | jq .recall")]
+pub struct BenchArguments {
+    /// The folder of the index
+    pub index: PathBuf,
+    /// The queries: a NumPy file of a float32 matrix, a query a row
+    #[arg(long, value_name = "FILE")]
+    pub vectors: PathBuf,
+    /// How many neighbors to look for
+    #[arg(short, value_name = "N", default_value = "10", value_parser = parse_count)]
+    pub k: NonZeroUsize,
+    /// How many candidates the walk through a graph keeps
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "16,32,64,128,256", value_parser = parse_count)]
+    pub ef: Vec<NonZeroUsize>,
+    /// Print a JSON line an ef instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How to search.
+#[derive(Debug, Args)]
+pub struct SearchArguments {
+    /// How many hits to show at most
+    #[arg(short, value_name = "N", default_value = "10", value_parser = parse_count)]
+    pub k: NonZeroUsize,
+    /// Compare with every document: slower, and finds the true nearest
+    #[arg(long)]
+    pub exact: bool,
+    /// How many candidates the walk through a graph keeps: more finds more and takes longer
+    #[arg(long, value_name = "N", value_parser = parse_count, conflicts_with = "exact")]
+    pub ef: Option<NonZeroUsize>,
+}
+
+impl SearchArguments {
+    /// The same for the index.
+    pub fn options(&self) -> SearchOptions {
+        SearchOptions { k: self.k.get(), ef: self.ef.map(NonZeroUsize::get), exact: self.exact }
+    }
+}
+
+/// The model of a command that asks an index.
+#[derive(Debug, Args)]
+pub struct QueryModel {
+    /// Directory or hub id of the model the index was built with [default: where it was then]
+    #[arg(long, value_name = "DIR|HUB-ID")]
+    pub model: Option<String>,
+    #[command(flatten)]
+    pub compute: ComputeArguments,
+}

@@ -1,0 +1,142 @@
+//! Training.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use akin_trainer::objective::Concatenation;
+use clap::{Args, ValueEnum};
+
+use super::{PoolingName, parse_count, parse_positive};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Files are tab-separated without quoting; the header names the columns. regression and cross-encoder \
+learn from score, sentence1, sentence2; classification from label, sentence1, sentence2; triplet from \
+anchor, positive, negative. The development set is scored after each epoch, or every N steps: by \
+Spearman's correlation where it has scores, by accuracy where it has labels or triplets. The model with \
+the best score is kept.
+
+The output is a sentence-transformers directory that Akin and Python read (for cross-encoder: one that \
+Python's CrossEncoder reads), with the course of the run in loss.csv and loss.svg.
+
+Examples:
+  akin train --objective regression --base all-MiniLM-L6-v2 --train stsb/train.tsv --dev stsb/dev.tsv --output tuned
+  akin train --objective classification --concatenation u,v,diff --base bert-base --train nli.tsv --dev stsb/dev.tsv --output nli
+  akin train --objective triplet --base nli --train sections.tsv --output sections --epochs 2 --resume")]
+pub struct TrainArguments {
+    /// What the model is trained towards
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub objective: ObjectiveName,
+    /// The model to begin with: a directory or hub id, of a sentence-transformers, BERT or RoBERTa model
+    #[arg(long, value_name = "DIR|HUB-ID")]
+    pub base: String,
+    /// The file of training examples
+    #[arg(long, value_name = "FILE")]
+    pub train: PathBuf,
+    /// The file of the development set
+    #[arg(long, value_name = "FILE")]
+    pub dev: Option<PathBuf>,
+    /// The directory of the trained model; it must not exist
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// How often every example is seen
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_count)]
+    pub epochs: NonZeroUsize,
+    /// Examples a step
+    #[arg(long, value_name = "N", default_value = "16", value_parser = parse_count)]
+    pub batch_size: NonZeroUsize,
+    /// The learning rate at the end of the warm-up
+    #[arg(long, value_name = "RATE", default_value = "2e-5", value_parser = parse_positive)]
+    pub learning_rate: f64,
+    /// The share of the steps that the learning rate rises over
+    #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = parse_share)]
+    pub warmup: f64,
+    /// How the vectors of the tokens become that of the sentence [default: as the base does, else mean]
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub pooling: Option<PoolingName>,
+    /// What the classifier is given of the embeddings u and v
+    #[arg(long, value_enum, value_name = "PARTS", default_value = "u,v,diff")]
+    pub concatenation: ConcatenationName,
+    /// What every random number follows from
+    #[arg(long, value_name = "N", default_value = "42")]
+    pub seed: u64,
+    /// The greatest score that people gave; 0 is the least
+    #[arg(long, value_name = "SCORE", default_value = "5", value_parser = parse_positive)]
+    pub max_score: f64,
+    /// Cut sentences to this many tokens [default: what the base reads]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub max_tokens: Option<NonZeroUsize>,
+    /// Steps between evaluations, each with a checkpoint [default: an epoch]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub evaluate_every: Option<NonZeroUsize>,
+    /// Stop after this many evaluations without a better score
+    #[arg(long, value_name = "N", requires = "dev", value_parser = parse_count)]
+    pub patience: Option<NonZeroUsize>,
+    /// Go on from the last checkpoint of a run that was stopped
+    #[arg(long)]
+    pub resume: bool,
+    /// Begin with random weights in the shape that config.json of the base gives
+    #[arg(long)]
+    pub from_scratch: bool,
+    /// Draw the last N layers anew
+    #[arg(long, value_name = "N", conflicts_with = "from_scratch")]
+    pub reinitialize: Option<usize>,
+    /// Drop nothing
+    #[arg(long)]
+    pub no_dropout: bool,
+    /// Print a final report to stdout as a JSON line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ObjectiveName {
+    /// Cosine against score: mean squared error
+    Regression,
+    /// Label from both embeddings: cross-entropy
+    Classification,
+    /// Closer to the one than to the other: margin 1
+    Triplet,
+    /// Score from both sentences at once: the paper's slow, exact baseline
+    CrossEncoder,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ConcatenationName {
+    #[value(name = "u,v")]
+    UV,
+    #[value(name = "diff")]
+    Difference,
+    #[value(name = "prod")]
+    Product,
+    #[value(name = "diff,prod")]
+    DifferenceProduct,
+    #[value(name = "u,v,prod")]
+    UVProduct,
+    #[value(name = "u,v,diff")]
+    UVDifference,
+    #[value(name = "u,v,diff,prod")]
+    UVDifferenceProduct,
+}
+
+impl ConcatenationName {
+    /// The same for the trainer.
+    pub fn concatenation(self) -> Concatenation {
+        match self {
+            Self::UV => Concatenation::UV,
+            Self::Difference => Concatenation::Difference,
+            Self::Product => Concatenation::Product,
+            Self::DifferenceProduct => Concatenation::DifferenceProduct,
+            Self::UVProduct => Concatenation::UVProduct,
+            Self::UVDifference => Concatenation::UVDifference,
+            Self::UVDifferenceProduct => Concatenation::UVDifferenceProduct,
+        }
+    }
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|x| (0.0..=1.0).contains(x))
+        .ok_or_else(|| "expected a number from 0 to 1".into())
+}
