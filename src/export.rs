@@ -46,7 +46,7 @@ fn write_vectors(index: &Index, path: &Path) -> anyhow::Result<()> {
     let mut output = NpyWriter::create(path, dimension)?;
     let mut rows = Embeddings::empty(dimension);
     for doc in index.docs() {
-        rows.push(index.vector(doc));
+        rows.push(&index.vector(doc).context("a document vanished while it was exported")?);
         if rows.rows() == BATCH {
             output.write(&rows)?;
             rows = Embeddings::empty(dimension);

@@ -293,6 +293,8 @@ enum Operation {
     Upsert(Vec<(u8, u8)>),
     Delete(Vec<u8>),
     Seal,
+    Merge,
+    Compact,
     Reopen,
 }
 
@@ -301,6 +303,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => prop::collection::vec((0..40u8, any::<u8>()), 0..8).prop_map(Operation::Upsert),
         2 => prop::collection::vec(0..40u8, 0..4).prop_map(Operation::Delete),
         1 => Just(Operation::Seal),
+        1 => Just(Operation::Merge),
+        1 => Just(Operation::Compact),
         1 => Just(Operation::Reopen),
     ]
 }
@@ -343,6 +347,8 @@ proptest! {
                     }
                 }
                 Operation::Seal => index.seal(&|_, _| ()).unwrap(),
+                Operation::Merge => index.merge(&|_, _| ()).unwrap(),
+                Operation::Compact => index = index.compact(&|_, _| ()).unwrap().0,
                 Operation::Reopen => {
                     drop(index);
                     index = Index::open(folder.path()).unwrap();

@@ -1,25 +1,26 @@
 //! Changing an index: every change is whole on the disk when its call returns, or it never was.
 //!
-//! A commit has three steps. First what is new is written where nothing refers to it: documents,
-//! vectors, graphs, tombstones. When that is on the disk the manifest is replaced: now it counts.
-//! Last, the ids follow; they reach the disk with the next commit, and until a manifest says so
-//! (`ids_through`) an opening program writes them again.
+//! A commit has three steps. First what is new is written where nothing refers to it: records, vectors,
+//! graphs, tombstones. When that is on the disk the manifest is replaced: now it counts. Last, the ids
+//! follow; they reach the disk with the next commit, and until a manifest says so (`ids_through`) an
+//! opening program writes them again.
 
 use std::collections::HashSet;
+use std::sync::PoisonError;
 
 use super::graph::FrozenGraph;
-use super::segment::{Segment, unit};
+use super::segment::{Records, Segment, put_graph, unit};
+use super::state::State;
 use super::tombstones::Burial;
 use super::{Index, Upserted};
-use crate::store::chunks::VECTORS;
-use crate::store::records::{DocumentRecord, GraphPart, Manifest, SegmentRecord};
+use crate::store::records::Manifest;
 use crate::{Document, Embeddings, Error, Result};
 
 /// With fewer pending documents than this a graph is not worth building: they are searched exactly.
 pub const SEAL_DOCUMENTS: usize = 4096;
 
 /// With this many pending documents an upsert builds their graph by itself.
-pub const SEGMENT_DOCUMENTS: usize = 131_072;
+pub const SEGMENT_DOCUMENTS: usize = 1 << 20;
 
 impl Index {
     /// Adds documents, or replaces those of the same id; on the disk when it returns.
@@ -38,40 +39,36 @@ impl Index {
         if documents.is_empty() {
             return Ok(Upserted::default());
         }
-        let records = documents.iter().map(DocumentRecord::encode).collect::<Result<Vec<_>>>()?;
-        let mut replaced = Vec::new();
-        for document in documents {
-            replaced.extend(self.live_doc(&document.id)?);
-        }
-        let mut rows = Embeddings::empty(self.model.dimension);
+        let records = Records::of(documents)?;
+        let mut rows = Embeddings::empty(self.model().dimension);
         for row in embeddings.iter() {
             rows.push(&unit(row));
         }
 
-        let first_doc = self.manifest.next_doc;
-        for (doc, record) in (first_doc..).zip(&records) {
-            self.store.put_document(doc, record)?;
+        let state = self.state();
+        let mut replaced = Vec::new();
+        for document in documents {
+            replaced.extend(state.live_doc(self.store(), &document.id)?);
         }
-        self.pending().put_rows(&self.store, &rows)?;
-        let burial = self.tombstones.bury(&replaced);
-        burial.put(&self.store)?;
-        self.store.flush()?;
+        let first_doc = state.manifest.next_doc;
+        state.pending().put(self.store(), &rows, &records)?;
+        let burial = state.tombstones.bury(&replaced);
+        burial.put(self.store())?;
+        self.store().flush()?;
+        let record = state.pending().record.extended(&records);
+        let mut manifest = state.next_manifest(&burial);
+        manifest.next_doc = record.end_doc;
+        *manifest.segments.last_mut().expect("an index has a pending segment") = record.clone();
+        drop(state);
 
-        let mut manifest = self.next_manifest(&burial);
-        let pending = manifest.segments.last_mut().expect("an index has a pending segment");
-        pending.rows += rows.rows() as u64;
-        manifest.next_doc += rows.rows() as u64;
-        self.commit(manifest)?;
-        self.bury(burial, &replaced);
-        self.segments.last_mut().expect("an index has a pending segment").add(&rows);
-
+        self.commit(manifest, |state| {
+            state.bury(burial, &replaced);
+            state.pending_mut().add(record, &rows, &records.lengths);
+        })?;
         for (doc, document) in (first_doc..).zip(documents) {
-            self.store.put_id(&document.id, doc)?;
+            self.store().put_id(&document.id, doc)?;
         }
-        for doc in &replaced {
-            self.store.remove_document(*doc)?;
-        }
-        if self.pending().vectors.rows() >= SEGMENT_DOCUMENTS {
+        if self.state().pending().vectors.rows() >= SEGMENT_DOCUMENTS {
             self.seal(&|_, _| ())?;
         }
         Ok(Upserted { added: documents.len() - replaced.len(), replaced: replaced.len() })
@@ -84,35 +81,31 @@ impl Index {
     /// # Errors
     /// [`Error::Write`] if the disk takes no more: no document is lost.
     pub fn seal(&mut self, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<()> {
-        let pending = self.pending();
+        let state = self.state();
+        let pending = state.pending();
         if pending.vectors.rows() < SEAL_DOCUMENTS {
-            return match self.manifest.ids_through == self.manifest.next_doc {
-                true => Ok(()),
-                false => self.note_ids(),
-            };
+            let ids_are_noted = state.manifest.ids_through == state.manifest.next_doc;
+            drop(state);
+            return if ids_are_noted { Ok(()) } else { self.note_ids() };
         }
         let graph = FrozenGraph::build(&pending.vectors, progress);
-        let id = pending.record.id;
-        let mut parts = Vec::new();
-        for (part, (name, bytes)) in (VECTORS + 1..).zip(graph.to_parts()) {
-            self.store.put_chunks(id, part, 0, &bytes)?;
-            parts.push(GraphPart { name: name.to_owned(), bytes: bytes.len() as u64 });
-        }
-        self.store.flush()?;
+        let parts = put_graph(self.store(), pending.record.id, &graph)?;
+        self.store().flush()?;
 
-        let mut manifest = self.next_manifest(&Burial::default());
-        manifest.ids_through = manifest.next_doc;
+        let mut manifest = state.next_manifest(&Burial::default());
         let sealed = manifest.segments.last_mut().expect("an index has a pending segment");
         sealed.graph = parts;
         let record = sealed.clone();
-        let next = Segment::pending(id + 1, manifest.next_doc, self.model.dimension);
+        let next = Segment::pending(manifest.next_segment, manifest.next_doc, self.model().dimension);
+        manifest.next_segment += 1;
         manifest.segments.push(next.record.clone());
-        self.commit(manifest)?;
-        let sealed = self.segments.last_mut().expect("an index has a pending segment");
-        sealed.record = record;
-        sealed.graph = Some(graph);
-        self.segments.push(next);
-        Ok(())
+        drop(state);
+        self.commit(manifest, |state| {
+            let sealed = state.pending_mut();
+            sealed.record = record;
+            sealed.graph = Some(graph);
+            state.segments.push(next);
+        })
     }
 
     /// Deletes documents by id and tells which of them existed; on the disk when it returns.
@@ -120,11 +113,12 @@ impl Index {
     /// # Errors
     /// [`Error::Write`] if the disk takes no more: all of them are deleted then or none.
     pub fn delete(&mut self, ids: &[&str]) -> Result<Vec<bool>> {
+        let state = self.state();
         let mut docs = Vec::new();
         let mut existed = Vec::with_capacity(ids.len());
         let mut seen = HashSet::new();
         for id in ids {
-            let doc = self.live_doc(id)?.filter(|doc| seen.insert(*doc));
+            let doc = state.live_doc(self.store(), id)?.filter(|doc| seen.insert(*doc));
             existed.push(doc.is_some());
             docs.extend(doc.map(|doc| (*id, doc)));
         }
@@ -132,43 +126,44 @@ impl Index {
             return Ok(existed);
         }
         let deleted: Vec<u64> = docs.iter().map(|(_, doc)| *doc).collect();
-        let burial = self.tombstones.bury(&deleted);
-        burial.put(&self.store)?;
-        self.store.flush()?;
-        self.commit(self.next_manifest(&burial))?;
-        self.bury(burial, &deleted);
-        for (id, doc) in docs {
-            self.store.remove_id(id)?;
-            self.store.remove_document(doc)?;
+        let burial = state.tombstones.bury(&deleted);
+        burial.put(self.store())?;
+        self.store().flush()?;
+        let manifest = state.next_manifest(&burial);
+        drop(state);
+        self.commit(manifest, |state| state.bury(burial, &deleted))?;
+        for (id, _) in docs {
+            self.store().remove_id(id)?;
         }
         Ok(existed)
     }
 
-    /// Replaces the manifest and remembers it: the moment that a change counts from.
-    pub(super) fn commit(&mut self, mut manifest: Manifest) -> Result<()> {
-        manifest.generation = self.manifest.generation + 1;
-        self.store.commit(&manifest)?;
-        self.manifest = manifest;
-        self.directory.note_generation(self.manifest.generation)
+    /// Sets how many candidates a search keeps that does not say; on the disk when it returns.
+    ///
+    /// # Errors
+    /// [`Error::Write`] if the disk takes no more.
+    pub fn set_default_ef(&mut self, ef: usize) -> Result<()> {
+        let manifest = Manifest { ef: ef.try_into().unwrap_or(u32::MAX), ..self.state().manifest.clone() };
+        self.commit(manifest, |_| ())
     }
 
-    /// The manifest of a commit that changes no more than the tombstones. The flush before it has
-    /// brought all entries of `ids` to the disk that earlier commits made.
-    fn next_manifest(&self, burial: &Burial) -> Manifest {
-        Manifest {
-            tombstones: self.tombstones.slots_after(burial),
-            ids_through: self.manifest.next_doc,
-            ..self.manifest.clone()
-        }
+    /// Replaces the manifest, and what is in memory with it: the moment that a change counts from.
+    pub(super) fn commit(&mut self, mut manifest: Manifest, change: impl FnOnce(&mut State)) -> Result<()> {
+        manifest.generation = self.state().manifest.generation + 1;
+        let generation = manifest.generation;
+        self.store().commit(&manifest)?;
+        let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state);
+        state.manifest = manifest;
+        drop(state);
+        self.shared.directory.note_generation(generation)
     }
 
-    /// Makes a committed deletion count in memory.
-    fn bury(&mut self, burial: Burial, docs: &[u64]) {
-        self.tombstones.apply(burial);
-        for doc in docs {
-            let segment = self.segments.partition_point(|segment| segment.docs().end <= *doc);
-            self.segments[segment].deleted += 1;
-        }
+    /// Has all entries of `ids` on the disk and says so in the manifest.
+    pub(super) fn note_ids(&mut self) -> Result<()> {
+        self.store().flush()?;
+        let manifest = self.state().next_manifest(&Burial::default());
+        self.commit(manifest, |_| ())
     }
 
     fn check(&self, documents: &[Document], embeddings: &Embeddings) -> Result<()> {
@@ -180,15 +175,14 @@ impl Index {
                 embeddings.rows()
             ));
         }
-        if !documents.is_empty() && embeddings.dimension() != self.model.dimension {
+        let dimension = self.model().dimension;
+        if !documents.is_empty() && embeddings.dimension() != dimension {
             return invalid(format!(
-                "the embeddings have {} dimensions, and the index has {}",
+                "the embeddings have {} dimensions, and the index has {dimension}",
                 embeddings.dimension(),
-                self.model.dimension
             ));
         }
-        let pending: &SegmentRecord = &self.pending().record;
-        if pending.rows + documents.len() as u64 > u64::from(u32::MAX) {
+        if self.state().pending().record.rows + documents.len() as u64 > u64::from(u32::MAX) {
             return invalid("a segment holds at most 4294967295 documents: add fewer at once".into());
         }
         let mut ids = HashSet::with_capacity(documents.len());
@@ -204,5 +198,17 @@ impl Index {
             }
         }
         Ok(())
+    }
+}
+
+impl State {
+    /// The manifest of a commit that changes no more than the tombstones. The flush before it has
+    /// brought all entries of `ids` to the disk that earlier commits made.
+    pub(super) fn next_manifest(&self, burial: &Burial) -> Manifest {
+        Manifest {
+            tombstones: self.tombstones.slots_after(burial),
+            ids_through: self.manifest.next_doc,
+            ..self.manifest.clone()
+        }
     }
 }

@@ -2,11 +2,14 @@
 //! left behind goes.
 
 use std::path::Path;
+use std::sync::{Arc, RwLock};
 
+use super::read::{Reader, Shared};
 use super::segment::Segment;
+use super::state::State;
 use super::tombstones::Tombstones;
 use super::{Index, ModelIdentity};
-use crate::store::records::{DIMENSION_LIMIT, Manifest, ModelRecord};
+use crate::store::records::{DIMENSION_LIMIT, ModelRecord};
 use crate::store::{Directory, Store};
 use crate::{Error, Result};
 
@@ -41,22 +44,23 @@ impl Index {
         }
         let mut index = Self::load(directory)?;
         index.require_model(&model.fingerprint)?;
-        if index.model.dimension != model.dimension {
+        if index.model().dimension != model.dimension {
             return Err(Error::OtherModel(format!(
                 "the index {} has embeddings of {} dimensions, and the model makes {}",
                 path.display(),
-                index.model.dimension,
+                index.model().dimension,
                 model.dimension
             )));
         }
-        if index.model.location != model.location {
-            index.store.replace_model(&model_record(model))?;
-            index.model = model.clone();
+        if index.model().location != model.location {
+            index.store().replace_model(&model_record(model))?;
+            let shared = Arc::get_mut(&mut index.reader.shared).expect("nobody reads it yet");
+            shared.model = model.clone();
         }
         Ok(index)
     }
 
-    fn load(directory: Directory) -> Result<Self> {
+    pub(super) fn load(directory: Directory) -> Result<Self> {
         let store = Store::open(&directory.store(), directory.path())?;
         store.require_format()?;
         let model = store.model()?;
@@ -75,42 +79,37 @@ impl Index {
             .iter()
             .map(|record| Segment::load(&store, record, dimension, &tombstones))
             .collect::<Result<Vec<_>>>()?;
-        let mut index = Self {
-            model: ModelIdentity { fingerprint: model.fingerprint, location: model.location, dimension },
-            manifest,
-            segments,
-            tombstones,
-            store,
-            directory,
-        };
+        let model = ModelIdentity { fingerprint: model.fingerprint, location: model.location, dimension };
+        let state = RwLock::new(State { manifest, segments, tombstones });
+        let mut index =
+            Self { reader: Reader { shared: Arc::new(Shared { model, state, store, directory }) } };
         index.clean()?;
         Ok(index)
     }
 
-    /// Removes what the manifest does not name and completes the ids of its last documents.
+    /// Removes segments that the manifest does not name and completes the ids of its last documents.
     fn clean(&mut self) -> Result<()> {
-        let pending = self.pending();
-        self.store.remove_chunks_from(pending.record.id, 0, pending.chunk_count())?;
-        self.store.remove_documents_from(self.manifest.next_doc)?;
-        if self.manifest.ids_through == self.manifest.next_doc {
-            return Ok(());
-        }
-        for doc in self.manifest.ids_through..self.manifest.next_doc {
-            if !self.tombstones.contains(doc) {
-                self.store.put_id(&self.store.document(doc)?.id, doc)?;
+        let state = self.state();
+        for segment in self.store().stored_segments()? {
+            if !state.segments.iter().any(|held| held.record.id == segment) {
+                self.store().remove_segment(segment)?;
             }
         }
+        let manifest = &state.manifest;
+        if manifest.ids_through == manifest.next_doc {
+            return Ok(());
+        }
+        for doc in manifest.ids_through..manifest.next_doc {
+            if !state.tombstones.contains(doc) {
+                self.store().put_id(&state.document(self.store(), doc)?.id, doc)?;
+            }
+        }
+        drop(state);
         self.note_ids()
-    }
-
-    /// Has all entries of `ids` on the disk and says so in the manifest.
-    pub(super) fn note_ids(&mut self) -> Result<()> {
-        self.store.flush()?;
-        self.commit(Manifest { ids_through: self.manifest.next_doc, ..self.manifest.clone() })
     }
 }
 
-fn model_record(model: &ModelIdentity) -> ModelRecord {
+pub(super) fn model_record(model: &ModelIdentity) -> ModelRecord {
     ModelRecord {
         fingerprint: model.fingerprint.clone(),
         location: model.location.clone(),

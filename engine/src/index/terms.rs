@@ -45,7 +45,7 @@ pub struct SearchOptions {
     /// How many hits to return at most.
     pub k: usize,
     /// How many candidates the walk through a graph keeps (HNSW's `ef`): more finds more and takes
-    /// longer. [`DEFAULT_EF`] if `None`, and never fewer than `k`.
+    /// longer. That of the index if `None`, and never fewer than `k`.
     pub ef: Option<usize>,
     /// Compare with every document instead of walking the graphs.
     pub exact: bool,
@@ -57,7 +57,7 @@ impl Default for SearchOptions {
     }
 }
 
-/// The `ef` of a search that names none.
+/// The `ef` of a search that names none in an index that names none.
 pub const DEFAULT_EF: usize = 96;
 
 /// A document that is near, without its text.
@@ -95,6 +95,8 @@ pub struct Stat {
     pub model: ModelIdentity,
     /// The version of the format on the disk.
     pub format: u32,
+    /// How many candidates a search keeps that does not say.
+    pub ef: usize,
     /// Bytes of all files of the index.
     pub bytes_on_disk: u64,
 }

@@ -17,6 +17,9 @@ const MARKER_TEXT: &str = "This folder is an index of akin; its files belong tog
 const STORE: &str = "store";
 const STORE_BEGUN: &str = "store.begun";
 
+/// The folder of a database whose successor is taking its place.
+const STORE_OLD: &str = "store.old";
+
 /// How long a lock is asked for. A program that the process starts holds copies of its files until it
 /// begins: an index that was let go may stay locked for that moment.
 const LOCK_WAIT: Duration = Duration::from_millis(250);
@@ -90,6 +93,7 @@ impl Directory {
         if !MARKER_TEXT.as_bytes().starts_with(&text) {
             return Err(not_an_index("its file akin-index is not of akin"));
         }
+        end_replacement(path).map_err(|error| write_error(path, error))?;
         let complete = path.join(STORE).is_dir();
         if !complete && !create {
             return Err(not_an_index("its creation was interrupted; `akin index` completes it"));
@@ -125,17 +129,34 @@ impl Directory {
             });
         }
         let begun = self.path.join(STORE_BEGUN);
-        match fs::remove_dir_all(&begun) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(write_error(&self.path, error));
-            }
-            _ => {}
-        }
+        remove_folder(&begun).map_err(|error| write_error(&self.path, error))?;
         begin(&begun)?;
         fs::rename(&begun, self.store()).map_err(|error| write_error(&self.path, error))?;
         self.sync().map_err(|error| write_error(&self.path, error))?;
         self.complete = true;
         Ok(())
+    }
+
+    /// Replaces the database by the one that `write` makes in the folder it is given. `write` must have
+    /// let go of the old one when it returns. A process killed meanwhile leaves the old one or the new one.
+    pub(crate) fn replace(&mut self, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let (old, begun) = (self.path.join(STORE_OLD), self.path.join(STORE_BEGUN));
+        let store = self.store();
+        let write_error = |error| write_error(&self.path, error);
+        remove_folder(&begun).map_err(write_error)?;
+        if let Err(error) = write(&begun) {
+            // The room it took is needed: the disk may be full.
+            let _ = remove_folder(&begun);
+            return Err(error);
+        }
+        for folder in [&store, &begun] {
+            super::wait_until_closed(folder);
+        }
+        sync_below(&begun).map_err(write_error)?;
+        fs::rename(&store, &old).map_err(write_error)?;
+        fs::rename(&begun, &store).map_err(write_error)?;
+        self.sync().map_err(write_error)?;
+        remove_folder(&old).map_err(write_error)
     }
 
     /// The number of the last commit that was acknowledged, as far as the disk knows: at most the
@@ -191,6 +212,39 @@ impl Directory {
     fn sync(&self) -> std::io::Result<()> {
         self.marker.sync_all()
     }
+}
+
+/// Ends what an interrupted [`Directory::replace`] left: the old database comes back if the new one is not
+/// in its place yet.
+fn end_replacement(path: &Path) -> std::io::Result<()> {
+    let (store, old) = (path.join(STORE), path.join(STORE_OLD));
+    if !old.is_dir() {
+        return Ok(());
+    }
+    match store.is_dir() {
+        true => remove_folder(&old),
+        false => fs::rename(&old, &store),
+    }
+}
+
+/// Removes a folder, if it is there.
+fn remove_folder(folder: &Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Has every file below a folder on the disk.
+fn sync_below(folder: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => sync_below(&entry.path())?,
+            false => File::open(entry.path())?.sync_all()?,
+        }
+    }
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 fn generation_bytes(number: u64) -> [u8; 12] {

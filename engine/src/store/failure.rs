@@ -62,6 +62,11 @@ impl Failure {
                 || error.to_string().starts_with("could not acquire lock"))
     }
 
+    /// Whether the database was made with another size of its log's segments.
+    pub(super) fn is_other_log(&self) -> bool {
+        matches!(self, Failure::Sled(sled::Error::Unsupported(_)))
+    }
+
     /// The error of an index that cannot be opened.
     pub(super) fn opening(self, index: &Path) -> Error {
         if self.is_lock() {

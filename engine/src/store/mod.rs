@@ -1,7 +1,7 @@
 //! Everything an index keeps, in an embedded database, each record under a checksum.
 //!
 //! [`Directory`] says which folder is an index and who holds it, [`Store`] reads and writes records,
-//! [`records`] gives them their fields, and [`chunks`] cuts what is long into records of one size.
+//! [`records`] gives them their fields, and [`chunks`] cuts arrays into records of one size.
 //! `engine/FORMAT.md` draws every byte.
 
 pub(crate) mod chunks;
@@ -9,13 +9,16 @@ mod directory;
 mod failure;
 pub(crate) mod records;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sled::{Db, IVec};
 
+use self::chunks::Place;
 pub(crate) use self::directory::Directory;
 use self::failure::{Failure, shield};
 use crate::{Error, Result};
@@ -28,12 +31,19 @@ const CACHE_BYTES: u64 = 32 << 20;
 /// background threads drop the last handle a moment after the index itself is dropped.
 const RELEASE_WAIT: Duration = Duration::from_secs(5);
 
+/// The pieces that the database writes its log in. What is longer than a quarter of one it would put into a
+/// file of its own, and not sync that: see [`chunks`].
+const LOG_SEGMENT_BYTES: usize = 1 << 20;
+
+/// What they were in formats 1 and 2.
+const OLDER_LOG_SEGMENT_BYTES: usize = 512 << 10;
+
 /// A collection of records within the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Tree {
     /// Format version and model.
     Meta,
-    /// Internal id and part → external id, text, metadata, content hash.
+    /// Segment, part, chunk → records of documents, and how long they are.
     Documents,
     /// External id → internal id.
     Ids,
@@ -64,6 +74,8 @@ pub(crate) type Record = (IVec, IVec);
 pub(crate) struct Store {
     open: Option<Open>,
     index: PathBuf,
+    /// For arrays that this process writes, up to which key places are reserved.
+    reserved: Mutex<HashMap<Place, u32>>,
     refused: AtomicBool,
     panicked: AtomicBool,
 }
@@ -94,6 +106,7 @@ impl Store {
         Ok(Self {
             open: Some(Open { trees, db, log }),
             index: index.to_owned(),
+            reserved: Mutex::default(),
             refused: AtomicBool::new(false),
             panicked: AtomicBool::new(false),
         })
@@ -130,9 +143,9 @@ impl Store {
         }))
     }
 
-    /// The keys from `from` on, whatever is stored under them.
-    pub(crate) fn keys(&self, tree: Tree, from: &[u8]) -> Result<Vec<IVec>> {
-        self.read(|open| open.trees[tree as usize].range(from..).keys().collect())
+    /// The first key from `from` on, whatever is stored under it.
+    pub(crate) fn first_key(&self, tree: Tree, from: &[u8]) -> Result<Option<IVec>> {
+        self.read(|open| open.trees[tree as usize].range(from..).keys().next().transpose())
     }
 
     /// Puts a record. Not on the disk before the next [`Self::flush`].
@@ -220,10 +233,12 @@ impl Drop for Store {
 
 fn open_database(folder: &Path, index: &Path) -> Result<Db> {
     let asked = Instant::now();
+    let mut log_segment = LOG_SEGMENT_BYTES;
     loop {
         let config = sled::Config::new()
             .path(folder)
             .cache_capacity(CACHE_BYTES)
+            .segment_size(log_segment)
             .use_compression(false)
             .mode(sled::Mode::LowSpace)
             .flush_every_ms(None);
@@ -232,7 +247,23 @@ fn open_database(folder: &Path, index: &Path) -> Result<Db> {
             Err(failure) if failure.is_lock() && asked.elapsed() < RELEASE_WAIT => {
                 std::thread::sleep(Duration::from_millis(2));
             }
+            // Of an older format, which is asked for next.
+            Err(failure) if failure.is_other_log() && log_segment != OLDER_LOG_SEGMENT_BYTES => {
+                log_segment = OLDER_LOG_SEGMENT_BYTES;
+            }
             Err(failure) => return Err(failure.opening(index)),
+        }
+    }
+}
+
+/// Waits until the last handle of a database within this process is closed: its background threads drop
+/// theirs a moment later than the store is dropped.
+fn wait_until_closed(folder: &Path) {
+    let asked = Instant::now();
+    while asked.elapsed() < RELEASE_WAIT {
+        match File::open(folder.join("db")).map(|file| file.try_lock()) {
+            Ok(Err(std::fs::TryLockError::WouldBlock)) => std::thread::sleep(Duration::from_millis(2)),
+            _ => return,
         }
     }
 }
@@ -246,17 +277,8 @@ fn checksum(key: &[u8], payload: &[u8]) -> u32 {
 
 /// A record by name, for messages.
 fn describe(tree: Tree, key: &[u8]) -> String {
-    let number = |bytes: &[u8]| bytes.iter().fold(0u64, |n, &byte| n << 8 | u64::from(byte));
-    match (tree, key.len()) {
-        (Tree::Documents, 12) => {
-            format!("part {} of document {}", number(&key[8..]), number(&key[..8]))
-        }
-        (Tree::Segments, 13) if key[..8] == [0xff; 8] => {
-            format!("page {} of the tombstones", number(&key[9..]))
-        }
-        (Tree::Segments, 13) => {
-            format!("chunk {} of part {} of segment {}", number(&key[9..]), key[8], number(&key[..8]))
-        }
+    match (tree, chunks::named(key)) {
+        (Tree::Segments | Tree::Documents, Some(name)) => name,
         (Tree::Manifest, _) => "the manifest".into(),
         _ => format!("{:?} of {}", String::from_utf8_lossy(key), tree.name()),
     }

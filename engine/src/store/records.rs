@@ -1,5 +1,7 @@
 //! The records of the store and their fields: bincode 2, variable-length integers, little-endian.
 
+use std::collections::HashSet;
+
 use bincode::config::{Configuration, Limit};
 use bincode::{Decode, Encode};
 use sha2::{Digest, Sha256};
@@ -8,10 +10,13 @@ use super::{Store, Tree};
 use crate::{Document, Error, Result};
 
 /// The version of the format that this program reads and writes.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 /// The longest record, in bytes: a document with its metadata.
 pub(crate) const RECORD_LIMIT: usize = 256 << 20;
+
+/// Arrays of a graph, at most.
+const GRAPH_PARTS: usize = 200;
 
 /// The longest external id, in bytes: it is a key, and keys are kept short.
 pub(crate) const ID_LIMIT: usize = 4096;
@@ -40,22 +45,38 @@ pub(crate) struct Manifest {
     pub(crate) next_doc: u64,
     /// Documents before this one have their entry in `ids` on the disk.
     pub(crate) ids_through: u64,
+    /// The id of the next segment.
+    pub(crate) next_segment: u64,
+    /// The `ef` of searches that name none; 0 for the default.
+    pub(crate) ef: u32,
 }
 
 /// A page of tombstones without any.
 pub(crate) const NO_PAGE: u8 = 0;
 
-/// A segment: `rows` documents from `first_doc` on.
+/// A segment: `rows` documents, which are among `first_doc..end_doc`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
 pub(crate) struct SegmentRecord {
     /// Unique in the index, never used again.
     pub(crate) id: u64,
-    /// The internal id of row 0; row `r` is document `first_doc + r`.
+    /// The least internal id that it may have.
     pub(crate) first_doc: u64,
-    /// How many rows of vectors it has.
+    /// One more than the greatest.
+    pub(crate) end_doc: u64,
+    /// How many documents it has. If they are as many as the range has numbers, row `r` is document
+    /// `first_doc + r`; if fewer, a part of the segment lists them.
     pub(crate) rows: u64,
+    /// Bytes of the records of its documents.
+    pub(crate) record_bytes: u64,
     /// Names and bytes of the parts of its graph; none while it is pending.
     pub(crate) graph: Vec<GraphPart>,
+}
+
+impl SegmentRecord {
+    /// Whether every number of its range is a document of it.
+    pub(crate) fn is_consecutive(&self) -> bool {
+        self.end_doc - self.first_doc == self.rows
+    }
 }
 
 /// An array of a graph.
@@ -141,8 +162,18 @@ impl DocumentRecord {
         Ok(encode(&record))
     }
 
-    /// The document of a record, or what is wrong with it.
-    pub(crate) fn into_document(self) -> std::result::Result<Document, String> {
+    /// The content hash in the bytes of a record, or what is wrong with them.
+    pub(crate) fn hash(bytes: &[u8]) -> std::result::Result<ContentHash, String> {
+        let decoded = bincode::decode_from_slice(bytes, CODEC);
+        decoded.map(|(hash, _)| hash).map_err(|error| error.to_string())
+    }
+
+    /// The document in the bytes of a record, or what is wrong with them.
+    pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<Document, String> {
+        decode::<Self>(bytes)?.into_document()
+    }
+
+    fn into_document(self) -> std::result::Result<Document, String> {
         let metadata = if self.metadata.is_empty() {
             crate::Metadata::new()
         } else {
@@ -166,17 +197,13 @@ pub(crate) fn decode<T: Decode<()>>(bytes: &[u8]) -> std::result::Result<T, Stri
     }
 }
 
-/// The record at the beginning of these bytes.
-pub(crate) fn decode_first<T: Decode<()>>(bytes: &[u8]) -> std::result::Result<T, String> {
-    bincode::decode_from_slice(bytes, CODEC).map(|(record, _)| record).map_err(|e| e.to_string())
-}
-
 impl Store {
     /// Writes what a new index begins with. On the disk when it returns.
     pub(crate) fn begin(&self, model: &ModelRecord) -> Result<()> {
         self.put(Tree::Meta, FORMAT_KEY, &FORMAT.to_le_bytes())?;
         self.put(Tree::Meta, MODEL_KEY, &encode(model))?;
-        let manifest = Manifest { segments: vec![SegmentRecord::default()], ..Manifest::default() };
+        let manifest =
+            Manifest { segments: vec![SegmentRecord::default()], next_segment: 1, ..Manifest::default() };
         self.put(Tree::Manifest, MANIFEST_KEY, &encode(&manifest))?;
         self.flush()
     }
@@ -227,32 +254,33 @@ impl Store {
 
 impl Manifest {
     fn check(&self) -> std::result::Result<(), String> {
-        let Some(pending) = self.segments.last() else {
+        let Some((pending, sealed)) = self.segments.split_last() else {
             return Err("it names no segment".into());
         };
         if !pending.graph.is_empty() {
             return Err("its last segment is sealed".into());
         }
-        let mut next_doc = 0u64;
-        let mut last_id = None;
+        let mut ids = HashSet::new();
+        let mut end = 0u64;
         for segment in &self.segments {
-            if segment.first_doc != next_doc || last_id >= Some(segment.id) {
+            if segment.first_doc < end || segment.end_doc < segment.first_doc {
                 return Err(format!("segment {} is out of order", segment.id));
             }
-            if segment.rows > u64::from(u32::MAX) || segment.graph.len() > 254 {
+            end = segment.end_doc;
+            if end - segment.first_doc > u64::from(u32::MAX) || segment.graph.len() > GRAPH_PARTS {
                 return Err(format!("segment {} is too large", segment.id));
             }
-            if segment.id == u64::MAX {
-                return Err("a segment has the id of the tombstones".into());
+            if segment.rows > end - segment.first_doc {
+                return Err(format!("segment {} has more rows than documents", segment.id));
             }
-            next_doc += segment.rows;
-            last_id = Some(segment.id);
+            if segment.id >= self.next_segment || !ids.insert(segment.id) {
+                return Err(format!("segment {} has an id that cannot be its own", segment.id));
+            }
         }
-        let sealed = &self.segments[..self.segments.len() - 1];
         if let Some(segment) = sealed.iter().find(|segment| segment.graph.is_empty()) {
             return Err(format!("segment {} has no graph", segment.id));
         }
-        if next_doc != self.next_doc || self.ids_through > self.next_doc {
+        if !pending.is_consecutive() || end != self.next_doc || self.ids_through > self.next_doc {
             return Err("its counts of documents contradict each other".into());
         }
         Ok(())
