@@ -44,6 +44,7 @@ pub fn run(arguments: &ImportArguments, terminal: &Terminal) -> anyhow::Result<(
     }
     bar.set_message("graph");
     index.seal(&|_, _| ())?;
+    index.merge(&|_, _| ())?;
     bar.finish_and_clear();
     terminal.note(format_args!(
         "{}: {} added, {} replaced",

@@ -10,6 +10,7 @@ use akin_engine::{Error, Index, SentenceEncoder};
 use akin_indexer::IndexingReport;
 use akin_indexer::corpus::CorpusReader;
 use akin_indexer::pipeline::{Phase, Progress, index_surveyed};
+use akin_query::measure::{Tuning, tune};
 use anyhow::Context;
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -32,9 +33,25 @@ pub fn run(arguments: &IndexArguments, terminal: &Terminal) -> anyhow::Result<()
     bar.finish_and_clear();
     let report = report?;
     tell(&report, &encoder, terminal);
+    if let Some(recall) = arguments.recall {
+        tune_to(&mut index, recall, terminal)?;
+    }
     if arguments.json {
         writeln!(io::stdout(), "{}", to_json(&report, index.len())).context("cannot write to stdout")?;
     }
+    Ok(())
+}
+
+/// Has the index search with as many candidates as `recall` takes.
+fn tune_to(index: &mut Index, recall: f64, terminal: &Terminal) -> anyhow::Result<()> {
+    let Some(tuning) = tune(index, recall)? else {
+        terminal.note(format_args!("the index is searched exactly: there is nothing to tune"));
+        return Ok(());
+    };
+    index.set_default_ef(tuning.ef)?;
+    let Tuning { ef, recall: reached, .. } = tuning;
+    let missed = if reached < recall { ", the most that there is" } else { "" };
+    terminal.note(format_args!("searches keep {ef} candidates: recall {reached:.4}{missed}"));
     Ok(())
 }
 
@@ -57,7 +74,7 @@ impl Reporter<'_> {
                     (progress.committed as f64 / seconds, progress.tokens as f64 / seconds);
                 self.bar.set_message(format!("{sentences:.0} sentences/s, {tokens:.0} tokens/s"));
             }
-            Phase::Sealing { done, total } => {
+            Phase::Sealing { done, total } | Phase::Merging { done, total } => {
                 self.bar.set_message(format!(
                     "graph of {}: {} %",
                     counted(total, "vector"),

@@ -6,6 +6,7 @@
 mod batch;
 mod bench;
 mod cli;
+mod compact;
 mod completions;
 mod delete;
 mod encode;
@@ -68,6 +69,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Export(arguments) => export::run(&arguments, &terminal),
         Command::Encode(arguments) => encode::run(&arguments, &terminal),
         Command::Delete(arguments) => delete::run(&arguments, &terminal),
+        Command::Compact(arguments) => compact::run(&arguments, &terminal),
         Command::Stat(arguments) => stat::run(&arguments, &terminal),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Train(arguments) => train::run(&arguments, &terminal),

@@ -24,6 +24,7 @@ fn print(stat: &Stat, terminal: &Terminal, output: &mut dyn Write) -> io::Result
         ("deleted", grouped(stat.deleted)),
         ("pending", grouped(stat.pending)),
         ("segments", grouped(stat.segments.len())),
+        ("ef", grouped(stat.ef)),
         ("dimension", grouped(stat.dimension)),
         ("model", if stat.model.is_known() { stat.model.location.clone() } else { "none".into() }),
         ("fingerprint", if stat.model.is_known() { stat.model.fingerprint.clone() } else { "none".into() }),
@@ -64,6 +65,7 @@ fn to_json(stat: &Stat) -> Value {
         "deleted": stat.deleted,
         "pending": stat.pending,
         "segments": segments,
+        "ef": stat.ef,
         "dimension": stat.dimension,
         "model": stat.model.is_known().then(|| {
             json!({ "location": stat.model.location, "fingerprint": stat.model.fingerprint })

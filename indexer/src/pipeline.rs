@@ -1,5 +1,6 @@
 //! From a corpus to a committed index.
 
+use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
@@ -14,6 +15,9 @@ pub const BATCH_DOCUMENTS: usize = 1024;
 /// A batch ends before [`BATCH_DOCUMENTS`] when its texts have this many bytes. With a batch being encoded, one
 /// waiting and one being read, texts in memory stay below three times this and the longest line.
 pub const BATCH_BYTES: usize = 4 << 20;
+
+/// Segments are merged at the end of a run if they have at most so many times the documents that it brought.
+const MERGE_FACTOR: usize = 8;
 
 /// What indexing a corpus came to.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -45,6 +49,13 @@ pub enum Phase {
     Encoding,
     /// Building the graph of a segment.
     Sealing {
+        /// Vectors in the graph so far.
+        done: usize,
+        /// Vectors of the segment.
+        total: usize,
+    },
+    /// Building the graph of a segment that several become.
+    Merging {
         /// Vectors in the graph so far.
         done: usize,
         /// Vectors of the segment.
@@ -102,15 +113,27 @@ pub fn index_surveyed(
     std::thread::scope(|scope| {
         let (sender, batches) = sync_channel(1);
         scope.spawn(move || read_batches(corpus, survey, &sender));
-        commit_batches(index, encoder, &batches, &mut report, &mut progress, observer)
+        // A large merge that an earlier run left is made meanwhile.
+        let merging = index.due_merge().map(|merge| scope.spawn(move || merge.run(&|_, _| ())));
+        commit_batches(index, encoder, &batches, &mut report, &mut progress, observer)?;
+        let merged = merging.map(|merging| merging.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        merged.transpose()?.map_or(Ok(()), |merged| index.take_merged(merged)).map_err(Error::Engine)
     })?;
     let observer = std::sync::Mutex::new(observer);
-    index.seal(&|done, total| {
+    let tell = |phase| {
         // Only a panic in the observer poisons it, and then there is nobody left to tell.
         if let Ok(mut observer) = observer.lock() {
-            observer(Progress { phase: Phase::Sealing { done, total }, ..progress });
+            observer(Progress { phase, ..progress });
         }
-    })?;
+    };
+    index.seal(&|done, total| tell(Phase::Sealing { done, total }))?;
+    // What is large in proportion to what came in waits for the next run.
+    while let Some(merge) =
+        index.due_merge().filter(|merge| merge.documents() <= MERGE_FACTOR * progress.committed)
+    {
+        let merged = merge.run(&|done, total| tell(Phase::Merging { done, total }))?;
+        index.take_merged(merged)?;
+    }
     report.seconds = begin.elapsed().as_secs_f64();
     Ok(report)
 }

@@ -95,3 +95,61 @@ impl<'a> Bench<'a> {
         })
     }
 }
+
+/// Candidates that a tuned index may keep, fewest first.
+const TUNED: [usize; 12] = [12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512];
+
+/// Documents that stand in for queries.
+const SAMPLE: usize = 500;
+
+/// The neighbors that a tuned search is to find.
+const NEIGHBORS: usize = 10;
+
+/// How many candidates a search must keep.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tuning {
+    /// The least number of candidates that reaches the recall, or the greatest that was tried.
+    pub ef: usize,
+    /// The share of the 10 nearest others of a sample of documents that it finds.
+    pub recall: f64,
+}
+
+/// Finds how many candidates searches must keep to find the share `recall` of the true 10 nearest. Documents
+/// of the index are the queries, and do not count as their own neighbors. None where there is no graph.
+///
+/// # Errors
+/// What the index reports.
+pub fn tune(index: &Index, recall: f64) -> Result<Option<Tuning>> {
+    if index.stat()?.segments.is_empty() {
+        return Ok(None);
+    }
+    let docs = index.docs();
+    let sample: Vec<DocId> = docs.iter().copied().step_by(docs.len().div_ceil(SAMPLE).max(1)).collect();
+    let mut queries = Embeddings::empty(index.model().dimension);
+    sample.iter().filter_map(|doc| index.vector(*doc)).for_each(|vector| queries.push(&vector));
+    let bench = Bench::new(index, &queries, NEIGHBORS + 1)?;
+    let mut tuning = Tuning { ef: 0, recall: 0.0 };
+    for ef in TUNED {
+        tuning = Tuning { ef, recall: bench.recall_of_others(ef, &sample)? };
+        if tuning.recall >= recall {
+            break;
+        }
+    }
+    Ok(Some(tuning))
+}
+
+impl Bench<'_> {
+    /// The share of the neighbors found with `ef` candidates, not counting the documents asked with.
+    fn recall_of_others(&self, ef: usize, own: &[DocId]) -> Result<f64> {
+        let options = SearchOptions { k: self.k, ef: Some(ef), exact: false };
+        let found = (0..self.queries.rows()).into_par_iter().map(|row| -> Result<(usize, usize)> {
+            let found = self.index.nearest(self.queries.row(row), &options)?;
+            let others = self.truth[row].iter().filter(|doc| **doc != own[row]).take(self.k - 1);
+            let right = |doc: &&DocId| found.iter().any(|near| near.doc == **doc);
+            Ok((others.clone().filter(right).count(), others.count()))
+        });
+        let sums: (usize, usize) =
+            found.try_reduce(|| (0, 0), |one, other| Ok((one.0 + other.0, one.1 + other.1)))?;
+        Ok(sums.0 as f64 / sums.1.max(1) as f64)
+    }
+}

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{
     ComputeArguments, CorpusArguments, DefaultModel, ExecutorName, FormatArguments, PrecisionArguments,
+    parse_share,
 };
 
 #[derive(Debug, Args)]
@@ -22,6 +23,7 @@ Examples:
   akin index notes notes.txt
   akin index papers papers.jsonl.zst --id-field doi --text-field abstract
   zcat dump.tsv.gz | akin index dump - --format tsv
+  akin index notes notes.txt --recall 0.99
   akin index notes notes.txt --model sentence-transformers/all-mpnet-base-v2")]
 pub struct IndexArguments {
     /// The folder of the index; it is made if it does not exist
@@ -34,6 +36,9 @@ pub struct IndexArguments {
     pub model: Option<String>,
     #[command(flatten)]
     pub compute: ComputeArguments,
+    /// Choose how many candidates searches keep, so that they find this share of the true 10 nearest
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+    pub recall: Option<f64>,
     /// Print a final report to stdout as a JSON line
     #[arg(long)]
     pub json: bool,
@@ -119,6 +124,19 @@ pub struct DeleteArguments {
     /// The ids of the documents
     #[arg(required = true, value_name = "ID")]
     pub ids: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The index becomes one segment with one graph. What was deleted or replaced is gone from the disk then; until \
+then it takes room and is not found. While it works it needs as much room on the disk again; whenever it is \
+stopped, the index is the old one or the new one.
+
+Example:
+  akin delete notes notes.txt:17 && akin compact notes")]
+pub struct CompactArguments {
+    /// The folder of the index
+    pub index: PathBuf,
 }
 
 #[derive(Debug, Args)]

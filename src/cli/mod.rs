@@ -88,6 +88,8 @@ pub enum Command {
     Encode(EncodeArguments),
     /// Delete documents from an index by their ids
     Delete(DeleteArguments),
+    /// Write an index anew, without what was deleted
+    Compact(CompactArguments),
     /// Print the figures of an index
     Stat(StatArguments),
     /// Check every byte of an index

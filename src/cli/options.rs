@@ -168,3 +168,10 @@ pub(super) fn parse_positive(text: &str) -> Result<f64, String> {
         .filter(|x: &f64| *x > 0.0 && x.is_finite())
         .ok_or_else(|| "expected a number above 0".into())
 }
+
+pub(super) fn parse_share(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|x| (0.0..=1.0).contains(x))
+        .ok_or_else(|| "expected a number from 0 to 1".into())
+}

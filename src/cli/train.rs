@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use akin_trainer::objective::Concatenation;
 use clap::{Args, ValueEnum};
 
-use super::{PoolingName, parse_count, parse_positive};
+use super::{PoolingName, parse_count, parse_positive, parse_share};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -132,11 +132,4 @@ impl ConcatenationName {
             Self::UVDifferenceProduct => Concatenation::UVDifferenceProduct,
         }
     }
-}
-
-fn parse_share(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|x| (0.0..=1.0).contains(x))
-        .ok_or_else(|| "expected a number from 0 to 1".into())
 }

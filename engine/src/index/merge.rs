@@ -33,6 +33,7 @@ pub struct Merge {
     sources: Vec<u64>,
     /// The id of the new one.
     id: u64,
+    documents: usize,
 }
 
 /// A merge that has run, and counts when its index has [taken](Index::take_merged) it.
@@ -50,14 +51,16 @@ impl Index {
             .iter()
             .map(|segment| Size { live: segment.live(), deleted: segment.deleted })
             .collect();
-        let sources: Vec<u64> = state.sealed()[due(&sizes)?].iter().map(|source| source.record.id).collect();
+        let sources = &state.sealed()[due(&sizes)?];
+        let documents = sources.iter().map(Segment::live).sum();
+        let sources: Vec<u64> = sources.iter().map(|source| source.record.id).collect();
         let id = state.manifest.next_segment;
         drop(state);
         // Whatever seals meanwhile takes another id; should this process end, nothing was used.
         let mut state = self.shared.state.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         state.manifest.next_segment += 1;
         drop(state);
-        Some(Merge { reader: self.reader(), sources, id })
+        Some(Merge { reader: self.reader(), sources, id, documents })
     }
 
     /// Puts a merged segment in the place of those it was made of; on the disk when it returns. What was
@@ -73,7 +76,7 @@ impl Index {
         let place = state.segments.iter().position(|held| held.record.id == sources[0]);
         let place = place.expect("only a merge takes segments away");
         drop(state);
-        let new = (segment.live() > 0).then(|| segment.record.clone());
+        let new = (segment.record.rows > 0).then(|| segment.record.clone());
         manifest.segments.splice(place..place + sources.len(), new);
         self.commit(manifest, |state| {
             segment.count_deleted(&state.tombstones);
@@ -98,6 +101,11 @@ impl Index {
 }
 
 impl Merge {
+    /// How many documents it will write.
+    pub fn documents(&self) -> usize {
+        self.documents
+    }
+
     /// Writes the new segment where nothing refers to it.
     ///
     /// # Errors
