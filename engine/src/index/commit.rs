@@ -1,9 +1,11 @@
 //! Changing an index: every change is whole on the disk when its call returns, or it never was.
 //!
-//! A commit has three steps. First what is new is written where nothing refers to it: records, vectors,
-//! graphs, tombstones. When that is on the disk the manifest is replaced: now it counts. Last, the ids
-//! follow; they reach the disk with the next commit, and until a manifest says so (`ids_through`) an
-//! opening program writes them again.
+//! A commit has two steps. First what is new is written where nothing refers to it: records, vectors,
+//! graphs, tombstones. When that is on the disk the manifest is replaced: now it counts.
+//!
+//! The entries of ids come in no order, so the store writes each of them several times over. They are
+//! written together after every so many documents and at the end of a run; an opening program reads
+//! those that are missing (from `ids_through` on) from the documents themselves.
 
 use std::collections::HashSet;
 use std::sync::PoisonError;
@@ -18,6 +20,9 @@ use crate::{Document, Embeddings, Error, Result};
 
 /// With fewer pending documents than this a graph is not worth building: they are searched exactly.
 pub const SEAL_DOCUMENTS: usize = 4096;
+
+/// Ids that are kept in memory before they are written.
+const RECENT_IDS: usize = 65_536;
 
 /// With this many pending documents an upsert builds their graph by itself.
 pub const SEGMENT_DOCUMENTS: usize = 1 << 20;
@@ -64,9 +69,11 @@ impl Index {
         self.commit(manifest, |state| {
             state.bury(burial, &replaced);
             state.pending_mut().add(record, &rows, &records.lengths);
+            let ids = documents.iter().map(|document| document.id.clone());
+            state.recent.extend(ids.zip(first_doc..));
         })?;
-        for (doc, document) in (first_doc..).zip(documents) {
-            self.store().put_id(&document.id, doc)?;
+        if self.state().recent.len() >= RECENT_IDS {
+            self.write_ids()?;
         }
         if self.state().pending().vectors.rows() >= SEGMENT_DOCUMENTS {
             self.seal(&|_, _| ())?;
@@ -81,12 +88,13 @@ impl Index {
     /// # Errors
     /// [`Error::Write`] if the disk takes no more: no document is lost.
     pub fn seal(&mut self, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<()> {
+        if self.state().manifest.ids_through < self.state().manifest.next_doc {
+            self.write_ids()?;
+        }
         let state = self.state();
         let pending = state.pending();
         if pending.vectors.rows() < SEAL_DOCUMENTS {
-            let ids_are_noted = state.manifest.ids_through == state.manifest.next_doc;
-            drop(state);
-            return if ids_are_noted { Ok(()) } else { self.note_ids() };
+            return Ok(());
         }
         let graph = FrozenGraph::build(&pending.vectors, progress);
         let parts = put_graph(self.store(), pending.record.id, &graph)?;
@@ -131,7 +139,12 @@ impl Index {
         self.store().flush()?;
         let manifest = state.next_manifest(&burial);
         drop(state);
-        self.commit(manifest, |state| state.bury(burial, &deleted))?;
+        self.commit(manifest, |state| {
+            state.bury(burial, &deleted);
+            for (id, _) in &docs {
+                state.recent.remove(*id);
+            }
+        })?;
         for (id, _) in docs {
             self.store().remove_id(id)?;
         }
@@ -159,11 +172,16 @@ impl Index {
         self.shared.directory.note_generation(generation)
     }
 
-    /// Has all entries of `ids` on the disk and says so in the manifest.
-    pub(super) fn note_ids(&mut self) -> Result<()> {
+    /// Writes the entries of recent ids, and says so in the manifest.
+    pub(super) fn write_ids(&mut self) -> Result<()> {
+        let state = self.state();
+        let mut recent: Vec<(&String, &u64)> = state.recent.iter().collect();
+        recent.sort_unstable();
+        recent.iter().try_for_each(|(id, doc)| self.store().put_id(id, **doc))?;
         self.store().flush()?;
-        let manifest = self.state().next_manifest(&Burial::default());
-        self.commit(manifest, |_| ())
+        let manifest = Manifest { ids_through: state.manifest.next_doc, ..state.manifest.clone() };
+        drop(state);
+        self.commit(manifest, |state| state.recent.clear())
     }
 
     fn check(&self, documents: &[Document], embeddings: &Embeddings) -> Result<()> {
@@ -202,13 +220,8 @@ impl Index {
 }
 
 impl State {
-    /// The manifest of a commit that changes no more than the tombstones. The flush before it has
-    /// brought all entries of `ids` to the disk that earlier commits made.
+    /// The manifest of a commit that changes no more than the tombstones.
     pub(super) fn next_manifest(&self, burial: &Burial) -> Manifest {
-        Manifest {
-            tombstones: self.tombstones.slots_after(burial),
-            ids_through: self.manifest.next_doc,
-            ..self.manifest.clone()
-        }
+        Manifest { tombstones: self.tombstones.slots_after(burial), ..self.manifest.clone() }
     }
 }

@@ -1,8 +1,9 @@
 //! Opening an index: everything that is searched comes into memory, and what an interrupted commit
 //! left behind goes.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::read::{Reader, Shared};
 use super::segment::Segment;
@@ -80,14 +81,14 @@ impl Index {
             .map(|record| Segment::load(&store, record, dimension, &tombstones))
             .collect::<Result<Vec<_>>>()?;
         let model = ModelIdentity { fingerprint: model.fingerprint, location: model.location, dimension };
-        let state = RwLock::new(State { manifest, segments, tombstones });
+        let state = RwLock::new(State { manifest, segments, tombstones, recent: HashMap::new() });
         let mut index =
             Self { reader: Reader { shared: Arc::new(Shared { model, state, store, directory }) } };
         index.clean()?;
         Ok(index)
     }
 
-    /// Removes segments that the manifest does not name and completes the ids of its last documents.
+    /// Removes segments that the manifest does not name, and finds the ids of its last documents.
     fn clean(&mut self) -> Result<()> {
         let state = self.state();
         for segment in self.store().stored_segments()? {
@@ -95,17 +96,15 @@ impl Index {
                 self.store().remove_segment(segment)?;
             }
         }
-        let manifest = &state.manifest;
-        if manifest.ids_through == manifest.next_doc {
-            return Ok(());
-        }
-        for doc in manifest.ids_through..manifest.next_doc {
-            if !state.tombstones.contains(doc) {
-                self.store().put_id(&state.document(self.store(), doc)?.id, doc)?;
-            }
+        let mut recent = HashMap::new();
+        for doc in (state.manifest.ids_through..state.manifest.next_doc)
+            .filter(|doc| state.locate(*doc).is_some() && !state.tombstones.contains(*doc))
+        {
+            recent.insert(state.document(self.store(), doc)?.id, doc);
         }
         drop(state);
-        self.note_ids()
+        self.shared.state.write().unwrap_or_else(PoisonError::into_inner).recent = recent;
+        Ok(())
     }
 }
 

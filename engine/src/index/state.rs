@@ -1,5 +1,7 @@
 //! What an index holds at one moment.
 
+use std::collections::HashMap;
+
 use rayon::prelude::*;
 
 use super::segment::{Segment, unit};
@@ -15,6 +17,8 @@ pub(super) struct State {
     /// In the order of the manifest; the last one is pending.
     pub(super) segments: Vec<Segment>,
     pub(super) tombstones: Tombstones,
+    /// The live documents from `ids_through` on by their ids, which the store does not have yet.
+    pub(super) recent: HashMap<String, u64>,
 }
 
 impl State {
@@ -58,6 +62,9 @@ impl State {
 
     /// The internal id of a document by its external one, if it is live.
     pub(super) fn live_doc(&self, store: &Store, id: &str) -> Result<Option<u64>> {
+        if let Some(doc) = self.recent.get(id) {
+            return Ok(Some(*doc));
+        }
         match store.doc_of(id)? {
             // Entries of deleted documents may outlive them in a crash.
             Some(doc) if self.tombstones.contains(doc) => Ok(None),

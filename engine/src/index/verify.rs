@@ -66,7 +66,7 @@ fn verify_documents(store: &Store, state: &State, segment: &Segment, seen: &mut 
             continue;
         }
         let id = segment.document(store, row)?.id;
-        if id.len() > ID_LIMIT || store.doc_of(&id)? != Some(doc) {
+        if id.len() > ID_LIMIT || state.live_doc(store, &id)? != Some(doc) {
             return Err(store.damaged(format!("document {doc} is not found by its id {id:?}")));
         }
         seen.documents += 1;

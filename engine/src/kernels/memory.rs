@@ -1,4 +1,4 @@
-//! What the allocator does with memory that is freed.
+//! What the system does with memory that is asked for and freed.
 
 #![allow(unsafe_code)]
 
@@ -18,6 +18,40 @@ pub fn keep_freed_memory() {
             libc::mallopt(libc::M_MMAP_THRESHOLD, 32 * MEGABYTE);
             libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
             libc::mallopt(libc::M_TOP_PAD, 64 * MEGABYTE);
+        }
+    }
+}
+
+/// Asks the system for large pages behind `values`, which nothing was written to yet: filling a hundred
+/// megabytes then costs fifty faults, not twenty-five thousand. Where there are none it does nothing.
+pub fn prefer_large_pages<T>(values: &mut [T]) {
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 4096;
+        let bytes = size_of_val(values);
+        let address = values.as_mut_ptr().addr();
+        let skipped = address.next_multiple_of(PAGE) - address;
+        let whole = bytes.saturating_sub(skipped) / PAGE * PAGE;
+        if whole > 0 {
+            // SAFETY: the range lies within `values`, which nobody else can touch meanwhile, and the advice
+            // changes how its memory is held, not what is in it. What the system refuses stays as it was.
+            unsafe {
+                libc::madvise(values.as_mut_ptr().byte_add(skipped).cast(), whole, libc::MADV_HUGEPAGE);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_leaves_what_is_there() {
+        for length in [0, 1, 5000, 3 << 20] {
+            let mut values: Vec<u32> = (0..length).collect();
+            prefer_large_pages(&mut values);
+            assert!(values.iter().copied().eq(0..length));
         }
     }
 }

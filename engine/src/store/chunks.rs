@@ -15,6 +15,7 @@ use sled::IVec;
 
 use super::{Store, Tree};
 use crate::Result;
+use crate::kernels::memory::prefer_large_pages;
 
 /// The bytes of every chunk but the last; a multiple of four, so that no number is cut, and 17 of them and
 /// their keys stay below a quarter of [`LOG_SEGMENT_BYTES`](super::LOG_SEGMENT_BYTES).
@@ -155,6 +156,7 @@ impl Store {
     pub(crate) fn floats(&self, place: Place, count: u64) -> Result<Vec<f32>> {
         self.require_length(place, count.saturating_mul(4))?;
         let mut out = vec![0f32; count as usize];
+        prefer_large_pages(&mut out);
         self.fill(place, bytemuck::cast_slice_mut(&mut out))?;
         if cfg!(target_endian = "big") {
             for value in &mut out {
