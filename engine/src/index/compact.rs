@@ -88,6 +88,10 @@ impl Store {
             }
         }
         append_records(self, &mut record, &mut records, &mut lengths)?;
+        // In the order of the tree, and before what is large: that takes the room which pages leave that
+        // were written several times.
+        ids.sort_unstable();
+        ids.iter().try_for_each(|(id, doc)| self.put_id(id, *doc))?;
         self.append(Place::vectors(record.id), 0, &le_bytes(vectors.as_slice()))?;
         self.append(Place::lengths(record.id), 0, &le_words(&lengths))?;
         (record.rows, record.end_doc) = (vectors.rows() as u64, vectors.rows() as u64);
@@ -97,9 +101,6 @@ impl Store {
                 None => put_graph(self, record.id, &FrozenGraph::build(&vectors, progress))?,
             };
         }
-        // In the order of the tree, which then writes each page of it but once or twice.
-        ids.sort_unstable();
-        ids.iter().try_for_each(|(id, doc)| self.put_id(id, *doc))?;
         self.flush()?;
         self.commit(&manifest_of(record, state))
     }

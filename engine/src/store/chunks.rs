@@ -125,6 +125,7 @@ impl Store {
         }
         for (chunk, bytes) in (chunk..).zip(rest.chunks(CHUNK_BYTES)) {
             self.put(place.tree, &place.key(chunk), bytes)?;
+            self.wear(place.tree, &place.key(chunk))?;
         }
         Ok(())
     }
@@ -212,7 +213,9 @@ impl Store {
         let last = out.len().div_ceil(CHUNK_BYTES).saturating_sub(1);
         let chunks = out.par_chunks_mut(CHUNK_BYTES).with_min_len(16).enumerate();
         chunks.try_for_each(|(chunk, out)| {
-            let payload = self.require(place.tree, &place.key(chunk as u32))?;
+            let key = place.key(chunk as u32);
+            let payload = self.require(place.tree, &key)?;
+            self.wear(place.tree, &key)?;
             match payload.get(..out.len()) {
                 Some(bytes) if chunk == last || payload.len() == out.len() => {
                     out.copy_from_slice(bytes);
