@@ -15,6 +15,9 @@ test: tools model wordnet  ## everything that the continuous integration runs
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	cargo test --workspace
 
+torture: tools  ## an hour of kills, flipped bytes, cut files and full disks
+	AKIN_TORTURE=1 cargo test --workspace --test torture --test crash --test killed -- --nocapture
+
 build: tools  ## the binary, in target/release
 	cargo build --release
 
@@ -30,4 +33,4 @@ peers: model wordnet  ## install what the encoder is compared with (benches/peer
 tools:
 	@fixtures/install-tools
 
-.PHONY: help demo test build model wordnet peers tools
+.PHONY: help demo test torture build model wordnet peers tools

@@ -10,6 +10,11 @@ use akin_engine::{Document, Embeddings};
 /// The length of every vector here.
 pub const DIMENSION: usize = 32;
 
+/// Whether there is an hour for what otherwise takes seconds: `make torture` sets it.
+pub fn is_torture() -> bool {
+    std::env::var_os("AKIN_TORTURE").is_some()
+}
+
 pub fn model() -> ModelIdentity {
     ModelIdentity { fingerprint: "a".repeat(64), location: "synthetic".into(), dimension: DIMENSION }
 }
