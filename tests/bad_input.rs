@@ -191,7 +191,9 @@ fn an_index_that_is_not_there_is_refused_and_not_made() {
 fn an_index_of_a_newer_format_is_refused() {
     let standing = Standing::new();
     let set_format = |version: u32| {
-        let database = sled::open(standing.workplace.path("notes/store")).unwrap();
+        // The size of the log's segments is noted in the store.
+        let config = sled::Config::new().path(standing.workplace.path("notes/store")).segment_size(1 << 20);
+        let database = config.open().unwrap();
         let mut record = version.to_le_bytes().to_vec();
         let checksum = crc32fast::hash(&[b"format", &record[..]].concat());
         record.extend(checksum.to_le_bytes());
