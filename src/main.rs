@@ -12,6 +12,7 @@ mod delete;
 mod encode;
 mod eval;
 mod export;
+mod filter;
 mod import;
 mod index;
 mod interactive;

@@ -13,9 +13,16 @@ use super::{ComputeArguments, CorpusArguments, DefaultModel, FormatArguments, pa
 Scores are cosine similarities, best first. Without TEXT, `query` opens a session on a terminal and \
 otherwise reads a query a line from stdin; every line is answered in order, a blank one with no hits.
 
+A filter is an expression about metadata: FIELD = VALUE, !=, <, <=, >, >=, FIELD in (VALUE, ...), joined by \
+and, or, not and parentheses. Put fields and values with spaces in quotes. Numbers compare as numbers, all \
+else and what is quoted as text; of a list one element is enough; what is missing fits only != and not. As \
+many hits come back as documents fit, up to -k.
+
 Examples:
   akin query notes \"fear of heights\"
   akin query notes \"fear of heights\" -k 3 --json | jq -r '.hits[].id'
+  akin query words \"fear of heights\" --filter \"part = noun\"
+  akin query papers bridges --filter \"year >= 1990 and tags not in (draft, 'to do')\"
   akin query notes < questions.txt
   akin query notes")]
 pub struct QueryArguments {
@@ -40,6 +47,7 @@ no more memory than a thousand. In jsonl, csv and tsv the query is the field nam
 Examples:
   akin batch notes questions.txt --output hits.jsonl
   akin batch notes questions.csv --text-field question -k 3
+  akin batch papers questions.txt --filter \"year in (2001, 2002)\"
   generate-questions | akin batch notes -")]
 pub struct BatchArguments {
     /// The folder of the index
@@ -94,6 +102,7 @@ searched as `akin query` searches, without reading the texts of what is found, o
 Examples:
   akin encode questions.txt --output questions.npy
   akin bench notes --vectors questions.npy
+  akin bench papers --vectors questions.npy --filter \"year > 2000\"
   akin bench notes --vectors questions.npy -k 100 --ef 100,200,400 --json | jq .recall")]
 pub struct BenchArguments {
     /// The folder of the index
@@ -101,6 +110,9 @@ pub struct BenchArguments {
     /// The queries: a NumPy file of a float32 matrix, a query a row
     #[arg(long, value_name = "FILE")]
     pub vectors: PathBuf,
+    /// Search only among documents whose metadata fit, as `akin query` does
+    #[arg(long, value_name = "EXPR")]
+    pub filter: Option<String>,
     /// How many neighbors to look for
     #[arg(short, value_name = "N", default_value = "10", value_parser = parse_count)]
     pub k: NonZeroUsize,
@@ -121,6 +133,9 @@ pub struct SearchArguments {
     /// Compare with every document: slower, and finds the true nearest
     #[arg(long)]
     pub exact: bool,
+    /// Search only among documents whose metadata fit, as in "part = noun and year > 1990" (see akin help query)
+    #[arg(long, value_name = "EXPR")]
+    pub filter: Option<String>,
     /// How many candidates the walk through a graph keeps: more finds more and takes longer
     #[arg(long, value_name = "N", value_parser = parse_count, conflicts_with = "exact")]
     pub ef: Option<NonZeroUsize>,
@@ -128,8 +143,8 @@ pub struct SearchArguments {
 
 impl SearchArguments {
     /// The same for the index.
-    pub fn options(&self) -> SearchOptions {
-        SearchOptions { k: self.k.get(), ef: self.ef.map(NonZeroUsize::get), exact: self.exact }
+    pub fn options(&self) -> SearchOptions<'static> {
+        SearchOptions { k: self.k.get(), ef: self.ef.map(NonZeroUsize::get), exact: self.exact, among: None }
     }
 }
 

@@ -16,6 +16,7 @@
 //! - A field that is missing or null fits nothing; `!=` and `not in` are true of it, as the contrary of `=` and `in`.
 
 mod parse;
+pub(crate) mod pick;
 
 use std::cmp::Ordering;
 use std::fmt;
