@@ -8,6 +8,8 @@ mod bench;
 mod cli;
 mod compact;
 mod completions;
+mod corpus;
+mod dedup;
 mod delete;
 mod encode;
 mod eval;
@@ -61,6 +63,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Index(arguments) => index::run(&arguments, &terminal),
         Command::Query(arguments) => query::run(&arguments, &terminal),
         Command::Batch(arguments) => batch::run(&arguments, &terminal),
+        Command::Dedup(arguments) => dedup::run(&arguments, &terminal),
         Command::Pairs(arguments) => pairs::run(&arguments, &terminal),
         Command::Bench(arguments) => {
             let threads = cli.global.threads.map_or(1, std::num::NonZeroUsize::get);

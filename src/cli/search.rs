@@ -94,6 +94,39 @@ pub struct PairsArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Two documents are duplicates if their cosine similarity is at least --threshold, and so is what they lead to: a
+group is all that hang together. Its first document, in the order of the corpus, is kept. Up to 100,000
+documents every pair is compared; of more, each document with the 32 nearest that a graph finds. With --json
+each line is a group: {\"kept\":{\"id\":...,\"text\":...},\"duplicates\":[{\"id\":...,\"text\":...,\"score\":...,\"link\":...}]}
+with the similarity to the kept one (score) and to the most similar of the group (link).
+
+Examples:
+  akin dedup notes.txt
+  akin dedup questions.jsonl --threshold 0.9 --json | jq -r '.duplicates[].id'
+  akin dedup questions.jsonl --unique unique.jsonl --output groups.jsonl")]
+pub struct DedupArguments {
+    #[command(flatten)]
+    pub corpus: CorpusArguments,
+    /// The similarity from which on two documents are duplicates, from -1 to 1
+    #[arg(long, value_name = "S", default_value = "0.95", allow_negative_numbers = true)]
+    pub threshold: f32,
+    /// The file for the corpus without the duplicates, as JSON lines; - for stdout, without the groups
+    #[arg(long, value_name = "FILE")]
+    pub unique: Option<PathBuf>,
+    /// The file for the groups, as JSON lines, complete or not there at all [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub model: DefaultModel,
+    #[command(flatten)]
+    pub compute: ComputeArguments,
+    /// Print a JSON line a group
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
 First the true nearest documents of each query are found by comparing it with every document; recall is
 the share of them that a search finds. Then, for each ef, the queries are asked for a second. They are
 searched as `akin query` searches, without reading the texts of what is found, on one thread unless
