@@ -6,6 +6,7 @@
 mod batch;
 mod bench;
 mod cli;
+mod cluster;
 mod compact;
 mod completions;
 mod corpus;
@@ -64,6 +65,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Query(arguments) => query::run(&arguments, &terminal),
         Command::Batch(arguments) => batch::run(&arguments, &terminal),
         Command::Dedup(arguments) => dedup::run(&arguments, &terminal),
+        Command::Cluster(arguments) => cluster::run(&arguments, &terminal),
         Command::Pairs(arguments) => pairs::run(&arguments, &terminal),
         Command::Bench(arguments) => {
             let threads = cli.global.threads.map_or(1, std::num::NonZeroUsize::get);

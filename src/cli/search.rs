@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use akin_engine::index::SearchOptions;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{ComputeArguments, CorpusArguments, DefaultModel, FormatArguments, parse_count};
 
@@ -123,6 +123,56 @@ pub struct DedupArguments {
     /// Print a JSON line a group
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+k-means takes any number of documents: it goes on until no document changes its cluster, the mean similarity to
+the centers gets better by less than 0.00001, or after 100 rounds (--verbose shows them). Agglomerative
+clustering, with average linkage, takes up to 16,384: it joins the two clusters whose documents are most
+similar on average until --clusters are left or no two have --threshold. Both give the same clusters every
+time. Clusters are numbered from the largest on. With --json each line is a document:
+{\"id\":...,\"cluster\":0,\"score\":...} with its similarity to the center.
+
+Examples:
+  akin cluster questions.txt --clusters 20
+  akin cluster questions.jsonl --clusters 100 --seed 7 --output clusters.jsonl
+  akin cluster notes.txt --method agglomerative --threshold 0.6")]
+pub struct ClusterArguments {
+    #[command(flatten)]
+    pub corpus: CorpusArguments,
+    /// How many clusters to make
+    #[arg(long, value_name = "K", value_parser = parse_count)]
+    pub clusters: Option<NonZeroUsize>,
+    /// How to find them
+    #[arg(long, value_enum, default_value_t, value_name = "METHOD")]
+    pub method: ClusterMethod,
+    /// For agglomerative: the least mean similarity of clusters that are joined, from -1 to 1
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    pub threshold: Option<f32>,
+    /// For kmeans: another number begins with other centers
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub seed: u64,
+    /// How many texts of each cluster to print, the most central first
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub show: usize,
+    /// The file for the clusters, as JSON lines, complete or not there at all [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub model: DefaultModel,
+    #[command(flatten)]
+    pub compute: ComputeArguments,
+    /// Print a JSON line a document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ClusterMethod {
+    #[default]
+    Kmeans,
+    Agglomerative,
 }
 
 #[derive(Debug, Args)]
