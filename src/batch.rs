@@ -10,18 +10,21 @@ use akin_query::batch::{BatchReport, answer_lines};
 use anyhow::Context;
 
 use crate::cli::BatchArguments;
+use crate::filter;
 use crate::model;
 use crate::output::{self, OutputFile};
 use crate::terminal::{Terminal, counted};
 
 /// Answers all queries, to stdout or to a file that appears when it is complete.
 pub fn run(arguments: &BatchArguments, terminal: &Terminal) -> anyhow::Result<()> {
-    let options = arguments.search.options();
+    let filter = filter::parse(arguments.search.filter.as_deref())?;
     let format = CorpusOptions { keep_blank_lines: true, ..arguments.format.options("id") };
     let queries = CorpusReader::open(std::slice::from_ref(&arguments.queries), &format)?;
     let queries = queries.map(|document| Ok(document?.text));
     let named = arguments.model.model.as_deref();
     let searcher = model::open_searcher(&arguments.index, named, &arguments.model.compute.options())?;
+    let selection = filter::select(&searcher, filter.as_ref(), terminal)?;
+    let options = SearchOptions { among: selection.as_ref(), ..arguments.search.options() };
     let report = match &arguments.output {
         None => answer_all(&searcher, queries, &options, &mut BufWriter::new(io::stdout().lock()), terminal)
             .context("cannot answer to stdout")?,
@@ -40,7 +43,7 @@ pub fn run(arguments: &BatchArguments, terminal: &Terminal) -> anyhow::Result<()
 fn answer_to_file(
     searcher: &Searcher,
     queries: impl Iterator<Item = akin_query::Result<String>>,
-    options: &SearchOptions,
+    options: &SearchOptions<'_>,
     path: &Path,
     terminal: &Terminal,
 ) -> anyhow::Result<BatchReport> {
@@ -56,7 +59,7 @@ fn answer_to_file(
 fn answer_all(
     searcher: &Searcher,
     queries: impl Iterator<Item = akin_query::Result<String>>,
-    options: &SearchOptions,
+    options: &SearchOptions<'_>,
     output: &mut dyn Write,
     terminal: &Terminal,
 ) -> akin_query::Result<BatchReport> {

@@ -3,16 +3,19 @@
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 
+use akin_engine::index::{SearchOptions, Selection};
 use akin_query::measure::{Bench, Measurement};
 use anyhow::{Context, bail};
 
 use crate::cli::BenchArguments;
+use crate::filter;
 use crate::model;
 use crate::npy::NpyReader;
 use crate::terminal::{Style, Terminal, counted};
 
 /// Prints a line an `ef`, as soon as it is measured.
 pub fn run(arguments: &BenchArguments, threads: usize, terminal: &Terminal) -> anyhow::Result<()> {
+    let filter = filter::parse(arguments.filter.as_deref())?;
     let mut vectors = NpyReader::open(&arguments.vectors)?;
     if vectors.rows() == 0 {
         bail!("{} has no rows: a query is a row", arguments.vectors.display());
@@ -22,11 +25,14 @@ pub fn run(arguments: &BenchArguments, threads: usize, terminal: &Terminal) -> a
         bail!("the index {} is empty: there is nothing to find", arguments.index.display());
     }
     let queries = vectors.read(vectors.rows())?;
-    let bench = Bench::new(&index, &queries, arguments.k.get())?;
+    let selection = filter.map(|filter| index.select(&filter)).transpose()?;
+    let options =
+        SearchOptions { k: arguments.k.get(), among: selection.as_ref(), ..SearchOptions::default() };
+    let bench = Bench::new(&index, &queries, options)?;
     terminal.note(format_args!(
         "{} in {}, {}",
         counted(queries.rows(), "query").replace("querys", "queries"),
-        counted(index.len(), "document"),
+        counted(selection.as_ref().map_or(index.len(), Selection::len), "document"),
         counted(threads, "thread")
     ));
     if !arguments.json {

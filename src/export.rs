@@ -1,16 +1,16 @@
 //! `akin export`: the vectors and documents of an index as files.
 
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 use akin_engine::{Embeddings, Index};
-use anyhow::Context;
-use serde_json::{Map, Value};
+use anyhow::{Context, bail};
 
 use crate::cli::ExportArguments;
+use crate::corpus;
 use crate::model;
 use crate::npy::NpyWriter;
-use crate::output::{OutputFile, cannot_write, open_special};
+use crate::output::{cannot_write, write_whole};
 use crate::terminal::{Terminal, counted};
 
 /// Vectors that are written together.
@@ -18,24 +18,15 @@ const BATCH: usize = 1024;
 
 /// Writes what was asked for, in the order of the documents.
 pub fn run(arguments: &ExportArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    if arguments.id_field == arguments.text_field {
+        bail!("--id-field and --text-field are both {:?}: a document has both", arguments.id_field);
+    }
     let index = model::open_index(&arguments.index)?;
     if let Some(path) = &arguments.vectors {
         write_vectors(&index, path)?;
     }
-    match &arguments.documents {
-        Some(path) if path == Path::new("-") => {
-            let mut output = BufWriter::new(io::stdout().lock());
-            write_documents(&index, &mut output, "stdout")?;
-        }
-        Some(path) => match open_special(path)? {
-            Some(file) => write_documents(&index, &mut BufWriter::new(file), &path.display().to_string())?,
-            None => {
-                let mut output = OutputFile::create(path)?;
-                write_documents(&index, &mut output, &path.display().to_string())?;
-                output.finish()?;
-            }
-        },
-        None => {}
+    if let Some(path) = &arguments.documents {
+        write_whole(Some(path), &mut |output| write_documents(&index, arguments, output))?;
     }
     terminal.note(format_args!("{} exported", counted(index.len(), "document")));
     Ok(())
@@ -57,20 +48,9 @@ fn write_vectors(index: &Index, path: &Path) -> anyhow::Result<()> {
 }
 
 /// A JSON line a document: its id, its text, and its other fields.
-fn write_documents(index: &Index, output: &mut dyn Write, name: &str) -> anyhow::Result<()> {
-    let cannot = || format!("cannot write {name}");
+fn write_documents(index: &Index, arguments: &ExportArguments, output: &mut dyn Write) -> anyhow::Result<()> {
     for doc in index.docs() {
-        let document = index.document(doc)?;
-        let mut line = Map::new();
-        line.insert("id".into(), document.id.into());
-        line.insert("text".into(), document.text.into());
-        for (field, value) in document.metadata {
-            line.entry(field).or_insert(value);
-        }
-        serde_json::to_writer(&mut *output, &Value::Object(line))
-            .map_err(io::Error::from)
-            .with_context(cannot)?;
-        output.write_all(b"\n").with_context(cannot)?;
+        corpus::write_line(output, index.document(doc)?, &arguments.id_field, &arguments.text_field)?;
     }
-    output.flush().with_context(cannot)
+    Ok(())
 }

@@ -5,12 +5,14 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use akin_engine::index::SearchOptions;
+use akin_engine::Filter;
+use akin_engine::index::{SearchOptions, Selection};
 use akin_query::Searcher;
 use anyhow::Context;
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
+use crate::filter;
 use crate::query;
 use crate::terminal::{Style, Terminal, counted};
 
@@ -18,13 +20,17 @@ const HELP: &str = "\
 Type what you are looking for. A line that begins with a colon is a command:
   :k N       show N hits
   :exact     compare with every document, or stop doing so
+  :filter E  search among documents that fit an expression, as in :filter part = noun
+  :filter    search among all documents again
   :help      show this
   :quit      leave (so does Ctrl-D)";
 
 /// A conversation with one index.
 pub struct Session<'a> {
     searcher: &'a Searcher,
-    options: SearchOptions,
+    options: SearchOptions<'static>,
+    /// The documents to search among.
+    selection: Option<Selection>,
     json: bool,
     terminal: &'a Terminal,
 }
@@ -36,15 +42,22 @@ enum Input<'a> {
     Text(&'a str),
     Hits(usize),
     Exact,
+    Filter(Option<Filter>),
     Help,
     Quit,
     Mistake(String),
 }
 
 impl<'a> Session<'a> {
-    /// A session that begins with these options.
-    pub fn new(searcher: &'a Searcher, options: SearchOptions, json: bool, terminal: &'a Terminal) -> Self {
-        Self { searcher, options, json, terminal }
+    /// A session that begins with these options and documents.
+    pub fn new(
+        searcher: &'a Searcher,
+        options: SearchOptions<'static>,
+        selection: Option<Selection>,
+        json: bool,
+        terminal: &'a Terminal,
+    ) -> Self {
+        Self { searcher, options, selection, json, terminal }
     }
 
     /// Answers lines until the user leaves.
@@ -80,6 +93,11 @@ impl<'a> Session<'a> {
                         "walking the graph"
                     });
                 }
+                Input::Filter(filter) => {
+                    self.selection = filter::select(self.searcher, filter.as_ref(), self.terminal)?;
+                    let among = self.selection.as_ref().map_or(self.searcher.index().len(), Selection::len);
+                    self.terminal.note(format_args!("searching among {}", counted(among, "document")));
+                }
                 Input::Help => self.terminal.note(HELP),
                 Input::Quit => break,
                 Input::Mistake(mistake) => self.terminal.note(mistake),
@@ -95,7 +113,8 @@ impl<'a> Session<'a> {
 
     fn ask(&self, text: &str) -> anyhow::Result<()> {
         let started = Instant::now();
-        let answer = self.searcher.ask(text, &self.options)?;
+        let options = SearchOptions { among: self.selection.as_ref(), ..self.options };
+        let answer = self.searcher.ask(text, &options)?;
         let elapsed = started.elapsed();
         query::print(&answer, self.json, self.terminal).context("cannot write to stdout")?;
         if !self.json {
@@ -118,6 +137,11 @@ fn parse(line: &str) -> Input<'_> {
             _ => Input::Mistake(":k takes a number of hits, as in :k 5".into()),
         },
         ("exact", "") => Input::Exact,
+        ("filter", "") => Input::Filter(None),
+        ("filter", expression) => match Filter::parse(expression) {
+            Ok(filter) => Input::Filter(Some(filter)),
+            Err(mistake) => Input::Mistake(mistake.to_string()),
+        },
         ("help" | "h" | "?", _) => Input::Help,
         ("quit" | "q" | "exit", _) => Input::Quit,
         _ => Input::Mistake(format!("there is no command :{command}; :help lists them")),
@@ -145,13 +169,15 @@ mod tests {
         assert_eq!(parse("   "), Input::Nothing);
         assert_eq!(parse(":k 3"), Input::Hits(3));
         assert_eq!(parse(":exact"), Input::Exact);
+        assert_eq!(parse(":filter"), Input::Filter(None));
+        assert_eq!(parse(":filter a = 1"), Input::Filter(Some(Filter::parse("a=1").unwrap())));
         assert_eq!(parse(":help"), Input::Help);
         assert_eq!(parse(":q"), Input::Quit);
     }
 
     #[test]
     fn a_mistaken_command_is_explained_and_not_searched() {
-        for line in [":k", ":k 0", ":k many", ":unknown"] {
+        for line in [":k", ":filter a", ":k 0", ":k many", ":unknown"] {
             assert!(matches!(parse(line), Input::Mistake(_)), "{line}");
         }
     }

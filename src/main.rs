@@ -6,12 +6,16 @@
 mod batch;
 mod bench;
 mod cli;
+mod cluster;
 mod compact;
 mod completions;
+mod corpus;
+mod dedup;
 mod delete;
 mod encode;
 mod eval;
 mod export;
+mod filter;
 mod import;
 mod index;
 mod interactive;
@@ -60,6 +64,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Index(arguments) => index::run(&arguments, &terminal),
         Command::Query(arguments) => query::run(&arguments, &terminal),
         Command::Batch(arguments) => batch::run(&arguments, &terminal),
+        Command::Dedup(arguments) => dedup::run(&arguments, &terminal),
+        Command::Cluster(arguments) => cluster::run(&arguments, &terminal),
         Command::Pairs(arguments) => pairs::run(&arguments, &terminal),
         Command::Bench(arguments) => {
             let threads = cli.global.threads.map_or(1, std::num::NonZeroUsize::get);

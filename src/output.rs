@@ -64,6 +64,26 @@ impl Seek for OutputFile {
     }
 }
 
+/// Writes a whole file, complete or not there at all, or a device or pipe, or stdout if `path` is `-` or not
+/// given.
+pub fn write_whole(
+    path: Option<&Path>,
+    write: &mut dyn FnMut(&mut dyn Write) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
+        let mut output = BufWriter::new(io::stdout().lock());
+        write(&mut output).and_then(|()| Ok(output.flush()?)).context("cannot write to stdout")?;
+        return Ok(());
+    };
+    if let Some(device) = open_special(path)? {
+        let mut output = BufWriter::new(device);
+        return write(&mut output).and_then(|()| Ok(output.flush()?)).with_context(|| cannot_write(path));
+    }
+    let mut output = OutputFile::create(path)?;
+    write(&mut output).with_context(|| cannot_write(path))?;
+    output.finish()
+}
+
 /// Opens `path` for writing if it is a device or a pipe, which no file must replace.
 pub fn open_special(path: &Path) -> anyhow::Result<Option<File>> {
     match fs::metadata(path) {

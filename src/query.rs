@@ -7,24 +7,30 @@ use akin_query::{Answer, Searcher};
 use anyhow::{Context, bail};
 
 use crate::cli::QueryArguments;
+use crate::filter;
 use crate::interactive::Session;
 use crate::model;
 use crate::terminal::{Style, Terminal, on_one_line};
 
 /// Asks once, or for as long as there are queries.
 pub fn run(arguments: &QueryArguments, terminal: &Terminal) -> anyhow::Result<()> {
-    let options = arguments.search.options();
+    let filter = filter::parse(arguments.search.filter.as_deref())?;
     if arguments.text.as_ref().is_some_and(|text| text.trim().is_empty()) {
         bail!("the query is blank: say what to look for, or leave it out to open a session");
     }
     let named = arguments.model.model.as_deref();
     let searcher = model::open_searcher(&arguments.index, named, &arguments.model.compute.options())?;
+    let selection = filter::select(&searcher, filter.as_ref(), terminal)?;
+    let options = arguments.search.options();
+    if arguments.text.is_none() && io::stdin().is_terminal() {
+        return Session::new(&searcher, options, selection, arguments.json, terminal).run();
+    }
+    let options = SearchOptions { among: selection.as_ref(), ..options };
     match &arguments.text {
         Some(text) => {
             let answer = searcher.ask(text, &options)?;
             print(&answer, arguments.json, terminal).context("cannot write to stdout")
         }
-        None if io::stdin().is_terminal() => Session::new(&searcher, options, arguments.json, terminal).run(),
         None => answer_stdin(&searcher, &options, arguments.json, terminal),
     }
 }
@@ -32,7 +38,7 @@ pub fn run(arguments: &QueryArguments, terminal: &Terminal) -> anyhow::Result<()
 /// Answers each line at once, so that a program may ask, read, and ask again.
 fn answer_stdin(
     searcher: &Searcher,
-    options: &SearchOptions,
+    options: &SearchOptions<'_>,
     json: bool,
     terminal: &Terminal,
 ) -> anyhow::Result<()> {

@@ -139,3 +139,25 @@ fn queries_of_another_dimension_are_refused() {
     let sentence = workplace.akin(&["bench", "notes", "--vectors", "v.npy"]).refused();
     assert!(sentence.contains("4 dimensions"), "{sentence}");
 }
+
+#[test]
+fn a_field_of_the_name_of_the_id_or_the_text_is_not_lost() {
+    let workplace = Workplace::new();
+    let line = r#"{"doi":"10/a","abstract":"On bridges.","id":7,"text":"the whole paper"}"#;
+    workplace.write("papers.jsonl", line);
+    let fields = ["--id-field", "doi", "--text-field", "abstract"];
+    workplace.akin(&[&["index", "papers", "papers.jsonl"], &fields[..]].concat()).succeeded();
+    let export = ["export", "papers", "--documents", "out.jsonl"];
+    for (more, said) in [
+        (&[][..], "\"id\" besides"),
+        (&["--id-field", "doi"], "--text-field"),
+        (&["--id-field", "text"], "both \"text\""),
+    ] {
+        let sentence = workplace.akin(&[&export[..], more].concat()).refused();
+        assert!(sentence.contains("10/a") || more.len() > 1, "{sentence}");
+        assert!(sentence.contains(said), "{sentence}");
+        assert!(!workplace.path("out.jsonl").exists());
+    }
+    workplace.akin(&[&export[..], &fields].concat()).succeeded();
+    assert_eq!(workplace.read("out.jsonl").trim_end(), line);
+}

@@ -74,6 +74,14 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
+    /// The expression of a filter cannot be read.
+    #[error("at character {at} of the filter: {reason}")]
+    Filter {
+        /// The place of the mistake in characters, from 1.
+        at: usize,
+        /// What was expected there, or what to write instead.
+        reason: String,
+    },
     /// A caller asked for something that cannot be.
     #[error("{0}")]
     Invalid(String),

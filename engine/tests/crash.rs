@@ -373,7 +373,7 @@ proptest! {
             let found = index.get(id).unwrap();
             prop_assert_eq!(found.as_ref(), Some(document));
             prop_assert!(index.is_unchanged(document).unwrap());
-            let options = SearchOptions { k: map.len(), exact: true, ef: None };
+            let options = SearchOptions { k: map.len(), exact: true, ..SearchOptions::default() };
             let hits = index.search(&embedding(*seed), &options).unwrap();
             prop_assert_eq!(hits.len(), map.len());
             let own = hits.iter().find(|hit| hit.document.id == *id).unwrap();

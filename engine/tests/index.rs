@@ -13,7 +13,7 @@ use akin_engine::{Document, Embeddings, Error};
 use synthetic::{DIMENSION, document, documents, embedding, embeddings, filled, model};
 use tempfile::TempDir;
 
-fn exact(k: usize) -> SearchOptions {
+fn exact(k: usize) -> SearchOptions<'static> {
     SearchOptions { k, exact: true, ..SearchOptions::default() }
 }
 
@@ -177,7 +177,7 @@ fn asking_for_nothing_or_for_everything_is_answered() {
     let folder = TempDir::new().unwrap();
     let index = filled(folder.path(), 30);
     for exact in [true, false] {
-        let ask = |k, ef| SearchOptions { k, ef, exact };
+        let ask = |k, ef| SearchOptions { k, ef, exact, among: None };
         assert!(ids(&index, &embedding(1), &ask(0, None)).is_empty());
         assert_eq!(ids(&index, &embedding(1), &ask(usize::MAX, Some(0))).len(), 30);
         assert_eq!(ids(&index, &embedding(1), &ask(7, Some(usize::MAX))).len(), 7);

@@ -29,7 +29,7 @@ pub struct BatchReport {
 pub fn answer_lines(
     searcher: &Searcher,
     mut queries: impl Iterator<Item = Result<String>>,
-    options: &SearchOptions,
+    options: &SearchOptions<'_>,
     output: &mut dyn Write,
     observer: &mut dyn FnMut(usize),
 ) -> Result<BatchReport> {

@@ -32,22 +32,23 @@ pub struct Measurement {
 pub struct Bench<'a> {
     index: &'a Index,
     queries: &'a Embeddings,
-    k: usize,
+    options: SearchOptions<'a>,
     truth: Vec<Vec<DocId>>,
 }
 
 impl<'a> Bench<'a> {
-    /// Finds the true `k` nearest documents of each query by exact search, on all processors.
+    /// Finds the true nearest documents of each query by exact search, on all processors: `k` of those
+    /// `among` which `options` has the search go on; its `ef` is that of each [run](Self::run).
     ///
     /// # Errors
     /// What the index reports of a query of another dimension.
-    pub fn new(index: &'a Index, queries: &'a Embeddings, k: usize) -> Result<Self> {
-        let options = SearchOptions { k, ef: None, exact: true };
+    pub fn new(index: &'a Index, queries: &'a Embeddings, options: SearchOptions<'a>) -> Result<Self> {
+        let exact = SearchOptions { exact: true, ..options };
         let truth = (0..queries.rows())
             .into_par_iter()
-            .map(|row| Ok(index.nearest(queries.row(row), &options)?.iter().map(|near| near.doc).collect()))
+            .map(|row| Ok(index.nearest(queries.row(row), &exact)?.iter().map(|near| near.doc).collect()))
             .collect::<Result<_>>()?;
-        Ok(Self { index, queries, k, truth })
+        Ok(Self { index, queries, options, truth })
     }
 
     /// Asks all queries with `ef` candidates on `threads` threads: once for the recall and to warm up, then
@@ -57,7 +58,7 @@ impl<'a> Bench<'a> {
     /// [`Error::Threads`] if they cannot be had.
     pub fn run(&self, ef: usize, threads: usize) -> Result<Measurement> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(Error::Threads)?;
-        let options = SearchOptions { k: self.k, ef: Some(ef), exact: false };
+        let options = SearchOptions { ef: Some(ef), ..self.options };
         let search = |row: usize| {
             let begun = Instant::now();
             let found = self.index.nearest(self.queries.row(row), &options)?;
@@ -127,7 +128,7 @@ pub fn tune(index: &Index, recall: f64) -> Result<Option<Tuning>> {
     let sample: Vec<DocId> = docs.iter().copied().step_by(docs.len().div_ceil(SAMPLE).max(1)).collect();
     let mut queries = Embeddings::empty(index.model().dimension);
     sample.iter().filter_map(|doc| index.vector(*doc)).for_each(|vector| queries.push(&vector));
-    let bench = Bench::new(index, &queries, NEIGHBORS + 1)?;
+    let bench = Bench::new(index, &queries, SearchOptions { k: NEIGHBORS + 1, ..SearchOptions::default() })?;
     let mut tuning = Tuning { ef: 0, recall: 0.0 };
     for ef in TUNED {
         tuning = Tuning { ef, recall: bench.recall_of_others(ef, &sample)? };
@@ -141,10 +142,10 @@ pub fn tune(index: &Index, recall: f64) -> Result<Option<Tuning>> {
 impl Bench<'_> {
     /// The share of the neighbors found with `ef` candidates, not counting the documents asked with.
     fn recall_of_others(&self, ef: usize, own: &[DocId]) -> Result<f64> {
-        let options = SearchOptions { k: self.k, ef: Some(ef), exact: false };
+        let options = SearchOptions { ef: Some(ef), ..self.options };
         let found = (0..self.queries.rows()).into_par_iter().map(|row| -> Result<(usize, usize)> {
             let found = self.index.nearest(self.queries.row(row), &options)?;
-            let others = self.truth[row].iter().filter(|doc| **doc != own[row]).take(self.k - 1);
+            let others = self.truth[row].iter().filter(|doc| **doc != own[row]).take(self.options.k - 1);
             let right = |doc: &&DocId| found.iter().any(|near| near.doc == **doc);
             Ok((others.clone().filter(right).count(), others.count()))
         });

@@ -3,102 +3,40 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use akin_engine::Embeddings;
-use akin_engine::index::graph::FrozenGraph;
-use akin_engine::kernels::cpu;
-use akin_engine::kernels::gemm::{PackedLinear, Then};
-use akin_engine::kernels::rows::{Precision, Rows};
-use rayon::prelude::*;
 
-/// Up to so many sentences every pair is looked at; beyond, each sentence and its nearest in a graph.
-pub const EXACT_SENTENCES: usize = 100_000;
+use crate::compare::{EXACT_SENTENCES, each_pair};
 
-/// Neighbors of each sentence that are looked at beyond [`EXACT_SENTENCES`].
-pub const NEIGHBORS: usize = 32;
-
-/// Candidates of those searches.
-const EF: usize = 96;
-/// Sentences that are packed to be multiplied by all before them; a megabyte or two.
-const COLUMNS: usize = 768;
-/// Sentences that one thread multiplies by those at a time.
-const ROWS: usize = 96;
-
-/// Two sentences, and how similar they are.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pair {
-    /// Cosine similarity, from -1 to 1.
-    pub score: f32,
-    /// The row of one.
-    pub first: usize,
-    /// The row of the other, which comes later.
-    pub second: usize,
-}
+pub use crate::compare::Pair;
 
 /// The `top` most similar pairs of `embeddings` with a similarity of at least `threshold`, best first; of
 /// equally similar ones that of earlier rows comes first. The rows have length one.
 ///
-/// Looks at every pair of up to [`EXACT_SENTENCES`], in memory for a small part of them. Of more it looks
-/// at the [`NEIGHBORS`] of each that a graph finds: a pair is missed where a search misses it from both
-/// sides, or where so many others are nearer to both.
+/// Looks at every pair of up to [`EXACT_SENTENCES`], in memory for a small part of them; of more at those that
+/// [`each_pair`] finds.
 pub fn most_similar(embeddings: &Embeddings, top: usize, threshold: f32) -> Vec<Pair> {
-    match embeddings.rows() {
-        0..=EXACT_SENTENCES => by_products(embeddings, top, threshold),
-        _ => by_graph(embeddings, top, threshold),
-    }
+    let twice = embeddings.rows() > EXACT_SENTENCES;
+    best(top, threshold, twice, &|least, show| each_pair(embeddings, least, show))
 }
 
-/// Every pair: blocks of rows times packed blocks of those after them.
-fn by_products(embeddings: &Embeddings, top: usize, threshold: f32) -> Vec<Pair> {
-    let (rows, dimension) = (embeddings.rows(), embeddings.dimension());
-    let mut best = Best::new(top, threshold);
-    for first in (0..rows).step_by(COLUMNS) {
-        let columns = COLUMNS.min(rows - first);
-        let column = |column| embeddings.row(first + column);
-        let packed = PackedLinear::pack(cpu::isa(), Precision::F32, dimension, columns, column, &[]);
-        let until = first + columns;
-        // What is no better than the best so far is not even collected.
-        let least = best.least();
-        let found = (0..until.div_ceil(ROWS))
-            .into_par_iter()
-            .map_init(Vec::new, |products, block| {
-                let begin = block * ROWS;
-                let count = ROWS.min(until - begin);
-                let input = &embeddings.as_slice()[begin * dimension..][..count * dimension];
-                products.resize(count * columns, 0.0);
-                packed.apply(Rows::floats(input), count, Then::Store, products);
-                let mut best = Best::new(top, least);
-                for (row, products) in products.chunks_exact(columns).enumerate() {
-                    best.take_row(begin + row, first, products);
-                }
-                best
-            })
-            .reduce(|| Best::new(top, least), Best::join);
-        best = best.join(found);
-    }
-    best.into_pairs()
-}
+type Least<'a> = &'a (dyn Fn() -> f32 + Sync);
+type Show<'a> = &'a (dyn Fn(&[Pair]) + Sync);
 
-/// Each row and its neighbors.
-fn by_graph(embeddings: &Embeddings, top: usize, threshold: f32) -> Vec<Pair> {
-    let graph = FrozenGraph::build(embeddings, &|_, _| ());
-    let best = (0..embeddings.rows())
-        .into_par_iter()
-        .with_min_len(256)
-        // Most pairs are found from both sides.
-        .fold(
-            || Best::new(top.saturating_mul(2), threshold),
-            |mut best, row| {
-                for (score, other) in graph.search(embeddings, embeddings.row(row), NEIGHBORS + 1, EF, None) {
-                    if other as usize != row {
-                        best.take(score, row, other as usize);
-                    }
-                }
-                best
-            },
-        )
-        .reduce(|| Best::new(top.saturating_mul(2), threshold), Best::join);
-    let mut pairs = best.into_pairs();
+/// The best of the pairs that `each` shows, some of them `twice`.
+fn best(top: usize, threshold: f32, twice: bool, each: &dyn Fn(Least<'_>, Show<'_>)) -> Vec<Pair> {
+    let limit = if twice { top.saturating_mul(2) } else { top };
+    let best = Mutex::new(Best::new(limit, threshold));
+    let lock = || -> MutexGuard<'_, Best> { best.lock().unwrap_or_else(PoisonError::into_inner) };
+    // What is no better than the best so far is not even collected.
+    each(&|| lock().least(), &|pairs| {
+        if !pairs.is_empty() {
+            let mut best = lock();
+            pairs.iter().for_each(|pair| best.take(pair.score, pair.first, pair.second));
+        }
+    });
+    let mut pairs = best.into_inner().unwrap_or_else(PoisonError::into_inner).into_pairs();
     pairs.dedup_by_key(|pair| (pair.first, pair.second));
     pairs.truncate(top);
     pairs
@@ -125,18 +63,6 @@ impl Best {
         }
     }
 
-    /// Takes the products of `row` with the rows from `first` on that come after it.
-    fn take_row(&mut self, row: usize, first: usize, products: &[f32]) {
-        let mut least = self.least();
-        let skipped = (row + 1).saturating_sub(first).min(products.len());
-        for (column, product) in products.iter().enumerate().skip(skipped) {
-            if *product >= least {
-                self.take(*product, row, first + column);
-                least = self.least();
-            }
-        }
-    }
-
     fn take(&mut self, score: f32, one: usize, other: usize) {
         if score < self.threshold || self.limit == 0 || score.is_nan() {
             return;
@@ -149,13 +75,6 @@ impl Best {
         {
             *worst = pair;
         }
-    }
-
-    fn join(mut self, other: Self) -> Self {
-        for Reverse(Ranked(score, one, two)) in other.heap {
-            self.take(score, one, two);
-        }
-        self
     }
 
     fn into_pairs(self) -> Vec<Pair> {
@@ -187,6 +106,15 @@ impl PartialOrd for Ranked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::{COLUMNS, ROWS, by_graph, by_products};
+
+    fn by_products_best(embeddings: &Embeddings, top: usize, threshold: f32) -> Vec<Pair> {
+        best(top, threshold, false, &|least, show| by_products(embeddings, least, show))
+    }
+
+    fn by_graph_best(embeddings: &Embeddings, top: usize, threshold: f32) -> Vec<Pair> {
+        best(top, threshold, true, &|least, show| by_graph(embeddings, least, show))
+    }
 
     /// Rows of length one; every seventh repeats the one before, a little moved.
     fn rows(count: usize) -> Embeddings {
@@ -226,7 +154,7 @@ mod tests {
     fn every_pair_counts_across_all_borders_of_blocks() {
         let embeddings = rows(COLUMNS + ROWS + 5);
         for (top, threshold) in [(40, -1.0), (100, 0.7), (1, 0.0)] {
-            let pairs = by_products(&embeddings, top, threshold);
+            let pairs = by_products_best(&embeddings, top, threshold);
             let scores = plain(&embeddings, top, threshold);
             assert_eq!(pairs.len(), scores.len());
             for (pair, best) in pairs.iter().zip(scores) {
@@ -245,8 +173,8 @@ mod tests {
     #[test]
     fn the_graph_finds_the_pairs_that_products_find() {
         let embeddings = rows(3000);
-        let exact = by_products(&embeddings, 300, -1.0);
-        let found = places(&by_graph(&embeddings, 300, -1.0));
+        let exact = by_products_best(&embeddings, 300, -1.0);
+        let found = places(&by_graph_best(&embeddings, 300, -1.0));
         assert_eq!(found.len(), 300);
         let right = places(&exact).iter().filter(|pair| found.contains(pair)).count();
         assert!(right >= 297, "{right} of 300");

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use akin_engine::index::SearchOptions;
-use akin_engine::{Index, SentenceEncoder};
+use akin_engine::index::{SearchOptions, Selection};
+use akin_engine::{Filter, Index, SentenceEncoder};
 use rayon::prelude::*;
 
 use crate::{Answer, Result};
@@ -34,11 +34,27 @@ impl Searcher {
         &self.encoder
     }
 
+    /// The documents that fit a filter, to be searched among by any number of queries.
+    ///
+    /// # Errors
+    /// What the index reports.
+    pub fn select(&self, filter: &Filter) -> Result<Selection> {
+        let started = Instant::now();
+        let selection = self.index.select(filter)?;
+        tracing::info!(
+            "selected {} of {} documents in {:.1?}",
+            selection.len(),
+            self.index.len(),
+            started.elapsed()
+        );
+        Ok(selection)
+    }
+
     /// The documents that mean what `text` means. A blank text means nothing and finds nothing.
     ///
     /// # Errors
     /// What the encoder or the index reports; `k` of zero is refused.
-    pub fn ask(&self, text: &str, options: &SearchOptions) -> Result<Answer> {
+    pub fn ask(&self, text: &str, options: &SearchOptions<'_>) -> Result<Answer> {
         let (mut answers, truncated) = self.ask_all(&[text], options)?;
         if truncated > 0 {
             tracing::warn!(
@@ -54,7 +70,7 @@ impl Searcher {
     ///
     /// # Errors
     /// As [`Searcher::ask`].
-    pub fn ask_all(&self, texts: &[&str], options: &SearchOptions) -> Result<(Vec<Answer>, usize)> {
+    pub fn ask_all(&self, texts: &[&str], options: &SearchOptions<'_>) -> Result<(Vec<Answer>, usize)> {
         let asked: Vec<&str> = texts.iter().copied().filter(|text| !is_blank(text)).collect();
         let started = Instant::now();
         let encoding = self.encoder.encode(&asked)?;

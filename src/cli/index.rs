@@ -73,10 +73,12 @@ pub struct ImportArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Row n of the matrix is the vector of the document on line n: both have all live documents, oldest first.
-`akin import` reads them again, and so do numpy.load and any reader of JSON lines.
+`akin import` reads them again, and so do numpy.load and any reader of JSON lines. Documents that have a field
+named `id` or `text` besides are refused rather than cut: give their id or text another name.
 
 Examples:
   akin export notes --vectors notes.npy --documents notes.jsonl
+  akin export papers --documents papers.jsonl --id-field doi --text-field abstract
   akin export notes --documents - | jq -r .text")]
 pub struct ExportArguments {
     /// The folder of the index
@@ -87,6 +89,12 @@ pub struct ExportArguments {
     /// The file for the documents as JSON lines, complete or not there at all; - for stdout
     #[arg(long, value_name = "FILE")]
     pub documents: Option<PathBuf>,
+    /// The field to write the id of a document in
+    #[arg(long, value_name = "NAME", default_value = "id")]
+    pub id_field: String,
+    /// The field to write the text of a document in
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    pub text_field: String,
 }
 
 #[derive(Debug, Args)]

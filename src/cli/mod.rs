@@ -78,6 +78,10 @@ pub enum Command {
     Batch(BatchArguments),
     /// Find the most similar pairs of a corpus
     Pairs(PairsArguments),
+    /// Find the near duplicates of a corpus, or write it without them
+    Dedup(DedupArguments),
+    /// Group a corpus by what its documents are about
+    Cluster(ClusterArguments),
     /// Measure recall and speed of an index, to choose an `ef`
     Bench(BenchArguments),
     /// Make an index of vectors that are already there

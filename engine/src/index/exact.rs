@@ -3,8 +3,9 @@
 use rayon::prelude::*;
 
 use super::nearest::{Nearest, Ranked};
+use super::selection::Rows;
 use crate::Embeddings;
-use crate::kernels::dot;
+use crate::kernels::{dot, prefetch};
 
 /// Rows that one thread scans at a time: some megabytes of vectors.
 const BLOCK: usize = 4096;
@@ -37,8 +38,41 @@ pub fn exact_search(
     if blocks <= 1 {
         return scan(0).drain_hits();
     }
-    let found: Vec<Vec<(f32, u32)>> =
-        (0..blocks).into_par_iter().map(|block| scan(block).drain_hits()).collect();
+    best_of(k, (0..blocks).into_par_iter().map(|block| scan(block).drain_hits()).collect())
+}
+
+/// The same among `rows`, which are all that is looked at.
+pub(super) fn exact_search_among(
+    vectors: &Embeddings,
+    query: &[f32],
+    k: usize,
+    rows: &Rows,
+) -> Vec<(f32, u32)> {
+    if rows.count() <= BLOCK {
+        return scan_rows(vectors, query, k, rows.iter());
+    }
+    best_of(k, rows.blocks().map(|rows| scan_rows(vectors, query, k, rows)).collect())
+}
+
+fn scan_rows(
+    vectors: &Embeddings,
+    query: &[f32],
+    k: usize,
+    rows: impl Iterator<Item = u32>,
+) -> Vec<(f32, u32)> {
+    let mut nearest = Nearest::new(k);
+    let mut rows = rows.peekable();
+    while let Some(row) = rows.next() {
+        if let Some(next) = rows.peek() {
+            prefetch(vectors.row(*next as usize));
+        }
+        nearest.offer(Ranked::new(dot(query, vectors.row(row as usize)), row));
+    }
+    nearest.drain_hits()
+}
+
+/// The best `k` of what several scans found.
+fn best_of(k: usize, found: Vec<Vec<(f32, u32)>>) -> Vec<(f32, u32)> {
     let mut nearest = Nearest::new(k);
     for (score, row) in found.into_iter().flatten() {
         nearest.offer(Ranked::new(score, row));

@@ -22,6 +22,7 @@ mod read;
 mod reorder;
 mod segment;
 mod select;
+mod selection;
 mod state;
 mod terms;
 mod tombstones;
@@ -35,6 +36,7 @@ pub use self::commit::{SEAL_DOCUMENTS, SEGMENT_DOCUMENTS};
 pub use self::compact::Compaction;
 pub use self::merge::{MERGED_DOCUMENTS, Merge, Merged};
 pub use self::read::Reader;
+pub use self::selection::Selection;
 pub use self::terms::{
     DEFAULT_EF, DocId, Hit, ModelIdentity, Neighbor, SearchOptions, SegmentStat, Stat, Upserted, Verification,
 };

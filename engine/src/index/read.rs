@@ -120,9 +120,10 @@ impl Reader {
     /// comes first.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the query has another dimension than the index or is not finite,
-    /// [`Error::Damaged`] if what is stored cannot be trusted.
-    pub fn search(&self, query: &[f32], options: &SearchOptions) -> Result<Vec<Hit>> {
+    /// [`Error::Invalid`] if the query has another dimension than the index or is not finite, or if the
+    /// documents to search among were selected before the index changed; [`Error::Damaged`] if what is stored
+    /// cannot be trusted.
+    pub fn search(&self, query: &[f32], options: &SearchOptions<'_>) -> Result<Vec<Hit>> {
         let state = self.state();
         let found = state.nearest(query, options)?.into_iter();
         let hit = |near: Neighbor| {
@@ -134,8 +135,8 @@ impl Reader {
     /// The same without their texts.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the query has another dimension than the index or is not finite.
-    pub fn nearest(&self, query: &[f32], options: &SearchOptions) -> Result<Vec<Neighbor>> {
+    /// [`Error::Invalid`] as [`Reader::search`].
+    pub fn nearest(&self, query: &[f32], options: &SearchOptions<'_>) -> Result<Vec<Neighbor>> {
         self.state().nearest(query, options)
     }
 

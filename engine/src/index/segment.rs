@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::exact::exact_search;
+use super::SearchOptions;
+use super::exact::{exact_search, exact_search_among};
 use super::graph::FrozenGraph;
+use super::selection::Rows;
 use super::tombstones::Tombstones;
 use crate::store::Store;
 use crate::store::chunks::Place;
@@ -121,27 +123,33 @@ impl Segment {
         };
     }
 
-    /// The live documents nearest to a unit vector: `(score, internal id)`, best first.
+    /// The live documents nearest to a unit vector, or those `among` its rows, which are live: `(score,
+    /// internal id)`, best first.
     pub(super) fn search(
         &self,
         query: &[f32],
-        k: usize,
+        options: &SearchOptions<'_>,
         ef: usize,
-        exact: bool,
+        among: Option<&Rows>,
         tombstones: &Tombstones,
     ) -> Vec<(f32, u64)> {
-        let k = k.min(self.live());
+        let k = options.k.min(among.map_or(self.live(), Rows::count));
         if k == 0 {
             return Vec::new();
         }
+        let ef = ef.min(self.vectors.rows()).max(k);
         let is_live = |row: u32| !tombstones.contains(self.doc(row as usize));
-        let found = match &self.graph {
-            Some(graph) if !exact => {
-                let ef = ef.min(self.vectors.rows()).max(k);
+        let graph = self.graph.as_ref().filter(|_| !options.exact);
+        let found = match (graph, among) {
+            (Some(graph), None) => {
                 let live: &dyn Fn(u32) -> bool = &is_live;
                 graph.search(&self.vectors, query, k, ef, (self.deleted > 0).then_some(live))
             }
-            _ => exact_search(&self.vectors, query, k, &is_live),
+            (Some(graph), Some(rows)) if rows.are_for_walking(self.vectors.rows(), ef) => {
+                graph.search(&self.vectors, query, k, ef, Some(&|row| rows.contains(row)))
+            }
+            (_, Some(rows)) => exact_search_among(&self.vectors, query, k, rows),
+            (None, None) => exact_search(&self.vectors, query, k, &is_live),
         };
         found.into_iter().map(|(score, row)| (score, self.doc(row as usize))).collect()
     }

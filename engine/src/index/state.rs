@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::segment::{Segment, unit};
+use super::selection::Rows;
 use super::tombstones::{Burial, Tombstones};
 use super::{DEFAULT_EF, DocId, Neighbor, SearchOptions};
 use crate::store::Store;
@@ -87,7 +88,7 @@ impl State {
     }
 
     /// The documents nearest to `query`, best first.
-    pub(super) fn nearest(&self, query: &[f32], options: &SearchOptions) -> Result<Vec<Neighbor>> {
+    pub(super) fn nearest(&self, query: &[f32], options: &SearchOptions<'_>) -> Result<Vec<Neighbor>> {
         let dimension = self.pending().vectors.dimension();
         if query.len() != dimension {
             return Err(Error::Invalid(format!(
@@ -100,9 +101,11 @@ impl State {
         }
         let query = unit(query);
         let ef = options.ef.unwrap_or(self.default_ef());
-        let search =
-            |segment: &Segment| segment.search(&query, options.k, ef, options.exact, &self.tombstones);
-        let segments: Vec<&Segment> = self.segments.iter().filter(|s| s.live() > 0).collect();
+        let search = |(segment, among): (&Segment, Option<&Rows>)| {
+            segment.search(&query, options, ef, among, &self.tombstones)
+        };
+        let selected = self.segments.iter().zip(self.selected(options.among)?);
+        let segments: Vec<_> = selected.filter(|(segment, _)| segment.live() > 0).collect();
         let mut found: Vec<(f32, u64)> = match segments[..] {
             // The common case needs no other thread.
             [segment] => search(segment),

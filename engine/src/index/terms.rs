@@ -1,5 +1,6 @@
 //! The words that an index is asked and answers in.
 
+use super::Selection;
 use crate::Document;
 
 /// The model an index was built with: queries must be encoded by the same one.
@@ -41,7 +42,7 @@ pub struct Upserted {
 
 /// How to search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SearchOptions {
+pub struct SearchOptions<'a> {
     /// How many hits to return at most.
     pub k: usize,
     /// How many candidates the walk through a graph keeps (HNSW's `ef`): more finds more and takes
@@ -49,11 +50,13 @@ pub struct SearchOptions {
     pub ef: Option<usize>,
     /// Compare with every document instead of walking the graphs.
     pub exact: bool,
+    /// The documents to search among: all if `None`. `k` of them are found wherever there are so many.
+    pub among: Option<&'a Selection>,
 }
 
-impl Default for SearchOptions {
+impl Default for SearchOptions<'_> {
     fn default() -> Self {
-        Self { k: 10, ef: None, exact: false }
+        Self { k: 10, ef: None, exact: false, among: None }
     }
 }
 

@@ -168,6 +168,13 @@ impl DocumentRecord {
         decoded.map(|(hash, _)| hash).map_err(|error| error.to_string())
     }
 
+    /// The metadata in the bytes of a record as JSON, empty if there is none, without a copy of anything.
+    pub(crate) fn metadata(bytes: &[u8]) -> std::result::Result<&str, String> {
+        type Borrowed<'a> = (ContentHash, &'a str, &'a str, &'a str);
+        let decoded: Result<(Borrowed<'_>, usize), _> = bincode::borrow_decode_from_slice(bytes, CODEC);
+        decoded.map(|((_, _, _, metadata), _)| metadata).map_err(|error| error.to_string())
+    }
+
     /// The document in the bytes of a record, or what is wrong with them.
     pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<Document, String> {
         decode::<Self>(bytes)?.into_document()

@@ -1,0 +1,228 @@
+//! Spherical k-means (Dhillon & Modha 2001), begun as k-means++ does (Arthur & Vassilvitskii 2007).
+
+use akin_engine::Embeddings;
+use akin_engine::kernels::dot;
+use rayon::prelude::*;
+
+use super::{Clustering, direction};
+use crate::compare::{COLUMNS, Columns, ROWS};
+
+/// It ends after so many rounds, if not before.
+pub const ROUNDS: usize = 100;
+
+/// It ends when a round changes no cluster, or betters the mean similarity to the centers by less than this.
+pub const ENOUGH: f64 = 1e-5;
+
+/// At most `clusters` clusters of `embeddings`, whose rows have length one; fewer only where there are fewer
+/// different rows. The same `seed` gives the same clusters on any number of threads.
+///
+/// The first centers are rows, each chosen with a chance that grows with its distance from those before it.
+/// In each round every row goes to the most similar center, and every center to the mean direction of its
+/// rows. A center without rows goes to the row that is furthest from its own. `progress` is told of each round
+/// and the mean similarity it came to; it ends as [`ENOUGH`] and [`ROUNDS`] say.
+pub fn kmeans(
+    embeddings: &Embeddings,
+    clusters: usize,
+    seed: u64,
+    progress: &mut dyn FnMut(usize, f64),
+) -> Clustering {
+    let clusters = clusters.min(embeddings.rows());
+    if clusters == 0 {
+        return Clustering::of(embeddings, &[], 0);
+    }
+    let mut centers = first_centers(embeddings, clusters, seed);
+    let mut nearest = Vec::new();
+    let mut mean = f64::NEG_INFINITY;
+    for round in 1..=ROUNDS {
+        let before = std::mem::replace(&mut nearest, nearest_centers(embeddings, &centers));
+        let now = nearest.iter().map(|(_, score)| f64::from(*score)).sum::<f64>() / nearest.len() as f64;
+        progress(round, now);
+        let same = before.iter().map(|near| near.0).eq(nearest.iter().map(|near| near.0));
+        if same || now - mean < ENOUGH {
+            break;
+        }
+        mean = now;
+        centers = moved(embeddings, &nearest, &centers);
+    }
+    let label: Vec<usize> = nearest.iter().map(|near| near.0).collect();
+    Clustering::of(embeddings, &label, clusters)
+}
+
+/// Rows far from each other.
+fn first_centers(embeddings: &Embeddings, clusters: usize, seed: u64) -> Embeddings {
+    let rows = embeddings.rows();
+    let mut random = Random(seed);
+    let mut centers = Embeddings::empty(embeddings.dimension());
+    // Of unit vectors, the square of the distance is twice this.
+    let mut distance = vec![f32::INFINITY; rows];
+    let mut chosen = (random.next() * rows as f64) as usize;
+    loop {
+        let center = embeddings.row(chosen.min(rows - 1));
+        centers.push(center);
+        if centers.rows() == clusters {
+            return centers;
+        }
+        distance.par_iter_mut().enumerate().with_min_len(1024).for_each(|(row, distance)| {
+            *distance = distance.min((1.0 - dot(center, embeddings.row(row))).max(0.0));
+        });
+        // Rounding leaves a little between copies, which must not be taken for a distance.
+        let weight = |distance: &f32| if *distance > 1e-6 { f64::from(*distance) } else { 0.0 };
+        let mut left = random.next() * distance.iter().map(weight).sum::<f64>();
+        let found = distance.iter().position(|distance| {
+            left -= weight(distance);
+            weight(distance) > 0.0 && left < 0.0
+        });
+        // Nothing is left but copies of the centers, or the last bits of the sum.
+        chosen = found.unwrap_or(rows - 1);
+    }
+}
+
+/// The most similar center of each row, the first of equally similar ones, and how similar it is.
+fn nearest_centers(embeddings: &Embeddings, centers: &Embeddings) -> Vec<(usize, f32)> {
+    let mut nearest = vec![(0, f32::NEG_INFINITY); embeddings.rows()];
+    for first in (0..centers.rows()).step_by(COLUMNS) {
+        let columns = Columns::pack(centers, first);
+        nearest.par_chunks_mut(ROWS).enumerate().for_each_init(Vec::new, |products, (block, nearest)| {
+            columns.multiply(embeddings, block * ROWS, nearest.len(), products);
+            for (nearest, products) in nearest.iter_mut().zip(products.chunks_exact(columns.columns)) {
+                for (center, score) in (first..).zip(products) {
+                    if *score > nearest.1 {
+                        *nearest = (center, *score);
+                    }
+                }
+            }
+        });
+    }
+    nearest
+}
+
+/// Each center where its rows are, those without any at the rows that are furthest from their own.
+fn moved(embeddings: &Embeddings, nearest: &[(usize, f32)], centers: &Embeddings) -> Embeddings {
+    let mut members = vec![Vec::new(); centers.rows()];
+    nearest.iter().enumerate().for_each(|(row, near)| members[near.0].push(row));
+    let directions: Vec<Option<Vec<f32>>> =
+        members.par_iter().map(|rows| direction(embeddings, rows)).collect();
+    let mut furthest: Vec<usize> = Vec::new();
+    if members.iter().any(Vec::is_empty) {
+        furthest = (0..nearest.len()).collect();
+        furthest.sort_by(|a, b| nearest[*b].1.total_cmp(&nearest[*a].1).then(b.cmp(a)));
+    }
+    let mut next = Embeddings::empty(centers.dimension());
+    for (center, direction) in directions.iter().enumerate() {
+        match direction {
+            Some(direction) => next.push(direction),
+            None if members[center].is_empty() => {
+                let row = furthest.pop().expect("no more centers than rows");
+                next.push(embeddings.row(row));
+            }
+            None => next.push(centers.row(center)),
+        }
+    }
+    next
+}
+
+/// Numbers from 0 to below 1 (SplitMix64: Steele, Lea & Flood 2014).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((bits ^ bits >> 31) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{planted, sets};
+    use super::*;
+
+    fn clusters(embeddings: &Embeddings, clusters: usize, seed: u64) -> Clustering {
+        kmeans(embeddings, clusters, seed, &mut |_, _| ())
+    }
+
+    /// The same by plain loops, from the same first centers.
+    fn plain(embeddings: &Embeddings, clusters: usize, seed: u64) -> Clustering {
+        let mut centers = first_centers(embeddings, clusters, seed);
+        let mut label = vec![usize::MAX; embeddings.rows()];
+        for _ in 0..ROUNDS {
+            let scored: Vec<(usize, f32)> =
+                embeddings
+                    .iter()
+                    .map(|row| {
+                        let scores =
+                            centers.iter().map(|center| center.iter().zip(row).map(|(a, b)| a * b).sum());
+                        scores.enumerate().fold((0, f32::NEG_INFINITY), |best, next: (usize, f32)| {
+                            if next.1 > best.1 { next } else { best }
+                        })
+                    })
+                    .collect();
+            let next: Vec<usize> = scored.iter().map(|near| near.0).collect();
+            if next == label {
+                break;
+            }
+            label = next;
+            centers = moved(embeddings, &scored, &centers);
+        }
+        Clustering::of(embeddings, &label, clusters)
+    }
+
+    #[test]
+    fn plain_loops_come_to_the_same_clusters() {
+        for (rows, k, seed) in [(200, 5, 1), (333, 9, 2), (90, 30, 3)] {
+            let embeddings = planted(rows, k, 0.3);
+            assert_eq!(sets(&clusters(&embeddings, k, seed)), sets(&plain(&embeddings, k, seed)));
+        }
+    }
+
+    #[test]
+    fn planted_clusters_are_found() {
+        // Well apart, k-means++ hardly ever begins twice in one.
+        let embeddings = planted(2000, 8, 0.15);
+        let found = clusters(&embeddings, 8, 1);
+        assert_eq!(found.members.len(), 8);
+        for row in 8..2000 {
+            assert_eq!(found.cluster[row], found.cluster[row % 8]);
+        }
+        assert!(found.mean_score() > 0.95, "{}", found.mean_score());
+        let central = &found.members[0];
+        assert!(central.is_sorted_by(|a, b| found.score[*a] >= found.score[*b]));
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_clusters_on_any_number_of_threads() {
+        let embeddings = planted(1500, 40, 0.8);
+        let on = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| clusters(&embeddings, 40, 5))
+        };
+        assert_eq!(on(1), on(3));
+        assert_ne!(sets(&on(1)), sets(&clusters(&embeddings, 40, 6)));
+    }
+
+    #[test]
+    fn centers_without_rows_are_put_to_use() {
+        let embeddings = planted(100, 10, 0.1);
+        // All centers but one begin in the same place, and have no rows.
+        let mut centers = Embeddings::empty(24);
+        (0..10).for_each(|_| centers.push(embeddings.row(0)));
+        for _ in 0..20 {
+            centers = moved(&embeddings, &nearest_centers(&embeddings, &centers), &centers);
+        }
+        let used: std::collections::HashSet<usize> =
+            nearest_centers(&embeddings, &centers).iter().map(|near| near.0).collect();
+        assert!(used.len() >= 9, "{} of 10", used.len());
+    }
+
+    #[test]
+    fn few_rows_copies_and_rows_of_zeros_have_clusters() {
+        assert_eq!(clusters(&Embeddings::empty(3), 4, 1).members.len(), 0);
+        assert_eq!(clusters(&planted(3, 3, 0.1), 10, 1).members.len(), 3);
+        let copies = Embeddings::from_values(2, [1.0, 0.0].repeat(50));
+        assert_eq!(clusters(&copies, 5, 1).cluster, [0; 50]);
+        let zeros = Embeddings::from_values(2, vec![0.0; 40]);
+        assert_eq!(clusters(&zeros, 2, 1).score, [0.0; 20]);
+    }
+}

@@ -1,0 +1,98 @@
+//! Clusters: sentences grouped by what they are about.
+//!
+//! [`kmeans`] is for any number of sentences, [`agglomerative`] for some thousands whose clusters may be of
+//! any shape. Both go by cosine similarity and give the same clusters every time, whatever the threads.
+
+mod agglomerative;
+mod kmeans;
+
+use akin_engine::Embeddings;
+use akin_engine::kernels::dot;
+
+pub use self::agglomerative::{Cut, LINKED_SENTENCES, agglomerative};
+pub use self::kmeans::{ENOUGH, ROUNDS, kmeans};
+
+/// Which cluster each sentence is in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clustering {
+    /// The cluster of each row, from 0: the largest cluster first, of equally large ones that of the earlier
+    /// row. None is empty.
+    pub cluster: Vec<usize>,
+    /// Cosine similarity of each row to the mean of its cluster.
+    pub score: Vec<f32>,
+    /// The rows of each cluster, the most central first.
+    pub members: Vec<Vec<usize>>,
+}
+
+impl Clustering {
+    /// The clusters of rows that have the same label below `labels`.
+    fn of(embeddings: &Embeddings, label: &[usize], labels: usize) -> Self {
+        let mut members = vec![Vec::new(); labels];
+        label.iter().enumerate().for_each(|(row, label)| members[*label].push(row));
+        members.retain(|rows| !rows.is_empty());
+        members.sort_by_key(|rows| (std::cmp::Reverse(rows.len()), rows[0]));
+        let (mut cluster, mut score) = (vec![0; label.len()], vec![0.0; label.len()]);
+        for (number, rows) in members.iter_mut().enumerate() {
+            let mean = direction(embeddings, rows);
+            for row in rows.iter() {
+                cluster[*row] = number;
+                let cosine = mean.as_ref().map_or(0.0, |mean| dot(mean, embeddings.row(*row)));
+                score[*row] = cosine.clamp(-1.0, 1.0);
+            }
+            rows.sort_by(|a, b| score[*b].total_cmp(&score[*a]).then(a.cmp(b)));
+        }
+        Self { cluster, score, members }
+    }
+
+    /// The mean of all scores: how close the clusters are.
+    pub fn mean_score(&self) -> f64 {
+        self.score.iter().map(|score| f64::from(*score)).sum::<f64>() / self.score.len().max(1) as f64
+    }
+}
+
+/// The unit vector in the direction of the sum of some rows; none if they cancel out.
+fn direction(embeddings: &Embeddings, rows: &[usize]) -> Option<Vec<f32>> {
+    let mut sum = vec![0f64; embeddings.dimension()];
+    for row in rows {
+        sum.iter_mut().zip(embeddings.row(*row)).for_each(|(sum, value)| *sum += f64::from(*value));
+    }
+    let length = sum.iter().map(|value| value * value).sum::<f64>().sqrt();
+    (length > 1e-9).then(|| sum.iter().map(|value| (value / length) as f32).collect())
+}
+
+#[cfg(test)]
+mod testing {
+    //! What the tests of both methods need.
+
+    use super::*;
+
+    /// Numbers from -1 to 1.
+    pub fn noise(seed: u64) -> impl FnMut() -> f32 {
+        let mut state = seed;
+        move || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        }
+    }
+
+    /// `rows` unit vectors around as many centers as named, row `r` around `r % centers`.
+    pub fn planted(rows: usize, centers: usize, spread: f32) -> Embeddings {
+        let mut noise = noise(11);
+        let middle: Vec<Vec<f32>> = (0..centers).map(|_| (0..24).map(|_| noise()).collect()).collect();
+        let mut embeddings = Embeddings::empty(24);
+        for row in 0..rows {
+            let vector: Vec<f32> = middle[row % centers].iter().map(|x| x + spread * noise()).collect();
+            let length = dot(&vector, &vector).sqrt();
+            embeddings.push(&vector.iter().map(|x| x / length).collect::<Vec<_>>());
+        }
+        embeddings
+    }
+
+    /// The clusters as sets of rows, to compare two clusterings whatever they call them.
+    pub fn sets(clustering: &Clustering) -> Vec<Vec<usize>> {
+        let mut sets = clustering.members.clone();
+        sets.iter_mut().for_each(|rows| rows.sort_unstable());
+        sets.sort();
+        sets
+    }
+}

@@ -1,0 +1,156 @@
+//! Near duplicates: groups of sentences that lead to each other by pairs that are similar enough.
+
+use std::sync::{Mutex, PoisonError};
+
+use akin_engine::Embeddings;
+use akin_engine::kernels::dot;
+
+use crate::compare::{Pair, each_pair};
+
+/// Sentences that say the same: the first of them, which is kept, and the others.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// The row of the first.
+    pub kept: usize,
+    /// The others, in their order.
+    pub duplicates: Vec<Duplicate>,
+}
+
+/// A sentence that says what an earlier one says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Duplicate {
+    /// Its row.
+    pub row: usize,
+    /// Cosine similarity to the kept one. It is below the threshold where others lead from one to the other.
+    pub score: f32,
+    /// Cosine similarity to the most similar one of its group.
+    pub link: f32,
+}
+
+/// The groups of two and more of `embeddings`, by their first rows: any two with a similarity of at least
+/// `threshold` are in one group, and so is what they lead to. The rows have length one.
+///
+/// Sees every pair of as many sentences as [`each_pair`] does, in memory for a small part of them.
+pub fn groups(embeddings: &Embeddings, threshold: f32) -> Vec<Group> {
+    let links = Mutex::new(Links::new(embeddings.rows()));
+    each_pair(embeddings, &|| threshold, &|pairs| {
+        if !pairs.is_empty() {
+            let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
+            pairs.iter().for_each(|pair| links.enter(pair));
+        }
+    });
+    links.into_inner().unwrap_or_else(PoisonError::into_inner).into_groups(embeddings)
+}
+
+/// Which rows are of one group (union-find), and the best similarity of each to another.
+struct Links {
+    /// An earlier row of the same group, or the row itself if it is the first.
+    parent: Vec<usize>,
+    best: Vec<f32>,
+}
+
+impl Links {
+    fn new(rows: usize) -> Self {
+        Self { parent: (0..rows).collect(), best: vec![f32::NEG_INFINITY; rows] }
+    }
+
+    fn enter(&mut self, pair: &Pair) {
+        for row in [pair.first, pair.second] {
+            self.best[row] = self.best[row].max(pair.score);
+        }
+        let (one, other) = (self.first_of(pair.first), self.first_of(pair.second));
+        self.parent[one.max(other)] = one.min(other);
+    }
+
+    /// The first row of a group. Shortens the way there.
+    fn first_of(&mut self, mut row: usize) -> usize {
+        while self.parent[row] != row {
+            self.parent[row] = self.parent[self.parent[row]];
+            row = self.parent[row];
+        }
+        row
+    }
+
+    fn into_groups(mut self, embeddings: &Embeddings) -> Vec<Group> {
+        let mut groups: Vec<Group> = Vec::new();
+        let mut group_of = vec![None; self.parent.len()];
+        for row in 0..self.parent.len() {
+            let kept = self.first_of(row);
+            if kept == row {
+                continue;
+            }
+            let group = *group_of[kept].get_or_insert_with(|| {
+                groups.push(Group { kept, duplicates: Vec::new() });
+                groups.len() - 1
+            });
+            let score = dot(embeddings.row(kept), embeddings.row(row)).clamp(-1.0, 1.0);
+            groups[group].duplicates.push(Duplicate { row, score, link: self.best[row] });
+        }
+        groups.sort_unstable_by_key(|group| group.kept);
+        groups
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Unit vectors in a plane, by their angles in degrees.
+    fn at_degrees(degrees: &[f32]) -> Embeddings {
+        let values = degrees.iter().flat_map(|degrees| {
+            let (sine, cosine) = degrees.to_radians().sin_cos();
+            [cosine, sine]
+        });
+        Embeddings::from_values(2, values.collect())
+    }
+
+    #[test]
+    fn what_leads_to_each_other_is_one_group_and_the_first_is_kept() {
+        // Ten degrees are a cosine of 0.985, twenty of 0.940.
+        let embeddings = at_degrees(&[90.0, 0.0, 200.0, 20.0, 91.0, 10.0]);
+        let groups = groups(&embeddings, 0.98);
+        assert_eq!(groups.iter().map(|group| group.kept).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(groups[0].duplicates.iter().map(|one| one.row).collect::<Vec<_>>(), [4]);
+        let [far, near] = groups[1].duplicates[..] else { panic!("{groups:?}") };
+        assert_eq!((far.row, near.row), (3, 5));
+        assert!((far.score - 0.940).abs() < 1e-3 && (far.link - 0.985).abs() < 1e-3, "{far:?}");
+        assert!((near.score - 0.985).abs() < 1e-3 && near.score == near.link.min(near.score), "{near:?}");
+    }
+
+    #[test]
+    fn groups_are_the_components_that_a_search_through_all_pairs_finds() {
+        let mut state = 9u64;
+        let degrees: Vec<f32> = (0..1000)
+            .map(|_| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                (state >> 40) as f32 / (1u64 << 24) as f32 * 360.0
+            })
+            .collect();
+        // Differences of angles are exact enough to have no doubtful pair.
+        let threshold = 0.3f32.to_radians().cos();
+        let mut sorted: Vec<usize> = (0..degrees.len()).collect();
+        sorted.sort_by(|a, b| degrees[*a].total_cmp(&degrees[*b]));
+        let groups = groups(&at_degrees(&degrees), threshold);
+        let mut group_of = vec![usize::MAX; degrees.len()];
+        for (number, group) in groups.iter().enumerate() {
+            group_of[group.kept] = number;
+            group.duplicates.iter().for_each(|one| group_of[one.row] = number);
+            assert!(group.duplicates.iter().all(|one| one.row > group.kept && one.link >= threshold));
+        }
+        for pair in sorted.windows(2) {
+            let apart = degrees[pair[1]] - degrees[pair[0]];
+            let together = group_of[pair[0]] == group_of[pair[1]] && group_of[pair[0]] != usize::MAX;
+            if (apart - 0.3).abs() > 0.02 {
+                assert_eq!(together, apart < 0.3, "{pair:?} are {apart} degrees apart");
+            }
+        }
+    }
+
+    #[test]
+    fn none_and_one_and_all_alike() {
+        assert_eq!(groups(&Embeddings::empty(2), 0.9), []);
+        assert_eq!(groups(&at_degrees(&[1.0]), -1.0), []);
+        let all = groups(&at_degrees(&[7.0; 2000]), 0.999);
+        assert_eq!((all.len(), all[0].kept, all[0].duplicates.len()), (1, 0, 1999));
+    }
+}

@@ -1,0 +1,116 @@
+//! `akin cluster`: a corpus grouped by what its documents are about.
+
+use std::io::Write;
+
+use akin_engine::Document;
+use akin_indexer::corpus::CorpusReader;
+use akin_query::cluster::{Clustering, Cut, LINKED_SENTENCES, agglomerative, kmeans};
+use anyhow::bail;
+use serde_json::json;
+
+use crate::cli::{ClusterArguments, ClusterMethod};
+use crate::corpus::{self, Encoded};
+use crate::model;
+use crate::output::write_whole;
+use crate::terminal::{Style, Terminal, counted, grouped, on_one_line};
+
+/// What is to be done, when it can be.
+enum Plan {
+    Kmeans(usize),
+    Agglomerative(Cut),
+}
+
+/// Encodes every document once, and groups the embeddings.
+pub fn run(arguments: &ClusterArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    let mut reader = CorpusReader::open(&arguments.corpus.paths, &arguments.corpus.options())?;
+    let survey = reader.survey()?;
+    let plan = plan(arguments, survey.documents)?;
+    let encoder = model::load(&arguments.model.model, &arguments.compute.options())?;
+    let Encoded { documents, embeddings } = corpus::encode(reader, survey.documents, &encoder, terminal)?;
+    let clustering = match plan {
+        Plan::Kmeans(clusters) => kmeans(&embeddings, clusters, arguments.seed, &mut |round, mean| {
+            terminal.step(format_args!("round {round}: mean similarity {mean:.5}"));
+        }),
+        Plan::Agglomerative(cut) => agglomerative(&embeddings, cut),
+    };
+    let json = arguments.json || arguments.output.is_some();
+    write_whole(arguments.output.as_deref(), &mut |output| match json {
+        true => write_json(output, &documents, &clustering),
+        false => write_blocks(output, &documents, &clustering, arguments.show, terminal),
+    })?;
+    terminal.note(format_args!(
+        "{} in {}, with a mean similarity to their centers of {:.3}",
+        counted(documents.len(), "document"),
+        counted(clustering.members.len(), "cluster"),
+        clustering.mean_score()
+    ));
+    Ok(())
+}
+
+fn plan(arguments: &ClusterArguments, documents: usize) -> anyhow::Result<Plan> {
+    let clusters = arguments.clusters.map(std::num::NonZeroUsize::get);
+    if let Some(clusters) = clusters.filter(|clusters| *clusters > documents) {
+        bail!("--clusters {clusters} of {}: ask for at most as many", counted(documents, "document"));
+    }
+    match (arguments.method, clusters, arguments.threshold) {
+        (ClusterMethod::Kmeans, Some(clusters), None) => Ok(Plan::Kmeans(clusters)),
+        (ClusterMethod::Kmeans, None, None) => bail!("--method kmeans must know how many: add --clusters K"),
+        (ClusterMethod::Kmeans, _, Some(_)) => {
+            bail!("--threshold is for --method agglomerative: add that, or say --clusters K instead")
+        }
+        (ClusterMethod::Agglomerative, ..) if documents > LINKED_SENTENCES => bail!(
+            "--method agglomerative takes at most {} documents, and these are {}: use --method kmeans, or a \
+             part of them",
+            grouped(LINKED_SENTENCES),
+            grouped(documents)
+        ),
+        (ClusterMethod::Agglomerative, Some(clusters), None) => {
+            Ok(Plan::Agglomerative(Cut::Clusters(clusters)))
+        }
+        (ClusterMethod::Agglomerative, None, Some(least)) if (-1.0..=1.0).contains(&least) => {
+            Ok(Plan::Agglomerative(Cut::Similarity(least)))
+        }
+        (ClusterMethod::Agglomerative, None, Some(least)) => {
+            bail!("--threshold {least} is no cosine similarity: from -1 to 1")
+        }
+        (ClusterMethod::Agglomerative, ..) => {
+            bail!(
+                "--method agglomerative must know when to stop: add --clusters K or --threshold S, not both"
+            )
+        }
+    }
+}
+
+fn write_json(output: &mut dyn Write, documents: &[Document], clustering: &Clustering) -> anyhow::Result<()> {
+    for (row, document) in documents.iter().enumerate() {
+        let (cluster, score) = (clustering.cluster[row], clustering.score[row]);
+        writeln!(output, "{}", json!({ "id": document.id, "cluster": cluster, "score": score }))?;
+    }
+    Ok(())
+}
+
+/// A block a cluster: its size, and the texts in its middle.
+fn write_blocks(
+    output: &mut dyn Write,
+    documents: &[Document],
+    clustering: &Clustering,
+    show: usize,
+    terminal: &Terminal,
+) -> anyhow::Result<()> {
+    for (cluster, rows) in clustering.members.iter().enumerate() {
+        if cluster > 0 {
+            writeln!(output)?;
+        }
+        let heading = format!("cluster {cluster}: {}", counted(rows.len(), "document"));
+        writeln!(output, "{}", terminal.paint(Style::Bold, &heading))?;
+        let shown = &rows[..show.min(rows.len())];
+        let ids: Vec<String> = shown.iter().map(|row| on_one_line(&documents[*row].id)).collect();
+        let width = ids.iter().map(|id| id.chars().count()).max().unwrap_or(0).min(40);
+        for (row, id) in shown.iter().zip(ids) {
+            let score = terminal.paint(Style::Score, &format!("{:6.3}", clustering.score[*row]));
+            let id = terminal.paint(Style::Id, &format!("{id:width$}"));
+            writeln!(output, "{score}  {id}  {}", on_one_line(&documents[*row].text))?;
+        }
+    }
+    Ok(())
+}

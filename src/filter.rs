@@ -1,0 +1,37 @@
+//! What `--filter` comes to: the documents to search among.
+
+use akin_engine::Filter;
+use akin_engine::index::Selection;
+use akin_query::Searcher;
+use anyhow::Context;
+
+use crate::terminal::{Terminal, counted};
+
+/// Reads an expression.
+pub fn parse(text: Option<&str>) -> anyhow::Result<Option<Filter>> {
+    let read = |text| Filter::parse(text).with_context(|| format!("cannot read --filter {text:?}"));
+    text.map(read).transpose()
+}
+
+/// Selects once for all queries. Of a filter that nothing fits it is said which fields there are.
+pub fn select(
+    searcher: &Searcher,
+    filter: Option<&Filter>,
+    terminal: &Terminal,
+) -> anyhow::Result<Option<Selection>> {
+    let Some(filter) = filter else { return Ok(None) };
+    let selection = searcher.select(filter)?;
+    let index = searcher.index();
+    if selection.is_empty()
+        && let Some(first) = index.docs().first()
+    {
+        let fields: Vec<String> =
+            index.document(*first)?.metadata.into_iter().map(|(field, _)| field).collect();
+        let fields = if fields.is_empty() { "none".into() } else { fields.join(", ") };
+        terminal.note(format_args!(
+            "none of {} fits the filter (fields of the first: {fields})",
+            counted(index.len(), "document"),
+        ));
+    }
+    Ok(Some(selection))
+}
