@@ -41,6 +41,11 @@ pub(crate) trait Lanes: Copy {
     /// # Safety
     /// `n <= LEN` floats can be read at `p`.
     unsafe fn load_first(self, p: *const f32, n: usize, fill: f32) -> Self::V;
+    /// Four columns of `LEN` rows, whose four floats lie `stride` floats from those of the row before; the rows past
+    /// row `last` repeat it.
+    /// # Safety
+    /// Four floats can be read from each row up to `last`.
+    unsafe fn load_columns(self, p: *const f32, stride: usize, last: usize) -> [Self::V; 4];
     /// # Safety
     /// `LEN` floats can be written at `p`.
     unsafe fn store(self, p: *mut f32, v: Self::V);
@@ -77,6 +82,8 @@ pub(crate) trait Lanes: Copy {
     /// # Safety
     /// `LEN` words can be read at `p`.
     unsafe fn load_words(self, p: *const u32) -> Self::W;
+    /// The floats whose bits the words are.
+    fn as_floats(self, words: Self::W) -> Self::V;
     /// Adds to each sum the products of a word of x, codes in 0..=255, with a word of w, codes in
     /// -127..=127. Nothing saturates: four such products are below 2^17.
     fn multiply_codes(self, x: Self::W, w: Self::W, sums: Self::W) -> Self::W;

@@ -38,6 +38,22 @@ impl Lanes for Neon {
         unsafe { vld1q_f32(lanes.as_ptr()) }
     }
     #[inline(always)]
+    unsafe fn load_columns(self, p: *const f32, stride: usize, last: usize) -> [float32x4_t; 4] {
+        unsafe {
+            let (a, b) = (vld1q_f32(p), vld1q_f32(p.add(last.min(1) * stride)));
+            let (c, d) = (vld1q_f32(p.add(last.min(2) * stride)), vld1q_f32(p.add(last.min(3) * stride)));
+            // Columns 0 and 2, 1 and 3, of two rows each.
+            let (ab_even, ab_odd) = (vtrn1q_f32(a, b), vtrn2q_f32(a, b));
+            let (cd_even, cd_odd) = (vtrn1q_f32(c, d), vtrn2q_f32(c, d));
+            [
+                vcombine_f32(vget_low_f32(ab_even), vget_low_f32(cd_even)),
+                vcombine_f32(vget_low_f32(ab_odd), vget_low_f32(cd_odd)),
+                vcombine_f32(vget_high_f32(ab_even), vget_high_f32(cd_even)),
+                vcombine_f32(vget_high_f32(ab_odd), vget_high_f32(cd_odd)),
+            ]
+        }
+    }
+    #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: float32x4_t) {
         unsafe { vst1q_f32(p, v) }
     }
@@ -105,6 +121,10 @@ impl Lanes for Neon {
     #[inline(always)]
     unsafe fn load_words(self, p: *const u32) -> uint32x4_t {
         unsafe { vld1q_u32(p) }
+    }
+    #[inline(always)]
+    fn as_floats(self, words: uint32x4_t) -> float32x4_t {
+        unsafe { vreinterpretq_f32_u32(words) }
     }
     #[inline(always)]
     fn multiply_codes(self, x: uint32x4_t, w: uint32x4_t, sums: uint32x4_t) -> uint32x4_t {
