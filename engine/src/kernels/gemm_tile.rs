@@ -118,7 +118,7 @@ impl Finish {
     }
 }
 
-/// Turns a sum of products of codes into what it stands for: x = scale * code + lowest for each row, and
+/// Turns a sum of products of codes into what it stands for: x = scale * (code - least code) + lowest for each row, and
 /// w = scale * code for each column.
 #[derive(Clone, Copy)]
 pub(super) struct Dequantize {
@@ -236,8 +236,9 @@ unsafe fn tile<L: Lanes, P: Product, const R: usize, const N: usize>(
                 };
                 sum = if P::OF_CODES {
                     let [scale, lowest] = *finish.codes.rows.add(i);
+                    let zero = lowest - L::LEAST_CODE as f32 * scale;
                     let scales = l.mul(l.splat(scale), l.load(finish.codes.scales.add(j * L::LEN)));
-                    let shift = l.mul_add(l.splat(lowest), l.load(finish.codes.sums.add(j * L::LEN)), bias);
+                    let shift = l.mul_add(l.splat(zero), l.load(finish.codes.sums.add(j * L::LEN)), bias);
                     l.mul_add(sum, scales, shift)
                 } else {
                     l.add(sum, bias)
