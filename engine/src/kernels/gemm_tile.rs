@@ -4,16 +4,12 @@
 
 use std::ptr::null;
 
-use super::gelu::{CoarseGelu, Gelu};
 use super::lanes::Lanes;
-use super::vecmath::Function;
 
 /// What a word of x, four bytes of a row, gives with a word of w.
 pub(super) trait Product: Copy {
     /// A vector of sums.
     type Sums<L: Lanes>: Copy;
-    /// GELU, as exact as the numbers that are multiplied.
-    type Gelu: Function;
     /// Whether sums are of codes, and become what these stand for by [`Finish::codes`].
     const OF_CODES: bool = false;
     /// Sums of nothing.
@@ -38,7 +34,6 @@ pub(super) struct Codes;
 
 impl Product for Floats {
     type Sums<L: Lanes> = L::V;
-    type Gelu = Gelu;
     #[inline(always)]
     fn zero<L: Lanes>(l: L) -> L::V {
         l.splat(0.0)
@@ -55,7 +50,6 @@ impl Product for Floats {
 
 impl Product for Bf16s {
     type Sums<L: Lanes> = L::V;
-    type Gelu = CoarseGelu;
     #[inline(always)]
     fn zero<L: Lanes>(l: L) -> L::V {
         l.splat(0.0)
@@ -72,7 +66,6 @@ impl Product for Bf16s {
 
 impl Product for Codes {
     type Sums<L: Lanes> = L::W;
-    type Gelu = CoarseGelu;
     const OF_CODES: bool = true;
     #[inline(always)]
     fn zero<L: Lanes>(l: L) -> L::W {
