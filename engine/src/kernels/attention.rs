@@ -76,7 +76,7 @@ impl Kernel for Attention<'_> {
         for head in 0..heads {
             let (query, key) = (head * head_dim, hidden + head * head_dim);
             let value = 2 * hidden + head * head_dim;
-            transpose(&projected[key..], stride, tokens, head_dim, padded_tokens, &mut scratch.keys);
+            transpose(l, &projected[key..], stride, tokens, head_dim, padded_tokens, &mut scratch.keys);
             let (values, value_stride) = if padded_dim == head_dim {
                 (&projected[value..], stride)
             } else {
@@ -92,32 +92,10 @@ impl Kernel for Attention<'_> {
                 // column `query` on; keys are [head_dim, padded_tokens]; the scores have room for the
                 // rows of a tile.
                 unsafe {
-                    let a = projected.as_ptr().add(row * stride + query).cast();
-                    let mut columns = ColumnTiles::new(padded_tokens / L::LEN);
-                    while let Some((column, vectors)) = columns.next::<L>() {
-                        let finish = Finish {
-                            c: scores.as_mut_ptr().add(column),
-                            ldc: padded_tokens,
-                            columns: vectors * L::LEN,
-                            bias: None,
-                            accumulate: false,
-                            row_scale: None,
-                            dequantize: None,
-                        };
-                        let b = scratch.keys.as_ptr().add(column).cast();
-                        multiply_tile::<L, Floats>(
-                            l,
-                            height,
-                            vectors,
-                            head_dim,
-                            a,
-                            stride,
-                            b,
-                            padded_tokens,
-                            b,
-                            finish,
-                        );
-                    }
+                    let queries = projected.as_ptr().add(row * stride + query);
+                    let finish = Finish::store(scores.as_mut_ptr(), padded_tokens, padded_tokens);
+                    let keys = (scratch.keys.as_ptr(), padded_tokens);
+                    multiply_rows(l, height, head_dim, (queries, stride), keys, finish);
                 }
                 let mut scale = [0.0; MOST_ROWS];
                 for (i, scale) in scale.iter_mut().enumerate().take(height) {
@@ -129,68 +107,78 @@ impl Kernel for Attention<'_> {
                 // `padded_dim` is `head_dim`, so that no row is read past its end; the context has
                 // `head_dim` columns from `query` on in each of its rows.
                 unsafe {
-                    let mut columns = ColumnTiles::new(padded_dim / L::LEN);
-                    while let Some((column, vectors)) = columns.next::<L>() {
-                        let finish = Finish {
-                            c: context.as_mut_ptr().add(row * hidden + query + column),
-                            ldc: hidden,
-                            columns: (vectors * L::LEN).min(head_dim - column),
-                            bias: None,
-                            accumulate: false,
-                            row_scale: Some(scale.as_ptr()),
-                            dequantize: None,
-                        };
-                        let b = values.as_ptr().add(column).cast();
-                        multiply_tile::<L, Floats>(
-                            l,
-                            height,
-                            vectors,
-                            tokens,
-                            scores.as_ptr().cast(),
-                            padded_tokens,
-                            b,
-                            value_stride,
-                            b,
-                            finish,
-                        );
-                    }
+                    let finish = Finish {
+                        row_scale: scale.as_ptr(),
+                        ..Finish::store(context.as_mut_ptr().add(row * hidden + query), hidden, head_dim)
+                    };
+                    let (scores, values) =
+                        ((scores.as_ptr(), padded_tokens), (values.as_ptr(), value_stride));
+                    multiply_rows(l, height, tokens, scores, values, finish);
                 }
             }
         }
     }
 }
 
-/// Tiles that cover so many vectors of columns. Not a closure's argument: see `vecmath::Function`.
-struct ColumnTiles {
-    done: usize,
-    vectors: usize,
-}
-
-impl ColumnTiles {
-    #[inline(always)]
-    fn new(vectors: usize) -> Self {
-        Self { done: 0, vectors }
-    }
-
-    /// The first column of the next tile, and how many vectors it has.
-    #[inline(always)]
-    fn next<L: Lanes>(&mut self) -> Option<(usize, usize)> {
-        let (first, width) = (self.done, L::TILE_VECTORS.min(self.vectors - self.done));
-        self.done += width;
-        (width > 0).then_some((first * L::LEN, width))
-    }
-}
-
-/// `rows` (`[tokens, dim]`, `stride` floats from one to the next) into columns of `out`, whose rows
-/// are `out_stride` long; the columns past `tokens` become zero.
+/// A tile of rows of a b, of all the columns that `finish` has: each matrix with the floats from one row to the next.
+///
+/// # Safety
+/// As for [`multiply_tile`], and whole vectors of b's columns can be read.
 #[inline(always)]
-fn transpose(rows: &[f32], stride: usize, tokens: usize, dim: usize, out_stride: usize, out: &mut [f32]) {
-    for (d, out) in out.chunks_exact_mut(out_stride).take(dim).enumerate() {
-        let (used, rest) = out.split_at_mut(tokens);
-        for (t, x) in used.iter_mut().enumerate() {
-            *x = rows[t * stride + d];
+unsafe fn multiply_rows<L: Lanes>(
+    l: L,
+    rows: usize,
+    depth: usize,
+    (a, lda): (*const f32, usize),
+    (b, ldb): (*const f32, usize),
+    finish: Finish,
+) {
+    let mut column = 0;
+    while column < finish.columns {
+        let columns = finish.columns - column;
+        let vectors = columns.div_ceil(L::LEN).min(L::TILE_VECTORS);
+        // SAFETY: the caller's promises, and `column` is below the number of columns.
+        unsafe {
+            let finish = Finish { c: finish.c.add(column), columns, ..finish };
+            let b = b.add(column).cast();
+            multiply_tile::<L, Floats>(l, rows, vectors, depth, a.cast(), lda, b, ldb, b, finish);
         }
-        rest.fill(0.0);
+        column += vectors * L::LEN;
+    }
+}
+
+/// `rows` (`[tokens, dim]`, `stride` floats from one to the next) as columns of `out`, whose rows are `out_stride`
+/// long, whole vectors; the columns past `tokens` repeat the last.
+#[inline(always)]
+fn transpose<L: Lanes>(
+    l: L,
+    rows: &[f32],
+    stride: usize,
+    tokens: usize,
+    dim: usize,
+    out_stride: usize,
+    out: &mut [f32],
+) {
+    assert!(tokens > 0 && (tokens - 1) * stride + dim <= rows.len() && dim * out_stride <= out.len());
+    assert!(tokens <= out_stride && out_stride.is_multiple_of(L::LEN));
+    let whole = dim / 4 * 4;
+    for first in (0..tokens).step_by(L::LEN) {
+        let last = (tokens - 1 - first).min(L::LEN - 1);
+        for d in (0..whole).step_by(4) {
+            // SAFETY: rows up to `first + last` have `dim` floats, four of them from `d` on, and each of the
+            // `dim` rows of `out` has a vector from `first` on, because it is whole vectors.
+            unsafe {
+                let columns = l.load_columns(rows.as_ptr().add(first * stride + d), stride, last);
+                for (i, column) in columns.into_iter().enumerate() {
+                    l.store(out.as_mut_ptr().add((d + i) * out_stride + first), column);
+                }
+            }
+        }
+        for d in whole..dim {
+            for i in 0..L::LEN {
+                out[d * out_stride + first + i] = rows[(first + i.min(last)) * stride + d];
+            }
+        }
     }
 }
 

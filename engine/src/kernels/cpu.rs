@@ -9,6 +9,8 @@ pub enum Isa {
     Portable,
     /// NEON of 64-bit ARM: 4 floats.
     Neon,
+    /// NEON with its dot product: products of bytes besides.
+    NeonDot,
     /// AVX2 and FMA: 8 floats.
     Avx2,
     /// AVX2 with AVX-VNNI: products of bytes besides.
@@ -23,14 +25,26 @@ pub enum Isa {
 
 impl Isa {
     /// Every instruction set that is known, whether this processor has it or not.
-    pub const ALL: [Isa; 7] =
-        [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::AvxVnni, Isa::Avx512, Isa::Avx512Vnni, Isa::Avx512Bf16];
+    pub const ALL: [Isa; 8] = [
+        Isa::Portable,
+        Isa::Neon,
+        Isa::NeonDot,
+        Isa::Avx2,
+        Isa::AvxVnni,
+        Isa::Avx512,
+        Isa::Avx512Vnni,
+        Isa::Avx512Bf16,
+    ];
 
     /// Whether this processor, under this system, runs it. `AKIN_CPU` has no say here.
     pub fn is_available(self) -> bool {
         match self {
             Isa::Portable => true,
             Isa::Neon => cfg!(target_arch = "aarch64"),
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonDot => std::arch::is_aarch64_feature_detected!("dotprod"),
+            #[cfg(not(target_arch = "aarch64"))]
+            Isa::NeonDot => false,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
@@ -62,6 +76,7 @@ impl Isa {
         match self {
             Isa::Portable => "portable",
             Isa::Neon => "neon",
+            Isa::NeonDot => "neondot",
             Isa::Avx2 => "avx2",
             Isa::AvxVnni => "avxvnni",
             Isa::Avx512 => "avx512",

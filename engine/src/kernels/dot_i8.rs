@@ -80,6 +80,9 @@ impl Factors {
             // SAFETY: as above.
             #[cfg(target_arch = "aarch64")]
             Unit::Neon => unsafe { neon::dots(&operands, sums) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Unit::NeonDot => unsafe { neon::dots_of_bytes(&operands, self.offset, sums) },
             #[allow(unreachable_patterns)]
             _ => portable(&operands, sums),
         }
@@ -106,6 +109,8 @@ impl Operands<'_> {
 enum Unit {
     Portable,
     Neon,
+    /// NEON with its dot product of bytes.
+    NeonDot,
     Avx2,
     Avx512,
     /// AVX-512 with VNNI.
@@ -120,6 +125,7 @@ impl Unit {
         match isa {
             Isa::Portable => Unit::Portable,
             Isa::Neon => Unit::Neon,
+            Isa::NeonDot => Unit::NeonDot,
             Isa::Avx2 | Isa::AvxVnni => Unit::Avx2,
             Isa::Avx512 => Unit::Avx512,
             Isa::Avx512Vnni | Isa::Avx512Bf16 => Unit::Vnni,
@@ -316,17 +322,49 @@ mod x86 {
 mod neon {
     use std::arch::aarch64::*;
 
-    use super::{AHEAD, Operands};
+    use super::{AHEAD, Operands, ZERO_CODE};
+    use crate::kernels::lanes::dot_bytes;
     use crate::kernels::prefetch;
+
+    /// Asks for a row.
+    fn ask(operands: &Operands<'_>, at: usize) {
+        let length = operands.factors.len();
+        if let Some(row) = operands.rows.get(at) {
+            prefetch(&operands.codes[*row as usize * length..][..length]);
+        }
+    }
+
+    /// # Safety
+    /// The processor has the dot product of bytes; the operands are checked.
+    #[target_feature(enable = "dotprod")]
+    pub(super) unsafe fn dots_of_bytes(operands: &Operands<'_>, offset: i32, sums: &mut [i32]) {
+        for (at, (row, sum)) in operands.rows.iter().zip(sums).enumerate() {
+            ask(operands, at + AHEAD);
+            let (codes, factors) = (operands.at(*row), operands.factors.as_ptr());
+            let mut totals = [vdupq_n_u32(0); 4];
+            for block in (0..operands.factors.len()).step_by(64) {
+                for (quarter, total) in totals.iter_mut().enumerate() {
+                    let place = block + quarter * 16;
+                    // SAFETY: a quarter of a block of each row is there. Both have a sign: what codes stand for.
+                    *total = unsafe {
+                        let codes = veorq_u8(vld1q_u8(codes.add(place)), vdupq_n_u8(ZERO_CODE));
+                        let factors = vld1q_s8(factors.add(place));
+                        dot_bytes(vreinterpretq_u32_u8(codes), vreinterpretq_u32_s8(factors), *total)
+                    };
+                }
+            }
+            let [a, b, c, d] = totals;
+            // The caller takes away what the offset of the codes adds, which is not in these.
+            *sum = vaddvq_u32(vaddq_u32(vaddq_u32(a, b), vaddq_u32(c, d))) as i32 + offset;
+        }
+    }
 
     /// # Safety
     /// The operands are checked.
     pub(super) unsafe fn dots(operands: &Operands<'_>, sums: &mut [i32]) {
         let length = operands.factors.len();
         for (at, (row, sum)) in operands.rows.iter().zip(sums).enumerate() {
-            if let Some(next) = operands.rows.get(at + AHEAD) {
-                prefetch(&operands.codes[*next as usize * length..][..length]);
-            }
+            ask(operands, at + AHEAD);
             let (codes, factors) = (operands.at(*row), operands.factors.as_ptr());
             // SAFETY: NEON is part of the target, and 16 bytes at each place of both rows are there.
             // Products of bytes fit i16 once both are widened.

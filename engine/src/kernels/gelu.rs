@@ -12,34 +12,8 @@ pub(crate) fn gelu<L: Lanes>(l: L, x: L::V) -> L::V {
     l.mul_add(half, erf, half)
 }
 
-/// x Φ(x) within 2e-4 max(1, |x|), in half the time: for products of coarse numbers, whose steps are larger.
-///
-/// Φ(x) = 1/2 + x P(x^2), P of degree 6, for |x| <= 3.9; beyond, Φ is within 2e-5 of 0 or 1. A
-/// least-maximum fit of x Φ(x).
-#[inline(always)]
-pub(crate) fn coarse_gelu<L: Lanes>(l: L, x: L::V) -> L::V {
-    let inner = l.min(l.max(x, l.splat(-3.9)), l.splat(3.9));
-    let t = l.mul(inner, inner);
-    let mut p = l.splat(2.627_147e-8);
-    for c in [-1.770_494_7e-6, 5.123_726e-5, -8.445_118_3e-4, 8.913_786e-3, -6.486_947e-2, 0.398_085_6] {
-        p = l.mul_add(p, t, l.splat(c));
-    }
-    let half = l.mul(x, l.splat(0.5));
-    l.mul_add(l.mul(x, inner), p, half)
-}
-
 /// [`gelu`] for whole slices.
 pub(super) struct Gelu;
-
-/// [`coarse_gelu`] for whole slices.
-pub(super) struct CoarseGelu;
-
-impl Function for CoarseGelu {
-    #[inline(always)]
-    fn of<L: Lanes>(l: L, x: L::V) -> L::V {
-        coarse_gelu(l, x)
-    }
-}
 
 impl Function for Gelu {
     #[inline(always)]
@@ -58,22 +32,6 @@ pub fn gelu_in_place(isa: Isa, values: &mut [f32]) {
 mod tests {
     use super::*;
     use crate::kernels::vecmath::erf_reference;
-
-    #[test]
-    fn coarse_gelu_is_within_its_stated_bound_on_every_instruction_set() {
-        for isa in Isa::available() {
-            let x: Vec<f32> = (-120_001..=120_000).map(|i| i as f32 * 1e-3).collect();
-            let mut y = x.clone();
-            let function = std::marker::PhantomData::<CoarseGelu>;
-            dispatch(isa, Map { values: &mut y, function });
-            for (x, y) in x.iter().zip(&y) {
-                let x = f64::from(*x);
-                let exact = x * 0.5 * (1.0 + erf_reference(x / 2f64.sqrt()));
-                let error = (f64::from(*y) - exact).abs();
-                assert!(error <= 2e-4 * x.abs().max(1.0), "{isa:?}: gelu({x}) = {y}, {error:e}");
-            }
-        }
-    }
 
     #[test]
     fn gelu_is_within_its_stated_bound_on_every_instruction_set() {

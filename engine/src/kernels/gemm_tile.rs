@@ -2,29 +2,20 @@
 
 #![allow(unsafe_code)]
 
-use super::gelu::{CoarseGelu, Gelu};
+use std::ptr::null;
+
 use super::lanes::Lanes;
-use super::vecmath::Function;
 
 /// What a word of x, four bytes of a row, gives with a word of w.
 pub(super) trait Product: Copy {
-    /// A vector of words.
-    type Words<L: Lanes>: Copy;
     /// A vector of sums.
     type Sums<L: Lanes>: Copy;
-    /// GELU, as exact as the numbers that are multiplied.
-    type Gelu: Function;
+    /// Whether sums are of codes, and become what these stand for by [`Finish::codes`].
+    const OF_CODES: bool = false;
     /// Sums of nothing.
     fn zero<L: Lanes>(l: L) -> Self::Sums<L>;
-    /// The word at `p`, `LEN` times.
-    /// # Safety
-    /// It can be read.
-    unsafe fn splat<L: Lanes>(l: L, p: *const u32) -> Self::Words<L>;
-    /// # Safety
-    /// `LEN` words can be read at `p`.
-    unsafe fn load<L: Lanes>(l: L, p: *const u32) -> Self::Words<L>;
     /// The sums with the products of two vectors of words.
-    fn add<L: Lanes>(l: L, x: Self::Words<L>, w: Self::Words<L>, sums: Self::Sums<L>) -> Self::Sums<L>;
+    fn add<L: Lanes>(l: L, x: L::W, w: L::W, sums: Self::Sums<L>) -> Self::Sums<L>;
     /// The sums as floats.
     fn floats<L: Lanes>(l: L, sums: Self::Sums<L>) -> L::V;
 }
@@ -41,27 +32,15 @@ pub(super) struct Bf16s;
 #[derive(Clone, Copy)]
 pub(super) struct Codes;
 
-// SAFETY of every block below: the trait's contract is the caller's promise for it.
-#[allow(clippy::undocumented_unsafe_blocks)]
 impl Product for Floats {
-    type Words<L: Lanes> = L::V;
     type Sums<L: Lanes> = L::V;
-    type Gelu = Gelu;
     #[inline(always)]
     fn zero<L: Lanes>(l: L) -> L::V {
         l.splat(0.0)
     }
     #[inline(always)]
-    unsafe fn splat<L: Lanes>(l: L, p: *const u32) -> L::V {
-        l.splat(unsafe { *p.cast() })
-    }
-    #[inline(always)]
-    unsafe fn load<L: Lanes>(l: L, p: *const u32) -> L::V {
-        unsafe { l.load(p.cast()) }
-    }
-    #[inline(always)]
-    fn add<L: Lanes>(l: L, x: L::V, w: L::V, sums: L::V) -> L::V {
-        l.mul_add(x, w, sums)
+    fn add<L: Lanes>(l: L, x: L::W, w: L::W, sums: L::V) -> L::V {
+        l.mul_add(l.as_floats(x), l.as_floats(w), sums)
     }
     #[inline(always)]
     fn floats<L: Lanes>(_: L, sums: L::V) -> L::V {
@@ -69,23 +48,11 @@ impl Product for Floats {
     }
 }
 
-// SAFETY of every block below: as above.
-#[allow(clippy::undocumented_unsafe_blocks)]
 impl Product for Bf16s {
-    type Words<L: Lanes> = L::W;
     type Sums<L: Lanes> = L::V;
-    type Gelu = CoarseGelu;
     #[inline(always)]
     fn zero<L: Lanes>(l: L) -> L::V {
         l.splat(0.0)
-    }
-    #[inline(always)]
-    unsafe fn splat<L: Lanes>(l: L, p: *const u32) -> L::W {
-        l.splat_word(unsafe { *p })
-    }
-    #[inline(always)]
-    unsafe fn load<L: Lanes>(l: L, p: *const u32) -> L::W {
-        unsafe { l.load_words(p) }
     }
     #[inline(always)]
     fn add<L: Lanes>(l: L, x: L::W, w: L::W, sums: L::V) -> L::V {
@@ -97,23 +64,12 @@ impl Product for Bf16s {
     }
 }
 
-// SAFETY of every block below: as above.
-#[allow(clippy::undocumented_unsafe_blocks)]
 impl Product for Codes {
-    type Words<L: Lanes> = L::W;
     type Sums<L: Lanes> = L::W;
-    type Gelu = CoarseGelu;
+    const OF_CODES: bool = true;
     #[inline(always)]
     fn zero<L: Lanes>(l: L) -> L::W {
         l.splat_word(0)
-    }
-    #[inline(always)]
-    unsafe fn splat<L: Lanes>(l: L, p: *const u32) -> L::W {
-        l.splat_word(unsafe { *p })
-    }
-    #[inline(always)]
-    unsafe fn load<L: Lanes>(l: L, p: *const u32) -> L::W {
-        unsafe { l.load_words(p) }
     }
     #[inline(always)]
     fn add<L: Lanes>(l: L, x: L::W, w: L::W, sums: L::W) -> L::W {
@@ -126,6 +82,9 @@ impl Product for Codes {
 }
 
 /// Where the sums of a tile go, and what is done to them on the way.
+///
+/// Null where there is nothing, and not an `Option`: compilers read what a `None` leaves uninitialised before they
+/// ask whether it is one, which is sound but hides real errors from memory checkers.
 #[derive(Clone, Copy)]
 pub(super) struct Finish {
     /// The upper left corner.
@@ -134,17 +93,25 @@ pub(super) struct Finish {
     pub ldc: usize,
     /// Columns that are written; more may be computed.
     pub columns: usize,
-    /// A vector for each of the tile's, added to every row.
-    pub bias: Option<*const f32>,
+    /// A vector for each of the tile's, added to every row; or null.
+    pub bias: *const f32,
     /// Whether what is in c is added.
     pub accumulate: bool,
-    /// A factor for each row.
-    pub row_scale: Option<*const f32>,
-    /// What codes stand for.
-    pub dequantize: Option<Dequantize>,
+    /// A factor for each row; or null.
+    pub row_scale: *const f32,
+    /// What codes stand for, where they are multiplied.
+    pub codes: Dequantize,
 }
 
-/// Turns a sum of products of codes into what it stands for: x = scale * code + lowest for each row, and
+impl Finish {
+    /// The sums as they are.
+    pub fn store(c: *mut f32, ldc: usize, columns: usize) -> Self {
+        let none = Dequantize { rows: null(), scales: null(), sums: null() };
+        Self { c, ldc, columns, bias: null(), accumulate: false, row_scale: null(), codes: none }
+    }
+}
+
+/// Turns a sum of products of codes into what it stands for: x = scale * (code - least code) + lowest for each row, and
 /// w = scale * code for each column.
 #[derive(Clone, Copy)]
 pub(super) struct Dequantize {
@@ -170,7 +137,7 @@ pub(super) fn row_tiles(rows: usize, most: usize) -> impl Iterator<Item = (usize
 /// `ldb` words from one row to the next. One line from `ahead` on is prefetched each step of depth.
 ///
 /// # Safety
-/// All of a and b can be read, and what `finish` says can be written; `rows <= TILE_ROWS` and
+/// All of a and b can be read, and what `finish` says can be written; its codes are given where codes are multiplied; `rows <= TILE_ROWS` and
 /// `vectors <= TILE_VECTORS`.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
@@ -231,12 +198,12 @@ unsafe fn tile<L: Lanes, P: Product, const R: usize, const N: usize>(
         // SAFETY: row k of b and column k of a exist, which the caller promises.
         unsafe {
             let b = b.add(k * ldb);
-            let mut columns = [P::load(l, b); N];
+            let mut columns = [l.load_words(b); N];
             for (j, column) in columns.iter_mut().enumerate().skip(1) {
-                *column = P::load(l, b.add(j * L::LEN));
+                *column = l.load_words(b.add(j * L::LEN));
             }
             for (i, sums) in sums.iter_mut().enumerate() {
-                let x = P::splat(l, a.add(i * lda + k));
+                let x = l.splat_word(*a.add(i * lda + k));
                 for (sum, &column) in sums.iter_mut().zip(&columns) {
                     *sum = P::add(l, x, column, *sum);
                 }
@@ -253,21 +220,21 @@ unsafe fn tile<L: Lanes, P: Product, const R: usize, const N: usize>(
             // SAFETY: row i of c has `columns` floats, of which `valid` remain from here on; bias, scales
             // and sums have a value for every column and row.
             unsafe {
-                if let Some(scale) = finish.row_scale {
-                    sum = l.mul(sum, l.splat(*scale.add(i)));
+                if !finish.row_scale.is_null() {
+                    sum = l.mul(sum, l.splat(*finish.row_scale.add(i)));
                 }
-                let bias = match finish.bias {
-                    Some(bias) => l.load(bias.add(j * L::LEN)),
-                    None => l.splat(0.0),
+                let bias = match finish.bias.is_null() {
+                    false => l.load(finish.bias.add(j * L::LEN)),
+                    true => l.splat(0.0),
                 };
-                sum = match finish.dequantize {
-                    Some(codes) => {
-                        let [scale, lowest] = *codes.rows.add(i);
-                        let scales = l.mul(l.splat(scale), l.load(codes.scales.add(j * L::LEN)));
-                        let shift = l.mul_add(l.splat(lowest), l.load(codes.sums.add(j * L::LEN)), bias);
-                        l.mul_add(sum, scales, shift)
-                    }
-                    None => l.add(sum, bias),
+                sum = if P::OF_CODES {
+                    let [scale, lowest] = *finish.codes.rows.add(i);
+                    let zero = lowest - L::LEAST_CODE as f32 * scale;
+                    let scales = l.mul(l.splat(scale), l.load(finish.codes.scales.add(j * L::LEN)));
+                    let shift = l.mul_add(l.splat(zero), l.load(finish.codes.sums.add(j * L::LEN)), bias);
+                    l.mul_add(sum, scales, shift)
+                } else {
+                    l.add(sum, bias)
                 };
                 let c = finish.c.add(i * finish.ldc + j * L::LEN);
                 if valid == L::LEN {

@@ -122,7 +122,7 @@ impl Kernel for Convert<'_> {
 /// The greatest code.
 const GREATEST: f32 = 255.0;
 
-/// Writes the codes of a row, zeros behind them, and returns (scale, lowest).
+/// Writes the codes of a row, the least code behind them, and returns (scale, lowest).
 #[inline(always)]
 fn quantize_row<L: Lanes>(l: L, row: &[f32], words: &mut [u32]) -> [f32; 2] {
     let (whole, rest) = (row.len() / L::LEN, row.len() % L::LEN);
@@ -154,7 +154,7 @@ fn quantize_row<L: Lanes>(l: L, row: &[f32], words: &mut [u32]) -> [f32; 2] {
         let used = whole * L::LEN * bytes;
         let tail = words.len() * 4 - used;
         if tail > 0 {
-            let mut lanes = [0u8; MOST_BYTES];
+            let mut lanes = [L::LEAST_CODE as u8; MOST_BYTES];
             if rest > 0 {
                 l.store_codes(lanes.as_mut_ptr(), code(l.load_first(last, rest, lowest)));
             }
@@ -194,15 +194,20 @@ fn narrow_row<L: Lanes>(l: L, row: &[f32], words: &mut [u32]) {
 mod tests {
     use super::*;
 
+    use crate::kernels::lanes::least_code;
     use half::bf16;
     use proptest::prelude::*;
 
-    /// The codes of rows, a number each, whatever the width of their words.
+    /// The codes of rows above the least, a number each, whatever the width of their words.
     fn codes(isa: Isa, words: &[u32]) -> Vec<u32> {
         let count = codes_a_word(isa);
         let bits = 32 / count as u32;
         let mask = if bits == 32 { u32::MAX } else { (1 << bits) - 1 };
-        words.iter().flat_map(|word| (0..count as u32).map(move |i| word >> (i * bits) & mask)).collect()
+        let above_least = move |code: u32| code.wrapping_add_signed(-least_code(isa)) & mask;
+        words
+            .iter()
+            .flat_map(|word| (0..count as u32).map(move |i| above_least(word >> (i * bits))))
+            .collect()
     }
 
     proptest! {

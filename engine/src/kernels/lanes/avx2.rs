@@ -33,6 +33,19 @@ fn first(n: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(MASKS[8 - n..][..8].as_ptr().cast()) }
 }
 
+/// Four floats of each row, rows past `last` repeating it: row `j` in the lower half, row 4 + `j` in the upper.
+///
+/// # Safety
+/// As for `Lanes::load_columns`, and the processor has AVX.
+#[inline(always)]
+unsafe fn quads(p: *const f32, stride: usize, last: usize, j: usize) -> __m256 {
+    // SAFETY: the caller's promises.
+    unsafe {
+        let low = _mm256_castps128_ps256(_mm_loadu_ps(p.add(j.min(last) * stride)));
+        _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(p.add((j + 4).min(last) * stride)))
+    }
+}
+
 // SAFETY of every block below: `self` exists only inside `run`, whose caller has promised the
 // instructions; where memory is touched, the trait's contract is the caller's promise for it.
 #[allow(clippy::undocumented_unsafe_blocks)]
@@ -58,6 +71,21 @@ impl<const VNNI: bool> Lanes for Avx2<VNNI> {
             let mask = first(n);
             let fill = _mm256_set1_ps(fill);
             _mm256_blendv_ps(fill, _mm256_maskload_ps(p, mask), _mm256_castsi256_ps(mask))
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_columns(self, p: *const f32, stride: usize, last: usize) -> [__m256; 4] {
+        unsafe {
+            let (a, b) = (quads(p, stride, last, 0), quads(p, stride, last, 1));
+            let (c, d) = (quads(p, stride, last, 2), quads(p, stride, last, 3));
+            let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+            let (ab_high, cd_high) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+            [
+                _mm256_shuffle_ps::<0x44>(ab, cd),
+                _mm256_shuffle_ps::<0xee>(ab, cd),
+                _mm256_shuffle_ps::<0x44>(ab_high, cd_high),
+                _mm256_shuffle_ps::<0xee>(ab_high, cd_high),
+            ]
         }
     }
     #[inline(always)]
@@ -134,6 +162,10 @@ impl<const VNNI: bool> Lanes for Avx2<VNNI> {
     #[inline(always)]
     unsafe fn load_words(self, p: *const u32) -> __m256i {
         unsafe { _mm256_loadu_si256(p.cast()) }
+    }
+    #[inline(always)]
+    fn as_floats(self, words: __m256i) -> __m256 {
+        unsafe { _mm256_castsi256_ps(words) }
     }
     #[inline(always)]
     fn multiply_codes(self, x: __m256i, w: __m256i, sums: __m256i) -> __m256i {

@@ -43,6 +43,22 @@ fn first(n: usize) -> __mmask16 {
     ((1u32 << n) - 1) as __mmask16
 }
 
+/// Four floats of each row, rows past `last` repeating it: row 4 i + `j` in quarter i.
+///
+/// # Safety
+/// As for `Lanes::load_columns`, and the processor has AVX-512 DQ.
+#[inline(always)]
+unsafe fn quads(p: *const f32, stride: usize, last: usize, j: usize) -> __m512 {
+    // SAFETY: the caller's promises.
+    unsafe {
+        let low = _mm256_castps128_ps256(_mm_loadu_ps(p.add(j.min(last) * stride)));
+        let low = _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(p.add((j + 4).min(last) * stride)));
+        let high = _mm256_castps128_ps256(_mm_loadu_ps(p.add((j + 8).min(last) * stride)));
+        let high = _mm256_insertf128_ps::<1>(high, _mm_loadu_ps(p.add((j + 12).min(last) * stride)));
+        _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high)
+    }
+}
+
 // SAFETY of every block below: `self` exists only inside `run`, whose caller has promised the
 // instructions; where memory is touched, the trait's contract is the caller's promise for it.
 #[allow(clippy::undocumented_unsafe_blocks)]
@@ -65,6 +81,21 @@ impl<const LEVEL: u8> Lanes for Avx512<LEVEL> {
     #[inline(always)]
     unsafe fn load_first(self, p: *const f32, n: usize, fill: f32) -> __m512 {
         unsafe { _mm512_mask_loadu_ps(_mm512_set1_ps(fill), first(n), p) }
+    }
+    #[inline(always)]
+    unsafe fn load_columns(self, p: *const f32, stride: usize, last: usize) -> [__m512; 4] {
+        unsafe {
+            let (a, b) = (quads(p, stride, last, 0), quads(p, stride, last, 1));
+            let (c, d) = (quads(p, stride, last, 2), quads(p, stride, last, 3));
+            let (ab, cd) = (_mm512_unpacklo_ps(a, b), _mm512_unpacklo_ps(c, d));
+            let (ab_high, cd_high) = (_mm512_unpackhi_ps(a, b), _mm512_unpackhi_ps(c, d));
+            [
+                _mm512_shuffle_ps::<0x44>(ab, cd),
+                _mm512_shuffle_ps::<0xee>(ab, cd),
+                _mm512_shuffle_ps::<0x44>(ab_high, cd_high),
+                _mm512_shuffle_ps::<0xee>(ab_high, cd_high),
+            ]
+        }
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: __m512) {
@@ -129,6 +160,10 @@ impl<const LEVEL: u8> Lanes for Avx512<LEVEL> {
     #[inline(always)]
     unsafe fn load_words(self, p: *const u32) -> __m512i {
         unsafe { _mm512_loadu_si512(p.cast()) }
+    }
+    #[inline(always)]
+    fn as_floats(self, words: __m512i) -> __m512 {
+        unsafe { _mm512_castsi512_ps(words) }
     }
     #[inline(always)]
     fn multiply_codes(self, x: __m512i, w: __m512i, sums: __m512i) -> __m512i {

@@ -12,6 +12,8 @@ mod neon;
 mod portable;
 
 use super::cpu::Isa;
+#[cfg(target_arch = "aarch64")]
+pub(super) use neon::dot_bytes;
 
 /// An instruction set with vectors of [`Lanes::LEN`] floats.
 ///
@@ -31,6 +33,8 @@ pub(crate) trait Lanes: Copy {
     type W: Copy;
     /// Small whole numbers, *codes*, in a word of [`Lanes::multiply_codes`]: four of 8 bits, or two of 16.
     const CODES: usize;
+    /// The code of the lowest value of a row of x, where [`Lanes::store_codes`] writes it.
+    const LEAST_CODE: i32 = 0;
 
     /// `x` in every lane.
     fn splat(self, x: f32) -> Self::V;
@@ -41,6 +45,11 @@ pub(crate) trait Lanes: Copy {
     /// # Safety
     /// `n <= LEN` floats can be read at `p`.
     unsafe fn load_first(self, p: *const f32, n: usize, fill: f32) -> Self::V;
+    /// Four columns of `LEN` rows, whose four floats lie `stride` floats from those of the row before; the rows past
+    /// row `last` repeat it.
+    /// # Safety
+    /// Four floats can be read from each row up to `last`.
+    unsafe fn load_columns(self, p: *const f32, stride: usize, last: usize) -> [Self::V; 4];
     /// # Safety
     /// `LEN` floats can be written at `p`.
     unsafe fn store(self, p: *mut f32, v: Self::V);
@@ -77,12 +86,14 @@ pub(crate) trait Lanes: Copy {
     /// # Safety
     /// `LEN` words can be read at `p`.
     unsafe fn load_words(self, p: *const u32) -> Self::W;
-    /// Adds to each sum the products of a word of x, codes in 0..=255, with a word of w, codes in
+    /// The floats whose bits the words are.
+    fn as_floats(self, words: Self::W) -> Self::V;
+    /// Adds to each sum the products of a word of x, 256 codes from `LEAST_CODE` on, with a word of w, codes in
     /// -127..=127. Nothing saturates: four such products are below 2^17.
     fn multiply_codes(self, x: Self::W, w: Self::W, sums: Self::W) -> Self::W;
     /// Whole-number sums as floats.
     fn to_floats(self, sums: Self::W) -> Self::V;
-    /// Writes `LEN` values in 0..=255, rounded to the nearest whole numbers, as codes of x.
+    /// Writes `LEN` values in 0..=255, rounded to the nearest whole numbers, as codes of x: 0 becomes `LEAST_CODE`.
     /// # Safety
     /// `4 / CODES * LEN` bytes can be written at `p`.
     unsafe fn store_codes(self, p: *mut u8, v: Self::V);
@@ -113,7 +124,7 @@ pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 | Isa::AvxVnni => unsafe { avx2::run(kernel) },
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => neon::run(kernel),
+        Isa::Neon | Isa::NeonDot => neon::run(kernel),
         #[allow(unreachable_patterns)]
         _ => kernel.run(portable::Portable),
     }
@@ -132,6 +143,9 @@ pub(crate) fn dispatch_words<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
         // SAFETY: as for `dispatch`.
         #[cfg(target_arch = "x86_64")]
         Isa::AvxVnni => unsafe { avx2::run_vnni(kernel) },
+        // SAFETY: as for `dispatch`.
+        #[cfg(target_arch = "aarch64")]
+        Isa::NeonDot => unsafe { neon::run_dot(kernel) },
         _ => dispatch(isa, kernel),
     }
 }
@@ -147,6 +161,20 @@ pub(crate) fn codes_a_word(isa: Isa) -> usize {
         }
     }
     dispatch_words(isa, Codes)
+}
+
+/// The code that [`dispatch_words`] has for the lowest value of a row.
+#[cfg(test)]
+pub(crate) fn least_code(isa: Isa) -> i32 {
+    struct Least;
+    impl Kernel for Least {
+        type Output = i32;
+        #[inline(always)]
+        fn run<L: Lanes>(self, _: L) -> i32 {
+            L::LEAST_CODE
+        }
+    }
+    dispatch_words(isa, Least)
 }
 
 /// Rows and columns of the tile in which [`dispatch`]ed matrix products work.

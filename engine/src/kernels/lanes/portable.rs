@@ -38,6 +38,12 @@ impl Lanes for Portable {
         std::array::from_fn(|i| if i < n { unsafe { *p.add(i) } } else { fill })
     }
     #[inline(always)]
+    unsafe fn load_columns(self, p: *const f32, stride: usize, last: usize) -> [Self::V; 4] {
+        // SAFETY: the caller's promise; an array of floats needs no more alignment than a float.
+        let rows: [[f32; 4]; LEN] = std::array::from_fn(|i| unsafe { *p.add(i.min(last) * stride).cast() });
+        std::array::from_fn(|column| rows.map(|row| row[column]))
+    }
+    #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: Self::V) {
         // SAFETY: the caller's promise.
         unsafe { *p.cast() = v }
@@ -105,6 +111,10 @@ impl Lanes for Portable {
     unsafe fn load_words(self, p: *const u32) -> Self::W {
         // SAFETY: the caller's promise; an array of words needs no more alignment than a word.
         unsafe { *p.cast() }
+    }
+    #[inline(always)]
+    fn as_floats(self, words: Self::W) -> Self::V {
+        words.map(f32::from_bits)
     }
     #[inline(always)]
     fn multiply_codes(self, x: Self::W, w: Self::W, sums: Self::W) -> Self::W {
