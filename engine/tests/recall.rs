@@ -73,7 +73,7 @@ fn an_index_finds_as_many_after_half_of_it_was_deleted_and_came_back() {
     let model = ModelIdentity::unknown(SENTENCES.0.dimension());
     let mut index = Index::open_or_create(folder.path(), &model).unwrap();
     let rows = &SENTENCES.0;
-    let mut upsert = |index: &mut Index, chosen: &dyn Fn(usize) -> bool| {
+    let upsert = |index: &mut Index, chosen: &dyn Fn(usize) -> bool| {
         let mut embeddings = Embeddings::empty(rows.dimension());
         let mut documents = Vec::new();
         for row in (0..ROWS).filter(|row| chosen(*row)) {
