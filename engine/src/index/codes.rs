@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::pages::Pages;
 use crate::Embeddings;
+use crate::kernels::codes::{code, encode};
 use crate::kernels::{CODE_BLOCK, Factors, ZERO_CODE};
 
 /// The greatest integer that a number becomes.
@@ -34,11 +35,8 @@ impl Codes {
         let rows = bytes.par_chunks_exact_mut(stride).zip(order).with_min_len(512);
         let square = rows.map(|(codes, row)| {
             let (used, padding) = codes.split_at_mut(vectors.dimension());
-            for (code, value) in used.iter_mut().zip(vectors.row(*row as usize)) {
-                *code = integer(*value, factor) as u8 ^ ZERO_CODE;
-            }
             padding.fill(ZERO_CODE);
-            used.iter().map(|code| i32::from((*code ^ ZERO_CODE) as i8).pow(2)).sum::<i32>() as f32
+            encode(vectors.row(*row as usize), factor, used) as f32
         });
         let square = square.reduce(|| 0.0, f32::max);
         Self { stride, bytes, square }
@@ -67,7 +65,7 @@ impl Codes {
 /// Makes `factors` those of `query`.
 pub(super) fn set_query(factors: &mut Factors, query: &[f32]) {
     let factor = factor(query);
-    factors.set(query.iter().map(|value| integer(*value, factor)));
+    factors.set(query.iter().map(|value| code(*value, factor)));
 }
 
 /// What takes the greatest of `values` to the greatest integer.
@@ -87,14 +85,6 @@ fn greatest(values: &[f32]) -> f32 {
         }
     }
     lanes.into_iter().chain(rest.iter().map(|value| magnitude(*value))).fold(0.0, f32::max)
-}
-
-#[inline]
-fn integer(value: f32, factor: f32) -> i8 {
-    /// Next to this one, floats are whole numbers, and their lowest byte is an integer's.
-    const WHOLE: f32 = 1.5 * (1 << 23) as f32;
-    let scaled = if value.is_finite() { value * factor } else { 0.0 };
-    (scaled + WHOLE).to_bits() as i8
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Merging segments: several become one, without what was deleted from them.
 //!
 //! A search walks each segment, so they must not be many, and what is deleted takes room until its segment
-//! is written anew. Segments are merged where [`FAN`] neighbors have about one size, a factor of [`FAN`]
+//! is written anew. Segments are merged where [`FAN`] have about one size, a factor of [`FAN`]
 //! between one size and the next; so a document goes into a new graph as often as the logarithm of all of
 //! them to that base, and adding a few to a large index costs no more than a few, on average.
 
@@ -185,28 +185,34 @@ impl Size {
     }
 }
 
-/// Which segments, oldest first, are to be merged now: one that is half dead, or [`FAN`] neighbors of one
-/// class or below it.
+/// Which segments, oldest first, are to be merged now: one that is half dead, or [`FAN`] of one class with
+/// nothing but smaller ones between them.
 fn due(sizes: &[Size]) -> Option<Range<usize>> {
     if let Some(at) = sizes.iter().position(|size| size.deleted > 0 && size.deleted >= size.live) {
         return Some(at..at + 1);
     }
-    let classes = 0..=sizes.iter().map(|size| size.class()).max()?;
-    classes.into_iter().find_map(|class| {
-        let mut run = 0..0;
-        for (at, size) in sizes.iter().enumerate() {
-            let live: usize = sizes[run.clone()].iter().map(|size| size.live).sum();
-            run = match size.class() <= class {
-                true if live + size.live <= MERGED_DOCUMENTS => run.start..at + 1,
-                true => at..at + 1,
-                false => at + 1..at + 1,
-            };
-            if run.len() == FAN {
-                return Some(run);
+    let greatest = sizes.iter().map(|size| size.class()).max()?;
+    (0..=greatest).find_map(|class| due_of_class(sizes, class))
+}
+
+fn due_of_class(sizes: &[Size], class: u32) -> Option<Range<usize>> {
+    let mut first = None;
+    let (mut members, mut live) = (0, 0);
+    for (at, size) in sizes.iter().enumerate() {
+        live += size.live;
+        if size.class() > class {
+            first = None;
+        } else if size.class() == class {
+            if first.is_none() || live > MERGED_DOCUMENTS {
+                (first, members, live) = (Some(at), 0, size.live);
             }
+            members += 1;
         }
-        None
-    })
+        if let Some(first) = first.filter(|_| members == FAN) {
+            return Some(first..at + 1);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -222,7 +228,9 @@ mod tests {
         assert_eq!(due(&sizes(&[])), None);
         assert_eq!(due(&sizes(&[1_000_000, 5000, 5000, 5000])), None);
         assert_eq!(due(&sizes(&[1_000_000, 5000, 5000, 5000, 4096])), Some(1..5));
-        assert_eq!(due(&sizes(&[5000, 20_000, 5000, 5000, 5000])), None.or(Some(0..4)));
+        assert_eq!(due(&sizes(&[5000, 20_000, 5000, 5000, 5000])), None);
+        assert_eq!(due(&sizes(&[5000, 20_000, 5000, 5000, 5000, 5000])), Some(2..6));
+        assert_eq!(due(&sizes(&[20_000, 5000, 20_000, 20_000, 5000, 20_000, 5000])), Some(0..6));
         assert_eq!(due(&sizes(&[900_000, 900_000, 900_000, 900_000])), None);
     }
 

@@ -2,6 +2,7 @@
 
 pub mod aligned;
 pub mod attention;
+pub mod codes;
 pub mod cpu;
 mod dot;
 mod dot_i8;
