@@ -126,7 +126,7 @@ impl Beam {
 
     /// The `limit` live points nearest to what is looked for that the walk from `start` meets, best
     /// first. Dead points are walked through all the same and do not count, so that `limit` points come
-    /// back wherever point 0 leads to so many live ones.
+    /// back wherever point 0 leads to so many live ones. None if it meets more than `most` points before it ends.
     pub(super) fn walk_live(
         &mut self,
         layer: &Adjacency,
@@ -134,9 +134,11 @@ impl Beam {
         start: Candidate,
         limit: usize,
         live: &dyn Fn(u32) -> bool,
-    ) -> &[Candidate] {
+        most: usize,
+    ) -> Option<&[Candidate]> {
         self.visited.clear(layer.points());
         let mut found = Nearest::new(limit);
+        let mut met = 0;
         // Points whose neighbors are still to be seen.
         let mut ahead = BinaryHeap::new();
         for start in [start, Candidate::new(self.nearness(codes, 0), 0)] {
@@ -149,6 +151,10 @@ impl Beam {
             }
             while let Some(best) = ahead.pop().filter(|best| found.admits(*best)) {
                 self.meet_neighbors(layer, codes, best.point());
+                met += self.fresh.len();
+                if met > most {
+                    return None;
+                }
                 for (point, sum) in self.fresh.iter().zip(&self.sums) {
                     let candidate = Candidate::new(*sum, *point);
                     if found.admits(candidate) {
@@ -162,7 +168,7 @@ impl Beam {
         }
         self.best.clear();
         self.best.extend(found.drain_best());
-        &self.best
+        Some(&self.best)
     }
 
     /// Makes `fresh` the neighbors of a point that were not met before, and `sums` their nearness.

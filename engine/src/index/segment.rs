@@ -146,7 +146,9 @@ impl Segment {
                 graph.search(&self.vectors, query, k, ef, (self.deleted > 0).then_some(live))
             }
             (Some(graph), Some(rows)) if rows.are_for_walking(self.vectors.rows(), ef) => {
-                graph.search(&self.vectors, query, k, ef, Some(&|row| rows.contains(row)))
+                let live: &dyn Fn(u32) -> bool = &|row| rows.contains(row);
+                let walked = graph.search_within(&self.vectors, query, k, ef, Some(live), rows.count());
+                walked.unwrap_or_else(|| exact_search_among(&self.vectors, query, k, rows))
             }
             (_, Some(rows)) => exact_search_among(&self.vectors, query, k, rows),
             (None, None) => exact_search(&self.vectors, query, k, &is_live),

@@ -19,9 +19,9 @@ const BLOCK: usize = 64 * 64;
 /// Bytes of records that are read together, where there is more than one of them.
 const READ_BYTES: u64 = 1 << 20;
 
-/// What a point that a walk meets costs, in comparisons: 11 where a filter has nothing to do with the query, and
-/// more where it leads away from it (117,659 glosses, 384 numbers each).
-const STEP: f64 = 16.0;
+/// What a walk costs for each of the points that it would meet at least, in comparisons: measured on 117,659 vectors
+/// of 384 numbers and a filter that has nothing to do with the queries, where both take 0.9 ms for 9,000 rows.
+const STEP: f64 = 8.0;
 
 /// The live documents that fit a [`Filter`], of the index that made the selection and as it was then.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -32,9 +32,23 @@ impl FrozenGraph {
         ef: usize,
         live: Option<&dyn Fn(u32) -> bool>,
     ) -> Vec<(f32, u32)> {
+        self.search_within(vectors, query, k, ef, live, usize::MAX).expect("no walk meets so many points")
+    }
+
+    /// The same, given up where a walk among `live` rows meets more than `most` points: the filter leads away
+    /// from the query then, and a comparison with each live row costs less.
+    pub(super) fn search_within(
+        &self,
+        vectors: &Embeddings,
+        query: &[f32],
+        k: usize,
+        ef: usize,
+        live: Option<&dyn Fn(u32) -> bool>,
+        most: usize,
+    ) -> Option<Vec<(f32, u32)>> {
         assert_eq!(vectors.rows(), self.points(), "a graph of other embeddings");
         if k == 0 || self.points() == 0 {
-            return Vec::new();
+            return Some(Vec::new());
         }
         // Taken out, not borrowed: `live` may search, too.
         let mut beam = BEAM.take().unwrap_or_default();
@@ -45,13 +59,13 @@ impl FrozenGraph {
         }
         let error = self.codes.error(&beam.query);
         let met = match live {
-            None => beam.walk(&self.base, &self.codes, start, ef.max(k)),
+            None => Some(beam.walk(&self.base, &self.codes, start, ef.max(k))),
             Some(live) => {
                 let live = |point: u32| live(self.order[point as usize]);
-                beam.walk_live(&self.base, &self.codes, start, ef.max(k), &live)
+                beam.walk_live(&self.base, &self.codes, start, ef.max(k), &live, most)
             }
         };
-        let hits = self.rank_again(vectors, query, k, met, error);
+        let hits = met.map(|met| self.rank_again(vectors, query, k, met, error));
         BEAM.set(Some(beam));
         hits
     }
