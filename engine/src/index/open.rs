@@ -10,6 +10,7 @@ use super::segment::Segment;
 use super::state::State;
 use super::tombstones::Tombstones;
 use super::{Index, ModelIdentity};
+use crate::kernels::memory::give_back_freed_memory;
 use crate::store::records::{DIMENSION_LIMIT, ModelRecord};
 use crate::store::{Directory, Store};
 use crate::{Error, Result};
@@ -85,6 +86,7 @@ impl Index {
         let mut index =
             Self { reader: Reader { shared: Arc::new(Shared { model, state, store, directory }) } };
         index.clean()?;
+        give_back_freed_memory();
         Ok(index)
     }
 
