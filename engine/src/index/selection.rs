@@ -163,6 +163,9 @@ fn select_rows(
     Ok(Rows::of(blocks.collect::<Result<Vec<_>>>()?.concat()))
 }
 
+/// Takes the record of a row, or says what is wrong with it.
+type Show<'a> = &'a mut dyn FnMut(usize, &[u8]) -> Result<(), String>;
+
 impl Segment {
     /// Shows the records of those of `rows` that are wanted, in their order. What `show` finds wrong is
     /// reported as damage of that document.
@@ -171,7 +174,7 @@ impl Segment {
         store: &Store,
         rows: Range<usize>,
         wanted: &dyn Fn(usize) -> bool,
-        show: &mut dyn FnMut(usize, &[u8]) -> Result<(), String>,
+        show: Show<'_>,
     ) -> Result<()> {
         let mut next = rows.start;
         while next < rows.end {
