@@ -4,6 +4,7 @@ use std::path::Path;
 
 use akin_engine::SentenceEncoder;
 use akin_engine::encoder::training::BaseModel;
+use burn::module::Module;
 
 use crate::correlation::spearman;
 use crate::network::{Conditions, Example, Network, Target};
@@ -74,6 +75,7 @@ impl DevSet {
 /// # Errors
 /// What the tokenizer reports.
 pub fn cross_encoder_scores(network: &Network, base: &BaseModel, pairs: &[ScoredPair]) -> Result<Vec<f64>> {
+    let network = untracked(network);
     let mut scores = Vec::with_capacity(pairs.len());
     for chunk in pairs.chunks(BATCH) {
         let examples = tokenized_pairs(base, chunk)?;
@@ -83,6 +85,11 @@ pub fn cross_encoder_scores(network: &Network, base: &BaseModel, pairs: &[Scored
         scores.extend(logits.into_iter().map(f64::from));
     }
     Ok(scores)
+}
+
+/// The same network without a graph of what it computed, which would be kept until somebody asks for gradients.
+fn untracked(network: &Network) -> Network {
+    network.clone().no_grad()
 }
 
 fn tokenized_pairs(base: &BaseModel, pairs: &[ScoredPair]) -> Result<Vec<Example>> {
@@ -101,6 +108,7 @@ fn label_accuracy(
     objective: Objective,
     examples: &[Example],
 ) -> Result<f64> {
+    let network = untracked(network);
     let mut right = 0;
     for chunk in examples.chunks(BATCH) {
         let logits =
