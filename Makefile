@@ -18,6 +18,17 @@ test: tools model wordnet  ## everything that the continuous integration runs
 torture: tools  ## an hour of kills, flipped bytes, cut files and full disks
 	AKIN_TORTURE=1 cargo test --workspace --test torture --test crash --test killed -- --nocapture
 
+SECONDS ?= 60
+
+fuzz: tools  ## every fuzz target for SECONDS=60; what breaks one is kept in fuzz/artifacts
+	cd fuzz && RUSTC_WRAPPER=$$PWD/instrumented cargo build
+	@cd fuzz && for target in corpus filter graph records; do \
+		mkdir -p corpus/$$target artifacts/$$target; \
+		TMPDIR=$$(test -d /dev/shm && echo /dev/shm || echo /tmp) \
+		$${CARGO_TARGET_DIR:-target}/debug/$$target corpus/$$target seeds/$$target -max_total_time=$(SECONDS) \
+			-max_len=8192 -rss_limit_mb=4096 -artifact_prefix=artifacts/$$target/ -print_final_stats=1 || exit 1; \
+	done
+
 build: tools  ## the binary, in target/release
 	cargo build --release
 
@@ -33,4 +44,4 @@ peers: model wordnet  ## install what the encoder is compared with (benches/peer
 tools:
 	@fixtures/install-tools
 
-.PHONY: help demo test torture build model wordnet peers tools
+.PHONY: help demo test torture fuzz build model wordnet peers tools

@@ -12,6 +12,8 @@ pub mod embeddings;
 pub mod encoder;
 pub mod error;
 pub mod filter;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod index;
 pub mod kernels;
 mod store;

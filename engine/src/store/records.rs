@@ -260,7 +260,7 @@ impl Store {
 }
 
 impl Manifest {
-    fn check(&self) -> std::result::Result<(), String> {
+    pub(crate) fn check(&self) -> std::result::Result<(), String> {
         let Some((pending, sealed)) = self.segments.split_last() else {
             return Err("it names no segment".into());
         };
