@@ -170,6 +170,9 @@ fn a_kill_at_any_instant_loses_nothing_and_brings_nothing_back() {
                 "{context}: {key}"
             );
         }
+        if round % 100 == 99 {
+            println!("{} kills, {places:?}, {steps} steps", round + 1);
+        }
         if round % 4 == 0 {
             assert_eq!(index.verify().unwrap().documents, expected.len(), "{context}");
         }
