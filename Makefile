@@ -15,7 +15,7 @@ test: tools model wordnet  ## everything that the continuous integration runs
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	cargo test --workspace
 
-torture: tools  ## an hour of kills, flipped bytes, cut files and full disks
+torture: tools  ## at length: kills, flipped bytes, cut files and full disks
 	AKIN_TORTURE=1 cargo test --workspace --test torture --test crash --test killed -- --nocapture
 
 SECONDS ?= 60

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use super::graph::FrozenGraph;
-use super::merge::append_records;
+use super::merge::{RECORDS_AT_ONCE, append_records};
 use super::read::Shared;
 use super::segment::{Records, Segment, le_bytes, le_words, put_graph};
 use super::state::State;
@@ -12,9 +12,6 @@ use crate::store::Store;
 use crate::store::chunks::Place;
 use crate::store::records::{DocumentRecord, Manifest, SegmentRecord};
 use crate::{Embeddings, Error, Result};
-
-/// Bytes of records that are copied at a time.
-const RECORDS_AT_ONCE: usize = 1 << 20;
 
 /// What a compaction came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

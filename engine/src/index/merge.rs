@@ -23,7 +23,7 @@ const FAN: usize = 4;
 pub const MERGED_DOCUMENTS: usize = 1 << 20;
 
 /// Bytes of records that are copied at a time.
-const RECORDS_AT_ONCE: usize = 1 << 20;
+pub(super) const RECORDS_AT_ONCE: usize = 1 << 20;
 
 /// A merge that is due. It can [run](Self::run) on any thread while the index takes documents.
 #[derive(Debug)]
