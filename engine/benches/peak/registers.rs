@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 #[cfg(target_arch = "x86_64")]
 use akin_engine::kernels::cpu::{self, Isa};
 
-/// Sums that run side by side: enough to hide the latency of a multiply-add.
-const SUMS: usize = 16;
+/// Sums that run side by side: enough to hide the latency of a multiply-add, and few enough to stay with its
+/// operands in 16 registers.
+const SUMS: usize = 12;
 /// Multiply-adds of each sum between two looks at the clock.
 const STEPS: usize = 100_000;
 /// How long each loop runs.
@@ -58,7 +59,7 @@ fn widest(operands: Operands) -> Option<(usize, unsafe fn())> {
         Operands::Bf16 if avx512 && is_x86_feature_detected!("avx512bf16") => Some((32, x86::bf16_avx512)),
         Operands::Bf16 => None,
         Operands::U8I8 if avx512 && is_x86_feature_detected!("avx512vnni") => Some((64, x86::u8i8_vnni)),
-        Operands::U8I8 if avx2 => Some((32, x86::u8i8_avx2)),
+        Operands::U8I8 if avx2 => Some((64, x86::u8i8_avx2)),
         Operands::U8I8 => None,
     }
 }
@@ -147,8 +148,9 @@ mod x86 {
     pub fn u8i8_avx2() {
         let (a, ones) = (black_box(_mm256_set1_epi8(1)), black_box(_mm256_set1_epi16(1)));
         repeat!(_mm256_setzero_si256(), |sum| {
-            // A product of the sum itself: one of constants would be taken out of the loop.
-            let pairs = _mm256_maddubs_epi16(*sum, a);
+            // Products of the sum itself: those of constants would be taken out of the loop.
+            let (first, second) = (_mm256_maddubs_epi16(*sum, a), _mm256_maddubs_epi16(a, *sum));
+            let pairs = _mm256_add_epi16(first, second);
             _mm256_add_epi32(a, _mm256_madd_epi16(pairs, ones))
         });
     }

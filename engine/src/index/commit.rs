@@ -8,7 +8,7 @@
 //! those that are missing (from `ids_through` on) from the documents themselves.
 
 use std::collections::HashSet;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use super::graph::FrozenGraph;
 use super::segment::{Records, Segment, put_graph, unit};
@@ -112,7 +112,7 @@ impl Index {
             let sealed = state.pending_mut();
             sealed.record = record;
             sealed.graph = Some(graph);
-            state.segments.push(next);
+            state.segments.push(Arc::new(next));
         })
     }
 

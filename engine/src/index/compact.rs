@@ -41,7 +41,7 @@ impl Index {
         let Shared { model, state, store, mut directory } = shared;
         let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let bytes_before = directory.bytes_on_disk()?;
-        let (documents, removed) = (state.live(), state.segments.iter().map(|held| held.deleted).sum());
+        let (documents, removed) = (state.live(), state.segments.iter().map(|held| held.deleted()).sum());
         let path = directory.path().to_owned();
         directory.replace(|folder| {
             Store::open(folder, &path)?.rewrite(&store, &model, &state, progress)?;
@@ -106,7 +106,7 @@ impl Store {
 /// The graph of an index that has but one, and nothing that is not in it.
 fn whole_graph(state: &State) -> Option<&FrozenGraph> {
     match state.segments.iter().filter(|segment| segment.record.rows > 0).collect::<Vec<_>>()[..] {
-        [segment] if segment.deleted == 0 => segment.graph.as_ref(),
+        [segment] if segment.deleted() == 0 => segment.graph.as_ref(),
         _ => None,
     }
 }

@@ -6,6 +6,7 @@
 //! them to that base, and adding a few to a large index costs no more than a few, on average.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::graph::FrozenGraph;
 use super::read::Reader;
@@ -49,10 +50,10 @@ impl Index {
         let sizes: Vec<Size> = state
             .sealed()
             .iter()
-            .map(|segment| Size { live: segment.live(), deleted: segment.deleted })
+            .map(|segment| Size { live: segment.live(), deleted: segment.deleted() })
             .collect();
         let sources = &state.sealed()[due(&sizes)?];
-        let documents = sources.iter().map(Segment::live).sum();
+        let documents = sources.iter().map(|source| source.live()).sum();
         let sources: Vec<u64> = sources.iter().map(|source| source.record.id).collect();
         let id = state.manifest.next_segment;
         drop(state);
@@ -69,7 +70,7 @@ impl Index {
     /// # Errors
     /// [`Error::Write`](crate::Error::Write) if the disk takes no more: the index stays as it was.
     pub fn take_merged(&mut self, merged: Merged) -> Result<()> {
-        let Merged { sources, mut segment } = merged;
+        let Merged { sources, segment } = merged;
         let state = self.state();
         self.store().flush()?;
         let mut manifest = state.next_manifest(&Burial::default());
@@ -80,7 +81,7 @@ impl Index {
         manifest.segments.splice(place..place + sources.len(), new);
         self.commit(manifest, |state| {
             segment.count_deleted(&state.tombstones);
-            let new = (segment.record.rows > 0).then_some(segment);
+            let new = (segment.record.rows > 0).then(|| Arc::new(segment));
             state.segments.splice(place..place + sources.len(), new);
         })?;
         sources.iter().try_for_each(|source| self.store().remove_segment(*source))
@@ -122,19 +123,22 @@ impl Merge {
         Ok(Merged { sources: self.sources, segment })
     }
 
-    /// Writes the vectors and records that are live now.
+    /// Writes the vectors and records that are live now, which takes a while: so it shares what it reads
+    /// and holds up nobody.
     fn gather(&self) -> Result<Segment> {
         let (store, id) = (self.reader.store(), self.id);
         let state = self.reader.state();
-        let sources: Vec<&Segment> =
-            state.segments.iter().filter(|held| self.sources.contains(&held.record.id)).collect();
+        let is_source = |held: &&Arc<Segment>| self.sources.contains(&held.record.id);
+        let sources: Vec<Arc<Segment>> = state.segments.iter().filter(is_source).cloned().collect();
+        let tombstones = state.tombstones.clone();
+        drop(state);
         let (first_doc, end_doc) = (sources[0].record.first_doc, sources[sources.len() - 1].record.end_doc);
         let mut record = SegmentRecord { id, first_doc, end_doc, ..SegmentRecord::default() };
         let mut vectors = Embeddings::empty(self.reader.model().dimension);
         let (mut docs, mut lengths, mut records) = (Vec::new(), Vec::new(), Records::default());
         for source in sources {
             for (row, doc) in source.docs().enumerate() {
-                if state.tombstones.contains(doc) {
+                if tombstones.contains(doc) {
                     continue;
                 }
                 docs.push((doc - first_doc) as u32);
@@ -145,7 +149,6 @@ impl Merge {
                 }
             }
         }
-        drop(state);
         append_records(store, &mut record, &mut records, &mut lengths)?;
         record.rows = docs.len() as u64;
         store.append(Place::vectors(id), 0, &le_bytes(vectors.as_slice()))?;

@@ -79,7 +79,7 @@ impl Index {
         let segments = manifest
             .segments
             .iter()
-            .map(|record| Segment::load(&store, record, dimension, &tombstones))
+            .map(|record| Segment::load(&store, record, dimension, &tombstones).map(Arc::new))
             .collect::<Result<Vec<_>>>()?;
         let model = ModelIdentity { fingerprint: model.fingerprint, location: model.location, dimension };
         let state = RwLock::new(State { manifest, segments, tombstones, recent: HashMap::new() });

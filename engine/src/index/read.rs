@@ -177,13 +177,13 @@ impl Reader {
             segment.graph.as_ref().map(|graph| SegmentStat {
                 id: segment.record.id,
                 documents: segment.live(),
-                deleted: segment.deleted,
+                deleted: segment.deleted(),
                 graph_edges: graph.edges(),
             })
         });
         Ok(Stat {
             documents: state.live(),
-            deleted: state.segments.iter().map(|segment| segment.deleted).sum(),
+            deleted: state.segments.iter().map(|segment| segment.deleted()).sum(),
             segments: segments.collect(),
             pending: state.pending().live(),
             dimension: self.model().dimension,

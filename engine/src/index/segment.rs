@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::SearchOptions;
 use super::exact::{exact_search, exact_search_among};
@@ -23,8 +24,9 @@ pub(super) struct Segment {
     /// Where the record of each row ends among their bytes.
     ends: Vec<u64>,
     pub(super) graph: Option<FrozenGraph>,
-    /// How many of its documents are deleted.
-    pub(super) deleted: usize,
+    /// How many of its documents are deleted. It changes under the lock of the state, and only by that may
+    /// others share the segment.
+    deleted: AtomicUsize,
 }
 
 impl Segment {
@@ -37,7 +39,8 @@ impl Segment {
     /// A segment of `docs`, or of consecutive ones if there are none, whose records have `lengths` bytes.
     pub(super) fn new(record: SegmentRecord, vectors: Embeddings, rows: Vec<u32>, lengths: &[u32]) -> Self {
         let rows = (!record.is_consecutive()).then_some(rows);
-        let mut segment = Self { record, vectors, rows, ends: Vec::new(), graph: None, deleted: 0 };
+        let deleted = AtomicUsize::new(0);
+        let mut segment = Self { record, vectors, rows, ends: Vec::new(), graph: None, deleted };
         segment.extend_ends(lengths);
         segment
     }
@@ -112,15 +115,26 @@ impl Segment {
 
     /// How many of its documents are live.
     pub(super) fn live(&self) -> usize {
-        self.vectors.rows() - self.deleted
+        self.vectors.rows() - self.deleted()
+    }
+
+    /// How many of its documents are deleted.
+    pub(super) fn deleted(&self) -> usize {
+        self.deleted.load(Ordering::Relaxed)
+    }
+
+    /// One of its documents is deleted.
+    pub(super) fn note_deleted(&self) {
+        self.deleted.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Finds out how many of its documents are deleted.
-    pub(super) fn count_deleted(&mut self, tombstones: &Tombstones) {
-        self.deleted = match &self.rows {
+    pub(super) fn count_deleted(&self, tombstones: &Tombstones) {
+        let deleted = match &self.rows {
             None => tombstones.count(self.record.first_doc..self.record.end_doc),
             Some(_) => self.docs().filter(|doc| tombstones.contains(*doc)).count(),
         };
+        self.deleted.store(deleted, Ordering::Relaxed);
     }
 
     /// The live documents nearest to a unit vector, or those `among` its rows, which are live: `(score,
@@ -143,7 +157,7 @@ impl Segment {
         let found = match (graph, among) {
             (Some(graph), None) => {
                 let live: &dyn Fn(u32) -> bool = &is_live;
-                graph.search(&self.vectors, query, k, ef, (self.deleted > 0).then_some(live))
+                graph.search(&self.vectors, query, k, ef, (self.deleted() > 0).then_some(live))
             }
             (Some(graph), Some(rows)) if rows.are_for_walking(self.vectors.rows(), ef) => {
                 let live: &dyn Fn(u32) -> bool = &|row| rows.contains(row);

@@ -1,6 +1,7 @@
 //! What an index holds at one moment.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -15,8 +16,8 @@ use crate::{Document, Error, Result};
 /// The segments and what of them is deleted: a search sees one state from beginning to end.
 pub(super) struct State {
     pub(super) manifest: Manifest,
-    /// In the order of the manifest; the last one is pending.
-    pub(super) segments: Vec<Segment>,
+    /// In the order of the manifest; the last one is pending. A merge shares those that it reads.
+    pub(super) segments: Vec<Arc<Segment>>,
     pub(super) tombstones: Tombstones,
     /// The live documents from `ids_through` on by their ids, which the store does not have yet.
     pub(super) recent: HashMap<String, u64>,
@@ -25,7 +26,7 @@ pub(super) struct State {
 impl State {
     /// How many live documents there are.
     pub(super) fn live(&self) -> usize {
-        self.segments.iter().map(Segment::live).sum()
+        self.segments.iter().map(|segment| segment.live()).sum()
     }
 
     pub(super) fn pending(&self) -> &Segment {
@@ -33,17 +34,18 @@ impl State {
     }
 
     pub(super) fn pending_mut(&mut self) -> &mut Segment {
-        self.segments.last_mut().expect("an index has a pending segment")
+        let pending = self.segments.last_mut().expect("an index has a pending segment");
+        Arc::get_mut(pending).expect("only sealed segments are shared")
     }
 
     /// The segments that were sealed.
-    pub(super) fn sealed(&self) -> &[Segment] {
+    pub(super) fn sealed(&self) -> &[Arc<Segment>] {
         &self.segments[..self.segments.len() - 1]
     }
 
     /// The live documents, oldest first.
     pub(super) fn docs(&self) -> impl Iterator<Item = u64> {
-        self.segments.iter().flat_map(Segment::docs).filter(|doc| !self.tombstones.contains(*doc))
+        self.segments.iter().flat_map(|segment| segment.docs()).filter(|doc| !self.tombstones.contains(*doc))
     }
 
     /// The segment and row of a document, deleted or not.
@@ -101,7 +103,7 @@ impl State {
         }
         let query = unit(query);
         let ef = options.ef.unwrap_or(self.default_ef());
-        let search = |(segment, among): (&Segment, Option<&Rows>)| {
+        let search = |(segment, among): (&Arc<Segment>, Option<&Rows>)| {
             segment.search(&query, options, ef, among, &self.tombstones)
         };
         let selected = self.segments.iter().zip(self.selected(options.among)?);
@@ -133,7 +135,7 @@ impl State {
         self.tombstones.apply(burial);
         for doc in docs {
             let at = self.segments.partition_point(|segment| segment.record.end_doc <= *doc);
-            self.segments[at].deleted += 1;
+            self.segments[at].note_deleted();
         }
     }
 }

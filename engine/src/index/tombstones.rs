@@ -18,7 +18,7 @@ const PAGE_WORDS: usize = (PAGE_DOCUMENTS / 64) as usize;
 type Page = Box<[u64; PAGE_WORDS]>;
 
 /// The deleted documents of an index.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tombstones {
     pages: Vec<Option<Page>>,
     slots: Vec<u8>,

@@ -7,7 +7,7 @@
 
 use super::aligned::AlignedFloats;
 use super::cpu::Isa;
-use super::gemm_tile::{Finish, Floats, multiply_tile, row_tiles};
+use super::gemm_tile::{Ahead, Finish, Floats, multiply_tile, row_tiles};
 use super::lanes::{Kernel, Lanes, dispatch};
 use super::softmax::softmax_row;
 
@@ -141,7 +141,7 @@ unsafe fn multiply_rows<L: Lanes>(
         unsafe {
             let finish = Finish { c: finish.c.add(column), columns, ..finish };
             let b = b.add(column).cast();
-            multiply_tile::<L, Floats>(l, rows, vectors, depth, a.cast(), lda, b, ldb, b, finish);
+            multiply_tile::<L, Floats>(l, rows, vectors, depth, a.cast(), lda, b, ldb, Ahead::stay(b), finish);
         }
         column += vectors * L::LEN;
     }

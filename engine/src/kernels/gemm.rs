@@ -14,8 +14,8 @@ use half::bf16;
 use super::aligned::{AlignedFloats, AlignedWords};
 use super::cpu::Isa;
 use super::gelu::Gelu;
-use super::gemm_tile::{Bf16s, Codes, Dequantize, Finish, Floats, Product, multiply_tile, row_tiles};
-use super::lanes::{Kernel, Lanes, codes_a_word, dispatch, dispatch_words, tile_shape};
+use super::gemm_tile::{Ahead, Bf16s, Codes, Dequantize, Finish, Floats, Product, LINE, multiply_tile, row_tiles};
+use super::lanes::{Kernel, Lanes, code_format, dispatch, dispatch_words, tile_shape};
 use super::rows::{Precision, Rows};
 use super::vecmath::map_in_place;
 
@@ -74,7 +74,7 @@ impl PackedLinear {
         let (mut scales, mut sums, mut padded_bias) = (padded(), padded(), padded());
         padded_bias[..bias.len()].copy_from_slice(bias);
         let mut panels = AlignedWords::zeroed(count * depth * width);
-        let codes = codes_a_word(isa);
+        let (codes, most) = code_format(isa);
         panels
             .par_chunks_mut((depth * width).max(1))
             .zip(scales.par_chunks_mut(width).zip(sums.par_chunks_mut(width)))
@@ -91,7 +91,7 @@ impl PackedLinear {
                             column.zip(row.chunks(2)).for_each(|(word, x)| *word = bf16_word(x));
                         }
                         Precision::Int8 => {
-                            scales[c] = scale(row);
+                            scales[c] = scale(row, most);
                             let sum: i32 = row.iter().map(|x| i32::from(code(*x, scales[c]))).sum();
                             sums[c] = scales[c] * sum as f32;
                             let words = row.chunks(codes).map(|x| code_word(x, scales[c], codes));
@@ -178,11 +178,32 @@ fn bf16_word(pair: &[f32]) -> u32 {
     bits(0) | bits(1) << 16
 }
 
-fn scale(row: &[f32]) -> f32 {
-    match row.iter().all(|x| x.is_finite()) {
-        true => row.iter().fold(0f32, |most, x| most.max(x.abs())) / GREATEST,
-        false => f32::NAN,
+/// What a code of a column stands for: so little that the greatest weight has a code, and so much that codes of one
+/// sign that are added in 16 bits come to at most `most`.
+fn scale(row: &[f32], most: i32) -> f32 {
+    if !row.iter().all(|x| x.is_finite()) {
+        return f32::NAN;
     }
+    let greatest = row.iter().fold(0f32, |most, x| most.max(x.abs())) / GREATEST;
+    if most == i32::MAX {
+        return greatest;
+    }
+    // Rounding takes each of the four codes up by a half at most.
+    greatest.max(greatest_sum(row) / (most as f32 - 2.0))
+}
+
+/// The greatest sum of the weights of one sign among any four that [`Lanes::multiply_two_words`] adds in 16 bits.
+fn greatest_sum(row: &[f32]) -> f32 {
+    let (blocks, rest) = row.as_chunks::<8>();
+    let mut last = [0.0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    blocks.iter().chain([&last]).fold(0f32, |most, block| {
+        let sum = |sign: f32| {
+            let part = |i: usize| (sign * block[i]).max(0.0);
+            (part(0) + part(1) + part(4) + part(5)).max(part(2) + part(3) + part(6) + part(7))
+        };
+        most.max(sum(1.0)).max(sum(-1.0))
+    })
 }
 
 fn code(x: f32, scale: f32) -> i8 {
@@ -243,9 +264,10 @@ impl Work<'_> {
             let bias = linear.bias[column..][..width].as_ptr();
             let scales = linear.scales[column..][..width].as_ptr();
             let sums = linear.sums[column..][..width].as_ptr();
-            for (t, (row, height)) in row_tiles(rows, L::TILE_ROWS).enumerate() {
-                // Each tile asks for a line a step of the panel after this one, until it is all here.
-                let ahead = panel.wrapping_add(depth * width + t.min(L::TILE_VECTORS - 1) * depth * L::LEN);
+            let share = width.div_ceil(rows.div_ceil(P::rows::<L>()).max(1)).min(LINE);
+            for (t, (row, height)) in row_tiles(rows, P::rows::<L>()).enumerate() {
+                // Each tile asks for its share of the panel after this one: all at once would wait for the memory.
+                let ahead = Ahead { from: panel.wrapping_add(depth * (width + t * share)), step: share };
                 let codes = Dequantize { rows: input.ranges.as_ptr().wrapping_add(row), scales, sums };
                 // SAFETY: `row + height <= rows` and the input is [rows, depth], with a range for each
                 // row of codes; a panel is [depth, width]; the output is [rows, columns],
@@ -291,7 +313,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// x and w as the precision has them, in double precision.
-    fn rounded(precision: Precision, x: &[f32], w: &[f32]) -> (Vec<f64>, Vec<f64>) {
+    fn rounded(isa: Isa, precision: Precision, x: &[f32], w: &[f32]) -> (Vec<f64>, Vec<f64>) {
         let each = |v: &[f32], f: &dyn Fn(f32) -> f64| v.iter().map(|v| f(*v)).collect::<Vec<_>>();
         match precision {
             Precision::F32 => (each(x, &f64::from), each(w, &f64::from)),
@@ -305,7 +327,7 @@ mod tests {
                 let step = ((high - low) / 255.0).max(f32::MIN_POSITIVE);
                 let of_x = |v: f32| f64::from(((v - low) * (1.0 / step)).round_ties_even()) * f64::from(step);
                 let x = each(x, &|v| of_x(v) + f64::from(low));
-                let step = w.iter().fold(0f32, |most, v| most.max(v.abs())) / 127.0;
+                let step = scale(w, code_format(isa).1);
                 (x, each(w, &|v| f64::from((v / step).round()) * f64::from(step)))
             }
         }
@@ -348,7 +370,7 @@ mod tests {
                 for r in 0..rows {
                     for c in 0..columns {
                         let b = bias.get(c).copied().unwrap_or(0.0);
-                        let (x, w) = rounded(precision, &x[r * inner..][..inner], &w[c * inner..][..inner]);
+                        let (x, w) = rounded(isa, precision, &x[r * inner..][..inner], &w[c * inner..][..inner]);
                         let (sum, size) = twin(&x, &w, b);
                         let at = r * columns + c;
                         let exact = match then {
@@ -366,14 +388,45 @@ mod tests {
     }
 
     #[test]
+    fn codes_that_are_added_in_16_bits_come_near_the_limit_and_keep_to_it() {
+        const MOST: i32 = 128;
+        let mut state = 5u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 40) as f32 / (1u64 << 23) as f32) - 1.0
+        };
+        for inner in [1usize, 3, 4, 6, 8, 12, 384] {
+            for power in [1, 3, 15] {
+                let row: Vec<f32> = (0..inner).map(|_| next().powi(power)).collect();
+                for row in [row.clone(), row.iter().map(|x| x.abs()).collect(), vec![-0.5; inner]] {
+                    let scale = scale(&row, MOST);
+                    let codes: Vec<i32> = row.iter().map(|x| i32::from(code(*x, scale))).collect();
+                    let (mut greatest_sum, mut greatest) = (0, 0);
+                    for block in codes.chunks(8) {
+                        for places in [[0, 1, 4, 5], [2, 3, 6, 7]] {
+                            let added = places.into_iter().filter_map(|i| block.get(i).copied());
+                            let sum = |sign: i32| added.clone().map(|code| (sign * code).max(0)).sum::<i32>();
+                            greatest_sum = greatest_sum.max(sum(1)).max(sum(-1));
+                        }
+                        greatest = block.iter().fold(greatest, |most, code| most.max(code.abs()));
+                    }
+                    assert!(greatest_sum <= MOST, "{greatest_sum} of {row:?}");
+                    assert!(greatest_sum >= MOST - 4 || greatest == 127, "{greatest_sum}, {greatest}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn sums_of_the_greatest_codes_do_not_saturate() {
         // 255 * 127 four times over is more than 16 bits hold, and 3072 times is what a large layer has.
         let inner = 3072;
         let mut x = vec![255.0; inner];
         x[0] = 0.0;
         let w = vec![127.0; inner];
-        let exact = 255.0 * 127.0 * (inner - 1) as f32;
         for isa in Isa::available() {
+            let (codes_of_x, codes_of_w) = rounded(isa, Precision::Int8, &x, &w);
+            let exact = twin(&codes_of_x, &codes_of_w, 0.0).0 as f32;
             let linear = PackedLinear::pack(isa, Precision::Int8, inner, 1, |_| &w, &[]);
             let mut y = [0.0];
             let mut buffer = RowBuffer::default();

@@ -12,10 +12,23 @@ pub(super) trait Product: Copy {
     type Sums<L: Lanes>: Copy;
     /// Whether sums are of codes, and become what these stand for by [`Finish::codes`].
     const OF_CODES: bool = false;
+    /// Rows of the tile.
+    fn rows<L: Lanes>() -> usize {
+        L::TILE_ROWS
+    }
+    /// Whether [`Product::add_two`] is better than twice [`Product::add`].
+    fn in_pairs<L: Lanes>() -> bool {
+        false
+    }
     /// Sums of nothing.
     fn zero<L: Lanes>(l: L) -> Self::Sums<L>;
     /// The sums with the products of two vectors of words.
     fn add<L: Lanes>(l: L, x: L::W, w: L::W, sums: Self::Sums<L>) -> Self::Sums<L>;
+    /// The same with two words of each.
+    #[inline(always)]
+    fn add_two<L: Lanes>(l: L, x: [L::W; 2], w: [L::W; 2], sums: Self::Sums<L>) -> Self::Sums<L> {
+        Self::add(l, x[1], w[1], Self::add(l, x[0], w[0], sums))
+    }
     /// The sums as floats.
     fn floats<L: Lanes>(l: L, sums: Self::Sums<L>) -> L::V;
 }
@@ -68,12 +81,24 @@ impl Product for Codes {
     type Sums<L: Lanes> = L::W;
     const OF_CODES: bool = true;
     #[inline(always)]
+    fn rows<L: Lanes>() -> usize {
+        L::CODE_ROWS
+    }
+    #[inline(always)]
+    fn in_pairs<L: Lanes>() -> bool {
+        L::CODES_IN_PAIRS
+    }
+    #[inline(always)]
     fn zero<L: Lanes>(l: L) -> L::W {
         l.splat_word(0)
     }
     #[inline(always)]
     fn add<L: Lanes>(l: L, x: L::W, w: L::W, sums: L::W) -> L::W {
         l.multiply_codes(x, w, sums)
+    }
+    #[inline(always)]
+    fn add_two<L: Lanes>(l: L, x: [L::W; 2], w: [L::W; 2], sums: L::W) -> L::W {
+        l.multiply_two_words(x, w, sums)
     }
     #[inline(always)]
     fn floats<L: Lanes>(l: L, sums: L::W) -> L::V {
@@ -123,6 +148,28 @@ pub(super) struct Dequantize {
     pub sums: *const f32,
 }
 
+/// Words in a cache line.
+pub(super) const LINE: usize = 16;
+
+/// What a tile asks the memory for: every step of depth, a place `step` words further.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead {
+    pub from: *const u32,
+    pub step: usize,
+}
+
+impl Ahead {
+    /// Nothing but what is there already.
+    pub fn stay(at: *const u32) -> Self {
+        Self { from: at, step: 0 }
+    }
+
+    #[inline(always)]
+    fn at(self, step: usize) -> *const u32 {
+        self.from.wrapping_add(step * self.step)
+    }
+}
+
 /// Cuts `rows` into tiles of nearly equal height, at most `most`: (first row, height) of each.
 ///
 /// A tile of one row leaves most of the processor idle; two of half the height do not.
@@ -134,10 +181,10 @@ pub(super) fn row_tiles(rows: usize, most: usize) -> impl Iterator<Item = (usize
 }
 
 /// c = a b, then `finish`: a is `[rows, depth]`, b `[depth, vectors * LEN]` words, row-major with `lda` and
-/// `ldb` words from one row to the next. One line from `ahead` on is prefetched each step of depth.
+/// `ldb` words from one row to the next. What `ahead` says is asked for meanwhile.
 ///
 /// # Safety
-/// All of a and b can be read, and what `finish` says can be written; its codes are given where codes are multiplied; `rows <= TILE_ROWS` and
+/// All of a and b can be read, and what `finish` says can be written; its codes are given where codes are multiplied; `rows <= P::rows()` and
 /// `vectors <= TILE_VECTORS`.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
@@ -150,10 +197,10 @@ pub(super) unsafe fn multiply_tile<L: Lanes, P: Product>(
     lda: usize,
     b: *const u32,
     ldb: usize,
-    ahead: *const u32,
+    ahead: Ahead,
     finish: Finish,
 ) {
-    debug_assert!(rows <= L::TILE_ROWS && vectors <= L::TILE_VECTORS);
+    debug_assert!(rows <= P::rows::<L>() && vectors <= L::TILE_VECTORS);
     // One compiled loop for every shape: the sums must have names known to the compiler to stay in
     // registers. Shapes that an instruction set never asks for are left out by the guards.
     macro_rules! shapes {
@@ -161,15 +208,15 @@ pub(super) unsafe fn multiply_tile<L: Lanes, P: Product>(
             match (rows, vectors) {
                 $(
                     // SAFETY: the caller's promises are those of `tile`.
-                    ($r, 1) if $r <= L::TILE_ROWS => unsafe {
+                    ($r, 1) if $r <= P::rows::<L>() => unsafe {
                         tile::<L, P, $r, 1>(l, depth, a, lda, b, ldb, ahead, finish)
                     },
                     // SAFETY: as above.
-                    ($r, 2) if $r <= L::TILE_ROWS && L::TILE_VECTORS >= 2 => unsafe {
+                    ($r, 2) if $r <= P::rows::<L>() && L::TILE_VECTORS >= 2 => unsafe {
                         tile::<L, P, $r, 2>(l, depth, a, lda, b, ldb, ahead, finish)
                     },
                     // SAFETY: as above.
-                    ($r, 3) if $r <= L::TILE_ROWS && L::TILE_VECTORS >= 3 => unsafe {
+                    ($r, 3) if $r <= P::rows::<L>() && L::TILE_VECTORS >= 3 => unsafe {
                         tile::<L, P, $r, 3>(l, depth, a, lda, b, ldb, ahead, finish)
                     },
                 )*
@@ -189,12 +236,33 @@ unsafe fn tile<L: Lanes, P: Product, const R: usize, const N: usize>(
     lda: usize,
     b: *const u32,
     ldb: usize,
-    ahead: *const u32,
+    ahead: Ahead,
     finish: Finish,
 ) {
     let mut sums = [[P::zero(l); N]; R];
-    for k in 0..depth {
-        l.prefetch(ahead.wrapping_add(k * 16));
+    let paired = if P::in_pairs::<L>() { depth & !1 } else { 0 };
+    for k in (0..paired).step_by(2) {
+        l.prefetch(ahead.at(k));
+        l.prefetch(ahead.at(k + 1));
+        // SAFETY: rows k and k + 1 of b and columns k and k + 1 of a exist, which the caller promises.
+        unsafe {
+            let b = b.add(k * ldb);
+            let mut columns = [[l.load_words(b), l.load_words(b.add(ldb))]; N];
+            for (j, column) in columns.iter_mut().enumerate().skip(1) {
+                let b = b.add(j * L::LEN);
+                *column = [l.load_words(b), l.load_words(b.add(ldb))];
+            }
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let a = a.add(i * lda + k);
+                let x = [l.splat_word(*a), l.splat_word(*a.add(1))];
+                for (sum, &column) in sums.iter_mut().zip(&columns) {
+                    *sum = P::add_two(l, x, column, *sum);
+                }
+            }
+        }
+    }
+    for k in paired..depth {
+        l.prefetch(ahead.at(k));
         // SAFETY: row k of b and column k of a exist, which the caller promises.
         unsafe {
             let b = b.add(k * ldb);

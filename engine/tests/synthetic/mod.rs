@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use akin_engine::index::{Index, ModelIdentity};
+use akin_engine::index::{Index, ModelIdentity, SearchOptions};
 use akin_engine::{Document, Embeddings};
 
 /// The length of every vector here.
@@ -56,6 +56,18 @@ pub fn filled(path: &Path, n: u64) -> Index {
         index.upsert(&documents(range.clone()), &embeddings(range)).unwrap();
     }
     index
+}
+
+/// A search that compares with every document.
+pub fn exact(k: usize) -> SearchOptions<'static> {
+    SearchOptions { k, exact: true, ..SearchOptions::default() }
+}
+
+/// The ids of the hits, best first.
+pub fn ids(index: &Index, query: &[f32], options: &SearchOptions) -> Vec<String> {
+    let hits = index.search(query, options).unwrap();
+    assert!(hits.is_sorted_by(|a, b| a.score >= b.score));
+    hits.into_iter().map(|hit| hit.document.id).collect()
 }
 
 /// Roughly normal noise: sums of uniform numbers from a splitmix64 sequence.

@@ -26,6 +26,19 @@ pub(super) unsafe fn run_vnni<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Avx2::<true>(()))
 }
 
+/// What the codes of w that are added in 16 bits may come to: with 255 times as much the sum still fits.
+const SUM_IN_16_BITS: i32 = i16::MAX as i32 / 255;
+
+/// Adds pairs of sums of 16 bits to sums of 32.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn widen_and_add(pairs: __m256i, sums: __m256i) -> __m256i {
+    // SAFETY: the caller's promise.
+    unsafe { _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))) }
+}
+
 #[inline(always)]
 fn first(n: usize) -> __m256i {
     const MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -55,7 +68,11 @@ impl<const VNNI: bool> Lanes for Avx2<VNNI> {
     const TILE_ROWS: usize = 6;
     const TILE_VECTORS: usize = 2;
     type W = __m256i;
-    const CODES: usize = if VNNI { 4 } else { 2 };
+    const CODES: usize = 4;
+    // Two words of x, four of w, and three in between: 4 x 2 sums are what the 16 registers have room for.
+    const CODE_ROWS: usize = if VNNI { Self::TILE_ROWS } else { 4 };
+    const CODES_IN_PAIRS: bool = !VNNI;
+    const CODE_SUM: i32 = if VNNI { i32::MAX } else { SUM_IN_16_BITS };
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m256 {
@@ -172,9 +189,21 @@ impl<const VNNI: bool> Lanes for Avx2<VNNI> {
         if VNNI {
             unsafe { _mm256_dpbusd_avx_epi32(sums, x, w) }
         } else {
-            // Not `maddubs`, whose sums of two products saturate at 16 bits: codes of 16 bits each take
-            // as many multiplications and are exact.
-            unsafe { _mm256_add_epi32(sums, _mm256_madd_epi16(x, w)) }
+            // `maddubs` adds two products in 16 bits and saturates; `CODE_SUM` keeps them from it.
+            unsafe { widen_and_add(_mm256_maddubs_epi16(x, w), sums) }
+        }
+    }
+    #[inline(always)]
+    fn multiply_two_words(self, x: [__m256i; 2], w: [__m256i; 2], sums: __m256i) -> __m256i {
+        if VNNI {
+            self.multiply_codes(x[1], w[1], self.multiply_codes(x[0], w[0], sums))
+        } else {
+            // Four products in 16 bits: one widening for two multiplications, where 16-bit factors would need
+            // as many multiplications and twice the room.
+            unsafe {
+                let (first, second) = (_mm256_maddubs_epi16(x[0], w[0]), _mm256_maddubs_epi16(x[1], w[1]));
+                widen_and_add(_mm256_add_epi16(first, second), sums)
+            }
         }
     }
     #[inline(always)]
@@ -186,11 +215,7 @@ impl<const VNNI: bool> Lanes for Avx2<VNNI> {
         unsafe {
             let whole = _mm256_cvtps_epi32(v);
             let halves = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256::<1>(whole));
-            if Self::CODES == 4 {
-                _mm_storel_epi64(p.cast(), _mm_packus_epi16(halves, halves));
-            } else {
-                _mm_storeu_si128(p.cast(), halves);
-            }
+            _mm_storel_epi64(p.cast(), _mm_packus_epi16(halves, halves));
         }
     }
     #[inline(always)]

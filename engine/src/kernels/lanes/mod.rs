@@ -33,6 +33,13 @@ pub(crate) trait Lanes: Copy {
     type W: Copy;
     /// Small whole numbers, *codes*, in a word of [`Lanes::multiply_codes`]: four of 8 bits, or two of 16.
     const CODES: usize;
+    /// Rows of the tile of a product of codes.
+    const CODE_ROWS: usize = Self::TILE_ROWS;
+    /// Whether products of codes are made of two words at a time.
+    const CODES_IN_PAIRS: bool = false;
+    /// The greatest sum of codes of w of one sign, among those that
+    /// [`Lanes::multiply_two_words`] adds in 16 bits: the first two of each word, and the last two.
+    const CODE_SUM: i32 = i32::MAX;
     /// The code of the lowest value of a row of x, where [`Lanes::store_codes`] writes it.
     const LEAST_CODE: i32 = 0;
 
@@ -89,8 +96,13 @@ pub(crate) trait Lanes: Copy {
     /// The floats whose bits the words are.
     fn as_floats(self, words: Self::W) -> Self::V;
     /// Adds to each sum the products of a word of x, 256 codes from `LEAST_CODE` on, with a word of w, codes in
-    /// -127..=127. Nothing saturates: four such products are below 2^17.
+    /// -127..=127 that keep to `CODE_SUM`. Nothing saturates then.
     fn multiply_codes(self, x: Self::W, w: Self::W, sums: Self::W) -> Self::W;
+    /// The same with two words of each.
+    #[inline(always)]
+    fn multiply_two_words(self, x: [Self::W; 2], w: [Self::W; 2], sums: Self::W) -> Self::W {
+        self.multiply_codes(x[1], w[1], self.multiply_codes(x[0], w[0], sums))
+    }
     /// Whole-number sums as floats.
     fn to_floats(self, sums: Self::W) -> Self::V;
     /// Writes `LEN` values in 0..=255, rounded to the nearest whole numbers, as codes of x: 0 becomes `LEAST_CODE`.
@@ -152,15 +164,20 @@ pub(crate) fn dispatch_words<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
 
 /// How many codes lie in a word where [`dispatch_words`] multiplies them.
 pub(crate) fn codes_a_word(isa: Isa) -> usize {
-    struct Codes;
-    impl Kernel for Codes {
-        type Output = usize;
+    code_format(isa).0
+}
+
+/// What codes of w are like where [`dispatch_words`] multiplies them: [`Lanes::CODES`] and [`Lanes::CODE_SUM`].
+pub(crate) fn code_format(isa: Isa) -> (usize, i32) {
+    struct Format;
+    impl Kernel for Format {
+        type Output = (usize, i32);
         #[inline(always)]
-        fn run<L: Lanes>(self, _: L) -> usize {
-            L::CODES
+        fn run<L: Lanes>(self, _: L) -> (usize, i32) {
+            (L::CODES, L::CODE_SUM)
         }
     }
-    dispatch_words(isa, Codes)
+    dispatch_words(isa, Format)
 }
 
 /// The code that [`dispatch_words`] has for the lowest value of a row.
