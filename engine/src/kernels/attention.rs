@@ -141,7 +141,18 @@ unsafe fn multiply_rows<L: Lanes>(
         unsafe {
             let finish = Finish { c: finish.c.add(column), columns, ..finish };
             let b = b.add(column).cast();
-            multiply_tile::<L, Floats>(l, rows, vectors, depth, a.cast(), lda, b, ldb, Ahead::stay(b), finish);
+            multiply_tile::<L, Floats>(
+                l,
+                rows,
+                vectors,
+                depth,
+                a.cast(),
+                lda,
+                b,
+                ldb,
+                Ahead::stay(b),
+                finish,
+            );
         }
         column += vectors * L::LEN;
     }

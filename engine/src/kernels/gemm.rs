@@ -14,7 +14,9 @@ use half::bf16;
 use super::aligned::{AlignedFloats, AlignedWords};
 use super::cpu::Isa;
 use super::gelu::Gelu;
-use super::gemm_tile::{Ahead, Bf16s, Codes, Dequantize, Finish, Floats, Product, LINE, multiply_tile, row_tiles};
+use super::gemm_tile::{
+    Ahead, Bf16s, Codes, Dequantize, Finish, Floats, LINE, Product, multiply_tile, row_tiles,
+};
 use super::lanes::{Kernel, Lanes, code_format, dispatch, dispatch_words, tile_shape};
 use super::rows::{Precision, Rows};
 use super::vecmath::map_in_place;

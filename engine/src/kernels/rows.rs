@@ -78,6 +78,23 @@ impl RowBuffer {
         values: &'a [f32],
         width: usize,
     ) -> Rows<'a> {
+        self.scaled_rows(isa, precision, values, width, &[])
+    }
+
+    /// The same with each column multiplied by its factor, if there are any: for codes only.
+    ///
+    /// # Panics
+    /// If the values are not whole rows, or there are factors and not one for each column or not for codes.
+    pub fn scaled_rows<'a>(
+        &'a mut self,
+        isa: Isa,
+        precision: Precision,
+        values: &'a [f32],
+        width: usize,
+        factors: &'a [f32],
+    ) -> Rows<'a> {
+        let fit = factors.is_empty() || (precision == Precision::Int8 && factors.len() == width);
+        assert!(fit, "a factor for each column of codes");
         if precision == Precision::F32 {
             return Rows::floats(values);
         }
@@ -87,7 +104,7 @@ impl RowBuffer {
         let words = &mut self.words[..rows * precision.words(isa, width)];
         let ranges = &mut self.ranges[..rows];
         if rows > 0 {
-            dispatch_words(isa, Convert { precision, values, width, words, ranges });
+            dispatch_words(isa, Convert { precision, values, width, factors, words, ranges });
         }
         Rows { precision, words, ranges: if precision == Precision::Int8 { ranges } else { &[] } }
     }
@@ -98,6 +115,8 @@ struct Convert<'a> {
     /// `[rows, width]`
     values: &'a [f32],
     width: usize,
+    /// One for each column, or none.
+    factors: &'a [f32],
     /// `[rows, words]`
     words: &'a mut [u32],
     ranges: &'a mut [[f32; 2]],
@@ -112,7 +131,10 @@ impl Kernel for Convert<'_> {
         let rows = self.values.chunks_exact(self.width).zip(self.words.chunks_exact_mut(words));
         for ((row, words), range) in rows.zip(self.ranges) {
             match self.precision {
-                Precision::Int8 => *range = quantize_row(l, row, words),
+                Precision::Int8 if self.factors.is_empty() => {
+                    *range = quantize_row::<L, false>(l, row, self.factors, words);
+                }
+                Precision::Int8 => *range = quantize_row::<L, true>(l, row, self.factors, words),
                 _ => narrow_row(l, row, words),
             }
         }
@@ -122,26 +144,43 @@ impl Kernel for Convert<'_> {
 /// The greatest code.
 const GREATEST: f32 = 255.0;
 
-/// Writes the codes of a row, the least code behind them, and returns (scale, lowest).
+/// Writes the codes of a row, the least code behind them, and returns (scale, lowest). Multiplies each value by its
+/// factor first if they are `SCALED`.
 #[inline(always)]
-fn quantize_row<L: Lanes>(l: L, row: &[f32], words: &mut [u32]) -> [f32; 2] {
+fn quantize_row<L: Lanes, const SCALED: bool>(
+    l: L,
+    row: &[f32],
+    factors: &[f32],
+    words: &mut [u32],
+) -> [f32; 2] {
+    assert!(!SCALED || factors.len() == row.len());
     let (whole, rest) = (row.len() / L::LEN, row.len() % L::LEN);
     let bytes = 4 / L::CODES;
     assert!(words.len() * L::CODES >= row.len());
     let p = row.as_ptr();
     // SAFETY: whole vectors start at multiples of LEN below `whole`; of the last one only the `rest`
-    // lanes that the row has are read. A row of words has `bytes` for each of the row's values, and the
+    // lanes that the row has are read. Factors, where there are any, are as many. A row of words has `bytes` for each of the row's values, and the
     // codes of the last lanes go through an array.
     unsafe {
-        let last = p.add(whole * L::LEN);
+        let value = |i: usize| match SCALED {
+            true => l.mul(l.load(p.add(i * L::LEN)), l.load(factors.as_ptr().add(i * L::LEN))),
+            false => l.load(p.add(i * L::LEN)),
+        };
+        let last = |fill: f32| {
+            let value = l.load_first(p.add(whole * L::LEN), rest, fill);
+            match SCALED {
+                true => l.mul(value, l.load_first(factors.as_ptr().add(whole * L::LEN), rest, 1.0)),
+                false => value,
+            }
+        };
         let (mut low, mut high) = (l.splat(f32::INFINITY), l.splat(f32::NEG_INFINITY));
         for i in 0..whole {
-            let x = l.load(p.add(i * L::LEN));
+            let x = value(i);
             (low, high) = (l.min(low, x), l.max(high, x));
         }
         if rest > 0 {
-            low = l.min(low, l.load_first(last, rest, f32::INFINITY));
-            high = l.max(high, l.load_first(last, rest, f32::NEG_INFINITY));
+            low = l.min(low, last(f32::INFINITY));
+            high = l.max(high, last(f32::NEG_INFINITY));
         }
         let lowest = -l.greatest(l.sub(l.splat(0.0), low));
         let scale = ((l.greatest(high) - lowest) / GREATEST).max(f32::MIN_POSITIVE);
@@ -149,14 +188,14 @@ fn quantize_row<L: Lanes>(l: L, row: &[f32], words: &mut [u32]) -> [f32; 2] {
         let code = |x| l.min(l.max(l.mul(l.sub(x, shift), inverse), l.splat(0.0)), l.splat(GREATEST));
         let codes = words.as_mut_ptr().cast::<u8>();
         for i in 0..whole {
-            l.store_codes(codes.add(i * L::LEN * bytes), code(l.load(p.add(i * L::LEN))));
+            l.store_codes(codes.add(i * L::LEN * bytes), code(value(i)));
         }
         let used = whole * L::LEN * bytes;
         let tail = words.len() * 4 - used;
         if tail > 0 {
             let mut lanes = [L::LEAST_CODE as u8; MOST_BYTES];
             if rest > 0 {
-                l.store_codes(lanes.as_mut_ptr(), code(l.load_first(last, rest, lowest)));
+                l.store_codes(lanes.as_mut_ptr(), code(last(lowest)));
             }
             std::ptr::copy_nonoverlapping(lanes.as_ptr(), codes.add(used), tail);
         }
@@ -221,18 +260,21 @@ mod tests {
         ) {
             let values: Vec<f32> = values[..rows * width].iter().map(|x| (x + shift) * size).collect();
             let mut buffer = RowBuffer::default();
-            for isa in Isa::available() {
-                let made = buffer.rows(isa, Precision::Int8, &values, width);
+            let factors: Vec<f32> = (0..width).map(|at| 0.5 + at as f32 / 16.0).collect();
+            for (isa, scaled) in Isa::available().flat_map(|isa| [(isa, false), (isa, true)]) {
+                let factors = if scaled { &factors[..] } else { &[] };
+                let made = buffer.scaled_rows(isa, Precision::Int8, &values, width, factors);
                 let words = Precision::Int8.words(isa, width);
                 for (r, row) in values.chunks(width).enumerate() {
                     let [scale, lowest] = made.ranges[r];
                     let codes = codes(isa, &made.words[r * words..][..words]);
                     prop_assert!(codes[width..].iter().all(|code| *code == 0));
-                    for (x, code) in row.iter().zip(&codes) {
+                    for (at, (x, code)) in row.iter().zip(&codes).enumerate() {
+                        let x = x * factors.get(at).unwrap_or(&1.0);
                         prop_assert!(*code <= 255);
                         let stands_for = f64::from(scale) * f64::from(*code) + f64::from(lowest);
                         let bound = 0.5001 * f64::from(scale) + 1e-6 * f64::from(x.abs());
-                        prop_assert!((stands_for - f64::from(*x)).abs() <= bound,
+                        prop_assert!((stands_for - f64::from(x)).abs() <= bound,
                             "{:?}: {} is not {}", isa, stands_for, x);
                     }
                 }

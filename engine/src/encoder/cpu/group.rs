@@ -32,7 +32,7 @@ impl Group {
         for layer in &bert.layers {
             for half in Half::BOTH {
                 sum.copy_from_slice(hidden);
-                let input = self.rows.rows(isa, precision, hidden, width);
+                let input = self.rows.scaled_rows(isa, precision, hidden, width, layer.factors(half));
                 for part in 0..layer.parts(half) {
                     layer.apply(isa, half, part, input, offsets, &mut self.scratch, Then::Add, sum);
                 }

@@ -5,6 +5,7 @@
 //! leads back to the hidden states (as Shoeybi et al. 2019 divide a layer among processors). One thread
 //! takes the parts in turn; several threads may take one each (`team`).
 
+use super::balance::balance;
 use super::weights::Weights;
 use crate::encoder::config::BertConfig;
 use crate::kernels::aligned::AlignedFloats;
@@ -27,6 +28,8 @@ pub(super) struct Layer {
     attention_norm: LayerNorm,
     feed_forward: Vec<Inner>,
     output_norm: LayerNorm,
+    /// What the columns of the input of each half are multiplied by before they become codes; none for floats.
+    factors: [Vec<f32>; 2],
 }
 
 /// Some of the heads.
@@ -89,11 +92,25 @@ impl Layer {
         let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
         let name = |part: &str| format!("encoder.layer.{index}.{part}");
         let square = |part: &str| weights.linear(&name(part), hidden, hidden);
-        let projections =
+        let mut projections =
             [square("attention.self.query")?, square("attention.self.key")?, square("attention.self.value")?];
         let (back, back_bias) = square("attention.output.dense")?;
-        let (up, up_bias) = weights.linear(&name("intermediate.dense"), intermediate, hidden)?;
+        let (mut up, up_bias) = weights.linear(&name("intermediate.dense"), intermediate, hidden)?;
         let (down, down_bias) = weights.linear(&name("output.dense"), hidden, intermediate)?;
+
+        let norm = |name: &str| weights.norm(name, hidden, config.layer_norm_eps);
+        let attention_norm = norm(&name("attention.output.LayerNorm"))?;
+        let mut factors = [Vec::new(), Vec::new()];
+        if precision == Precision::Int8 {
+            let norm_before = match index.checked_sub(1) {
+                None => norm("embeddings.LayerNorm")?,
+                Some(before) => norm(&format!("encoder.layer.{before}.output.LayerNorm"))?,
+            };
+            let [query, key, value] = &mut projections;
+            // The values decide: queries and keys are another size, and the softmax forgives what they err by.
+            factors[0] = balance(&norm_before, &mut value.0, &mut [&mut query.0, &mut key.0]);
+            factors[1] = balance(&attention_norm, &mut up, &mut []);
+        }
 
         let width = hidden / head_parts(config);
         let heads = |first: usize| {
@@ -113,12 +130,12 @@ impl Layer {
             let out = PackedLinear::pack(isa, precision, width, hidden, row, once(&down_bias, first));
             Inner { into, out }
         };
-        let norm = |part: &str| weights.norm(&name(part), hidden, config.layer_norm_eps);
         Ok(Self {
             attention: (0..hidden).step_by(width).map(heads).collect(),
-            attention_norm: norm("attention.output.LayerNorm")?,
+            attention_norm,
             feed_forward: (0..intermediate).step_by(INNER).map(inner).collect(),
-            output_norm: norm("output.LayerNorm")?,
+            output_norm: norm(&name("output.LayerNorm"))?,
+            factors,
         })
     }
 
@@ -136,6 +153,11 @@ impl Layer {
             Half::Attention => &self.attention_norm,
             Half::FeedForward => &self.output_norm,
         }
+    }
+
+    /// What the columns of the input of a half are multiplied by before they become codes; none for floats.
+    pub fn factors(&self, half: Half) -> &[f32] {
+        &self.factors[half as usize]
     }
 
     /// What one part of a half makes of the hidden states of a group, `input`: `then` says whether it

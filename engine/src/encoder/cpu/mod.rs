@@ -6,6 +6,7 @@
 //! threads never wait for one another, and products of matrices stay in one thread (`group`). Only where
 //! there is a single group, such as a query, do threads share its layers (`team`).
 
+mod balance;
 mod embedding;
 mod group;
 mod layer;

@@ -159,7 +159,8 @@ impl Member {
         let (bert, offsets) = (work.bert, work.offsets);
         let width = bert.config.hidden_size;
         let tokens = offsets[offsets.len() - 1] - offsets[0];
-        let input = self.rows.rows(bert.isa, bert.precision, &hidden[..tokens * width], width);
+        let (hidden, factors) = (&hidden[..tokens * width], stage.layer.factors(stage.half));
+        let input = self.rows.scaled_rows(bert.isa, bert.precision, hidden, width, factors);
         let sum = &mut self.sum[..tokens * width];
         let scratch = &mut self.scratch;
         stage.layer.apply(bert.isa, stage.half, part, input, offsets, scratch, Then::Store, sum);
