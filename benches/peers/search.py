@@ -128,6 +128,15 @@ class Scann(Peer):
 PEERS = {"hnswlib": Hnswlib, "faiss": Faiss, "usearch": Usearch, "svs": Svs, "scann": Scann}
 
 
+def nearest(base, queries, at_once=50):
+    """The rows of the nearest K of every query, by all products."""
+    found = []
+    for first in range(0, len(queries), at_once):
+        scores = queries[first : first + at_once] @ base.T
+        found.extend(set(rows.tolist()) for rows in np.argpartition(-scores, K, axis=1)[:, :K])
+    return found
+
+
 def recall(found, truth):
     return float(np.mean([len(set(map(int, rows)) & true) / K for rows, true in zip(found, truth)]))
 
@@ -191,16 +200,19 @@ def main():
     arguments = parser.parse_args()
     base, queries = np.load(arguments.base), np.load(arguments.queries)
     threads = len(os.sched_getaffinity(0))
-    truth = [set(np.argpartition(-(base @ query), K)[:K].tolist()) for query in queries]
+    truth = nearest(base, queries)
     print(f"{len(base)} vectors of {base.shape[1]}, {len(queries)} queries, k {K}; {threads} threads build, 1 searches")
 
-    results = {"akin": measure_akin(arguments.akin, arguments.base, arguments.queries)}
-    for name in arguments.peers.split(","):
-        results[name] = measure_peer(name, base, queries, truth, threads)
-    for name, (build, curve) in results.items():
+    results = {}
+    for name in ["akin", *arguments.peers.split(",")]:
+        if name == "akin":
+            build, curve = measure_akin(arguments.akin, arguments.base, arguments.queries)
+        else:
+            build, curve = measure_peer(name, base, queries, truth, threads)
+        results[name] = (build, curve)
         print(f"\n{name}: built in {build:.1f} s")
         for effort, found, qps in curve:
-            print(f"  effort {effort:4}  recall@{K} {found:.4f}  {qps:8.0f} queries/s")
+            print(f"  effort {effort:4}  recall@{K} {found:.4f}  {qps:8.0f} queries/s", flush=True)
     print()
     for target in TARGETS:
         speeds = {name: at_recall(curve, target) for name, (_, curve) in results.items()}
