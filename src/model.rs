@@ -43,13 +43,8 @@ pub fn identity(name: &str, encoder: &SentenceEncoder) -> anyhow::Result<ModelId
 
 /// Opens an index.
 pub fn open_index(path: &Path) -> anyhow::Result<Index> {
-    open_index_telling(path, |_| ())
-}
-
-/// Opens an index, and calls `tell` as soon as the model is known that it was built with.
-fn open_index_telling(path: &Path, tell: impl FnOnce(&ModelIdentity)) -> anyhow::Result<Index> {
     let started = Instant::now();
-    let index = Index::open_telling(path, tell)?;
+    let index = Index::open(path)?;
     tracing::info!("opened the index {} in {:.1?}", path.display(), started.elapsed());
     Ok(index)
 }
@@ -64,33 +59,29 @@ pub fn open_searcher(
     Ok(Searcher::new(index, encoder)?)
 }
 
-/// Opens an index and loads the model named, else the one it was built with, both at once.
+/// Opens an index and loads the model named, else the one it was built with. With a name both happen
+/// at once.
 pub fn open_searchable(
     index: &Path,
     model: Option<&str>,
     options: &EncoderOptions,
 ) -> anyhow::Result<(Index, SentenceEncoder)> {
-    thread::scope(|scope| {
-        let mut loading = model.map(|name| scope.spawn(|| load(name, options)));
-        let index = open_index_telling(index, |built_with| {
-            if loading.is_none() && built_with.is_known() {
-                let location = built_with.location.clone();
-                loading = Some(scope.spawn(move || load(&location, options)));
-            }
-        });
-        let index = index?;
-        if model.is_none() {
+    match model {
+        Some(name) => thread::scope(|scope| {
+            let encoder = scope.spawn(|| load(name, options));
+            let index = open_index(index);
+            let encoder = encoder.join().expect("loading a model does not panic");
+            Ok((index?, encoder?))
+        }),
+        None => {
+            let index = open_index(index)?;
             index.require_known_model()?;
+            let location = index.model().location.clone();
+            let encoder = load(&location, options).context(
+                "the model that the index was built with is not where it was (--model says where it is now)",
+            )?;
+            index.require_model(encoder.fingerprint())?;
+            Ok((index, encoder))
         }
-        let encoder = loading.expect("a model that is known is being loaded");
-        let encoder = encoder.join().expect("loading a model does not panic");
-        if model.is_some() {
-            return Ok((index, encoder?));
-        }
-        let encoder = encoder.context(
-            "the model that the index was built with is not where it was (--model says where it is now)",
-        )?;
-        index.require_model(encoder.fingerprint())?;
-        Ok((index, encoder))
-    })
+    }
 }

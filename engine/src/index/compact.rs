@@ -49,7 +49,7 @@ impl Index {
             Ok(())
         })?;
         drop(state);
-        let index = Self::load(directory, |_| ())?;
+        let index = Self::load(directory)?;
         let bytes_after = index.shared.directory.bytes_on_disk()?;
         Ok((index, Compaction { documents, removed, bytes_before, bytes_after }))
     }

@@ -23,16 +23,7 @@ impl Index {
     /// `Index`) holds it, [`Error::Format`] if an older or a newer program wrote it, [`Error::Damaged`] if a
     /// checksum does not hold, [`Error::Write`] without permission to write.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::open_telling(path, |_| ())
-    }
-
-    /// The same, saying which model it was built with as soon as that is known, which is long before all
-    /// segments are in memory: whoever needs the model too can begin to load it.
-    ///
-    /// # Errors
-    /// As [`Index::open`], some of them after `tell` was called.
-    pub fn open_telling(path: &Path, tell: impl FnOnce(&ModelIdentity)) -> Result<Self> {
-        Self::load(Directory::claim(path, false)?, tell)
+        Self::load(Directory::claim(path, false)?)
     }
 
     /// Opens the index at `path`, or begins a new one there for embeddings of `model`.
@@ -53,7 +44,7 @@ impl Index {
         if !directory.is_complete() {
             directory.begin(|folder| Store::open(folder, path)?.begin(&model_record(model)))?;
         }
-        let mut index = Self::load(directory, |_| ())?;
+        let mut index = Self::load(directory)?;
         index.require_model(&model.fingerprint)?;
         if index.model().dimension != model.dimension {
             return Err(Error::OtherModel(format!(
@@ -71,12 +62,10 @@ impl Index {
         Ok(index)
     }
 
-    pub(super) fn load(directory: Directory, tell: impl FnOnce(&ModelIdentity)) -> Result<Self> {
+    pub(super) fn load(directory: Directory) -> Result<Self> {
         let store = Store::open(&directory.store(), directory.path())?;
         store.require_format()?;
-        let ModelRecord { fingerprint, location, dimension } = store.model()?;
-        let model = ModelIdentity { fingerprint, location, dimension: dimension as usize };
-        tell(&model);
+        let model = store.model()?;
         let manifest = store.manifest()?;
         let noted = directory.generation()?;
         if noted > manifest.generation {
@@ -85,12 +74,14 @@ impl Index {
                 manifest.generation
             )));
         }
+        let dimension = model.dimension as usize;
         let tombstones = Tombstones::load(&store, &manifest.tombstones, manifest.next_doc)?;
         let segments = manifest
             .segments
             .iter()
-            .map(|record| Segment::load(&store, record, model.dimension, &tombstones).map(Arc::new))
+            .map(|record| Segment::load(&store, record, dimension, &tombstones).map(Arc::new))
             .collect::<Result<Vec<_>>>()?;
+        let model = ModelIdentity { fingerprint: model.fingerprint, location: model.location, dimension };
         let state = RwLock::new(State { manifest, segments, tombstones, recent: HashMap::new() });
         let mut index =
             Self { reader: Reader { shared: Arc::new(Shared { model, state, store, directory }) } };
