@@ -105,7 +105,7 @@ class Svs(Peer):
 
 
 class Scann(Peer):
-    efforts = (10, 15, 20, 30, 40, 60, 80, 120, 160)
+    efforts = (10, 15, 20, 30, 40, 60, 80, 120, 160, 240, 320)
 
     def __init__(self, base, threads):
         import scann
