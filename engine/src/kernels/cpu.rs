@@ -21,11 +21,13 @@ pub enum Isa {
     Avx512Vnni,
     /// AVX-512 with VNNI and BF16: products of bf16 besides.
     Avx512Bf16,
+    /// AVX-512 with VNNI and BF16, and AMX: products of tiles of bytes and of bf16 besides.
+    Amx,
 }
 
 impl Isa {
     /// Every instruction set that is known, whether this processor has it or not.
-    pub const ALL: [Isa; 8] = [
+    pub const ALL: [Isa; 9] = [
         Isa::Portable,
         Isa::Neon,
         Isa::NeonDot,
@@ -34,6 +36,7 @@ impl Isa {
         Isa::Avx512,
         Isa::Avx512Vnni,
         Isa::Avx512Bf16,
+        Isa::Amx,
     ];
 
     /// Whether this processor, under this system, runs it. `AKIN_CPU` has no say here.
@@ -61,14 +64,16 @@ impl Isa {
             Isa::Avx512Vnni => Isa::Avx512.is_available() && is_x86_feature_detected!("avx512vnni"),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Bf16 => Isa::Avx512Vnni.is_available() && is_x86_feature_detected!("avx512bf16"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Amx => Isa::Avx512Bf16.is_available() && super::amx::is_available(),
             #[cfg(not(target_arch = "x86_64"))]
-            Isa::Avx2 | Isa::AvxVnni | Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 => false,
+            Isa::Avx2 | Isa::AvxVnni | Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 | Isa::Amx => false,
         }
     }
 
     /// Whether it multiplies bf16; elsewhere bf16 is widened and multiplied as f32, which gains nothing.
     pub fn multiplies_bf16(self) -> bool {
-        self == Isa::Avx512Bf16
+        matches!(self, Isa::Avx512Bf16 | Isa::Amx)
     }
 
     /// What `AKIN_CPU` calls it.
@@ -82,6 +87,7 @@ impl Isa {
             Isa::Avx512 => "avx512",
             Isa::Avx512Vnni => "avx512vnni",
             Isa::Avx512Bf16 => "avx512bf16",
+            Isa::Amx => "amx",
         }
     }
 
@@ -106,10 +112,10 @@ pub fn isa() -> Isa {
             Isa::from_name(name).unwrap_or_else(|| {
                 let names = Isa::ALL.map(Isa::name).join(", ");
                 tracing::warn!("AKIN_CPU is one of {names}, not {name:?}: it is ignored");
-                Isa::Avx512Bf16
+                Isa::Amx
             })
         });
-        widest_up_to(limit.unwrap_or(Isa::Avx512Bf16))
+        widest_up_to(limit.unwrap_or(Isa::Amx))
     });
     *CHOSEN
 }

@@ -128,7 +128,7 @@ impl Unit {
             Isa::NeonDot => Unit::NeonDot,
             Isa::Avx2 | Isa::AvxVnni => Unit::Avx2,
             Isa::Avx512 => Unit::Avx512,
-            Isa::Avx512Vnni | Isa::Avx512Bf16 => Unit::Vnni,
+            Isa::Avx512Vnni | Isa::Avx512Bf16 | Isa::Amx => Unit::Vnni,
         }
     }
 }

@@ -12,8 +12,10 @@ use rayon::prelude::*;
 use half::bf16;
 
 use super::aligned::{AlignedFloats, AlignedWords};
+#[cfg(target_arch = "x86_64")]
+use super::amx;
 use super::cpu::Isa;
-use super::gelu::Gelu;
+use super::gelu::{Gelu, gelu};
 use super::gemm_tile::{
     Ahead, Bf16s, Codes, Dequantize, Finish, Floats, LINE, Product, multiply_tile, row_tiles,
 };
@@ -72,7 +74,7 @@ impl PackedLinear {
         bias: &[f32],
     ) -> Self {
         assert!(bias.is_empty() || bias.len() == columns, "a bias for each column");
-        let (_, width) = tile_shape(isa);
+        let width = panel_width(isa, precision);
         let (count, depth) = (columns.div_ceil(width), precision.words(isa, inner));
         let padded = || AlignedFloats::zeroed(count * width);
         let (mut scales, mut sums, mut padded_bias) = (padded(), padded(), padded());
@@ -165,7 +167,8 @@ impl PackedLinear {
         panels: std::ops::Range<usize>,
     ) {
         assert_eq!(input.precision, self.precision, "an input of the precision of the weights");
-        assert_eq!(input.words.len(), rows * self.depth, "an input of [rows, inner]");
+        let in_memory = self.precision.rows(self.isa, rows);
+        assert_eq!(input.words.len(), in_memory * self.depth, "an input of [rows, inner]");
         let codes = self.precision == Precision::Int8;
         assert!(!codes || input.ranges.len() == rows, "a range for each row of codes");
         assert!(panels.end <= self.panel_count(), "panels that there are");
@@ -175,6 +178,15 @@ impl PackedLinear {
             Precision::Bf16 | Precision::Int8 => dispatch_words(self.isa, WordWork(work)),
         }
     }
+}
+
+/// Columns of a panel.
+fn panel_width(isa: Isa, precision: Precision) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if precision.in_tiles(isa) {
+        return amx::BLOCK;
+    }
+    tile_shape(isa).1
 }
 
 fn bf16_word(pair: &[f32]) -> u32 {
@@ -247,9 +259,17 @@ impl Kernel for WordWork<'_> {
     type Output = ();
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        match self.0.linear.precision {
-            Precision::Int8 => self.0.run::<L, Codes>(l),
-            _ => self.0.run::<L, Bf16s>(l),
+        let Self(work) = self;
+        #[cfg(target_arch = "x86_64")]
+        if work.linear.precision.in_tiles(work.linear.isa) {
+            return match work.linear.precision {
+                Precision::Int8 => work.run_in_tiles::<L, Codes>(l, amx::Words::Codes),
+                _ => work.run_in_tiles::<L, Bf16s>(l, amx::Words::Bf16s),
+            };
+        }
+        match work.linear.precision {
+            Precision::Int8 => work.run::<L, Codes>(l),
+            _ => work.run::<L, Bf16s>(l),
         }
     }
 }
@@ -307,6 +327,81 @@ impl Work<'_> {
             }
         }
     }
+
+    /// The same by the matrix unit.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn run_in_tiles<L: Lanes, P: Product>(self, l: L, words: amx::Words) {
+        let Self { linear, input, rows, then, output, panels } = self;
+        let (depth, columns) = (linear.depth, linear.columns);
+        // SAFETY: the weights are packed for this instruction set only where it is available.
+        let mut tiles = unsafe { amx::Tiles::new() };
+        // While the unit makes the sums of one block, those of the one before become what they stand for.
+        let mut sums = [amx::Sums::zeroed(), amx::Sums::zeroed()];
+        let mut finish = Finish::store(output, columns, 0);
+        let mut height = 0;
+        let mut blocks = panels.flat_map(|p| (0..rows).step_by(amx::BLOCK).map(move |row| (p, row)));
+        for turn in 0.. {
+            let block = blocks.next();
+            if let Some((p, row)) = block {
+                let panel = linear.panels[p * depth * amx::BLOCK..][..depth * amx::BLOCK].as_ptr();
+                // SAFETY: the input is [rows, depth] and whole tiles, and so is a panel, [depth, BLOCK].
+                unsafe {
+                    let x = input.words.as_ptr().add(row * depth);
+                    tiles.multiply(words, rows - row, depth, x, panel, &mut sums[turn % 2]);
+                }
+            }
+            // SAFETY: the output is [rows, columns], and `finish` says what is ours to write of it.
+            unsafe { finish_block::<L, P>(l, &sums[(turn + 1) % 2], height, then, finish) };
+            let Some((p, row)) = block else { break };
+            let column = p * amx::BLOCK;
+            let codes = Dequantize {
+                rows: input.ranges.as_ptr().wrapping_add(row),
+                scales: linear.scales[column..][..amx::BLOCK].as_ptr(),
+                sums: linear.sums[column..][..amx::BLOCK].as_ptr(),
+            };
+            let bias = linear.bias[column..][..amx::BLOCK].as_ptr();
+            let c = output.wrapping_add(row * columns + column);
+            let accumulate = then == Then::Add;
+            finish = Finish {
+                bias,
+                accumulate,
+                codes,
+                ..Finish::store(c, columns, amx::BLOCK.min(columns - column))
+            };
+            height = amx::BLOCK.min(rows - row);
+        }
+    }
+}
+
+/// Writes `height` rows of a block.
+///
+/// # Safety
+/// `finish` says what can be written, and has a value for every row and column.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn finish_block<L: Lanes, P: Product>(
+    l: L,
+    sums: &amx::Sums,
+    height: usize,
+    then: Then,
+    finish: Finish,
+) {
+    for (i, sums) in sums.0[..height].iter().enumerate() {
+        for (j, sums) in sums.chunks_exact(L::LEN).enumerate() {
+            let column = j * L::LEN;
+            let valid = finish.columns.saturating_sub(column).min(L::LEN);
+            if valid > 0 {
+                // SAFETY: the caller's promise; the sums are a vector.
+                unsafe {
+                    let sum = P::floats_of_words(l, l.load_words(sums.as_ptr()));
+                    let value = finish.value::<L, P>(l, i, column, sum);
+                    let value = if then == Then::Gelu { gelu(l, value) } else { value };
+                    finish.put(l, i, column, valid, value);
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -349,8 +444,8 @@ mod tests {
         #[test]
         fn a_packed_product_is_that_of_its_scalar_twin(
             precision in prop::sample::select(vec![Precision::F32, Precision::Bf16, Precision::Int8]),
-            rows in 0usize..20,
-            inner in 1usize..80,
+            rows in 0usize..70,
+            inner in 1usize..200,
             columns in 1usize..110,
             then in prop::sample::select(vec![Then::Store, Then::Gelu, Then::Add]),
             with_bias in any::<bool>(),

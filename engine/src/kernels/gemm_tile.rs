@@ -31,6 +31,8 @@ pub(super) trait Product: Copy {
     }
     /// The sums as floats.
     fn floats<L: Lanes>(l: L, sums: Self::Sums<L>) -> L::V;
+    /// The same of sums that come from memory.
+    fn floats_of_words<L: Lanes>(l: L, sums: L::W) -> L::V;
 }
 
 /// A word is a float.
@@ -59,6 +61,10 @@ impl Product for Floats {
     fn floats<L: Lanes>(_: L, sums: L::V) -> L::V {
         sums
     }
+    #[inline(always)]
+    fn floats_of_words<L: Lanes>(l: L, sums: L::W) -> L::V {
+        l.as_floats(sums)
+    }
 }
 
 impl Product for Bf16s {
@@ -74,6 +80,10 @@ impl Product for Bf16s {
     #[inline(always)]
     fn floats<L: Lanes>(_: L, sums: L::V) -> L::V {
         sums
+    }
+    #[inline(always)]
+    fn floats_of_words<L: Lanes>(l: L, sums: L::W) -> L::V {
+        l.as_floats(sums)
     }
 }
 
@@ -102,6 +112,10 @@ impl Product for Codes {
     }
     #[inline(always)]
     fn floats<L: Lanes>(l: L, sums: L::W) -> L::V {
+        l.to_floats(sums)
+    }
+    #[inline(always)]
+    fn floats_of_words<L: Lanes>(l: L, sums: L::W) -> L::V {
         l.to_floats(sums)
     }
 }
@@ -133,6 +147,51 @@ impl Finish {
     pub fn store(c: *mut f32, ldc: usize, columns: usize) -> Self {
         let none = Dequantize { rows: null(), scales: null(), sums: null() };
         Self { c, ldc, columns, bias: null(), accumulate: false, row_scale: null(), codes: none }
+    }
+
+    /// What the sums of a row's columns from `column` on stand for, with the bias.
+    ///
+    /// # Safety
+    /// Bias and codes, where they are not null, have a value for that row and for those columns.
+    #[inline(always)]
+    pub unsafe fn value<L: Lanes, P: Product>(&self, l: L, row: usize, column: usize, sum: L::V) -> L::V {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let sum = match self.row_scale.is_null() {
+                false => l.mul(sum, l.splat(*self.row_scale.add(row))),
+                true => sum,
+            };
+            let bias = match self.bias.is_null() {
+                false => l.load(self.bias.add(column)),
+                true => l.splat(0.0),
+            };
+            if !P::OF_CODES {
+                return l.add(sum, bias);
+            }
+            let [scale, lowest] = *self.codes.rows.add(row);
+            let zero = lowest - L::LEAST_CODE as f32 * scale;
+            let scales = l.mul(l.splat(scale), l.load(self.codes.scales.add(column)));
+            let shift = l.mul_add(l.splat(zero), l.load(self.codes.sums.add(column)), bias);
+            l.mul_add(sum, scales, shift)
+        }
+    }
+
+    /// Writes the first `valid` of such values, or adds them to what is there.
+    ///
+    /// # Safety
+    /// They can be written.
+    #[inline(always)]
+    pub unsafe fn put<L: Lanes>(&self, l: L, row: usize, column: usize, valid: usize, value: L::V) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let c = self.c.add(row * self.ldc + column);
+            if valid == L::LEN {
+                l.store(c, if self.accumulate { l.add(value, l.load(c)) } else { value });
+            } else {
+                let before = if self.accumulate { l.load_first(c, valid, 0.0) } else { l.splat(0.0) };
+                l.store_first(c, if self.accumulate { l.add(value, before) } else { value }, valid);
+            }
+        }
     }
 }
 
@@ -280,43 +339,14 @@ unsafe fn tile<L: Lanes, P: Product, const R: usize, const N: usize>(
     }
     for (i, sums) in sums.iter().enumerate() {
         for (j, &sum) in sums.iter().enumerate() {
-            let mut sum = P::floats(l, sum);
+            let sum = P::floats(l, sum);
             let valid = finish.columns.saturating_sub(j * L::LEN).min(L::LEN);
             if valid == 0 {
                 break;
             }
             // SAFETY: row i of c has `columns` floats, of which `valid` remain from here on; bias, scales
             // and sums have a value for every column and row.
-            unsafe {
-                if !finish.row_scale.is_null() {
-                    sum = l.mul(sum, l.splat(*finish.row_scale.add(i)));
-                }
-                let bias = match finish.bias.is_null() {
-                    false => l.load(finish.bias.add(j * L::LEN)),
-                    true => l.splat(0.0),
-                };
-                sum = if P::OF_CODES {
-                    let [scale, lowest] = *finish.codes.rows.add(i);
-                    let zero = lowest - L::LEAST_CODE as f32 * scale;
-                    let scales = l.mul(l.splat(scale), l.load(finish.codes.scales.add(j * L::LEN)));
-                    let shift = l.mul_add(l.splat(zero), l.load(finish.codes.sums.add(j * L::LEN)), bias);
-                    l.mul_add(sum, scales, shift)
-                } else {
-                    l.add(sum, bias)
-                };
-                let c = finish.c.add(i * finish.ldc + j * L::LEN);
-                if valid == L::LEN {
-                    if finish.accumulate {
-                        sum = l.add(sum, l.load(c));
-                    }
-                    l.store(c, sum);
-                } else {
-                    if finish.accumulate {
-                        sum = l.add(sum, l.load_first(c, valid, 0.0));
-                    }
-                    l.store_first(c, sum, valid);
-                }
-            }
+            unsafe { finish.put::<L>(l, i, j * L::LEN, valid, finish.value::<L, P>(l, i, j * L::LEN, sum)) }
         }
     }
 }

@@ -44,66 +44,126 @@ struct Rows<'a> {
     output: &'a mut [f32],
 }
 
+/// Rows that are worked on together: each sum of a row waits for a long chain, and other rows' need not.
+const ROWS_AT_ONCE: usize = 4;
+
 impl Kernel for Rows<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        let width = self.norm.weight.len();
-        for (r, output) in self.output.chunks_exact_mut(width).enumerate() {
-            if let Some(input) = self.input {
-                output.copy_from_slice(&input[r * width..][..width]);
+        let Self { norm, input, output } = self;
+        let width = norm.weight.len();
+        assert!(norm.bias.len() == width && input.is_none_or(|input| input.len() == output.len()));
+        for (group, output) in output.chunks_mut(ROWS_AT_ONCE * width).enumerate() {
+            let rows = output.len() / width;
+            let from = match input {
+                Some(input) => input[group * ROWS_AT_ONCE * width..][..output.len()].as_ptr(),
+                None => output.as_ptr(),
+            };
+            let (mut means, mut scales) = ([0.0; ROWS_AT_ONCE], [0.0; ROWS_AT_ONCE]);
+            // SAFETY: there are so many rows of `width` floats from both on.
+            unsafe {
+                for (i, mean) in means.iter_mut().enumerate().take(rows) {
+                    *mean = sum(l, from.add(i * width), width) / width as f32;
+                }
+                for (i, scale) in scales.iter_mut().enumerate().take(rows) {
+                    let squares = squares(l, from.add(i * width), width, means[i]);
+                    *scale = 1.0 / (squares / width as f32 + norm.epsilon).sqrt();
+                }
+                for i in 0..rows {
+                    normalise(
+                        l,
+                        norm,
+                        from.add(i * width),
+                        means[i],
+                        scales[i],
+                        output.as_mut_ptr().add(i * width),
+                    );
+                }
             }
-            row(l, self.norm, output);
         }
     }
 }
 
+/// The sum of `width` floats.
+///
+/// # Safety
+/// They can be read.
 #[inline(always)]
-fn row<L: Lanes>(l: L, norm: &LayerNorm, row: &mut [f32]) {
-    let (width, vectors) = (row.len(), row.len() / L::LEN);
-    let rest = width % L::LEN;
-    assert!(norm.weight.len() == width && norm.bias.len() == width);
-    let (p, weight, bias) = (row.as_mut_ptr(), norm.weight.as_ptr(), norm.bias.as_ptr());
-    // SAFETY: every vector below lies within the `width` floats of a slice that long: whole ones
-    // start at multiples of LEN up to `vectors`, and of the last only `rest` lanes are touched.
+unsafe fn sum<L: Lanes>(l: L, p: *const f32, width: usize) -> f32 {
+    let (whole, rest) = (width / L::LEN * L::LEN, width % L::LEN);
+    // Four sums at once, or each addition would wait for the one before it.
+    let mut sums = [l.splat(0.0); 4];
+    // SAFETY: whole vectors lie below `whole`, and behind them `rest` floats.
     unsafe {
-        let zero = l.splat(0.0);
-        // Four sums at once, or each addition would wait for the one before it.
-        let mut sums = [zero; 4];
-        for i in 0..vectors {
-            sums[i % 4] = l.add(sums[i % 4], l.load(p.add(i * L::LEN)));
+        let fours = whole / (4 * L::LEN) * 4 * L::LEN;
+        for at in (0..fours).step_by(4 * L::LEN) {
+            for (i, sums) in sums.iter_mut().enumerate() {
+                *sums = l.add(*sums, l.load(p.add(at + i * L::LEN)));
+            }
         }
-        let mut sum = l.sum(l.add(l.add(sums[0], sums[1]), l.add(sums[2], sums[3])));
+        for at in (fours..whole).step_by(L::LEN) {
+            sums[0] = l.add(sums[0], l.load(p.add(at)));
+        }
         if rest > 0 {
-            sum += l.sum(l.load_first(p.add(vectors * L::LEN), rest, 0.0));
+            sums[0] = l.add(sums[0], l.load_first(p.add(whole), rest, 0.0));
         }
-        let mean = sum / width as f32;
+    }
+    l.sum(l.add(l.add(sums[0], sums[1]), l.add(sums[2], sums[3])))
+}
 
-        let mut sums = [zero; 4];
-        for i in 0..vectors {
-            let d = l.sub(l.load(p.add(i * L::LEN)), l.splat(mean));
-            sums[i % 4] = l.mul_add(d, d, sums[i % 4]);
+/// The sum of the squares of what `width` floats differ from `mean`.
+///
+/// # Safety
+/// They can be read.
+#[inline(always)]
+unsafe fn squares<L: Lanes>(l: L, p: *const f32, width: usize, mean: f32) -> f32 {
+    let (whole, rest) = (width / L::LEN * L::LEN, width % L::LEN);
+    let add = |sums, x| {
+        let d = l.sub(x, l.splat(mean));
+        l.mul_add(d, d, sums)
+    };
+    let mut sums = [l.splat(0.0); 4];
+    // SAFETY: as for `sum`.
+    unsafe {
+        let fours = whole / (4 * L::LEN) * 4 * L::LEN;
+        for at in (0..fours).step_by(4 * L::LEN) {
+            for (i, sums) in sums.iter_mut().enumerate() {
+                *sums = add(*sums, l.load(p.add(at + i * L::LEN)));
+            }
         }
-        let mut squares = l.sum(l.add(l.add(sums[0], sums[1]), l.add(sums[2], sums[3])));
+        for at in (fours..whole).step_by(L::LEN) {
+            sums[0] = add(sums[0], l.load(p.add(at)));
+        }
         if rest > 0 {
-            let d = l.sub(l.load_first(p.add(vectors * L::LEN), rest, mean), l.splat(mean));
-            squares += l.sum(l.mul(d, d));
+            sums[0] = add(sums[0], l.load_first(p.add(whole), rest, mean));
         }
-        let scale = 1.0 / (squares / width as f32 + norm.epsilon).sqrt();
+    }
+    l.sum(l.add(l.add(sums[0], sums[1]), l.add(sums[2], sums[3])))
+}
 
-        let (shift, scale) = (l.splat(-mean * scale), l.splat(scale));
-        for i in 0..vectors {
-            let at = i * L::LEN;
-            let normal = l.mul_add(l.load(p.add(at)), scale, shift);
-            l.store(p.add(at), l.mul_add(normal, l.load(weight.add(at)), l.load(bias.add(at))));
+/// Writes a row whose mean and inverse of the deviation are known to `to`, which may be where it is.
+///
+/// # Safety
+/// As many floats as `norm` has columns can be read, and written.
+#[inline(always)]
+unsafe fn normalise<L: Lanes>(l: L, norm: &LayerNorm, from: *const f32, mean: f32, scale: f32, to: *mut f32) {
+    let width = norm.weight.len();
+    let (whole, rest) = (width / L::LEN * L::LEN, width % L::LEN);
+    let (weight, bias) = (norm.weight.as_ptr(), norm.bias.as_ptr());
+    let (shift, scale) = (l.splat(-mean * scale), l.splat(scale));
+    // SAFETY: as for `sum`; the bias is as long as the weights.
+    unsafe {
+        for at in (0..whole).step_by(L::LEN) {
+            let normal = l.mul_add(l.load(from.add(at)), scale, shift);
+            l.store(to.add(at), l.mul_add(normal, l.load(weight.add(at)), l.load(bias.add(at))));
         }
         if rest > 0 {
-            let at = vectors * L::LEN;
-            let normal = l.mul_add(l.load_first(p.add(at), rest, 0.0), scale, shift);
-            let weight = l.load_first(weight.add(at), rest, 0.0);
-            let bias = l.load_first(bias.add(at), rest, 0.0);
-            l.store_first(p.add(at), l.mul_add(normal, weight, bias), rest);
+            let normal = l.mul_add(l.load_first(from.add(whole), rest, 0.0), scale, shift);
+            let weight = l.load_first(weight.add(whole), rest, 0.0);
+            let bias = l.load_first(bias.add(whole), rest, 0.0);
+            l.store_first(to.add(whole), l.mul_add(normal, weight, bias), rest);
         }
     }
 }

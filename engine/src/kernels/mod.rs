@@ -1,6 +1,8 @@
 //! The inner loops, for each processor, each with a portable twin.
 
 pub mod aligned;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 pub mod attention;
 pub mod codes;
 pub mod cpu;

@@ -26,19 +26,34 @@ pub enum Precision {
 impl Precision {
     /// Words in a row of `width` numbers.
     pub(super) fn words(self, isa: Isa, width: usize) -> usize {
-        match self {
+        let words = match self {
             Self::F32 => width,
             Self::Bf16 => width.div_ceil(2),
             Self::Int8 => width.div_ceil(codes_a_word(isa)),
-        }
+        };
+        if self.in_tiles(isa) { words.next_multiple_of(TILE_WORDS) } else { words }
+    }
+
+    /// Rows in memory for so many rows: tiles are read whole.
+    pub(super) fn rows(self, isa: Isa, rows: usize) -> usize {
+        if self.in_tiles(isa) { rows.next_multiple_of(TILE_ROWS) } else { rows }
+    }
+
+    /// Whether the instruction set multiplies it tile by tile, each row of one [`TILE_WORDS`] long.
+    pub(super) fn in_tiles(self, isa: Isa) -> bool {
+        isa == Isa::Amx && self != Self::F32
     }
 }
+
+/// Rows of a tile of x, and words in a row, where products are made of tiles (`amx`).
+pub(super) const TILE_ROWS: usize = 16;
+pub(super) const TILE_WORDS: usize = 16;
 
 /// Rows as words.
 #[derive(Clone, Copy)]
 pub struct Rows<'a> {
     pub(super) precision: Precision,
-    /// `[rows, words]`
+    /// `[rows, words]`, and behind them what fills a tile.
     pub(super) words: &'a [u32],
     /// Of codes: (scale, lowest) of each row.
     pub(super) ranges: &'a [[f32; 2]],
@@ -62,7 +77,7 @@ impl RowBuffer {
     /// Makes room for so many rows of `width` numbers.
     pub fn reserve(&mut self, isa: Isa, precision: Precision, rows: usize, width: usize) {
         if precision != Precision::F32 {
-            self.words.reserve_len(rows * precision.words(isa, width));
+            self.words.reserve_len(precision.rows(isa, rows) * precision.words(isa, width));
             self.ranges.resize(self.ranges.len().max(rows), [0.0; 2]);
         }
     }
@@ -93,17 +108,38 @@ impl RowBuffer {
         width: usize,
         factors: &'a [f32],
     ) -> Rows<'a> {
+        match precision {
+            Precision::F32 => {
+                assert!(factors.is_empty(), "factors for codes only");
+                Rows::floats(values)
+            }
+            _ => self.converted(isa, precision, values, width, factors),
+        }
+    }
+
+    /// The same where nothing stays what it is: the rows no longer need the values.
+    ///
+    /// # Panics
+    /// As [`RowBuffer::scaled_rows`], or for floats.
+    pub fn converted(
+        &mut self,
+        isa: Isa,
+        precision: Precision,
+        values: &[f32],
+        width: usize,
+        factors: &[f32],
+    ) -> Rows<'_> {
+        assert!(precision != Precision::F32, "floats stay what they are");
         let fit = factors.is_empty() || (precision == Precision::Int8 && factors.len() == width);
         assert!(fit, "a factor for each column of codes");
-        if precision == Precision::F32 {
-            return Rows::floats(values);
-        }
         assert_eq!(values.len() % width, 0, "whole rows");
         let rows = values.len() / width;
         self.reserve(isa, precision, rows, width);
-        let words = &mut self.words[..rows * precision.words(isa, width)];
+        let depth = precision.words(isa, width);
+        let words = &mut self.words[..precision.rows(isa, rows) * depth];
         let ranges = &mut self.ranges[..rows];
         if rows > 0 {
+            let words = &mut words[..rows * depth];
             dispatch_words(isa, Convert { precision, values, width, factors, words, ranges });
         }
         Rows { precision, words, ranges: if precision == Precision::Int8 { ranges } else { &[] } }
@@ -127,15 +163,37 @@ impl Kernel for Convert<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
+        match self.precision {
+            Precision::Int8 if self.factors.is_empty() => self.quantize::<L, false>(l),
+            Precision::Int8 => self.quantize::<L, true>(l),
+            _ => {
+                let words = self.words.len() / self.ranges.len();
+                let rows = self.values.chunks_exact(self.width).zip(self.words.chunks_exact_mut(words));
+                rows.for_each(|(row, words)| narrow_row(l, row, words));
+            }
+        }
+    }
+}
+
+/// Rows whose ranges are found before the codes of the first are made: what waits for a row's extremes, a long chain,
+/// does so beside the other rows.
+const ROWS_AT_ONCE: usize = 4;
+
+impl Convert<'_> {
+    #[inline(always)]
+    fn quantize<L: Lanes, const SCALED: bool>(self, l: L) {
         let words = self.words.len() / self.ranges.len();
-        let rows = self.values.chunks_exact(self.width).zip(self.words.chunks_exact_mut(words));
-        for ((row, words), range) in rows.zip(self.ranges) {
-            match self.precision {
-                Precision::Int8 if self.factors.is_empty() => {
-                    *range = quantize_row::<L, false>(l, row, self.factors, words);
-                }
-                Precision::Int8 => *range = quantize_row::<L, true>(l, row, self.factors, words),
-                _ => narrow_row(l, row, words),
+        let rows = self.values.chunks(ROWS_AT_ONCE * self.width);
+        let words_of_rows = self.words.chunks_mut(ROWS_AT_ONCE * words);
+        for ((rows, words_of_rows), ranges) in
+            rows.zip(words_of_rows).zip(self.ranges.chunks_mut(ROWS_AT_ONCE))
+        {
+            for (row, range) in rows.chunks_exact(self.width).zip(&mut *ranges) {
+                *range = range_of_row::<L, SCALED>(l, row, self.factors);
+            }
+            let rows = rows.chunks_exact(self.width).zip(words_of_rows.chunks_exact_mut(words));
+            for ((row, words), range) in rows.zip(ranges) {
+                quantize_row::<L, SCALED>(l, row, self.factors, *range, words);
             }
         }
     }
@@ -144,67 +202,115 @@ impl Kernel for Convert<'_> {
 /// The greatest code.
 const GREATEST: f32 = 255.0;
 
-/// Writes the codes of a row, the least code behind them, and returns (scale, lowest). Multiplies each value by its
-/// factor first if they are `SCALED`.
+/// A row's values, each times its factor if they are `SCALED`, by vectors.
+#[derive(Clone, Copy)]
+struct Scaled<'a, const SCALED: bool> {
+    row: &'a [f32],
+    factors: &'a [f32],
+}
+
+impl<'a, const SCALED: bool> Scaled<'a, SCALED> {
+    #[inline(always)]
+    fn new(row: &'a [f32], factors: &'a [f32]) -> Self {
+        assert!(!SCALED || factors.len() == row.len());
+        Self { row, factors }
+    }
+
+    /// # Safety
+    /// The row has a vector from `at` on.
+    #[inline(always)]
+    unsafe fn vector<L: Lanes>(self, l: L, at: usize) -> L::V {
+        // SAFETY: the caller's promise; factors, where there are any, are as many.
+        unsafe {
+            let value = l.load(self.row.as_ptr().add(at));
+            if SCALED { l.mul(value, l.load(self.factors.as_ptr().add(at))) } else { value }
+        }
+    }
+
+    /// What the row has behind its whole vectors, and `fill` in the other lanes.
+    #[inline(always)]
+    fn last<L: Lanes>(self, l: L, fill: f32) -> L::V {
+        let (at, rest) = (self.row.len() / L::LEN * L::LEN, self.row.len() % L::LEN);
+        // SAFETY: only the `rest` lanes that the row has are read.
+        unsafe {
+            let value = l.load_first(self.row.as_ptr().add(at), rest, fill);
+            match SCALED {
+                true => l.mul(value, l.load_first(self.factors.as_ptr().add(at), rest, 1.0)),
+                false => value,
+            }
+        }
+    }
+}
+
+/// What the codes of a row stand for: (scale, lowest).
+#[inline(always)]
+fn range_of_row<L: Lanes, const SCALED: bool>(l: L, row: &[f32], factors: &[f32]) -> [f32; 2] {
+    let values = Scaled::<SCALED>::new(row, factors);
+    let (whole, rest) = (row.len() / L::LEN, row.len() % L::LEN);
+    // Four at once, or each comparison would wait for the one before it.
+    let (mut lows, mut highs) = ([l.splat(f32::INFINITY); 4], [l.splat(f32::NEG_INFINITY); 4]);
+    let fours = whole / 4 * 4;
+    // SAFETY: whole vectors.
+    unsafe {
+        for first in (0..fours).step_by(4) {
+            for (i, (low, high)) in lows.iter_mut().zip(&mut highs).enumerate() {
+                let x = values.vector(l, (first + i) * L::LEN);
+                (*low, *high) = (l.min(*low, x), l.max(*high, x));
+            }
+        }
+        for i in fours..whole {
+            let x = values.vector(l, i * L::LEN);
+            (lows[0], highs[0]) = (l.min(lows[0], x), l.max(highs[0], x));
+        }
+    }
+    if rest > 0 {
+        lows[0] = l.min(lows[0], values.last(l, f32::INFINITY));
+        highs[0] = l.max(highs[0], values.last(l, f32::NEG_INFINITY));
+    }
+    let low = l.min(l.min(lows[0], lows[1]), l.min(lows[2], lows[3]));
+    let high = l.max(l.max(highs[0], highs[1]), l.max(highs[2], highs[3]));
+    let lowest = -l.greatest(l.sub(l.splat(0.0), low));
+    [((l.greatest(high) - lowest) / GREATEST).max(f32::MIN_POSITIVE), lowest]
+}
+
+/// Writes the codes of a row, the least code behind them.
 #[inline(always)]
 fn quantize_row<L: Lanes, const SCALED: bool>(
     l: L,
     row: &[f32],
     factors: &[f32],
+    [scale, lowest]: [f32; 2],
     words: &mut [u32],
-) -> [f32; 2] {
-    assert!(!SCALED || factors.len() == row.len());
+) {
+    let values = Scaled::<SCALED>::new(row, factors);
     let (whole, rest) = (row.len() / L::LEN, row.len() % L::LEN);
     let bytes = 4 / L::CODES;
     assert!(words.len() * L::CODES >= row.len());
-    let p = row.as_ptr();
-    // SAFETY: whole vectors start at multiples of LEN below `whole`; of the last one only the `rest`
-    // lanes that the row has are read. Factors, where there are any, are as many. A row of words has `bytes` for each of the row's values, and the
-    // codes of the last lanes go through an array.
+    let (shift, inverse) = (l.splat(lowest), l.splat(1.0 / scale));
+    // Between 0 and GREATEST, for no value is less than the lowest.
+    let code = |x| l.mul(l.sub(x, shift), inverse);
+    // SAFETY: whole vectors start at multiples of LEN below `whole`. A row of words has `bytes` for each of the row's
+    // values, and the codes of the last lanes go through an array.
     unsafe {
-        let value = |i: usize| match SCALED {
-            true => l.mul(l.load(p.add(i * L::LEN)), l.load(factors.as_ptr().add(i * L::LEN))),
-            false => l.load(p.add(i * L::LEN)),
-        };
-        let last = |fill: f32| {
-            let value = l.load_first(p.add(whole * L::LEN), rest, fill);
-            match SCALED {
-                true => l.mul(value, l.load_first(factors.as_ptr().add(whole * L::LEN), rest, 1.0)),
-                false => value,
-            }
-        };
-        let (mut low, mut high) = (l.splat(f32::INFINITY), l.splat(f32::NEG_INFINITY));
-        for i in 0..whole {
-            let x = value(i);
-            (low, high) = (l.min(low, x), l.max(high, x));
-        }
-        if rest > 0 {
-            low = l.min(low, last(f32::INFINITY));
-            high = l.max(high, last(f32::NEG_INFINITY));
-        }
-        let lowest = -l.greatest(l.sub(l.splat(0.0), low));
-        let scale = ((l.greatest(high) - lowest) / GREATEST).max(f32::MIN_POSITIVE);
-        let (shift, inverse) = (l.splat(lowest), l.splat(1.0 / scale));
-        let code = |x| l.min(l.max(l.mul(l.sub(x, shift), inverse), l.splat(0.0)), l.splat(GREATEST));
         let codes = words.as_mut_ptr().cast::<u8>();
         for i in 0..whole {
-            l.store_codes(codes.add(i * L::LEN * bytes), code(value(i)));
+            l.store_codes(codes.add(i * L::LEN * bytes), code(values.vector(l, i * L::LEN)));
         }
         let used = whole * L::LEN * bytes;
         let tail = words.len() * 4 - used;
         if tail > 0 {
             let mut lanes = [L::LEAST_CODE as u8; MOST_BYTES];
             if rest > 0 {
-                l.store_codes(lanes.as_mut_ptr(), code(last(lowest)));
+                l.store_codes(lanes.as_mut_ptr(), code(values.last(l, lowest)));
             }
             std::ptr::copy_nonoverlapping(lanes.as_ptr(), codes.add(used), tail);
         }
-        [scale, lowest]
     }
 }
 
-/// The most bytes that the codes or bf16 of a vector take, and of a word more.
-const MOST_BYTES: usize = 2 * 16 + 4;
+/// The most bytes behind the last whole vector of a row: the codes or bf16 of one more and of a word, or a row of a
+/// tile.
+const MOST_BYTES: usize = 4 * TILE_WORDS;
 
 /// Writes a row as bf16, a zero behind it where their number is odd.
 #[inline(always)]
@@ -290,10 +396,11 @@ mod tests {
             let mut buffer = RowBuffer::default();
             for isa in Isa::available() {
                 let made = buffer.rows(isa, Precision::Bf16, values, width);
-                for (row, words) in values.chunks(width).zip(made.words.chunks(width.div_ceil(2))) {
+                let words = Precision::Bf16.words(isa, width);
+                for (row, words) in values.chunks(width).zip(made.words.chunks(words)) {
                     let halves = words.iter().flat_map(|word| [*word as u16, (word >> 16) as u16]);
                     let expected = row.iter().map(|x| bf16::from_f32(*x).to_bits());
-                    let expected = expected.chain((width % 2 > 0).then_some(0));
+                    let expected = expected.chain(std::iter::repeat_n(0, 2 * words.len() - width));
                     prop_assert!(halves.eq(expected), "{:?}", isa);
                 }
             }

@@ -43,7 +43,7 @@ pub(crate) fn erf<L: Lanes>(l: L, x: L::V) -> L::V {
     for c in [0.001_162_542_1, 0.014_969_267, 0.114_109_345, 0.502_076_57, 1.0] {
         q = l.mul_add(q, t, l.splat(c));
     }
-    let erf = l.div(l.mul(x, p), q);
+    let erf = l.div_nearly(l.mul(x, p), q);
     l.min(l.max(erf, l.splat(-1.0)), l.splat(1.0))
 }
 

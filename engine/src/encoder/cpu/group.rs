@@ -4,7 +4,7 @@ use super::CpuBert;
 use super::layer::{Half, Scratch};
 use crate::kernels::aligned::AlignedFloats;
 use crate::kernels::gemm::Then;
-use crate::kernels::rows::RowBuffer;
+use crate::kernels::rows::{Precision, RowBuffer, Rows};
 
 /// What a group is computed in: allocated once, used for every group.
 #[derive(Default)]
@@ -13,7 +13,8 @@ pub(super) struct Group {
     hidden: AlignedFloats,
     /// The same as products take it.
     rows: RowBuffer,
-    /// `[tokens, hidden]`: the hidden states and what the parts of a half add to them.
+    /// `[tokens, hidden]`: the hidden states and what the parts of a half add to them, where these read the hidden states
+    /// themselves.
     sum: AlignedFloats,
     scratch: Scratch,
 }
@@ -24,19 +25,29 @@ impl Group {
         let (isa, precision, width) = (bert.isa, bert.precision, bert.config.hidden_size);
         let tokens = offsets[offsets.len() - 1] - offsets[0];
         self.hidden.reserve_len(tokens * width);
-        self.sum.reserve_len(tokens * width);
+        let in_place = precision != Precision::F32;
+        self.sum.reserve_len(if in_place { 0 } else { tokens * width });
         self.scratch.reserve(isa, precision, tokens, &bert.config);
-        let (hidden, sum) = (&mut self.hidden[..tokens * width], &mut self.sum[..tokens * width]);
+        let hidden = &mut self.hidden[..tokens * width];
 
         bert.embedding.apply(isa, ids, offsets, hidden);
         for layer in &bert.layers {
             for half in Half::BOTH {
-                sum.copy_from_slice(hidden);
-                let input = self.rows.scaled_rows(isa, precision, hidden, width, layer.factors(half));
-                for part in 0..layer.parts(half) {
-                    layer.apply(isa, half, part, input, offsets, &mut self.scratch, Then::Add, sum);
+                let factors = layer.factors(half);
+                let mut add_parts = |input: Rows<'_>, sum: &mut [f32]| {
+                    for part in 0..layer.parts(half) {
+                        layer.apply(isa, half, part, input, offsets, &mut self.scratch, Then::Add, sum);
+                    }
+                };
+                if in_place {
+                    add_parts(self.rows.converted(isa, precision, hidden, width, factors), hidden);
+                    layer.norm(half).apply_in_place(isa, hidden);
+                } else {
+                    let sum = &mut self.sum[..tokens * width];
+                    sum.copy_from_slice(hidden);
+                    add_parts(Rows::floats(hidden), sum);
+                    layer.norm(half).apply(isa, sum, hidden);
                 }
-                layer.norm(half).apply(isa, sum, hidden);
             }
         }
         hidden

@@ -71,6 +71,11 @@ pub(crate) trait Lanes: Copy {
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     /// a / b
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// a / b within two units in the last place, for normal b.
+    #[inline(always)]
+    fn div_nearly(self, a: Self::V, b: Self::V) -> Self::V {
+        self.div(a, b)
+    }
     /// a * b + c, rounded once where the processor can.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The greater of each pair; either operand where one is NaN.
@@ -131,7 +136,7 @@ pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
     match isa {
         // SAFETY: `Isa` names an instruction set only where the processor has it (see `cpu::isa`).
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 => unsafe { avx512::run(kernel) },
+        Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 | Isa::Amx => unsafe { avx512::run(kernel) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 | Isa::AvxVnni => unsafe { avx2::run(kernel) },
@@ -148,7 +153,7 @@ pub(crate) fn dispatch_words<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
     match isa {
         // SAFETY: as for `dispatch`.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Bf16 => unsafe { avx512::run_bf16(kernel) },
+        Isa::Avx512Bf16 | Isa::Amx => unsafe { avx512::run_bf16(kernel) },
         // SAFETY: as for `dispatch`.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512Vnni => unsafe { avx512::run_vnni(kernel) },
