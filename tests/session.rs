@@ -460,7 +460,7 @@ fn every_instruction_set_encodes_alike() {
     // Some instruction sets have coarser codes, and these weights are noise: nothing makes up for what is rounded.
     for (precision, bound) in [("f32", 0.999_999), ("int8", 0.97)] {
         let expected = vectors("portable", precision);
-        for cpu in ["avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "neon"] {
+        for cpu in ["avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "amx", "neon"] {
             let got = vectors(cpu, precision);
             assert_eq!(got.len(), expected.len());
             let dimension = got.len() / 40;

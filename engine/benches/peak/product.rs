@@ -21,7 +21,7 @@ fn rate(precision: Precision, rows: usize, inner: usize, columns: usize) -> f64 
     let isa = cpu::isa();
     let weights = vec![0.5f32; inner * columns];
     let linear = PackedLinear::pack(isa, precision, inner, columns, |c| &weights[c * inner..][..inner], &[]);
-    let input = vec![0.25f32; rows * inner];
+    let input: Vec<f32> = (0..rows * inner).map(|i| (i % 7) as f32).collect();
     let mut buffer = RowBuffer::default();
     let input = buffer.rows(isa, precision, &input, inner);
     let mut output = vec![0.0f32; rows * columns];

@@ -52,7 +52,10 @@ pub fn peak(operands: Operands) -> Option<f64> {
 fn widest(operands: Operands) -> Option<(usize, unsafe fn())> {
     // As the kernels see the processor: AKIN_CPU masks the limit as it masks them.
     let (avx2, avx512) = (cpu::isa() >= Isa::Avx2, cpu::isa() >= Isa::Avx512);
+    let amx = cpu::isa() == Isa::Amx;
     match operands {
+        Operands::Bf16 if amx => Some((x86::TILE * 32, x86::bf16_amx)),
+        Operands::U8I8 if amx => Some((x86::TILE * 64, x86::u8i8_amx)),
         Operands::F32 if avx512 => Some((16, x86::f32_avx512)),
         Operands::F32 if avx2 => Some((8, x86::f32_avx2)),
         Operands::F32 => Some((LANES, f32_portable)),
@@ -153,5 +156,57 @@ mod x86 {
             let pairs = _mm256_add_epi16(first, second);
             _mm256_add_epi32(a, _mm256_madd_epi16(pairs, ones))
         });
+    }
+
+    /// Sums of a tile.
+    pub const TILE: usize = 16 * 16;
+
+    /// What the instruction that shapes tiles reads.
+    #[repr(C, align(64))]
+    struct Shapes {
+        palette: u8,
+        start: u8,
+        reserved: [u8; 14],
+        row_bytes: [u16; 16],
+        rows: [u8; 16],
+    }
+
+    /// `STEPS` times `SUMS` products of tiles, by four tiles of sums, which hide the latency.
+    macro_rules! multiply_tiles {
+        ($multiply:literal) => {{
+            let mut shapes =
+                Shapes { palette: 1, start: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
+            shapes.row_bytes[..6].fill(64);
+            shapes.rows[..6].fill(16);
+            std::arch::asm!(
+                "ldtilecfg [{shapes}]",
+                "2:",
+                concat!($multiply, " tmm0, tmm4, tmm5"),
+                concat!($multiply, " tmm1, tmm4, tmm5"),
+                concat!($multiply, " tmm2, tmm4, tmm5"),
+                concat!($multiply, " tmm3, tmm4, tmm5"),
+                "dec {steps}",
+                "jnz 2b",
+                "tilerelease",
+                shapes = in(reg) &raw const shapes,
+                steps = inout(reg) STEPS * SUMS / 4 => _,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _, out("tmm5") _,
+                options(nostack, readonly)
+            )
+        }};
+    }
+
+    /// # Safety
+    /// The kernels use tiles: there are some, and the system has been asked for them.
+    pub unsafe fn u8i8_amx() {
+        // SAFETY: the caller's promise.
+        unsafe { multiply_tiles!("tdpbusd") }
+    }
+
+    /// # Safety
+    /// As [`u8i8_amx`].
+    pub unsafe fn bf16_amx() {
+        // SAFETY: the caller's promise.
+        unsafe { multiply_tiles!("tdpbf16ps") }
     }
 }

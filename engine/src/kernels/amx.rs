@@ -91,11 +91,13 @@ impl Tiles {
         Self(())
     }
 
-    /// The sums of x, `[rows, depth]` words, and w, `[depth, BLOCK]` words: of the first [`SIDE`] rows, or of [`BLOCK`].
+    /// The sums of x, `[rows, depth]` words, and the first [`BLOCK`] columns of w, `[depth, stride]` words: of the first
+    /// [`SIDE`] rows, or of [`BLOCK`] where `rows` is more. From a row of sums to the next are `sums_stride` words.
     ///
     /// # Safety
-    /// All of w can be read and of x [`SIDE`] rows, or [`BLOCK`] where `rows` is more; `depth` is a multiple of [`SIDE`] and not 0.
+    /// So many rows of x and of sums, whole, and all of w can be read and written; `depth` is a multiple of [`SIDE`] and not 0.
     #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
     pub unsafe fn multiply(
         &mut self,
         words: Words,
@@ -103,10 +105,12 @@ impl Tiles {
         depth: usize,
         x: *const u32,
         w: *const u32,
-        sums: &mut Sums,
+        stride: usize,
+        sums: *mut u32,
+        sums_stride: usize,
     ) {
-        // A loop of two tiles by two, or of one by two. Tiles 0 to 3 are sums, 4 and 5 of x, 6 and 7 of w; each row of w is
-        // two tiles wide, 128 bytes.
+        // A loop of two tiles by two, or of one by two. Tiles 0 to 3 are sums, 4 and 5 of x, 6 and 7 of w; a row of a tile is
+        // 64 bytes.
         macro_rules! lower {
             ($multiply:literal) => {
                 asm!(
@@ -115,30 +119,33 @@ impl Tiles {
                     "tilezero tmm2",
                     "tilezero tmm3",
                     "2:",
-                    "tileloadd tmm6, [{w} + {line}]",
-                    "tileloadd tmm4, [{x} + {stride}]",
-                    "tileloadd tmm7, [{w} + {line} + 64]",
+                    "tileloadd tmm6, [{w} + {w_line}]",
+                    "tileloadd tmm4, [{x} + {x_line}]",
+                    "tileloadd tmm7, [{w} + {w_line} + 64]",
                     concat!($multiply, " tmm0, tmm4, tmm6"),
-                    "tileloadd tmm5, [{lower} + {stride}]",
+                    "tileloadd tmm5, [{lower} + {x_line}]",
                     concat!($multiply, " tmm1, tmm4, tmm7"),
                     "add {x}, 64",
                     "add {lower}, 64",
-                    "add {w}, 2048",
+                    "add {w}, {w_step}",
                     concat!($multiply, " tmm2, tmm5, tmm6"),
                     concat!($multiply, " tmm3, tmm5, tmm7"),
                     "dec {steps}",
                     "jnz 2b",
-                    "tilestored [{sums} + {line}], tmm0",
-                    "tilestored [{sums} + {line} + 64], tmm1",
-                    "tilestored [{sums} + {line} + 2048], tmm2",
-                    "tilestored [{sums} + {line} + 2112], tmm3",
+                    "tilestored [{sums} + {sums_line}], tmm0",
+                    "tilestored [{sums} + {sums_line} + 64], tmm1",
+                    "tilestored [{lower_sums} + {sums_line}], tmm2",
+                    "tilestored [{lower_sums} + {sums_line} + 64], tmm3",
                     x = inout(reg) x => _,
                     lower = inout(reg) x.wrapping_add(SIDE * depth) => _,
                     w = inout(reg) w => _,
                     steps = inout(reg) depth / SIDE => _,
-                    stride = in(reg) 4 * depth,
-                    line = in(reg) 4 * BLOCK,
-                    sums = in(reg) sums.0.as_mut_ptr(),
+                    x_line = in(reg) 4 * depth,
+                    w_line = in(reg) 4 * stride,
+                    w_step = in(reg) 4 * SIDE * stride,
+                    sums = in(reg) sums,
+                    lower_sums = in(reg) sums.wrapping_add(SIDE * sums_stride),
+                    sums_line = in(reg) 4 * sums_stride,
                     out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                     out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                     options(nostack)
@@ -151,23 +158,25 @@ impl Tiles {
                     "tilezero tmm0",
                     "tilezero tmm1",
                     "2:",
-                    "tileloadd tmm6, [{w} + {line}]",
-                    "tileloadd tmm4, [{x} + {stride}]",
-                    "tileloadd tmm7, [{w} + {line} + 64]",
+                    "tileloadd tmm6, [{w} + {w_line}]",
+                    "tileloadd tmm4, [{x} + {x_line}]",
+                    "tileloadd tmm7, [{w} + {w_line} + 64]",
                     concat!($multiply, " tmm0, tmm4, tmm6"),
                     concat!($multiply, " tmm1, tmm4, tmm7"),
                     "add {x}, 64",
-                    "add {w}, 2048",
+                    "add {w}, {w_step}",
                     "dec {steps}",
                     "jnz 2b",
-                    "tilestored [{sums} + {line}], tmm0",
-                    "tilestored [{sums} + {line} + 64], tmm1",
+                    "tilestored [{sums} + {sums_line}], tmm0",
+                    "tilestored [{sums} + {sums_line} + 64], tmm1",
                     x = inout(reg) x => _,
                     w = inout(reg) w => _,
                     steps = inout(reg) depth / SIDE => _,
-                    stride = in(reg) 4 * depth,
-                    line = in(reg) 4 * BLOCK,
-                    sums = in(reg) sums.0.as_mut_ptr(),
+                    x_line = in(reg) 4 * depth,
+                    w_line = in(reg) 4 * stride,
+                    w_step = in(reg) 4 * SIDE * stride,
+                    sums = in(reg) sums,
+                    sums_line = in(reg) 4 * sums_stride,
                     out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
                     options(nostack)
                 )

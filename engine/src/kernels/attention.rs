@@ -6,14 +6,19 @@
 #![allow(unsafe_code)]
 
 use super::aligned::AlignedFloats;
+#[cfg(target_arch = "x86_64")]
+use super::attention_tiles;
 use super::cpu::Isa;
 use super::gemm_tile::{Ahead, Finish, Floats, multiply_tile, row_tiles};
-use super::lanes::{Kernel, Lanes, dispatch};
+use super::lanes::{Kernel, Lanes, dispatch, dispatch_words};
+use super::rows::Precision;
 use super::softmax::softmax_row;
 
 /// Room to work in, used again and again.
 #[derive(Default)]
 pub struct AttentionScratch {
+    #[cfg(target_arch = "x86_64")]
+    tiles: attention_tiles::TileScratch,
     /// The keys of one head, transposed: `[head_dim, tokens]`, rows padded to whole vectors.
     keys: AlignedFloats,
     /// Its values, when a head is not whole vectors: `[tokens, head_dim]`, padded likewise.
@@ -23,12 +28,15 @@ pub struct AttentionScratch {
 }
 
 /// Attention over one sentence: `projected` is its tokens' queries, keys and values side by side,
-/// `[tokens, 3 * heads * head_dim]`; `context` becomes `[tokens, heads * head_dim]`.
+/// `[tokens, 3 * heads * head_dim]`; `context` becomes `[tokens, heads * head_dim]`. Where the processor multiplies
+/// tiles and `precision` is not f32, products are of bf16; elsewhere, of floats.
 ///
 /// # Panics
 /// If the lengths do not fit one another.
+#[allow(clippy::too_many_arguments)]
 pub fn attention(
     isa: Isa,
+    precision: Precision,
     projected: &[f32],
     heads: usize,
     head_dim: usize,
@@ -41,6 +49,12 @@ pub fn attention(
     let tokens = context.len() / hidden;
     if tokens == 0 {
         return;
+    }
+    #[cfg(target_arch = "x86_64")]
+    if precision.in_tiles(isa) && attention_tiles::takes(head_dim) {
+        let scratch = &mut scratch.tiles;
+        let work = attention_tiles::InTiles { projected, tokens, heads, head_dim, scratch, context };
+        return dispatch_words(isa, work);
     }
     dispatch(isa, Attention { projected, tokens, heads, head_dim, scratch, context });
 }
@@ -161,7 +175,7 @@ unsafe fn multiply_rows<L: Lanes>(
 /// `rows` (`[tokens, dim]`, `stride` floats from one to the next) as columns of `out`, whose rows are `out_stride`
 /// long, whole vectors; the columns past `tokens` repeat the last.
 #[inline(always)]
-fn transpose<L: Lanes>(
+pub(super) fn transpose<L: Lanes>(
     l: L,
     rows: &[f32],
     stride: usize,
@@ -230,19 +244,21 @@ mod tests {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 (((state >> 40) as f32 / (1u64 << 23) as f32) - 1.0) * size
             }).collect();
-            for isa in Isa::available() {
+            for (isa, precision) in Isa::available().flat_map(|isa| [(isa, Precision::F32), (isa, Precision::Int8)]) {
+                // Of bf16, which have 8 bits, all four factors err.
+                let error = if precision.in_tiles(isa) { 2f64.powi(-6) * f64::from(size) } else { 2e-5 };
                 let mut scratch = AttentionScratch::default();
                 let mut context = vec![f32::NAN; tokens * heads * head_dim];
                 // Twice: what an earlier sentence left in the scratch must not matter.
                 for _ in 0..2 {
-                    attention(isa, &projected, heads, head_dim, &mut scratch, &mut context);
+                    attention(isa, precision, &projected, heads, head_dim, &mut scratch, &mut context);
                 }
                 for token in 0..tokens {
                     for head in 0..heads {
                         let exact = twin(&projected, heads, head_dim, head, token);
                         let got = &context[token * heads * head_dim + head * head_dim..][..head_dim];
                         for (got, exact) in got.iter().zip(exact) {
-                            prop_assert!((f64::from(*got) - exact).abs() < 2e-5 * f64::from(size),
+                            prop_assert!((f64::from(*got) - exact).abs() < error * f64::from(size),
                                 "{:?}: {} is not {}", isa, got, exact);
                         }
                     }

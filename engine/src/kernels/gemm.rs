@@ -348,7 +348,8 @@ impl Work<'_> {
                 // SAFETY: the input is [rows, depth] and whole tiles, and so is a panel, [depth, BLOCK].
                 unsafe {
                     let x = input.words.as_ptr().add(row * depth);
-                    tiles.multiply(words, rows - row, depth, x, panel, &mut sums[turn % 2]);
+                    let sums = sums[turn % 2].0.as_mut_ptr().cast();
+                    tiles.multiply(words, rows - row, depth, x, panel, amx::BLOCK, sums, amx::BLOCK);
                 }
             }
             // SAFETY: the output is [rows, columns], and `finish` says what is ours to write of it.
@@ -423,7 +424,7 @@ mod tests {
             Precision::Int8 => {
                 let (low, high) =
                     x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
-                let step = ((high - low) / 255.0).max(f32::MIN_POSITIVE);
+                let step = ((high - low) / 255.0).max(1e-30);
                 let of_x = |v: f32| f64::from(((v - low) * (1.0 / step)).round_ties_even()) * f64::from(step);
                 let x = each(x, &|v| of_x(v) + f64::from(low));
                 let step = scale(w, code_format(isa).1);

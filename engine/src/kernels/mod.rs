@@ -4,6 +4,8 @@ pub mod aligned;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 pub mod attention;
+#[cfg(target_arch = "x86_64")]
+mod attention_tiles;
 pub mod codes;
 pub mod cpu;
 mod dot;

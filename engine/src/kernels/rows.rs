@@ -202,6 +202,10 @@ impl Convert<'_> {
 /// The greatest code.
 const GREATEST: f32 = 255.0;
 
+/// The least that a code stands for. What is multiplied by the scale of a column then is not subnormal, which some
+/// processors take a hundred times as long for.
+const LEAST_SCALE: f32 = 1e-30;
+
 /// A row's values, each times its factor if they are `SCALED`, by vectors.
 #[derive(Clone, Copy)]
 struct Scaled<'a, const SCALED: bool> {
@@ -270,7 +274,7 @@ fn range_of_row<L: Lanes, const SCALED: bool>(l: L, row: &[f32], factors: &[f32]
     let low = l.min(l.min(lows[0], lows[1]), l.min(lows[2], lows[3]));
     let high = l.max(l.max(highs[0], highs[1]), l.max(highs[2], highs[3]));
     let lowest = -l.greatest(l.sub(l.splat(0.0), low));
-    [((l.greatest(high) - lowest) / GREATEST).max(f32::MIN_POSITIVE), lowest]
+    [((l.greatest(high) - lowest) / GREATEST).max(LEAST_SCALE), lowest]
 }
 
 /// Writes the codes of a row, the least code behind them.
@@ -314,7 +318,7 @@ const MOST_BYTES: usize = 4 * TILE_WORDS;
 
 /// Writes a row as bf16, a zero behind it where their number is odd.
 #[inline(always)]
-fn narrow_row<L: Lanes>(l: L, row: &[f32], words: &mut [u32]) {
+pub(super) fn narrow_row<L: Lanes>(l: L, row: &[f32], words: &mut [u32]) {
     let (whole, rest) = (row.len() / L::LEN, row.len() % L::LEN);
     assert!(words.len() * 2 >= row.len());
     let p = row.as_ptr();

@@ -197,6 +197,7 @@ impl Heads {
             let (from, to) = (sentence[0] - first, sentence[1] - first);
             attention(
                 isa,
+                self.projection.precision(),
                 &projected[from * 3 * width..to * 3 * width],
                 self.count,
                 width / self.count,

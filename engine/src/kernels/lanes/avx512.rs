@@ -150,6 +150,14 @@ impl<const LEVEL: u8> Lanes for Avx512<LEVEL> {
     fn scale(self, a: __m512, n: __m512) -> __m512 {
         unsafe { _mm512_scalef_ps(a, n) }
     }
+    const TABLES: bool = true;
+    #[inline(always)]
+    fn look_up(self, table: &[f32; 32], places: __m512) -> __m512 {
+        unsafe {
+            let (low, high) = (self.load(table.as_ptr()), self.load(table.as_ptr().add(16)));
+            _mm512_permutex2var_ps(low, _mm512_castps_si512(places), high)
+        }
+    }
     #[inline(always)]
     fn sum(self, v: __m512) -> f32 {
         unsafe { _mm512_reduce_add_ps(v) }
@@ -221,4 +229,26 @@ impl<const LEVEL: u8> Lanes for Avx512<LEVEL> {
             }
         }
     }
+    #[inline(always)]
+    unsafe fn store_bf16_pairs(self, p: *mut u32, first: __m512, second: __m512) {
+        if LEVEL >= BF16 {
+            unsafe {
+                let narrow = |v| std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(v));
+                let wide = |v| _mm512_cvtepu16_epi32(narrow(v));
+                let words = _mm512_or_si512(wide(first), _mm512_slli_epi32::<16>(wide(second)));
+                _mm512_storeu_si512(p.cast(), words);
+            }
+        } else {
+            for (lane, (first, second)) in lanes(first).into_iter().zip(lanes(second)).enumerate() {
+                let bits = |x| u32::from(half::bf16::from_f32(x).to_bits());
+                unsafe { p.add(lane).write(bits(first) | bits(second) << 16) };
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn lanes(v: __m512) -> [f32; 16] {
+    // SAFETY: both are sixteen floats, whatever these are.
+    unsafe { std::mem::transmute(v) }
 }

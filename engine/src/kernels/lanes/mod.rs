@@ -86,6 +86,14 @@ pub(crate) trait Lanes: Copy {
     fn round(self, v: Self::V) -> Self::V;
     /// a * 2^n for whole n in -126..=127.
     fn scale(self, a: Self::V, n: Self::V) -> Self::V;
+    /// Whether [`Lanes::look_up`] takes an instruction.
+    const TABLES: bool = false;
+    /// For each lane the number in the table whose place the lowest five bits of `places` say.
+    #[inline(always)]
+    fn look_up(self, table: &[f32; 32], places: Self::V) -> Self::V {
+        let _ = (table, places);
+        unreachable!("no instruction looks anything up")
+    }
     /// The sum of the lanes.
     fn sum(self, v: Self::V) -> f32;
     /// The greatest lane.
@@ -120,7 +128,25 @@ pub(crate) trait Lanes: Copy {
     /// # Safety
     /// `LEN` bf16 can be written at `p`.
     unsafe fn store_bf16(self, p: *mut u16, v: Self::V);
+    /// Writes `LEN` words of two bf16: the nearest to a lane of `first`, and to that of `second` in the upper half.
+    /// # Safety
+    /// `LEN` words can be written at `p`.
+    #[inline(always)]
+    unsafe fn store_bf16_pairs(self, p: *mut u32, first: Self::V, second: Self::V) {
+        let mut halves = [[0u16; MOST_LANES]; 2];
+        // SAFETY: no vector is longer than an array, and the caller's promise.
+        unsafe {
+            self.store_bf16(halves[0].as_mut_ptr(), first);
+            self.store_bf16(halves[1].as_mut_ptr(), second);
+            for i in 0..Self::LEN {
+                p.add(i).write(u32::from(halves[0][i]) | u32::from(halves[1][i]) << 16);
+            }
+        }
+    }
 }
+
+/// Lanes of the longest vectors.
+const MOST_LANES: usize = 16;
 
 /// Work that is written over [`Lanes`].
 pub(crate) trait Kernel {

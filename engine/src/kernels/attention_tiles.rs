@@ -1,0 +1,185 @@
+//! Attention by the matrix unit (`amx`), its products in bf16.
+//!
+//! For each head, queries times the transpose of the keys, 32 by 32 at a time, gives the scores; the softmax stays in
+//! floats; shares times values gives the context.
+
+#![allow(unsafe_code)]
+
+use super::aligned::{AlignedFloats, AlignedWords};
+use super::amx::{BLOCK, SIDE, Tiles, Words};
+use super::attention::transpose;
+use super::lanes::{Kernel, Lanes};
+use super::rows::narrow_row;
+use super::softmax::softmax_row_bf16;
+
+/// Room for one head to work in, used again and again. Tokens are as many as fill blocks.
+#[derive(Default)]
+pub(super) struct TileScratch {
+    /// `[tokens, head_dim / 2]`, a word two numbers of a query; of a key.
+    queries: AlignedWords,
+    rows_of_keys: AlignedWords,
+    /// `[head_dim / 2, tokens]`, a word two numbers of a key.
+    keys: AlignedWords,
+    /// `[tokens / 2, head_dim]`, a word the numbers of two tokens.
+    values: AlignedWords,
+    /// Of a block of queries: `[BLOCK, tokens]`.
+    scores: AlignedFloats,
+    /// Of a block of queries, not yet divided by their sums: `[BLOCK, tokens / 2]`, a word those of two tokens.
+    shares: AlignedWords,
+    sums_of_shares: [f32; BLOCK],
+    /// Of a block of queries, before that division: `[BLOCK, head_dim]`.
+    context: AlignedFloats,
+}
+
+/// What heads are made of, and how much.
+#[derive(Clone, Copy)]
+struct Shape {
+    tokens: usize,
+    /// As many as fill blocks.
+    padded: usize,
+    hidden: usize,
+    head_dim: usize,
+}
+
+/// Whether heads of that width are whole tiles.
+pub(super) fn takes(head_dim: usize) -> bool {
+    head_dim > 0 && head_dim.is_multiple_of(BLOCK)
+}
+
+/// See [`super::attention::attention`]; this processor has tiles.
+pub(super) struct InTiles<'a> {
+    pub projected: &'a [f32],
+    pub tokens: usize,
+    pub heads: usize,
+    pub head_dim: usize,
+    pub scratch: &'a mut TileScratch,
+    pub context: &'a mut [f32],
+}
+
+impl Kernel for InTiles<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let Self { projected, tokens, heads, head_dim, scratch, context } = self;
+        assert!(takes(head_dim) && tokens > 0);
+        let hidden = heads * head_dim;
+        assert!(projected.len() == 3 * tokens * hidden && context.len() == tokens * hidden);
+        let shape = Shape { tokens, padded: tokens.next_multiple_of(BLOCK), hidden, head_dim };
+        scratch.reserve(shape);
+        // SAFETY: this is asked for only where there are tiles.
+        let mut tiles = unsafe { Tiles::new() };
+        for head in 0..heads {
+            let column = head * head_dim;
+            scratch.take(l, shape, &projected[column..]);
+            for row in (0..tokens).step_by(BLOCK) {
+                let height = BLOCK.min(tokens - row);
+                scratch.score(&mut tiles, shape, row, height);
+                scratch.share(l, shape, height);
+                scratch.mix(&mut tiles, shape, height);
+                scratch.finish(l, shape, height, &mut context[row * hidden + column..]);
+            }
+        }
+    }
+}
+
+impl TileScratch {
+    fn reserve(&mut self, shape: Shape) {
+        let Shape { padded, head_dim, .. } = shape;
+        for words in [&mut self.queries, &mut self.rows_of_keys, &mut self.keys, &mut self.values] {
+            words.reserve_len(padded * head_dim / 2);
+        }
+        self.scores.reserve_len(BLOCK * padded);
+        self.shares.reserve_len(BLOCK * padded / 2);
+        self.context.reserve_len(BLOCK * head_dim);
+    }
+
+    /// Queries, keys and values of the head whose columns are the first of `projected`, the tail of `[tokens, 3 * hidden]`.
+    #[inline(always)]
+    fn take<L: Lanes>(&mut self, l: L, shape: Shape, projected: &[f32]) {
+        let Shape { tokens, padded, hidden, head_dim } = shape;
+        let words = head_dim / 2;
+        let to = self.queries.chunks_exact_mut(words).zip(self.rows_of_keys.chunks_exact_mut(words));
+        for (row, (query, key)) in projected.chunks(3 * hidden).zip(to) {
+            narrow_row(l, &row[..head_dim], query);
+            narrow_row(l, &row[hidden..][..head_dim], key);
+        }
+        let rows_of_keys = bytemuck::cast_slice(&self.rows_of_keys[..tokens * words]);
+        transpose(l, rows_of_keys, words, tokens, words, padded, bytemuck::cast_slice_mut(&mut self.keys));
+
+        let value = |token: usize| &projected[2 * hidden + token * 3 * hidden..][..head_dim];
+        let (pairs, others) =
+            self.values[..padded / 2 * head_dim].split_at_mut(tokens.div_ceil(2) * head_dim);
+        for (pair, to) in pairs.chunks_exact_mut(head_dim).enumerate() {
+            // The last may have no partner: its share is nothing.
+            let (first, second) = (value(2 * pair), value((2 * pair + 1).min(tokens - 1)));
+            for ((to, first), second) in
+                to.chunks_exact_mut(L::LEN).zip(first.chunks_exact(L::LEN)).zip(second.chunks_exact(L::LEN))
+            {
+                // SAFETY: all three are a vector long.
+                unsafe {
+                    l.store_bf16_pairs(to.as_mut_ptr(), l.load(first.as_ptr()), l.load(second.as_ptr()))
+                };
+            }
+        }
+        // What an earlier sentence left may be no number, and nothing of it is none either.
+        others.fill(0);
+    }
+
+    /// The products of `height` queries from `row` on with all keys.
+    #[inline(always)]
+    fn score(&mut self, tiles: &mut Tiles, shape: Shape, row: usize, height: usize) {
+        let (padded, words) = (shape.padded, shape.head_dim / 2);
+        let queries = self.queries[row * words..][..height.next_multiple_of(SIDE) * words].as_ptr();
+        let keys = self.keys[..words * padded].as_ptr();
+        let scores = self.scores[..BLOCK * padded].as_mut_ptr();
+        for key in (0..padded).step_by(BLOCK) {
+            // SAFETY: queries are whole tiles of `words` words; keys are [words, padded], and scores [BLOCK, padded].
+            unsafe {
+                let (keys, scores) = (keys.add(key), scores.add(key).cast());
+                tiles.multiply(Words::Bf16s, height, words, queries, keys, padded, scores, padded);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn share<L: Lanes>(&mut self, l: L, shape: Shape, height: usize) {
+        let (tokens, padded) = (shape.tokens, shape.padded);
+        let factor = 1.0 / (shape.head_dim as f32).sqrt();
+        let rows = self.scores.chunks_exact(padded).zip(self.shares.chunks_exact_mut(padded / 2));
+        for ((scores, shares), sum) in rows.zip(&mut self.sums_of_shares).take(height) {
+            *sum = softmax_row_bf16(l, scores, tokens, factor, shares);
+        }
+    }
+
+    /// The products of shares and values.
+    #[inline(always)]
+    fn mix(&mut self, tiles: &mut Tiles, shape: Shape, height: usize) {
+        let Shape { padded, head_dim, .. } = shape;
+        let shares = self.shares[..BLOCK * padded / 2].as_ptr();
+        let values = self.values[..padded / 2 * head_dim].as_ptr();
+        let context = self.context[..BLOCK * head_dim].as_mut_ptr();
+        for d in (0..head_dim).step_by(BLOCK) {
+            // SAFETY: shares are [BLOCK, padded / 2], values [padded / 2, head_dim] and the context [BLOCK, head_dim], all of
+            // them whole tiles.
+            unsafe {
+                let (values, context) = (values.add(d), context.add(d).cast());
+                tiles.multiply(Words::Bf16s, height, padded / 2, shares, values, head_dim, context, head_dim);
+            }
+        }
+    }
+
+    /// Writes the context to the first columns of `to`, the tail of `[tokens, hidden]`.
+    #[inline(always)]
+    fn finish<L: Lanes>(&self, l: L, shape: Shape, height: usize, to: &mut [f32]) {
+        let Shape { hidden, head_dim, .. } = shape;
+        let rows = to.chunks_mut(hidden).zip(self.context.chunks_exact(head_dim));
+        for ((to, context), sum) in rows.zip(&self.sums_of_shares).take(height) {
+            let scale = l.splat(1.0 / sum);
+            for (to, context) in to[..head_dim].chunks_exact_mut(L::LEN).zip(context.chunks_exact(L::LEN)) {
+                // SAFETY: both are a vector long.
+                unsafe { l.store(to.as_mut_ptr(), l.mul(l.load(context.as_ptr()), scale)) };
+            }
+        }
+    }
+}
