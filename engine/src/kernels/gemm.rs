@@ -388,17 +388,41 @@ unsafe fn finish_block<L: Lanes, P: Product>(
     then: Then,
     finish: Finish,
 ) {
-    for (i, sums) in sums.0[..height].iter().enumerate() {
-        for (j, sums) in sums.chunks_exact(L::LEN).enumerate() {
-            let column = j * L::LEN;
-            let valid = finish.columns.saturating_sub(column).min(L::LEN);
-            if valid > 0 {
-                // SAFETY: the caller's promise; the sums are a vector.
-                unsafe {
-                    let sum = P::floats_of_words(l, l.load_words(sums.as_ptr()));
-                    let value = finish.value::<L, P>(l, i, column, sum);
-                    let value = if then == Then::Gelu { gelu(l, value) } else { value };
-                    finish.put(l, i, column, valid, value);
+    // SAFETY: the caller's promise.
+    unsafe {
+        match then {
+            Then::Gelu => finish_rows::<L, P, true>(l, sums, height, finish),
+            Then::Store | Then::Add => finish_rows::<L, P, false>(l, sums, height, finish),
+        }
+    }
+}
+
+/// The same, GELU or none.
+///
+/// # Safety
+/// As for [`finish_block`].
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn finish_rows<L: Lanes, P: Product, const GELU: bool>(
+    l: L,
+    sums: &amx::Sums,
+    height: usize,
+    finish: Finish,
+) {
+    const VECTORS: usize = amx::BLOCK / amx::SIDE;
+    assert_eq!(L::LEN, amx::SIDE, "a vector as long as the row of a tile");
+    // SAFETY: the caller's promise; the sums of a row are so many vectors.
+    unsafe {
+        let columns: [_; VECTORS] = std::array::from_fn(|j| finish.of_columns::<L, P>(l, j * L::LEN));
+        for (i, sums) in sums.0[..height].iter().enumerate() {
+            let row = finish.of_row::<L, P>(l, i);
+            for (j, columns) in columns.into_iter().enumerate() {
+                let sum = P::floats_of_words(l, l.load_words(sums.as_ptr().add(j * L::LEN)));
+                let value = columns.value::<P>(l, row, sum);
+                let value = if GELU { gelu(l, value) } else { value };
+                let valid = finish.columns.saturating_sub(j * L::LEN).min(L::LEN);
+                if valid > 0 {
+                    finish.put(l, i, j * L::LEN, valid, value);
                 }
             }
         }

@@ -161,19 +161,44 @@ impl Finish {
                 false => l.mul(sum, l.splat(*self.row_scale.add(row))),
                 true => sum,
             };
-            let bias = match self.bias.is_null() {
-                false => l.load(self.bias.add(column)),
-                true => l.splat(0.0),
-            };
-            if !P::OF_CODES {
-                return l.add(sum, bias);
-            }
-            let [scale, lowest] = *self.codes.rows.add(row);
-            let zero = lowest - L::LEAST_CODE as f32 * scale;
-            let scales = l.mul(l.splat(scale), l.load(self.codes.scales.add(column)));
-            let shift = l.mul_add(l.splat(zero), l.load(self.codes.sums.add(column)), bias);
-            l.mul_add(sum, scales, shift)
+            let columns = self.of_columns::<L, P>(l, column);
+            columns.value::<P>(l, self.of_row::<L, P>(l, row), sum)
         }
+    }
+
+    /// What sums of the columns from `column` on become values by.
+    ///
+    /// # Safety
+    /// As for [`Finish::value`].
+    #[inline(always)]
+    pub unsafe fn of_columns<L: Lanes, P: Product>(&self, l: L, column: usize) -> OfColumns<L> {
+        let zero = l.splat(0.0);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let bias = if self.bias.is_null() { zero } else { l.load(self.bias.add(column)) };
+            if !P::OF_CODES {
+                return OfColumns { bias, scales: zero, sums: zero };
+            }
+            OfColumns {
+                bias,
+                scales: l.load(self.codes.scales.add(column)),
+                sums: l.load(self.codes.sums.add(column)),
+            }
+        }
+    }
+
+    /// What sums of a row become values by: what a code stands for, and what code 0 does.
+    ///
+    /// # Safety
+    /// As for [`Finish::value`].
+    #[inline(always)]
+    pub unsafe fn of_row<L: Lanes, P: Product>(&self, l: L, row: usize) -> [L::V; 2] {
+        if !P::OF_CODES {
+            return [l.splat(0.0); 2];
+        }
+        // SAFETY: the caller's promise.
+        let [scale, lowest] = unsafe { *self.codes.rows.add(row) };
+        [l.splat(scale), l.splat(lowest - L::LEAST_CODE as f32 * scale)]
     }
 
     /// Writes the first `valid` of such values, or adds them to what is there.
@@ -192,6 +217,26 @@ impl Finish {
                 l.store_first(c, if self.accumulate { l.add(value, before) } else { value }, valid);
             }
         }
+    }
+}
+
+/// What sums of a vector of columns become values by: their bias and, of codes, what [`Dequantize`] has for them.
+#[derive(Clone, Copy)]
+pub(super) struct OfColumns<L: Lanes> {
+    bias: L::V,
+    scales: L::V,
+    sums: L::V,
+}
+
+impl<L: Lanes> OfColumns<L> {
+    /// What the sums of a row stand for, with the bias.
+    #[inline(always)]
+    pub fn value<P: Product>(self, l: L, [scale, zero]: [L::V; 2], sum: L::V) -> L::V {
+        if !P::OF_CODES {
+            return l.add(sum, self.bias);
+        }
+        let shift = l.mul_add(zero, self.sums, self.bias);
+        l.mul_add(sum, l.mul(scale, self.scales), shift)
     }
 }
 

@@ -138,8 +138,8 @@ pub(crate) trait Lanes: Copy {
         unsafe {
             self.store_bf16(halves[0].as_mut_ptr(), first);
             self.store_bf16(halves[1].as_mut_ptr(), second);
-            for i in 0..Self::LEN {
-                p.add(i).write(u32::from(halves[0][i]) | u32::from(halves[1][i]) << 16);
+            for (i, (first, second)) in halves[0].into_iter().zip(halves[1]).enumerate().take(Self::LEN) {
+                p.add(i).write(u32::from(first) | u32::from(second) << 16);
             }
         }
     }
