@@ -52,6 +52,19 @@ pub(super) enum Words {
     Bf16s,
 }
 
+/// What is multiplied: x, `[rows, depth]` words, and the first [`BLOCK`] columns of w, `[depth, w_stride]` words.
+///
+/// Of x, [`SIDE`] rows are read, or [`BLOCK`] where `rows` is more; `depth` is a multiple of [`SIDE`], and not 0.
+#[derive(Clone, Copy)]
+pub(super) struct Factors {
+    pub words: Words,
+    pub rows: usize,
+    pub depth: usize,
+    pub x: *const u32,
+    pub w: *const u32,
+    pub w_stride: usize,
+}
+
 /// The sums of a block, a word each.
 #[repr(align(64))]
 pub(super) struct Sums(pub [[u32; BLOCK]; BLOCK]);
@@ -91,24 +104,13 @@ impl Tiles {
         Self(())
     }
 
-    /// The sums of x, `[rows, depth]` words, and the first [`BLOCK`] columns of w, `[depth, stride]` words: of the first
-    /// [`SIDE`] rows, or of [`BLOCK`] where `rows` is more. From a row of sums to the next are `sums_stride` words.
+    /// Writes the sums, `sums_stride` words from a row to the next.
     ///
     /// # Safety
-    /// So many rows of x and of sums, whole, and all of w can be read and written; `depth` is a multiple of [`SIDE`] and not 0.
+    /// What `factors` say can be read, and as many rows of sums written as of x are read, [`BLOCK`] words each.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
-    pub unsafe fn multiply(
-        &mut self,
-        words: Words,
-        rows: usize,
-        depth: usize,
-        x: *const u32,
-        w: *const u32,
-        stride: usize,
-        sums: *mut u32,
-        sums_stride: usize,
-    ) {
+    pub unsafe fn multiply(&mut self, factors: Factors, sums: *mut u32, sums_stride: usize) {
+        let Factors { words, rows, depth, x, w, w_stride } = factors;
         // A loop of two tiles by two, or of one by two. Tiles 0 to 3 are sums, 4 and 5 of x, 6 and 7 of w; a row of a tile is
         // 64 bytes.
         macro_rules! lower {
@@ -141,8 +143,8 @@ impl Tiles {
                     w = inout(reg) w => _,
                     steps = inout(reg) depth / SIDE => _,
                     x_line = in(reg) 4 * depth,
-                    w_line = in(reg) 4 * stride,
-                    w_step = in(reg) 4 * SIDE * stride,
+                    w_line = in(reg) 4 * w_stride,
+                    w_step = in(reg) 4 * SIDE * w_stride,
                     sums = in(reg) sums,
                     lower_sums = in(reg) sums.wrapping_add(SIDE * sums_stride),
                     sums_line = in(reg) 4 * sums_stride,
@@ -173,8 +175,8 @@ impl Tiles {
                     w = inout(reg) w => _,
                     steps = inout(reg) depth / SIDE => _,
                     x_line = in(reg) 4 * depth,
-                    w_line = in(reg) 4 * stride,
-                    w_step = in(reg) 4 * SIDE * stride,
+                    w_line = in(reg) 4 * w_stride,
+                    w_step = in(reg) 4 * SIDE * w_stride,
                     sums = in(reg) sums,
                     sums_line = in(reg) 4 * sums_stride,
                     out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
@@ -182,9 +184,8 @@ impl Tiles {
                 )
             };
         }
-        debug_assert!(depth > 0 && depth.is_multiple_of(SIDE));
-        // SAFETY: there are tiles, or `new` would not have been called; those of x and w are read where the caller says that
-        // they can be, and those of sums, at most BLOCK rows of BLOCK words, are ours to write.
+        assert!(depth > 0 && depth.is_multiple_of(SIDE), "whole tiles");
+        // SAFETY: there are tiles, or `new` would not have been called; what is read and written is the caller's promise.
         unsafe {
             match (words, rows > SIDE) {
                 (Words::Codes, true) => lower!("tdpbusd"),

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::aligned::{AlignedFloats, AlignedWords};
-use super::amx::{BLOCK, SIDE, Tiles, Words};
+use super::amx::{BLOCK, Factors, SIDE, Tiles, Words};
 use super::attention::transpose;
 use super::lanes::{Kernel, Lanes};
 use super::rows::narrow_row;
@@ -136,8 +136,15 @@ impl TileScratch {
         for key in (0..padded).step_by(BLOCK) {
             // SAFETY: queries are whole tiles of `words` words; keys are [words, padded], and scores [BLOCK, padded].
             unsafe {
-                let (keys, scores) = (keys.add(key), scores.add(key).cast());
-                tiles.multiply(Words::Bf16s, height, words, queries, keys, padded, scores, padded);
+                let factors = Factors {
+                    words: Words::Bf16s,
+                    rows: height,
+                    depth: words,
+                    x: queries,
+                    w: keys.add(key),
+                    w_stride: padded,
+                };
+                tiles.multiply(factors, scores.add(key).cast(), padded);
             }
         }
     }
@@ -163,8 +170,15 @@ impl TileScratch {
             // SAFETY: shares are [BLOCK, padded / 2], values [padded / 2, head_dim] and the context [BLOCK, head_dim], all of
             // them whole tiles.
             unsafe {
-                let (values, context) = (values.add(d), context.add(d).cast());
-                tiles.multiply(Words::Bf16s, height, padded / 2, shares, values, head_dim, context, head_dim);
+                let factors = Factors {
+                    words: Words::Bf16s,
+                    rows: height,
+                    depth: padded / 2,
+                    x: shares,
+                    w: values.add(d),
+                    w_stride: head_dim,
+                };
+                tiles.multiply(factors, context.add(d).cast(), head_dim);
             }
         }
     }

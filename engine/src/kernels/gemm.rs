@@ -344,13 +344,17 @@ impl Work<'_> {
         for turn in 0.. {
             let block = blocks.next();
             if let Some((p, row)) = block {
-                let panel = linear.panels[p * depth * amx::BLOCK..][..depth * amx::BLOCK].as_ptr();
-                // SAFETY: the input is [rows, depth] and whole tiles, and so is a panel, [depth, BLOCK].
-                unsafe {
-                    let x = input.words.as_ptr().add(row * depth);
-                    let sums = sums[turn % 2].0.as_mut_ptr().cast();
-                    tiles.multiply(words, rows - row, depth, x, panel, amx::BLOCK, sums, amx::BLOCK);
-                }
+                let factors = amx::Factors {
+                    words,
+                    rows: rows - row,
+                    depth,
+                    x: input.words[row * depth..].as_ptr(),
+                    w: linear.panels[p * depth * amx::BLOCK..][..depth * amx::BLOCK].as_ptr(),
+                    w_stride: amx::BLOCK,
+                };
+                let sums = sums[turn % 2].0.as_mut_ptr().cast();
+                // SAFETY: the input is [rows, depth] and whole tiles, and so is a panel, [depth, BLOCK]; the sums are a block.
+                unsafe { tiles.multiply(factors, sums, amx::BLOCK) };
             }
             // SAFETY: the output is [rows, columns], and `finish` says what is ours to write of it.
             unsafe { finish_block::<L, P>(l, &sums[(turn + 1) % 2], height, then, finish) };
