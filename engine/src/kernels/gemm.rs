@@ -338,8 +338,7 @@ impl Work<'_> {
         let mut tiles = unsafe { amx::Tiles::new() };
         // While the unit makes the sums of one block, those of the one before become what they stand for.
         let mut sums = [amx::Sums::zeroed(), amx::Sums::zeroed()];
-        let mut finish = Finish::store(output, columns, 0);
-        let mut height = 0;
+        let mut pending = None;
         let mut blocks = panels.flat_map(|p| (0..rows).step_by(amx::BLOCK).map(move |row| (p, row)));
         for turn in 0.. {
             let block = blocks.next();
@@ -356,8 +355,11 @@ impl Work<'_> {
                 // SAFETY: the input is [rows, depth] and whole tiles, and so is a panel, [depth, BLOCK]; the sums are a block.
                 unsafe { tiles.multiply(factors, sums, amx::BLOCK) };
             }
-            // SAFETY: the output is [rows, columns], and `finish` says what is ours to write of it.
-            unsafe { finish_block::<L, P>(l, &sums[(turn + 1) % 2], height, then, finish) };
+            // Of the first block there is none before.
+            if let Some((finish, height)) = pending.take() {
+                // SAFETY: the output is [rows, columns], and `finish` says what is ours to write of it.
+                unsafe { finish_block::<L, P>(l, &sums[(turn + 1) % 2], height, then, finish) };
+            }
             let Some((p, row)) = block else { break };
             let column = p * amx::BLOCK;
             let codes = Dequantize {
@@ -367,14 +369,10 @@ impl Work<'_> {
             };
             let bias = linear.bias[column..][..amx::BLOCK].as_ptr();
             let c = output.wrapping_add(row * columns + column);
-            let accumulate = then == Then::Add;
-            finish = Finish {
-                bias,
-                accumulate,
-                codes,
-                ..Finish::store(c, columns, amx::BLOCK.min(columns - column))
-            };
-            height = amx::BLOCK.min(rows - row);
+            let valid = amx::BLOCK.min(columns - column);
+            let finish =
+                Finish { bias, accumulate: then == Then::Add, codes, ..Finish::store(c, columns, valid) };
+            pending = Some((finish, amx::BLOCK.min(rows - row)));
         }
     }
 }
