@@ -108,7 +108,12 @@ impl Beam {
             for met in 0..self.fresh.len() {
                 let candidate = Candidate::new(self.sums[met], self.fresh[met]);
                 if self.best.len() < self.limit || self.best.last().is_some_and(|worst| candidate > *worst) {
-                    at = at.min(self.take(candidate));
+                    let place = self.take(candidate);
+                    if place <= at {
+                        // It is the next to be seen from, unless a better one comes.
+                        prefetch(layer.place(candidate.point()));
+                        at = place;
+                    }
                 }
             }
         }

@@ -14,8 +14,9 @@ pub const CODE_BLOCK: usize = 64;
 /// The code of 0: what pads a row.
 pub const ZERO_CODE: u8 = 128;
 
-/// Rows that are asked for ahead of the one that is multiplied.
-const AHEAD: usize = 8;
+/// Cache lines that are asked for ahead of the row that is multiplied, and the least number of rows.
+const LINES_AHEAD: usize = 48;
+const LEAST_AHEAD: usize = 8;
 
 /// A row of small integers to multiply codes by, padded with zeros to whole blocks.
 #[derive(Debug, Clone, Default)]
@@ -97,6 +98,12 @@ struct Operands<'a> {
 }
 
 impl Operands<'_> {
+    /// Rows that are asked for ahead of the one that is multiplied.
+    #[inline(always)]
+    fn ahead(&self) -> usize {
+        (LINES_AHEAD * CODE_BLOCK / self.factors.len().max(1)).max(LEAST_AHEAD)
+    }
+
     /// Where the codes of a row begin.
     #[inline(always)]
     fn at(&self, row: u32) -> *const u8 {
@@ -146,7 +153,7 @@ fn portable(operands: &Operands<'_>, sums: &mut [i32]) {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{AHEAD, CODE_BLOCK, Operands};
+    use super::{CODE_BLOCK, Operands};
 
     /// Asks for the lines of a row.
     #[inline(always)]
@@ -187,11 +194,12 @@ mod x86 {
             // SAFETY: the factors are so many blocks.
             *factors = unsafe { load(operands.factors.as_ptr().cast(), block) };
         }
-        (0..AHEAD).for_each(|at| ask(operands, at));
+        let ahead = operands.ahead();
+        (0..ahead.min(operands.rows.len())).for_each(|at| ask(operands, at));
         let rows = operands.rows;
         let mut first = 0;
         while first < rows.len() {
-            (0..4).for_each(|more| ask(operands, first + AHEAD + more));
+            (0..4).for_each(|more| ask(operands, first + ahead + more));
             let last = rows.len() - 1;
             let starts = [0, 1, 2, 3].map(|more| operands.at(rows[last.min(first + more)]));
             let mut totals = [_mm512_setzero_si512(); 4];
@@ -210,11 +218,12 @@ mod x86 {
     /// As for [`vnni`].
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2")]
     unsafe fn vnni_any(operands: &Operands<'_>, sums: &mut [i32]) {
-        (0..AHEAD).for_each(|at| ask(operands, at));
+        let ahead = operands.ahead();
+        (0..ahead.min(operands.rows.len())).for_each(|at| ask(operands, at));
         let rows = operands.rows;
         let mut first = 0;
         while first < rows.len() {
-            (0..4).for_each(|more| ask(operands, first + AHEAD + more));
+            (0..4).for_each(|more| ask(operands, first + ahead + more));
             let last = rows.len() - 1;
             let starts = [0, 1, 2, 3].map(|more| operands.at(rows[last.min(first + more)]));
             let mut totals = [_mm512_setzero_si512(); 4];
@@ -236,9 +245,10 @@ mod x86 {
     /// The processor has AVX-512 F, BW and VL; the operands are checked.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2")]
     pub(super) unsafe fn avx512(operands: &Operands<'_>, sums: &mut [i32]) {
-        (0..AHEAD).for_each(|at| ask(operands, at));
+        let ahead = operands.ahead();
+        (0..ahead.min(operands.rows.len())).for_each(|at| ask(operands, at));
         for (at, (row, sum)) in operands.rows.iter().zip(sums).enumerate() {
-            ask(operands, at + AHEAD);
+            ask(operands, at + ahead);
             let (codes, factors) = (operands.at(*row), operands.factors.as_ptr());
             let mut totals = [_mm512_setzero_si512(); 2];
             for block in 0..operands.factors.len() / CODE_BLOCK {
@@ -261,9 +271,10 @@ mod x86 {
     /// The processor has AVX2; the operands are checked.
     #[target_feature(enable = "avx2")]
     pub(super) unsafe fn avx2(operands: &Operands<'_>, sums: &mut [i32]) {
-        (0..AHEAD).for_each(|at| ask(operands, at));
+        let ahead = operands.ahead();
+        (0..ahead.min(operands.rows.len())).for_each(|at| ask(operands, at));
         for (at, (row, sum)) in operands.rows.iter().zip(sums).enumerate() {
-            ask(operands, at + AHEAD);
+            ask(operands, at + ahead);
             let (codes, factors) = (operands.at(*row), operands.factors.as_ptr());
             let mut totals = [_mm256_setzero_si256(); 4];
             for block in 0..operands.factors.len() / CODE_BLOCK {
@@ -322,7 +333,7 @@ mod x86 {
 mod neon {
     use std::arch::aarch64::*;
 
-    use super::{AHEAD, Operands, ZERO_CODE};
+    use super::{Operands, ZERO_CODE};
     use crate::kernels::lanes::dot_bytes;
     use crate::kernels::prefetch;
 
@@ -338,8 +349,9 @@ mod neon {
     /// The processor has the dot product of bytes; the operands are checked.
     #[target_feature(enable = "dotprod")]
     pub(super) unsafe fn dots_of_bytes(operands: &Operands<'_>, offset: i32, sums: &mut [i32]) {
+        let ahead = operands.ahead();
         for (at, (row, sum)) in operands.rows.iter().zip(sums).enumerate() {
-            ask(operands, at + AHEAD);
+            ask(operands, at + ahead);
             let (codes, factors) = (operands.at(*row), operands.factors.as_ptr());
             let mut totals = [vdupq_n_u32(0); 4];
             for block in (0..operands.factors.len()).step_by(64) {
@@ -363,8 +375,9 @@ mod neon {
     /// The operands are checked.
     pub(super) unsafe fn dots(operands: &Operands<'_>, sums: &mut [i32]) {
         let length = operands.factors.len();
+        let ahead = operands.ahead();
         for (at, (row, sum)) in operands.rows.iter().zip(sums).enumerate() {
-            ask(operands, at + AHEAD);
+            ask(operands, at + ahead);
             let (codes, factors) = (operands.at(*row), operands.factors.as_ptr());
             // SAFETY: NEON is part of the target, and 16 bytes at each place of both rows are there.
             // Products of bytes fit i16 once both are widened.
