@@ -65,10 +65,10 @@ impl Kernel for Rows<'_> {
             // SAFETY: there are so many rows of `width` floats from both on.
             unsafe {
                 for (i, mean) in means.iter_mut().enumerate().take(rows) {
-                    *mean = sum(l, from.add(i * width), width) / width as f32;
+                    *mean = sum::<L, false>(l, from.add(i * width), width, 0.0) / width as f32;
                 }
                 for (i, scale) in scales.iter_mut().enumerate().take(rows) {
-                    let squares = squares(l, from.add(i * width), width, means[i]);
+                    let squares = sum::<L, true>(l, from.add(i * width), width, means[i]);
                     *scale = 1.0 / (squares / width as f32 + norm.epsilon).sqrt();
                 }
                 for i in 0..rows {
@@ -86,48 +86,25 @@ impl Kernel for Rows<'_> {
     }
 }
 
-/// The sum of `width` floats.
+/// The sum of `width` floats, or of the squares of what they differ from `mean`.
 ///
 /// # Safety
 /// They can be read.
 #[inline(always)]
-unsafe fn sum<L: Lanes>(l: L, p: *const f32, width: usize) -> f32 {
-    let (whole, rest) = (width / L::LEN * L::LEN, width % L::LEN);
-    // Four sums at once, or each addition would wait for the one before it.
-    let mut sums = [l.splat(0.0); 4];
-    // SAFETY: whole vectors lie below `whole`, and behind them `rest` floats.
-    unsafe {
-        let fours = whole / (4 * L::LEN) * 4 * L::LEN;
-        for at in (0..fours).step_by(4 * L::LEN) {
-            for (i, sums) in sums.iter_mut().enumerate() {
-                *sums = l.add(*sums, l.load(p.add(at + i * L::LEN)));
-            }
-        }
-        for at in (fours..whole).step_by(L::LEN) {
-            sums[0] = l.add(sums[0], l.load(p.add(at)));
-        }
-        if rest > 0 {
-            sums[0] = l.add(sums[0], l.load_first(p.add(whole), rest, 0.0));
-        }
-    }
-    l.sum(l.add(l.add(sums[0], sums[1]), l.add(sums[2], sums[3])))
-}
-
-/// The sum of the squares of what `width` floats differ from `mean`.
-///
-/// # Safety
-/// They can be read.
-#[inline(always)]
-unsafe fn squares<L: Lanes>(l: L, p: *const f32, width: usize, mean: f32) -> f32 {
+unsafe fn sum<L: Lanes, const SQUARES: bool>(l: L, p: *const f32, width: usize, mean: f32) -> f32 {
     let (whole, rest) = (width / L::LEN * L::LEN, width % L::LEN);
     let add = |sums, x| {
+        if !SQUARES {
+            return l.add(sums, x);
+        }
         let d = l.sub(x, l.splat(mean));
         l.mul_add(d, d, sums)
     };
+    // Four sums at once, or each addition would wait for the one before it.
     let mut sums = [l.splat(0.0); 4];
-    // SAFETY: as for `sum`.
+    let fours = whole / (4 * L::LEN) * 4 * L::LEN;
+    // SAFETY: whole vectors lie below `whole`, and behind them `rest` floats.
     unsafe {
-        let fours = whole / (4 * L::LEN) * 4 * L::LEN;
         for at in (0..fours).step_by(4 * L::LEN) {
             for (i, sums) in sums.iter_mut().enumerate() {
                 *sums = add(*sums, l.load(p.add(at + i * L::LEN)));
@@ -137,7 +114,8 @@ unsafe fn squares<L: Lanes>(l: L, p: *const f32, width: usize, mean: f32) -> f32
             sums[0] = add(sums[0], l.load(p.add(at)));
         }
         if rest > 0 {
-            sums[0] = add(sums[0], l.load_first(p.add(whole), rest, mean));
+            let nothing = if SQUARES { mean } else { 0.0 };
+            sums[0] = add(sums[0], l.load_first(p.add(whole), rest, nothing));
         }
     }
     l.sum(l.add(l.add(sums[0], sums[1]), l.add(sums[2], sums[3])))
