@@ -10,7 +10,7 @@ use super::aligned::AlignedFloats;
 use super::attention_tiles;
 use super::cpu::Isa;
 use super::gemm_tile::{Ahead, Finish, Floats, multiply_tile, row_tiles};
-use super::lanes::{Kernel, Lanes, dispatch, dispatch_words};
+use super::lanes::{Kernel, Lanes, dispatch};
 use super::rows::Precision;
 use super::softmax::softmax_row;
 
@@ -50,11 +50,13 @@ pub fn attention(
     if tokens == 0 {
         return;
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = precision;
     #[cfg(target_arch = "x86_64")]
     if precision.in_tiles(isa) && attention_tiles::takes(head_dim) {
         let scratch = &mut scratch.tiles;
         let work = attention_tiles::InTiles { projected, tokens, heads, head_dim, scratch, context };
-        return dispatch_words(isa, work);
+        return super::lanes::dispatch_words(isa, work);
     }
     dispatch(isa, Attention { projected, tokens, heads, head_dim, scratch, context });
 }

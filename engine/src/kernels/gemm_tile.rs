@@ -32,6 +32,7 @@ pub(super) trait Product: Copy {
     /// The sums as floats.
     fn floats<L: Lanes>(l: L, sums: Self::Sums<L>) -> L::V;
     /// The same of sums that come from memory.
+    #[cfg(target_arch = "x86_64")]
     fn floats_of_words<L: Lanes>(l: L, sums: L::W) -> L::V;
 }
 
@@ -61,6 +62,7 @@ impl Product for Floats {
     fn floats<L: Lanes>(_: L, sums: L::V) -> L::V {
         sums
     }
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     fn floats_of_words<L: Lanes>(l: L, sums: L::W) -> L::V {
         l.as_floats(sums)
@@ -81,6 +83,7 @@ impl Product for Bf16s {
     fn floats<L: Lanes>(_: L, sums: L::V) -> L::V {
         sums
     }
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     fn floats_of_words<L: Lanes>(l: L, sums: L::W) -> L::V {
         l.as_floats(sums)
@@ -114,6 +117,7 @@ impl Product for Codes {
     fn floats<L: Lanes>(l: L, sums: L::W) -> L::V {
         l.to_floats(sums)
     }
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     fn floats_of_words<L: Lanes>(l: L, sums: L::W) -> L::V {
         l.to_floats(sums)

@@ -203,7 +203,7 @@ impl Convert<'_> {
 const GREATEST: f32 = 255.0;
 
 /// The least that a code stands for. What is multiplied by the scale of a column then is not subnormal, which some
-/// processors take a hundred times as long for.
+/// processors take many times as long for.
 const LEAST_SCALE: f32 = 1e-30;
 
 /// A row's values, each times its factor if they are `SCALED`, by vectors.

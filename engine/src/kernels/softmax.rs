@@ -3,7 +3,9 @@
 #![allow(unsafe_code)]
 
 use super::lanes::Lanes;
-use super::vecmath::{exp, exp2_for_bf16};
+use super::vecmath::exp;
+#[cfg(target_arch = "x86_64")]
+use super::vecmath::exp2_for_bf16;
 
 /// Replaces each score s with e^(factor (s - greatest)), `factor` positive, and returns their sum: divided by it they
 /// are the softmax of the scaled scores. The caller divides, later and less often.
@@ -46,6 +48,7 @@ pub(super) fn softmax_row<L: Lanes>(l: L, scores: &mut [f32], factor: f32) -> f3
 ///
 /// # Panics
 /// If there is not, or no score.
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(super) fn softmax_row_bf16<L: Lanes>(
     l: L,

@@ -121,15 +121,6 @@ impl<const LEVEL: u8> Lanes for Avx512<LEVEL> {
     fn div(self, a: __m512, b: __m512) -> __m512 {
         unsafe { _mm512_div_ps(a, b) }
     }
-    // Division keeps the multipliers of some processors busy for sixteen cycles.
-    #[inline(always)]
-    fn div_nearly(self, a: __m512, b: __m512) -> __m512 {
-        unsafe {
-            let inverse = _mm512_rcp14_ps(b);
-            let quotient = _mm512_mul_ps(a, inverse);
-            _mm512_fmadd_ps(_mm512_fnmadd_ps(quotient, b, a), inverse, quotient)
-        }
-    }
     #[inline(always)]
     fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         unsafe { _mm512_fmadd_ps(a, b, c) }
@@ -239,16 +230,7 @@ impl<const LEVEL: u8> Lanes for Avx512<LEVEL> {
                 _mm512_storeu_si512(p.cast(), words);
             }
         } else {
-            for (lane, (first, second)) in lanes(first).into_iter().zip(lanes(second)).enumerate() {
-                let bits = |x| u32::from(half::bf16::from_f32(x).to_bits());
-                unsafe { p.add(lane).write(bits(first) | bits(second) << 16) };
-            }
+            unsafe { super::pair_halves(self, p, first, second) }
         }
     }
-}
-
-#[inline(always)]
-fn lanes(v: __m512) -> [f32; 16] {
-    // SAFETY: both are sixteen floats, whatever these are.
-    unsafe { std::mem::transmute(v) }
 }

@@ -71,11 +71,6 @@ pub(crate) trait Lanes: Copy {
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     /// a / b
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
-    /// a / b within two units in the last place, for normal b.
-    #[inline(always)]
-    fn div_nearly(self, a: Self::V, b: Self::V) -> Self::V {
-        self.div(a, b)
-    }
     /// a * b + c, rounded once where the processor can.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The greater of each pair; either operand where one is NaN.
@@ -91,8 +86,13 @@ pub(crate) trait Lanes: Copy {
     /// For each lane the number in the table whose place the lowest five bits of `places` say.
     #[inline(always)]
     fn look_up(self, table: &[f32; 32], places: Self::V) -> Self::V {
-        let _ = (table, places);
-        unreachable!("no instruction looks anything up")
+        let mut lanes = [0f32; MOST_LANES];
+        // SAFETY: no vector is longer than the array.
+        unsafe {
+            self.store(lanes.as_mut_ptr(), places);
+            lanes.iter_mut().for_each(|lane| *lane = table[lane.to_bits() as usize % table.len()]);
+            self.load(lanes.as_ptr())
+        }
     }
     /// The sum of the lanes.
     fn sum(self, v: Self::V) -> f32;
@@ -131,16 +131,28 @@ pub(crate) trait Lanes: Copy {
     /// Writes `LEN` words of two bf16: the nearest to a lane of `first`, and to that of `second` in the upper half.
     /// # Safety
     /// `LEN` words can be written at `p`.
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn store_bf16_pairs(self, p: *mut u32, first: Self::V, second: Self::V) {
-        let mut halves = [[0u16; MOST_LANES]; 2];
-        // SAFETY: no vector is longer than an array, and the caller's promise.
-        unsafe {
-            self.store_bf16(halves[0].as_mut_ptr(), first);
-            self.store_bf16(halves[1].as_mut_ptr(), second);
-            for (i, (first, second)) in halves[0].into_iter().zip(halves[1]).enumerate().take(Self::LEN) {
-                p.add(i).write(u32::from(first) | u32::from(second) << 16);
-            }
+        // SAFETY: the caller's promise.
+        unsafe { pair_halves(self, p, first, second) }
+    }
+}
+
+/// [`Lanes::store_bf16_pairs`] by [`Lanes::store_bf16`].
+///
+/// # Safety
+/// `LEN` words can be written at `p`.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn pair_halves<L: Lanes>(l: L, p: *mut u32, first: L::V, second: L::V) {
+    let mut halves = [[0u16; MOST_LANES]; 2];
+    // SAFETY: no vector is longer than an array, and the caller's promise.
+    unsafe {
+        l.store_bf16(halves[0].as_mut_ptr(), first);
+        l.store_bf16(halves[1].as_mut_ptr(), second);
+        for (i, (first, second)) in halves[0].into_iter().zip(halves[1]).enumerate().take(L::LEN) {
+            p.add(i).write(u32::from(first) | u32::from(second) << 16);
         }
     }
 }

@@ -7,6 +7,9 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+mod in_tiles;
+
 use rayon::prelude::*;
 
 use half::bf16;
@@ -15,7 +18,7 @@ use super::aligned::{AlignedFloats, AlignedWords};
 #[cfg(target_arch = "x86_64")]
 use super::amx;
 use super::cpu::Isa;
-use super::gelu::{Gelu, gelu};
+use super::gelu::Gelu;
 use super::gemm_tile::{
     Ahead, Bf16s, Codes, Dequantize, Finish, Floats, LINE, Product, multiply_tile, row_tiles,
 };
@@ -323,108 +326,6 @@ impl Work<'_> {
                             map_in_place::<L, Gelu>(l, row);
                         }
                     }
-                }
-            }
-        }
-    }
-
-    /// The same by the matrix unit.
-    #[cfg(target_arch = "x86_64")]
-    #[inline(always)]
-    fn run_in_tiles<L: Lanes, P: Product>(self, l: L, words: amx::Words) {
-        let Self { linear, input, rows, then, output, panels } = self;
-        let (depth, columns) = (linear.depth, linear.columns);
-        // SAFETY: the weights are packed for this instruction set only where it is available.
-        let mut tiles = unsafe { amx::Tiles::new() };
-        // While the unit makes the sums of one block, those of the one before become what they stand for.
-        let mut sums = [amx::Sums::zeroed(), amx::Sums::zeroed()];
-        let mut pending = None;
-        let mut blocks = panels.flat_map(|p| (0..rows).step_by(amx::BLOCK).map(move |row| (p, row)));
-        for turn in 0.. {
-            let block = blocks.next();
-            if let Some((p, row)) = block {
-                let factors = amx::Factors {
-                    words,
-                    rows: rows - row,
-                    depth,
-                    x: input.words[row * depth..].as_ptr(),
-                    w: linear.panels[p * depth * amx::BLOCK..][..depth * amx::BLOCK].as_ptr(),
-                    w_stride: amx::BLOCK,
-                };
-                let sums = sums[turn % 2].0.as_mut_ptr().cast();
-                // SAFETY: the input is [rows, depth] and whole tiles, and so is a panel, [depth, BLOCK]; the sums are a block.
-                unsafe { tiles.multiply(factors, sums, amx::BLOCK) };
-            }
-            // Of the first block there is none before.
-            if let Some((finish, height)) = pending.take() {
-                // SAFETY: the output is [rows, columns], and `finish` says what is ours to write of it.
-                unsafe { finish_block::<L, P>(l, &sums[(turn + 1) % 2], height, then, finish) };
-            }
-            let Some((p, row)) = block else { break };
-            let column = p * amx::BLOCK;
-            let codes = Dequantize {
-                rows: input.ranges.as_ptr().wrapping_add(row),
-                scales: linear.scales[column..][..amx::BLOCK].as_ptr(),
-                sums: linear.sums[column..][..amx::BLOCK].as_ptr(),
-            };
-            let bias = linear.bias[column..][..amx::BLOCK].as_ptr();
-            let c = output.wrapping_add(row * columns + column);
-            let valid = amx::BLOCK.min(columns - column);
-            let finish =
-                Finish { bias, accumulate: then == Then::Add, codes, ..Finish::store(c, columns, valid) };
-            pending = Some((finish, amx::BLOCK.min(rows - row)));
-        }
-    }
-}
-
-/// Writes `height` rows of a block.
-///
-/// # Safety
-/// `finish` says what can be written, and has a value for every row and column.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-unsafe fn finish_block<L: Lanes, P: Product>(
-    l: L,
-    sums: &amx::Sums,
-    height: usize,
-    then: Then,
-    finish: Finish,
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match then {
-            Then::Gelu => finish_rows::<L, P, true>(l, sums, height, finish),
-            Then::Store | Then::Add => finish_rows::<L, P, false>(l, sums, height, finish),
-        }
-    }
-}
-
-/// The same, GELU or none.
-///
-/// # Safety
-/// As for [`finish_block`].
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-unsafe fn finish_rows<L: Lanes, P: Product, const GELU: bool>(
-    l: L,
-    sums: &amx::Sums,
-    height: usize,
-    finish: Finish,
-) {
-    const VECTORS: usize = amx::BLOCK / amx::SIDE;
-    assert_eq!(L::LEN, amx::SIDE, "a vector as long as the row of a tile");
-    // SAFETY: the caller's promise; the sums of a row are so many vectors.
-    unsafe {
-        let columns: [_; VECTORS] = std::array::from_fn(|j| finish.of_columns::<L, P>(l, j * L::LEN));
-        for (i, sums) in sums.0[..height].iter().enumerate() {
-            let row = finish.of_row::<L, P>(l, i);
-            for (j, columns) in columns.into_iter().enumerate() {
-                let sum = P::floats_of_words(l, l.load_words(sums.as_ptr().add(j * L::LEN)));
-                let value = columns.value::<P>(l, row, sum);
-                let value = if GELU { gelu(l, value) } else { value };
-                let valid = finish.columns.saturating_sub(j * L::LEN).min(L::LEN);
-                if valid > 0 {
-                    finish.put(l, i, j * L::LEN, valid, value);
                 }
             }
         }
