@@ -10,10 +10,10 @@ mod npy;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use akin_engine::Embeddings;
-use akin_engine::index::exact::exact_search;
-use akin_engine::index::graph::FrozenGraph;
-use akin_engine::kernels::{cpu, dot};
+use akin_index::exact::exact_search;
+use akin_index::graph::FrozenGraph;
+use akin_kernels::Embeddings;
+use akin_kernels::{cpu, dot};
 use hnsw_rs::anndists::dist::distances::Distance;
 use hnsw_rs::hnsw::Hnsw;
 

@@ -9,10 +9,10 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::Instant;
 
-use akin_engine::Embeddings;
-use akin_engine::index::DEFAULT_EF;
-use akin_engine::index::exact::exact_search;
-use akin_engine::index::graph::FrozenGraph;
+use akin_index::DEFAULT_EF;
+use akin_index::exact::exact_search;
+use akin_index::graph::FrozenGraph;
+use akin_kernels::Embeddings;
 
 const DIMENSION: usize = 64;
 const FIRST: usize = 10_000;

@@ -9,7 +9,7 @@ mod npy;
 
 use std::time::Instant;
 
-use akin_engine::Embeddings;
+use akin_kernels::Embeddings;
 use akin_query::pairs::most_similar;
 
 /// Pairs to find.

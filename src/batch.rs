@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use akin_engine::index::SearchOptions;
+use akin_index::SearchOptions;
 use akin_indexer::corpus::{CorpusOptions, CorpusReader};
 use akin_query::Searcher;
 use akin_query::batch::{BatchReport, answer_lines};

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 
-use akin_engine::index::{SearchOptions, Selection};
+use akin_index::{SearchOptions, Selection};
 use akin_query::measure::{Bench, Measurement};
 use anyhow::{Context, bail};
 

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use akin_engine::{Document, Embeddings, SentenceEncoder};
+use akin_encoder::{Embeddings, SentenceEncoder};
+use akin_index::Document;
 use akin_indexer::corpus::CorpusReader;
 use anyhow::bail;
 use serde_json::{Map, Value};

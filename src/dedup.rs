@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use akin_engine::Document;
+use akin_index::Document;
 use akin_indexer::corpus::CorpusReader;
 use akin_query::duplicates::{Group, groups};
 use anyhow::bail;

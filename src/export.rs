@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use akin_engine::{Embeddings, Index};
+use akin_index::{Embeddings, Index};
 use anyhow::{Context, bail};
 
 use crate::cli::ExportArguments;

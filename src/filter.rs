@@ -1,7 +1,7 @@
 //! What `--filter` comes to: the documents to search among.
 
-use akin_engine::Filter;
-use akin_engine::index::Selection;
+use akin_index::Filter;
+use akin_index::Selection;
 use akin_query::Searcher;
 use anyhow::Context;
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use akin_engine::index::ModelIdentity;
-use akin_engine::{Document, Embeddings, Index};
+use akin_index::ModelIdentity;
+use akin_index::{Document, Embeddings, Index};
 use akin_indexer::corpus::CorpusReader;
 use anyhow::bail;
 

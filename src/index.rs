@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use akin_engine::encoder::DEFAULT_MODEL;
-use akin_engine::{Error, Index, SentenceEncoder};
+use akin_encoder::DEFAULT_MODEL;
+use akin_encoder::SentenceEncoder;
+use akin_index::{Error, Index};
 use akin_indexer::IndexingReport;
 use akin_indexer::corpus::CorpusReader;
 use akin_indexer::pipeline::{Phase, Progress, index_surveyed};

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use akin_engine::Filter;
-use akin_engine::index::{SearchOptions, Selection};
+use akin_index::Filter;
+use akin_index::{SearchOptions, Selection};
 use akin_query::Searcher;
 use anyhow::Context;
 use rustyline::DefaultEditor;

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
-use akin_engine::encoder::{EncoderOptions, hub};
-use akin_engine::index::ModelIdentity;
-use akin_engine::{Index, SentenceEncoder};
+use akin_encoder::SentenceEncoder;
+use akin_encoder::{EncoderOptions, hub};
+use akin_index::Index;
+use akin_index::ModelIdentity;
 use akin_query::Searcher;
 use anyhow::Context;
 

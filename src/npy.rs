@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use akin_engine::Embeddings;
+use akin_kernels::Embeddings;
 use anyhow::{Context, bail};
 
 use crate::output::{OutputFile, cannot_write};

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
-use akin_engine::Document;
+use akin_index::Document;
 use akin_indexer::corpus::CorpusReader;
 use akin_query::pairs::{Pair, most_similar};
 use anyhow::{Context, bail};

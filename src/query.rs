@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use akin_engine::index::SearchOptions;
+use akin_index::SearchOptions;
 use akin_query::{Answer, Searcher};
 use anyhow::{Context, bail};
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use akin_engine::index::Stat;
+use akin_index::Stat;
 use anyhow::Context;
 use serde_json::{Value, json};
 

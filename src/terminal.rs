@@ -191,7 +191,7 @@ pub fn bytes(count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use akin_engine::{Document, index::Hit};
+    use akin_index::{Document, Hit};
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! The matrices that the benches read.
 
-use akin_engine::Embeddings;
+use akin_kernels::Embeddings;
 
 /// Reads a matrix of little-endian f32 in C order from a NumPy file.
 pub fn read(path: &str) -> Result<Embeddings, String> {

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Instant;
 
-use akin_engine::SentenceEncoder;
-use akin_engine::encoder::{EncoderOptions, Precision};
-use akin_engine::kernels::cpu::isa;
+use akin_encoder::SentenceEncoder;
+use akin_encoder::{EncoderOptions, Precision};
+use akin_kernels::cpu::isa;
 use anyhow::Context;
 
 use crate::peers::Peers;

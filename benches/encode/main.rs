@@ -7,10 +7,10 @@
 
 mod contender;
 mod peers;
-#[path = "../../engine/benches/peak/product.rs"]
+#[path = "../../engine/kernels/benches/peak/product.rs"]
 mod product;
 mod quality;
-#[path = "../../engine/benches/peak/registers.rs"]
+#[path = "../../engine/kernels/benches/peak/registers.rs"]
 mod registers;
 mod roofline;
 mod speed;
@@ -18,7 +18,7 @@ mod texts;
 
 use std::path::PathBuf;
 
-use akin_engine::encoder::{DEFAULT_MODEL, hub};
+use akin_encoder::{DEFAULT_MODEL, hub};
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
 
@@ -88,7 +88,7 @@ fn main() -> anyhow::Result<()> {
     println!(
         "{} threads, {:?}, {} sentences of {:.1} tokens on average, medians of {} rounds\n",
         arguments.threads,
-        akin_engine::kernels::cpu::isa(),
+        akin_kernels::cpu::isa(),
         texts.sentences.texts.len(),
         texts.sentences.mean_length(),
         arguments.rounds

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use akin_engine::Embeddings;
-use akin_engine::index::exact::exact_search;
+use akin_index::exact::exact_search;
+use akin_kernels::Embeddings;
 use akin_trainer::{pairs, sts};
 
 use crate::contender::Ours;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use akin_engine::SentenceEncoder;
+use akin_encoder::SentenceEncoder;
 
 use crate::contender::{Contender, Ours};
 use crate::peers::Peers;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use akin_engine::SentenceEncoder;
+use akin_encoder::SentenceEncoder;
 use anyhow::{Context, ensure};
 
 const SENTENCES: usize = 4000;

@@ -1,7 +1,7 @@
 //! Whatever a filter says, it is read or refused with a place in it; what was read prints as the same.
 #![no_main]
 
-use akin_engine::{Error, Filter, Metadata};
+use akin_index::{Error, Filter, Metadata};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: (&str, &str)| {

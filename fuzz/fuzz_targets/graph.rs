@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use akin_engine::Embeddings;
-use akin_engine::index::graph::FrozenGraph;
+use akin_kernels::Embeddings;
+use akin_index::graph::FrozenGraph;
 use libfuzzer_sys::fuzz_target;
 
 /// Enough points for an upper layer or two.

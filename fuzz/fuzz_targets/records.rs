@@ -1,7 +1,7 @@
 //! Whatever a record of the store holds, it is read or refused.
 #![no_main]
 
-use akin_engine::fuzzing;
+use akin_index::fuzzing;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -9,9 +9,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The encoder or the index reported it.
+    /// The encoder failed.
     #[error(transparent)]
-    Engine(#[from] akin_engine::Error),
+    Encoder(#[from] akin_encoder::Error),
+    /// The index failed.
+    #[error(transparent)]
+    Index(#[from] akin_index::Error),
     /// A line of the corpus is not what its format promises.
     #[error("{file}:{line}: {reason}")]
     Corpus {

@@ -1,7 +1,7 @@
 //! The offline side of Akin: a corpus becomes an index.
 //!
 //! [`corpus`] reads files of texts, a document at a time; [`pipeline`] has them encoded and commits
-//! them to an [`akin_engine::Index`] batch by batch. Nothing is encoded before the whole corpus has
+//! them to an [`akin_index::Index`] batch by batch. Nothing is encoded before the whole corpus has
 //! been looked through once, so that a fault on its last line costs seconds and leaves the index as
 //! it was.
 

@@ -4,7 +4,8 @@ use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
-use akin_engine::{Document, Index, SentenceEncoder};
+use akin_encoder::SentenceEncoder;
+use akin_index::{Document, Index};
 
 use crate::corpus::{CorpusReader, Survey};
 use crate::{Error, Result};
@@ -117,7 +118,7 @@ pub fn index_surveyed(
         let merging = index.due_merge().map(|merge| scope.spawn(move || merge.run(&|_, _| ())));
         commit_batches(index, encoder, &batches, &mut report, &mut progress, observer)?;
         let merged = merging.map(|merging| merging.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        merged.transpose()?.map_or(Ok(()), |merged| index.take_merged(merged)).map_err(Error::Engine)
+        merged.transpose()?.map_or(Ok(()), |merged| index.take_merged(merged)).map_err(Error::Index)
     })?;
     let observer = std::sync::Mutex::new(observer);
     let tell = |phase| {
@@ -194,7 +195,7 @@ fn commit_batches(
             }
         });
         if let Some(error) = failure {
-            return Err(Error::Engine(error));
+            return Err(Error::Index(error));
         }
         report.read += read;
         report.duplicates += duplicates;

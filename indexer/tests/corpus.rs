@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use akin_engine::Document;
+use akin_index::Document;
 use akin_indexer::corpus::{CorpusOptions, CorpusReader, Format};
 use proptest::prelude::*;
 use tempfile::TempDir;

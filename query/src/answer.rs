@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use akin_engine::Metadata;
-use akin_engine::index::Hit;
+use akin_index::Hit;
+use akin_index::Metadata;
 use serde::Serialize;
 
 /// The answer to one query. As JSON it is one line:
@@ -60,7 +60,7 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
-    use akin_engine::Document;
+    use akin_index::Document;
 
     use super::*;
 

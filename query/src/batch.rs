@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use akin_engine::index::SearchOptions;
+use akin_index::SearchOptions;
 
 use crate::{Error, Result, Searcher};
 

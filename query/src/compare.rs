@@ -1,10 +1,10 @@
 //! Every two of many sentences, compared: by products of blocks or, of very many, by a graph.
 
-use akin_engine::Embeddings;
-use akin_engine::index::graph::FrozenGraph;
-use akin_engine::kernels::cpu;
-use akin_engine::kernels::gemm::{PackedLinear, Then};
-use akin_engine::kernels::rows::{Precision, Rows};
+use akin_index::graph::FrozenGraph;
+use akin_kernels::Embeddings;
+use akin_kernels::cpu;
+use akin_kernels::gemm::{PackedLinear, Then};
+use akin_kernels::rows::{Precision, Rows};
 use rayon::prelude::*;
 
 /// Up to so many sentences every pair is looked at; beyond, each sentence and its nearest in a graph.

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use akin_engine::Embeddings;
-use akin_engine::kernels::dot;
+use akin_kernels::Embeddings;
+use akin_kernels::dot;
 
 use crate::compare::{Pair, each_pair};
 

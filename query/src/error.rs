@@ -9,9 +9,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The index or the encoder failed.
+    /// The encoder failed.
     #[error(transparent)]
-    Engine(#[from] akin_engine::Error),
+    Encoder(#[from] akin_encoder::Error),
+    /// The index failed.
+    #[error(transparent)]
+    Index(#[from] akin_index::Error),
     /// The queries could not be read.
     #[error(transparent)]
     Queries(#[from] akin_indexer::Error),

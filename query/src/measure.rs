@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use akin_engine::index::{DocId, SearchOptions};
-use akin_engine::{Embeddings, Index};
+use akin_index::{DocId, SearchOptions};
+use akin_index::{Embeddings, Index};
 use rayon::prelude::*;
 use serde::Serialize;
 

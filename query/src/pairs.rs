@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use akin_engine::Embeddings;
+use akin_kernels::Embeddings;
 
 use crate::compare::{EXACT_SENTENCES, each_pair};
 

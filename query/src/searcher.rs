@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use akin_engine::index::{SearchOptions, Selection};
-use akin_engine::{Filter, Index, SentenceEncoder};
+use akin_encoder::SentenceEncoder;
+use akin_index::{Filter, Index};
+use akin_index::{SearchOptions, Selection};
 use rayon::prelude::*;
 
 use crate::{Answer, Result};
@@ -18,7 +19,7 @@ impl Searcher {
     /// Puts an index and its encoder together.
     ///
     /// # Errors
-    /// [`akin_engine::Error::OtherModel`] when the index was built with another model.
+    /// [`akin_index::Error::OtherModel`] when the index was built with another model.
     pub fn new(index: Index, encoder: SentenceEncoder) -> Result<Self> {
         index.require_model(encoder.fingerprint())?;
         Ok(Self { index, encoder })
@@ -81,9 +82,9 @@ impl Searcher {
         let search = |row: &&[f32]| self.index.search(row, options);
         // A lone query stays on this thread: the index may use the others for it.
         let found = if rows.len() == 1 {
-            rows.iter().map(search).collect::<akin_engine::Result<Vec<_>>>()?
+            rows.iter().map(search).collect::<akin_index::Result<Vec<_>>>()?
         } else {
-            rows.par_iter().map(search).collect::<akin_engine::Result<Vec<_>>>()?
+            rows.par_iter().map(search).collect::<akin_index::Result<Vec<_>>>()?
         };
         tracing::info!("searched {} in {:.1?}", count(rows.len()), started.elapsed());
 

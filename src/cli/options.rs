@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use akin_engine::encoder::{EncoderOptions, Executor, Pooling, Precision};
+use akin_encoder::{EncoderOptions, Executor, Pooling, Precision};
 use akin_indexer::corpus::{CorpusOptions, Format};
 use clap::{Args, ValueEnum};
 

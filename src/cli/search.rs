@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use akin_engine::index::SearchOptions;
+use akin_index::SearchOptions;
 use clap::{Args, ValueEnum};
 
 use super::{ComputeArguments, CorpusArguments, DefaultModel, FormatArguments, parse_count};

@@ -11,8 +11,8 @@ mod triplets;
 
 use std::path::PathBuf;
 
-use akin_engine::SentenceEncoder;
-use akin_engine::encoder::hub;
+use akin_encoder::SentenceEncoder;
+use akin_encoder::hub;
 use akin_trainer::embedder::Embedder;
 use akin_trainer::words::WordVectors;
 

@@ -31,7 +31,7 @@ pub fn tiny_model() -> PathBuf {
 pub fn real_model() -> PathBuf {
     std::env::var_os("AKIN_MODEL_DIR")
         .map(PathBuf::from)
-        .or_else(|| akin_engine::encoder::hub::installed(akin_engine::encoder::DEFAULT_MODEL))
+        .or_else(|| akin_encoder::hub::installed(akin_encoder::DEFAULT_MODEL))
         .expect("this test needs all-MiniLM-L6-v2: `make model` fetches it")
 }
 

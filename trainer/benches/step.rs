@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use akin_engine::encoder::training::{BaseModel, SparseGradient};
+use akin_encoder::training::{BaseModel, SparseGradient};
 use akin_trainer::examples::read_training_set;
 use akin_trainer::network::{Conditions, Example, Network};
 use akin_trainer::objective::Objective;
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("usage: step MODEL TRAIN.tsv [STEPS]");
         return Ok(());
     };
-    akin_engine::kernels::memory::keep_freed_memory();
+    akin_kernels::memory::keep_freed_memory();
     let steps: usize = steps.first().map_or(Ok(20), |steps| steps.parse())?;
     let objective = Objective::Regression;
     let base = BaseModel::open(model.as_ref(), None, Some(128))?;

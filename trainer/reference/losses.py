@@ -23,7 +23,7 @@ MASK = (1 << 64) - 1
 
 
 class Random:
-    """SplitMix64, as `akin_engine::encoder::Random`."""
+    """SplitMix64, as `akin_encoder::Random`."""
 
     def __init__(self, seed):
         self.state = seed & MASK

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use akin_engine::encoder::Pooling;
-use akin_engine::encoder::training::BaseModel;
+use akin_encoder::Pooling;
+use akin_encoder::training::BaseModel;
 
 use crate::examples::read_training_set;
 use crate::network::Network;
@@ -101,7 +101,7 @@ impl Ablation<'_> {
                 observer(step, of);
             }
         })?;
-        let encoder = akin_engine::SentenceEncoder::load(&output)?;
+        let encoder = akin_encoder::SentenceEncoder::load(&output)?;
         Ok(sts::evaluate(&encoder, self.dev, &mut |_, _| {})?.spearman())
     }
 }

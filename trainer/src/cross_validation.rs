@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use akin_engine::SentenceEncoder;
-use akin_engine::encoder::Random;
-use akin_engine::encoder::training::BaseModel;
+use akin_encoder::Random;
+use akin_encoder::SentenceEncoder;
+use akin_encoder::training::BaseModel;
 
 use crate::correlation::{pearson, spearman};
 use crate::dev::cross_encoder_scores;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use akin_engine::SentenceEncoder;
-use akin_engine::encoder::training::BaseModel;
+use akin_encoder::SentenceEncoder;
+use akin_encoder::training::BaseModel;
 use burn::module::Module;
 
 use crate::correlation::spearman;

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use akin_engine::kernels::matmul::{Matrix, multiply};
-use akin_engine::{Embeddings, SentenceEncoder};
+use akin_encoder::{Embeddings, SentenceEncoder};
+use akin_kernels::matmul::{Matrix, multiply};
 use rayon::prelude::*;
 
 use crate::Result;
@@ -42,7 +42,7 @@ pub fn batched_rate(encoder: &SentenceEncoder, texts: &[&str]) -> Result<(f64, E
 /// What the tokenizer reports.
 pub fn cross_encoder_rate(
     network: &crate::network::Network,
-    base: &akin_engine::encoder::training::BaseModel,
+    base: &akin_encoder::training::BaseModel,
     pairs: &[ScoredPair],
 ) -> Result<f64> {
     let clock = Instant::now();
@@ -80,7 +80,7 @@ pub fn best_pair(embeddings: &Embeddings) -> Option<(usize, usize, f32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use akin_engine::encoder::Random;
+    use akin_encoder::Random;
 
     #[test]
     fn the_best_pair_is_that_of_all_pairs() {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use akin_engine::{Embeddings, SentenceEncoder};
+use akin_encoder::{Embeddings, SentenceEncoder};
 
 use crate::Result;
 

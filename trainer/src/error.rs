@@ -12,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// The encoder failed.
     #[error(transparent)]
-    Engine(#[from] akin_engine::Error),
+    Encoder(#[from] akin_encoder::Error),
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use akin_engine::encoder::training::BaseModel;
+use akin_encoder::training::BaseModel;
 
 use crate::dev::DevSet;
 use crate::network::{Example, Target};

@@ -1,6 +1,6 @@
 //! Multinomial logistic regression: the classifier that SentEval puts on frozen embeddings.
 
-use akin_engine::kernels::matmul::{Matrix, multiply};
+use akin_kernels::matmul::{Matrix, multiply};
 
 /// A classifier: a weight for each label and feature, and a bias for each label.
 #[derive(Debug, Clone)]
@@ -166,7 +166,7 @@ fn add(sums: &mut [f32], factor: f64, values: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use akin_engine::encoder::Random;
+    use akin_encoder::Random;
 
     #[test]
     fn what_can_be_told_apart_is() {

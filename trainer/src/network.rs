@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use akin_engine::encoder::training::{BaseModel, RaggedBatch, Randomness, SparseGradient, pool_ragged};
-use akin_engine::encoder::{Bert, Pooling, Random};
+use akin_encoder::training::{BaseModel, RaggedBatch, Randomness, SparseGradient, pool_ragged};
+use akin_encoder::{Bert, Pooling, Random};
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use akin_engine::kernels::cpu::isa;
-use akin_engine::kernels::gradient::adamw::{self, Step};
+use akin_kernels::cpu::isa;
+use akin_kernels::gradient::adamw::{self, Step};
 use burn::backend::Flex;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor, TensorData};

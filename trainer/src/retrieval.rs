@@ -185,7 +185,7 @@ fn reciprocal_rank(hits: &[usize], relevant: &HashMap<usize, u32>, k: usize) -> 
 mod tests {
     use std::fs;
 
-    use akin_engine::Embeddings;
+    use akin_kernels::Embeddings;
 
     use super::*;
 

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use akin_engine::encoder::Random;
-use akin_engine::encoder::training::{BaseModel, Randomness, SparseGradient};
+use akin_encoder::Random;
+use akin_encoder::training::{BaseModel, Randomness, SparseGradient};
 use burn::tensor::Device;
 use serde::Serialize;
 
@@ -218,7 +218,7 @@ impl Run<'_> {
         observer: &mut dyn FnMut(Event),
     ) -> Result<(TrainingReport, Network)> {
         let Self { base, mut network, settings, set, dev, output, identity } = self;
-        akin_engine::kernels::memory::keep_freed_memory();
+        akin_kernels::memory::keep_freed_memory();
         let checkpoints = Checkpoints::of(&output);
         let asked = serde_json::json!({ "settings": settings, "run": identity }).to_string();
         let mut progress = Progress { asked: asked.clone(), ..Progress::default() };
@@ -378,7 +378,7 @@ fn finish(
 /// A model that cannot be evaluated, since its weights or what they give are no numbers, has diverged in its last step.
 fn as_divergence(error: Error, loss: f64, checkpoints: &Checkpoints, progress: &Progress) -> Error {
     match error {
-        Error::Engine(akin_engine::Error::Model { .. }) => {
+        Error::Encoder(akin_encoder::Error::Model { .. }) => {
             let error = Error::Diverged { step: progress.steps, loss, kept: String::new() };
             with_what_is_left(error, checkpoints, progress)
         }

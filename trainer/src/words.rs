@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use akin_engine::Embeddings;
+use akin_kernels::Embeddings;
 
 use crate::embedder::Embedder;
 use crate::{Error, Result};

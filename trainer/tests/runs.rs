@@ -5,9 +5,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use akin_engine::SentenceEncoder;
-use akin_engine::encoder::training::BaseModel;
-use akin_engine::encoder::{EncoderOptions, Executor};
+use akin_encoder::SentenceEncoder;
+use akin_encoder::training::BaseModel;
+use akin_encoder::{EncoderOptions, Executor};
 use akin_trainer::Error;
 use akin_trainer::dev::DevSet;
 use akin_trainer::examples::{TrainingSet, read_dev_set, read_training_set};

@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use akin_engine::SentenceEncoder;
+use akin_encoder::SentenceEncoder;
 
 fn fixtures(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(name)

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use akin_engine::Document;
+use akin_index::Document;
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! JSON lines: an object a line.
 
-use akin_engine::{Document, Metadata};
+use akin_index::{Document, Metadata};
 use serde_json::Value;
 
 use super::lines::Lines;

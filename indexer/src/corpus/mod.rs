@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use akin_engine::Document;
+use akin_index::Document;
 
 use crate::{Error, Result};
 use source::Source;

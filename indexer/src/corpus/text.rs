@@ -1,6 +1,6 @@
 //! Plain text: a document a line.
 
-use akin_engine::{Document, Metadata};
+use akin_index::{Document, Metadata};
 
 use super::lines::Lines;
 use super::source::Input;

@@ -1,6 +1,6 @@
 //! Agglomerative clustering with average linkage, by chains of nearest neighbors (Murtagh 1983).
 
-use akin_engine::Embeddings;
+use akin_kernels::Embeddings;
 use rayon::prelude::*;
 
 use super::Clustering;
@@ -174,7 +174,7 @@ fn similarities(embeddings: &Embeddings) -> Vec<f32> {
 mod tests {
     use super::super::testing::{noise, planted, sets};
     use super::*;
-    use akin_engine::kernels::dot;
+    use akin_kernels::dot;
 
     /// The same by the definition: the two clusters of the greatest mean similarity, found anew each time.
     fn plain(embeddings: &Embeddings, cut: Cut) -> Vec<Vec<usize>> {

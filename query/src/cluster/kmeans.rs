@@ -1,7 +1,7 @@
 //! Spherical k-means (Dhillon & Modha 2001), begun as k-means++ does (Arthur & Vassilvitskii 2007).
 
-use akin_engine::Embeddings;
-use akin_engine::kernels::dot;
+use akin_kernels::Embeddings;
+use akin_kernels::dot;
 use rayon::prelude::*;
 
 use super::{Clustering, direction};

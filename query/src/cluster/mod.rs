@@ -6,8 +6,8 @@
 mod agglomerative;
 mod kmeans;
 
-use akin_engine::Embeddings;
-use akin_engine::kernels::dot;
+use akin_kernels::Embeddings;
+use akin_kernels::dot;
 
 pub use self::agglomerative::{Cut, LINKED_SENTENCES, agglomerative};
 pub use self::kmeans::{ENOUGH, ROUNDS, kmeans};

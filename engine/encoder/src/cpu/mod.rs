@@ -1,0 +1,223 @@
+//! BERT and RoBERTa inference on processors.
+//!
+//! The sentences of a batch lie end to end in one matrix, `[tokens, hidden]`, so that nothing is
+//! padded; attention looks at one sentence at a time. They are cut into groups small enough for the
+//! activations to stay in a core's own cache, and each thread takes a whole group through all layers:
+//! threads never wait for one another, and products of matrices stay in one thread (`group`). Only where
+//! there is a single group, such as a query, do threads share its layers (`team`).
+
+mod balance;
+mod embedding;
+mod group;
+mod layer;
+#[cfg(test)]
+mod reference;
+mod team;
+mod weights;
+
+use std::ops::Range;
+use std::sync::Mutex;
+
+use rayon::prelude::*;
+use safetensors::SafeTensors;
+
+use self::embedding::Embedding;
+use self::group::Group;
+use self::layer::Layer;
+use self::team::Team;
+use self::weights::Weights;
+use super::config::BertConfig;
+use crate::{Error, Result};
+use akin_kernels::cpu::Isa;
+use akin_kernels::rows::Precision;
+
+/// Tokens in a group, unless one sentence has more. Fewer, and the weights of all layers, which come
+/// from memory once a group, cost more; many more, and the activations leave the second-level cache.
+const GROUP_TOKENS: usize = 128;
+
+/// A BERT or RoBERTa network with its weights packed for this processor.
+pub(crate) struct CpuBert {
+    isa: Isa,
+    precision: Precision,
+    config: BertConfig,
+    embedding: Embedding,
+    layers: Vec<Layer>,
+    /// Those that no thread is using now.
+    idle_groups: Mutex<Vec<Group>>,
+    idle_teams: Mutex<Vec<Team>>,
+}
+
+impl CpuBert {
+    /// Takes the network's weights from the tensors whose names begin with `prefix` ("", "bert.",
+    /// "roberta.").
+    ///
+    /// # Errors
+    /// A sentence that names the tensor that is missing or of another shape or type.
+    pub fn load(
+        config: &BertConfig,
+        tensors: &SafeTensors<'_>,
+        prefix: &str,
+        precision: Precision,
+    ) -> std::result::Result<Self, String> {
+        Self::load_for(akin_kernels::cpu::isa(), config, tensors, prefix, precision)
+    }
+
+    fn load_for(
+        isa: Isa,
+        config: &BertConfig,
+        tensors: &SafeTensors<'_>,
+        prefix: &str,
+        precision: Precision,
+    ) -> std::result::Result<Self, String> {
+        let heads = config.num_attention_heads;
+        if heads == 0 || config.hidden_size == 0 || !config.hidden_size.is_multiple_of(heads) {
+            return Err(format!(
+                "hidden_size {} cannot be divided among {heads} attention heads",
+                config.hidden_size
+            ));
+        }
+        let weights = Weights { tensors, prefix };
+        let (embedding, layers) = rayon::join(
+            || Embedding::load(config, weights),
+            || {
+                let layers = (0..config.num_hidden_layers).into_par_iter();
+                layers.map(|i| Layer::load(isa, precision, config, weights, i)).collect::<Vec<_>>()
+            },
+        );
+        Ok(Self {
+            isa,
+            precision,
+            config: config.clone(),
+            embedding: embedding?,
+            layers: layers.into_iter().collect::<std::result::Result<_, String>>()?,
+            idle_groups: Mutex::default(),
+            idle_teams: Mutex::default(),
+        })
+    }
+
+    /// The last hidden state of every token, `[tokens, hidden]`. `ids` are the tokens of all sentences
+    /// end to end; sentence `i` has those in `offsets[i]..offsets[i + 1]`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a token outside the vocabulary or a sentence longer than the model's
+    /// positions.
+    #[allow(dead_code)] // token states: for tests now
+    pub fn forward(&self, ids: &[u32], offsets: &[usize]) -> Result<Vec<f32>> {
+        let width = self.config.hidden_size;
+        self.run(
+            ids,
+            offsets,
+            |sentences| (offsets[sentences.end] - offsets[sentences.start]) * width,
+            |_, hidden, out| out.copy_from_slice(hidden),
+        )
+    }
+
+    /// A vector of `hidden` floats for every sentence, `[sentences, hidden]`: `pool` makes it from the last hidden states
+    /// of the sentence's tokens, `[tokens, hidden]`, while they are in cache.
+    ///
+    /// # Errors
+    /// As [`CpuBert::forward`].
+    pub fn embed(
+        &self,
+        ids: &[u32],
+        offsets: &[usize],
+        pool: &(dyn Fn(&[f32], &mut [f32]) + Sync),
+    ) -> Result<Vec<f32>> {
+        let width = self.config.hidden_size;
+        self.run(
+            ids,
+            offsets,
+            |sentences| sentences.len() * width,
+            |sentences, hidden, out| {
+                let first = offsets[sentences.start];
+                for (sentence, out) in sentences.zip(out.chunks_exact_mut(width)) {
+                    let (from, to) = (offsets[sentence] - first, offsets[sentence + 1] - first);
+                    pool(&hidden[from * width..to * width], out);
+                }
+            },
+        )
+    }
+
+    /// Takes every group of sentences through the layers, and lets `finish` write what the hidden
+    /// states of a group's sentences become into its part of the output, `output_len` long.
+    fn run(
+        &self,
+        ids: &[u32],
+        offsets: &[usize],
+        output_len: impl Fn(&Range<usize>) -> usize,
+        finish: impl Fn(Range<usize>, &[f32], &mut [f32]) + Sync,
+    ) -> Result<Vec<f32>> {
+        self.check(ids, offsets)?;
+        let groups = groups(offsets, GROUP_TOKENS, rayon::current_num_threads());
+        let mut output = vec![0.0; groups.iter().map(&output_len).sum()];
+        let mut rest = &mut output[..];
+        let mut parts = Vec::with_capacity(groups.len());
+        for group in groups {
+            let (part, after) = rest.split_at_mut(output_len(&group));
+            parts.push((group, part));
+            rest = after;
+        }
+        if rayon::current_num_threads() > 1
+            && let [(sentences, out)] = &mut parts[..]
+        {
+            let mut team = take(&self.idle_teams);
+            team.forward(self, ids, offsets, |hidden| finish(sentences.clone(), hidden, out));
+            give_back(&self.idle_teams, team);
+            return Ok(output);
+        }
+        parts.into_par_iter().with_max_len(1).for_each(|(sentences, out)| {
+            let mut group = take(&self.idle_groups);
+            let hidden = group.forward(self, ids, &offsets[sentences.start..=sentences.end]);
+            finish(sentences, hidden, out);
+            give_back(&self.idle_groups, group);
+        });
+        Ok(output)
+    }
+
+    fn check(&self, ids: &[u32], offsets: &[usize]) -> Result<()> {
+        let invalid = |reason: String| Err(Error::Invalid(reason));
+        if offsets.first() != Some(&0) || offsets.last() != Some(&ids.len()) || !offsets.is_sorted() {
+            return invalid("the sentences' offsets must rise from 0 to the number of tokens".into());
+        }
+        let (vocabulary, positions) = (self.config.vocab_size, self.embedding.positions());
+        if let Some(id) = ids.iter().find(|&&id| id as usize >= vocabulary) {
+            return invalid(format!("the tokenizer gave the token {id}, and the model knows {vocabulary}"));
+        }
+        if let Some(long) = offsets.windows(2).find(|o| o[1] - o[0] > positions) {
+            let tokens = long[1] - long[0];
+            return invalid(format!("a text of {tokens} tokens, and the model has {positions} positions"));
+        }
+        Ok(())
+    }
+}
+
+fn take<T: Default>(idle: &Mutex<Vec<T>>) -> T {
+    idle.lock().expect("no thread panics with the lock").pop().unwrap_or_default()
+}
+
+fn give_back<T>(idle: &Mutex<Vec<T>>, scratch: T) {
+    idle.lock().expect("no thread panics with the lock").push(scratch);
+}
+
+/// Cuts the sentences into consecutive groups of about `most` tokens: as few as are a multiple of the
+/// number of threads, so that all end at about the same time.
+fn groups(offsets: &[usize], most: usize, threads: usize) -> Vec<Range<usize>> {
+    let (sentences, tokens) = (offsets.len() - 1, offsets[offsets.len() - 1]);
+    let count = tokens.div_ceil(most).next_multiple_of(threads.max(1)).max(1);
+    let size = tokens.div_ceil(count).max(1);
+    let mut groups = Vec::with_capacity(count);
+    let mut start = 0;
+    for end in 1..=sentences {
+        let held = offsets[end] - offsets[start];
+        let next = if end < sentences { offsets[end + 1] - offsets[end] } else { most };
+        // Where the group would end nearer to the wanted size without the next sentence than with it.
+        if end == sentences || held + next / 2 >= size || held + next > most {
+            groups.push(start..end);
+            start = end;
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,36 @@
+//! What can go wrong in the encoder: one sentence each, with the remedy.
+
+use std::path::PathBuf;
+
+/// A result of the encoder.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong in the encoder.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: "read", "create".
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A model directory holds something that Akin cannot honour, or lacks something it needs.
+    #[error("{}: {reason}", path.display())]
+    Model {
+        /// The file of the model that is at fault.
+        path: PathBuf,
+        /// What is wrong with it and what would be right.
+        reason: String,
+    },
+    /// A model that was named cannot be found or downloaded.
+    #[error("{0}")]
+    ModelNotFound(String),
+    /// A caller asked for something that cannot be.
+    #[error("{0}")]
+    Invalid(String),
+}

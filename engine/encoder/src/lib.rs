@@ -1,0 +1,226 @@
+//! Sentences to embeddings.
+//!
+//! [`SentenceEncoder`] opens a sentence-transformers directory (`model_dir`, `weights`), cuts texts into
+//! tokens (`tokenize`), runs the network (`network`: `cpu`, or `burn_bert` over `batches` of like length) and makes one
+//! vector of the vectors of the tokens (`pooling`).
+
+mod batches;
+mod burn_bert;
+mod config;
+mod cpu;
+mod error;
+mod fingerprint;
+pub mod hub;
+mod model_dir;
+mod network;
+mod pooling;
+mod random;
+mod tokenize;
+pub mod training;
+mod weights;
+
+use std::path::Path;
+
+pub use akin_kernels::Embeddings;
+use akin_kernels::cpu::isa;
+pub use error::{Error, Result};
+
+pub use akin_kernels::rows::Precision;
+
+pub use burn_bert::Bert;
+pub use config::Pooling;
+use model_dir::{ModelDir, read_file, refuse};
+pub use random::Random;
+
+use network::Network;
+use tokenize::SentenceTokenizer;
+use weights::Weights;
+
+/// The model that is used when none is named.
+pub const DEFAULT_MODEL: &str = "sentence-transformers/all-MiniLM-L6-v2";
+
+/// What computes the network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Executor {
+    /// The module on burn: the reference, and what training differentiates.
+    Burn,
+    /// Inference on processors, with nothing padded: the same embeddings, several times as fast.
+    #[default]
+    Cpu,
+}
+
+/// How to load an encoder.
+#[derive(Clone, Debug, Default)]
+pub struct EncoderOptions {
+    /// What computes the network.
+    pub executor: Executor,
+    /// In what numbers. [`Executor::Burn`] computes in f32 only.
+    pub precision: Precision,
+}
+
+/// Encodes sentences with a sentence-transformers model.
+///
+/// ```no_run
+/// # fn main() -> akin_encoder::Result<()> {
+/// use akin_encoder::SentenceEncoder;
+///
+/// let encoder = SentenceEncoder::load("all-MiniLM-L6-v2".as_ref())?;
+/// let encoding = encoder.encode(&["A man is eating food.", "Someone has a meal."])?;
+/// assert_eq!(encoding.embeddings.rows(), 2);
+/// # Ok(())
+/// # }
+/// ```
+pub struct SentenceEncoder {
+    model: ModelDir,
+    tokenizer: SentenceTokenizer,
+    network: Network,
+    fingerprint: String,
+}
+
+/// The embeddings of some texts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Encoding {
+    /// One row a text, in the order of the texts.
+    pub embeddings: Embeddings,
+    /// Tokens that went through the network, special tokens included.
+    pub tokens: usize,
+    /// How many texts were longer than [`SentenceEncoder::max_tokens`] and lost their end.
+    pub truncated: usize,
+}
+
+impl SentenceEncoder {
+    /// Loads the model in `dir` with the default options.
+    ///
+    /// # Errors
+    /// [`Error::Model`] with the file at fault and what is expected of it.
+    pub fn load(dir: &Path) -> Result<Self> {
+        Self::load_with(dir, &EncoderOptions::default())
+    }
+
+    /// Loads the model in `dir`.
+    ///
+    /// # Errors
+    /// [`Error::Model`] with the file at fault and what is expected of it;
+    /// [`Error::Invalid`] for a precision that the executor or this processor does not have.
+    pub fn load_with(dir: &Path, options: &EncoderOptions) -> Result<Self> {
+        Self::open(ModelDir::open(dir)?, options)
+    }
+
+    /// Loads the model in `dir`, which may be a bare Hugging Face directory, and pools in another way than it says: the
+    /// baselines of the paper (section 4.1).
+    ///
+    /// # Errors
+    /// [`Error::Model`] with the file at fault and what is expected of it.
+    pub fn load_pooled(dir: &Path, options: &EncoderOptions, pooling: Pooling) -> Result<Self> {
+        let model = ModelDir { pooling, ..ModelDir::open_base(dir)? };
+        Self::open(model, options)
+    }
+
+    fn open(model: ModelDir, options: &EncoderOptions) -> Result<Self> {
+        check_options(options)?;
+        let weights = Weights::open(&model)?;
+        // Hashing the weights takes as long as loading them: each has a core.
+        let (fingerprint, (tokenizer, network)) = rayon::join(
+            || {
+                Ok(fingerprint::fingerprint(&[
+                    weights.bytes(),
+                    &read_file(&model.tokenizer())?,
+                    model.settings().as_bytes(),
+                ]))
+            },
+            || rayon::join(|| SentenceTokenizer::load(&model), || Network::load(&model, &weights, options)),
+        );
+        Ok(Self { tokenizer: tokenizer?, network: network?, fingerprint: fingerprint?, model })
+    }
+
+    /// The length of an embedding.
+    pub fn dimension(&self) -> usize {
+        self.model.config.hidden_size
+    }
+
+    /// The longest text that is read whole, in tokens, special tokens included (`max_seq_length`).
+    pub fn max_tokens(&self) -> usize {
+        self.model.max_tokens
+    }
+
+    /// What the embeddings depend on: SHA-256 over weights, tokenizer and settings, in 64 hex digits.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Where the model was loaded from.
+    pub fn directory(&self) -> &Path {
+        &self.model.root
+    }
+
+    /// How many tokens of each of `texts` the network reads, special tokens included.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the tokenizer refuses a text.
+    pub fn count_tokens(&self, texts: &[&str]) -> Result<Vec<usize>> {
+        Ok(self.tokenizer.tokenize(texts)?.iter().map(|text| text.ids.len()).collect())
+    }
+
+    /// The embeddings of `texts`, in their order. All threads of rayon's pool take part.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the network gives something that is not a number.
+    pub fn encode(&self, texts: &[&str]) -> Result<Encoding> {
+        let tokens = self.tokenizer.tokenize(texts)?;
+        let sentences: Vec<&[u32]> = tokens.iter().map(|text| text.ids.as_slice()).collect();
+        let mut rows = self.network.embed(&sentences)?;
+        for (embedding, text) in rows.chunks_exact_mut(self.dimension()).zip(texts) {
+            self.require_finite(embedding, text)?;
+            if self.model.normalize {
+                pooling::normalize(embedding);
+            }
+        }
+        Ok(Encoding {
+            embeddings: Embeddings::from_values(self.dimension(), rows),
+            tokens: sentences.iter().map(|ids| ids.len()).sum(),
+            truncated: tokens.iter().filter(|text| text.truncated).count(),
+        })
+    }
+
+    /// The embeddings of `texts` without smart batching: in their order, `batch` at a time, each batch padded to its
+    /// longest text. What smart batching is measured against.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] unless the executor is burn, the only one that pads.
+    pub fn encode_padded(&self, texts: &[&str], batch: usize) -> Result<Embeddings> {
+        let tokens = self.tokenizer.tokenize(texts)?;
+        let sentences: Vec<&[u32]> = tokens.iter().map(|text| text.ids.as_slice()).collect();
+        let mut rows = self.network.embed_padded(&sentences, batch)?;
+        if self.model.normalize {
+            rows.chunks_exact_mut(self.dimension()).for_each(pooling::normalize);
+        }
+        Ok(Embeddings::from_values(self.dimension(), rows))
+    }
+
+    fn require_finite(&self, embedding: &[f32], text: &str) -> Result<()> {
+        if embedding.iter().all(|x| x.is_finite()) {
+            return Ok(());
+        }
+        let start: String = text.chars().take(40).collect();
+        Err(refuse(
+            &self.model.weights(),
+            format!(
+                "the network gives values that are not numbers for the text that begins {start:?}: the weights are broken, fetch them again"
+            ),
+        ))
+    }
+}
+
+/// Refuses a precision that cannot be had, and says which can.
+fn check_options(options: &EncoderOptions) -> Result<()> {
+    match (options.executor, options.precision) {
+        (Executor::Burn, Precision::Bf16 | Precision::Int8) => Err(Error::Invalid(
+            "the burn executor computes in f32 only: choose the precision f32, or the cpu executor".into(),
+        )),
+        (Executor::Cpu, Precision::Bf16) if !isa().multiplies_bf16() => Err(Error::Invalid(format!(
+            "this processor ({}) does not multiply bf16: choose the precision f32, or int8, which is faster",
+            isa().name()
+        ))),
+        _ => Ok(()),
+    }
+}

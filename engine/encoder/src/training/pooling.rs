@@ -1,0 +1,71 @@
+//! Pooling of sentences that lie end to end (section 3 of the paper), with its gradient.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+
+use crate::config::Pooling;
+use crate::pooling::pool_tokens;
+
+use super::operation::{record, values};
+
+/// `[tokens, hidden]` to `[sentences, hidden]`.
+pub(super) fn pool(hidden: Tensor<2>, spans: Vec<Range<usize>>, pooling: Pooling) -> Tensor<2> {
+    let [tokens, width] = hidden.dims();
+    assert_eq!(spans.last().map_or(0, |span| span.end), tokens, "hidden states of this batch");
+    record([hidden], |[hidden]| {
+        let hidden = values(hidden);
+        let mut pooled = vec![0.0; spans.len() * width];
+        for (span, pooled) in spans.iter().zip(pooled.chunks_exact_mut(width)) {
+            pool_tokens(&hidden[span.start * width..span.end * width], pooled, pooling);
+        }
+        let shape = [spans.len(), width];
+        let gradient = move |[hidden]: &[_; 1], upstream: &[f32]| {
+            [unpool(values(hidden), &spans, width, pooling, upstream)]
+        };
+        (pooled, shape, Arc::new(gradient))
+    })
+}
+
+/// The gradient of the hidden states from that of the pooled vectors.
+fn unpool(
+    hidden: &[f32],
+    spans: &[Range<usize>],
+    width: usize,
+    pooling: Pooling,
+    upstream: &[f32],
+) -> Vec<f32> {
+    let mut gradient = vec![0.0; hidden.len()];
+    for (span, upstream) in spans.iter().zip(upstream.chunks_exact(width)) {
+        let place = span.start * width..span.end * width;
+        let (hidden, gradient) = (&hidden[place.clone()], &mut gradient[place]);
+        match pooling {
+            Pooling::Cls => {
+                if let Some(first) = gradient.get_mut(..width) {
+                    first.copy_from_slice(upstream);
+                }
+            }
+            Pooling::Mean => {
+                let share = 1.0 / span.len() as f32;
+                for row in gradient.chunks_exact_mut(width) {
+                    for (value, upstream) in row.iter_mut().zip(upstream) {
+                        *value = share * upstream;
+                    }
+                }
+            }
+            Pooling::Max => {
+                for (column, upstream) in upstream.iter().enumerate() {
+                    let greatest = (0..span.len()).reduce(|best, row| {
+                        // The first of equals, as the pooling keeps it.
+                        if hidden[row * width + column] > hidden[best * width + column] { row } else { best }
+                    });
+                    if let Some(row) = greatest {
+                        gradient[row * width + column] = *upstream;
+                    }
+                }
+            }
+        }
+    }
+    gradient
+}

@@ -1,0 +1,181 @@
+//! The operations of training beside the reference: the plain burn module under burn's own autodiff.
+
+use std::path::Path;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+
+use super::{BaseModel, Randomness, SparseGradient, pool_ragged};
+use crate::burn_bert::{Bert, PaddedBatch};
+use crate::config::Pooling;
+use crate::pooling::pool;
+
+const TEXTS: [&str; 5] = [
+    "A man is feeding the ducks by the pond.",
+    "ok",
+    "Heavy snow closed the mountain road, and nobody could say when it would open again.",
+    "",
+    "The shop opens at nine.",
+];
+
+fn base(name: &str) -> BaseModel {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models").join(name);
+    BaseModel::open(&dir, None, None).unwrap()
+}
+
+/// The gradient of each parameter, in the order of the module.
+fn gradients(bert: &Bert, gradients: Gradients) -> Vec<Vec<f32>> {
+    struct Collect(Gradients, Vec<Vec<f32>>);
+    impl ModuleVisitor for Collect {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let gradient = param.val().grad_remove(&mut self.0).expect("every parameter has a gradient");
+            self.1.push(gradient.into_data().try_into_vec().unwrap());
+        }
+    }
+    let mut collected = Collect(gradients, Vec::new());
+    bert.visit(&mut collected);
+    collected.1
+}
+
+/// Something of every value, unlike for each.
+fn loss(pooled: Tensor<2>) -> Tensor<1> {
+    let [rows, width] = pooled.dims();
+    let weights: Vec<f32> = (0..rows * width).map(|i| ((i * 37) % 19) as f32 / 19.0 - 0.4).collect();
+    let weights = Tensor::from_data(TensorData::new(weights, [rows, width]), &pooled.device());
+    (pooled.clone() * pooled.clone() * weights.clone() + pooled * weights).sum()
+}
+
+#[test]
+fn loss_and_every_gradient_are_those_of_the_reference() {
+    let device = Device::flex().autodiff();
+    for name in ["tiny-bert", "tiny-roberta"] {
+        let base = base(name);
+        let bert = base.network(&device).unwrap();
+        let tokens = base.tokenize(&TEXTS).unwrap();
+        let sentences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
+        for pooling in [Pooling::Mean, Pooling::Cls, Pooling::Max] {
+            let padded = PaddedBatch::new(&sentences, &base.dir.config, &device);
+            let expected = loss(pool(bert.forward(&padded), padded.padding, pooling));
+            let ragged = base.batch(&sentences);
+            let found =
+                loss(pool_ragged(bert.forward_ragged(&ragged, &Randomness::none(), None), &ragged, pooling));
+            let value = |loss: &Tensor<1>| loss.clone().inner().into_scalar::<f32>();
+            let scale = value(&expected).abs().max(1.0);
+            assert!((value(&expected) - value(&found)).abs() < 1e-4 * scale, "{name} {pooling:?}");
+
+            let expected = gradients(&bert, expected.backward());
+            let found = gradients(&bert, found.backward());
+            for (number, (expected, found)) in expected.iter().zip(&found).enumerate() {
+                let scale = expected.iter().map(|x| x.abs()).fold(1e-2, f32::max);
+                assert_eq!(expected.len(), found.len());
+                for (expected, found) in expected.iter().zip(found) {
+                    assert!(
+                        (expected - found).abs() < 2e-4 * scale,
+                        "{name} {pooling:?}, parameter {number}: {found} is not {expected}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sparse_gradient_is_the_dense_one_without_its_zeros() {
+    let device = Device::flex().autodiff();
+    let base = base("tiny-bert");
+    let bert = base.network(&device).unwrap();
+    let tokens = base.tokenize(&TEXTS).unwrap();
+    let batch = base.batch(&tokens.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let run = |sparse: Option<&SparseGradient>| {
+        loss(pool_ragged(bert.forward_ragged(&batch, &Randomness::none(), sparse), &batch, Pooling::Mean))
+    };
+    // The words are the first parameter of the module.
+    let dense = gradients(&bert, run(None).backward()).swap_remove(0);
+    let sparse = SparseGradient::default();
+    let _ = run(Some(&sparse)).backward();
+    let rows = sparse.take();
+    assert!(!rows.is_empty() && sparse.take().is_empty());
+    for (number, dense) in dense.chunks_exact(base.dimension()).enumerate() {
+        match rows.get(&(number as u32)) {
+            Some(row) => row.iter().zip(dense).for_each(|(a, b)| assert!((a - b).abs() < 1e-5)),
+            None => assert!(dense.iter().all(|value| *value == 0.0)),
+        }
+    }
+}
+
+/// With dropout there is no reference: the loss must change along a direction as the gradient says.
+#[test]
+fn gradients_under_dropout_are_the_slopes_of_the_loss() {
+    let device = Device::flex().autodiff();
+    let base = base("tiny-bert");
+    let randomness = Randomness { hidden_dropout: 0.2, attention_dropout: 0.2, seed: 5 };
+    let tokens = base.tokenize(&TEXTS).unwrap();
+    let sentences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
+    let batch = base.batch(&sentences);
+    let of = |bert: &Bert| {
+        loss(pool_ragged(bert.forward_ragged(&batch, &randomness, None), &batch, Pooling::Mean))
+    };
+    let bert = base.network(&device).unwrap();
+    let gradients = gradients(&bert, of(&bert).backward());
+    let length = gradients.iter().flatten().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
+    // A step of this length along the gradient, forth and back.
+    let step = 1e-2;
+    let moved = |sign: f64| {
+        struct Move<'a>(std::slice::Iter<'a, Vec<f32>>, f64);
+        impl burn::module::ModuleMapper for Move<'_> {
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+                let gradient = self.0.next().unwrap().clone();
+                param.map(|tensor| {
+                    let shape = tensor.dims();
+                    let step = Tensor::<D>::from_data(TensorData::new(gradient, shape), &Device::flex());
+                    (tensor.inner() + step * self.1 as f32).autodiff().require_grad()
+                })
+            }
+        }
+        let bert = bert.clone().map(&mut Move(gradients.iter(), sign * step / length));
+        f64::from(of(&bert).inner().into_scalar::<f32>())
+    };
+    let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
+    assert!((slope - length).abs() < 0.02 * length, "the slope is {slope}, the gradient says {length}");
+    let plain =
+        loss(pool_ragged(bert.forward_ragged(&batch, &Randomness::none(), None), &batch, Pooling::Mean));
+    let value = |loss: Tensor<1>| loss.inner().into_scalar::<f32>();
+    assert_ne!(value(plain), value(of(&bert)));
+}
+
+#[test]
+fn a_model_is_read_back_as_it_was_written() {
+    let device = Device::flex().autodiff();
+    for name in ["tiny-bert", "tiny-roberta"] {
+        let base = base(name);
+        let bert = base.network(&device).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        base.save(&bert, folder.path()).unwrap();
+        let again = BaseModel::open(folder.path(), None, None).unwrap();
+        assert_eq!(again.dir.settings(), base.dir.settings());
+        assert_eq!(again.network(&device).unwrap().named_weights(), bert.named_weights());
+        let other = base.reinitialized(bert.clone(), 1, 9);
+        for ((name, _, before), (_, _, after)) in bert.named_weights().iter().zip(other.named_weights()) {
+            // Biases and norms are as fresh in the fixture as they become.
+            let drawn = name.starts_with("encoder.layer.1.") && !name.contains("LayerNorm");
+            assert_eq!(drawn && name.ends_with("weight"), *before != after, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_pair_is_one_sequence_and_loses_the_end_of_its_longer_sentence() {
+    let bert = base("tiny-bert");
+    let batch = bert.pair_batch(&[[&[2, 10, 11, 3], &[2, 12, 3]]]);
+    assert_eq!(batch.ids, [2, 10, 11, 3, 12, 3]);
+    assert_eq!(batch.types, [0, 0, 0, 0, 1, 1]);
+    let long: Vec<u32> = [2].into_iter().chain(100..160).chain([3]).collect();
+    let batch = bert.pair_batch(&[[&long, &[2, 12, 3]]]);
+    assert_eq!(batch.tokens(), 48);
+    assert_eq!(batch.ids[45..], [3, 12, 3]);
+
+    let roberta = base("tiny-roberta");
+    let batch = roberta.pair_batch(&[[&[0, 10, 2], &[0, 12, 2]]]);
+    assert_eq!(batch.ids, [0, 10, 2, 2, 12, 2]);
+    assert_eq!(batch.types, [0; 6]);
+}

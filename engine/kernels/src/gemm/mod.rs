@@ -1,0 +1,478 @@
+//! Products with weight matrices that were packed once: y = x Wᵀ + b, and what follows it.
+//!
+//! The weights lie in panels as wide as the register tile, so that the inner loop reads them from
+//! end to end; x is read in place. For each panel every tile of rows is multiplied: the panel comes
+//! from memory once a call, and the next one is asked for meanwhile. After Goto & van de Geijn 2008,
+//! without their packing of x, which a matrix of a few dozen rows does not repay.
+
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "x86_64")]
+mod in_tiles;
+
+use rayon::prelude::*;
+
+use half::bf16;
+
+use super::aligned::{AlignedFloats, AlignedWords};
+#[cfg(target_arch = "x86_64")]
+use super::amx;
+use super::cpu::Isa;
+use super::gelu::Gelu;
+use super::gemm_tile::{
+    Ahead, Bf16s, Codes, Dequantize, Finish, Floats, LINE, Product, multiply_tile, row_tiles,
+};
+use super::lanes::{Kernel, Lanes, code_format, dispatch, dispatch_words, tile_shape};
+use super::rows::{Precision, Rows};
+use super::vecmath::map_in_place;
+
+/// A linear layer, packed for one instruction set and precision.
+#[derive(Clone)]
+pub struct PackedLinear {
+    isa: Isa,
+    precision: Precision,
+    inner: usize,
+    /// Words in a row of the input.
+    depth: usize,
+    columns: usize,
+    panel_width: usize,
+    /// `[panel][depth][panel_width]` words, zeros in the columns past the last.
+    panels: AlignedWords,
+    /// Of whole panels.
+    bias: AlignedFloats,
+    /// Of codes, of whole panels: what a code stands for, and the sum of the column.
+    scales: AlignedFloats,
+    sums: AlignedFloats,
+}
+
+/// What becomes of x Wᵀ + b.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// It is the output.
+    Store,
+    /// The output is its GELU.
+    Gelu,
+    /// It is added to the output.
+    Add,
+}
+
+/// The greatest code of a weight.
+const GREATEST: f32 = 127.0;
+
+impl PackedLinear {
+    /// Packs the weights of `columns` outputs, each `row(column)` of `inner` floats, as PyTorch stores
+    /// them; `bias` may be empty for none. Codes are made column by column: weight = scale * code, with
+    /// codes in -127..=127. Where products are added in 16 bits (AVX2 without VNNI) the scale is great enough for
+    /// these sums never to saturate, whatever the input: codes are coarser by about a quarter, and sums exact. A
+    /// column with a weight that is not finite gives nothing but NaN.
+    ///
+    /// # Panics
+    /// If a row has another length than `inner`, or the bias than `columns` or zero.
+    pub fn pack<'a>(
+        isa: Isa,
+        precision: Precision,
+        inner: usize,
+        columns: usize,
+        row: impl Fn(usize) -> &'a [f32] + Sync,
+        bias: &[f32],
+    ) -> Self {
+        assert!(bias.is_empty() || bias.len() == columns, "a bias for each column");
+        let width = panel_width(isa, precision);
+        let (count, depth) = (columns.div_ceil(width), precision.words(isa, inner));
+        let padded = || AlignedFloats::zeroed(count * width);
+        let (mut scales, mut sums, mut padded_bias) = (padded(), padded(), padded());
+        padded_bias[..bias.len()].copy_from_slice(bias);
+        let mut panels = AlignedWords::zeroed(count * depth * width);
+        let (codes, most) = code_format(isa);
+        panels
+            .par_chunks_mut((depth * width).max(1))
+            .zip(scales.par_chunks_mut(width).zip(sums.par_chunks_mut(width)))
+            .enumerate()
+            .for_each(|(p, (panel, (scales, sums)))| {
+                for c in p * width..columns.min((p + 1) * width) {
+                    let row = row(c);
+                    assert_eq!(row.len(), inner, "rows as long as the input is wide");
+                    let c = c - p * width;
+                    let column = panel[c..].iter_mut().step_by(width);
+                    match precision {
+                        Precision::F32 => column.zip(row).for_each(|(word, x)| *word = x.to_bits()),
+                        Precision::Bf16 => {
+                            column.zip(row.chunks(2)).for_each(|(word, x)| *word = bf16_word(x));
+                        }
+                        Precision::Int8 => {
+                            scales[c] = scale(row, most);
+                            let sum: i32 = row.iter().map(|x| i32::from(code(*x, scales[c]))).sum();
+                            sums[c] = scales[c] * sum as f32;
+                            let words = row.chunks(codes).map(|x| code_word(x, scales[c], codes));
+                            column.zip(words).for_each(|(to, word)| *to = word);
+                        }
+                    }
+                }
+            });
+        Self {
+            isa,
+            precision,
+            inner,
+            depth,
+            columns,
+            panel_width: width,
+            panels,
+            bias: padded_bias,
+            scales,
+            sums,
+        }
+    }
+
+    /// In what its products are computed.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// How many numbers a row of the input has.
+    pub fn inner(&self) -> usize {
+        self.inner
+    }
+
+    /// How many floats a row of the output has.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// How many panels the work can be divided into.
+    pub fn panel_count(&self) -> usize {
+        self.columns.div_ceil(self.panel_width)
+    }
+
+    /// `output` (`[rows, columns]`) from `input` (`[rows, inner]`), in this thread.
+    ///
+    /// # Panics
+    /// If the input is of another precision, or input or output do not have that shape.
+    pub fn apply(&self, input: Rows<'_>, rows: usize, then: Then, output: &mut [f32]) {
+        assert_eq!(output.len(), rows * self.columns, "an output of [rows, columns]");
+        // SAFETY: the shape holds, and `output` is borrowed uniquely.
+        unsafe { self.apply_panels(input, rows, then, output.as_mut_ptr(), 0..self.panel_count()) }
+    }
+
+    /// The columns of a range of panels only.
+    ///
+    /// # Panics
+    /// If the input is of another precision or shape, or the range beyond `panel_count`.
+    ///
+    /// # Safety
+    /// `output` points to `[rows, columns]` floats, of whose columns in these panels no other thread
+    /// reads or writes meanwhile.
+    pub(crate) unsafe fn apply_panels(
+        &self,
+        input: Rows<'_>,
+        rows: usize,
+        then: Then,
+        output: *mut f32,
+        panels: std::ops::Range<usize>,
+    ) {
+        assert_eq!(input.precision, self.precision, "an input of the precision of the weights");
+        let in_memory = self.precision.rows(self.isa, rows);
+        assert_eq!(input.words.len(), in_memory * self.depth, "an input of [rows, inner]");
+        let codes = self.precision == Precision::Int8;
+        assert!(!codes || input.ranges.len() == rows, "a range for each row of codes");
+        assert!(panels.end <= self.panel_count(), "panels that there are");
+        let work = Work { linear: self, input, rows, then, output, panels };
+        match self.precision {
+            Precision::F32 => dispatch(self.isa, FloatWork(work)),
+            Precision::Bf16 | Precision::Int8 => dispatch_words(self.isa, WordWork(work)),
+        }
+    }
+}
+
+/// Columns of a panel.
+fn panel_width(isa: Isa, precision: Precision) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if precision.in_tiles(isa) {
+        return amx::BLOCK;
+    }
+    tile_shape(isa).1
+}
+
+fn bf16_word(pair: &[f32]) -> u32 {
+    let bits = |i: usize| pair.get(i).map_or(0, |x| u32::from(bf16::from_f32(*x).to_bits()));
+    bits(0) | bits(1) << 16
+}
+
+/// What a code of a column stands for: so little that the greatest weight has a code, and so much that codes of one
+/// sign that are added in 16 bits come to at most `most`.
+fn scale(row: &[f32], most: i32) -> f32 {
+    if !row.iter().all(|x| x.is_finite()) {
+        return f32::NAN;
+    }
+    let greatest = row.iter().fold(0f32, |most, x| most.max(x.abs())) / GREATEST;
+    if most == i32::MAX {
+        return greatest;
+    }
+    // Rounding takes each of the four codes up by a half at most.
+    greatest.max(greatest_sum(row) / (most as f32 - 2.0))
+}
+
+/// The greatest sum of the weights of one sign among any four that [`Lanes::multiply_two_words`] adds in 16 bits.
+fn greatest_sum(row: &[f32]) -> f32 {
+    let (blocks, rest) = row.as_chunks::<8>();
+    let mut last = [0.0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    blocks.iter().chain([&last]).fold(0f32, |most, block| {
+        let sum = |sign: f32| {
+            let part = |i: usize| (sign * block[i]).max(0.0);
+            (part(0) + part(1) + part(4) + part(5)).max(part(2) + part(3) + part(6) + part(7))
+        };
+        most.max(sum(1.0)).max(sum(-1.0))
+    })
+}
+
+fn code(x: f32, scale: f32) -> i8 {
+    // 0 / 0, where all weights of a column are zero, is the code 0.
+    (x / scale).round().clamp(-GREATEST, GREATEST) as i8
+}
+
+fn code_word(weights: &[f32], scale: f32, codes_a_word: usize) -> u32 {
+    let bits = 32 / codes_a_word as u32;
+    let mask = u32::MAX >> (32 - bits);
+    let codes = weights.iter().map(|x| i32::from(code(*x, scale)) as u32 & mask);
+    codes.enumerate().fold(0, |word, (i, code)| word | code << (i as u32 * bits))
+}
+
+struct Work<'a> {
+    linear: &'a PackedLinear,
+    input: Rows<'a>,
+    rows: usize,
+    then: Then,
+    output: *mut f32,
+    panels: std::ops::Range<usize>,
+}
+
+struct FloatWork<'a>(Work<'a>);
+
+impl Kernel for FloatWork<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        self.0.run::<L, Floats>(l);
+    }
+}
+
+struct WordWork<'a>(Work<'a>);
+
+impl Kernel for WordWork<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let Self(work) = self;
+        #[cfg(target_arch = "x86_64")]
+        if work.linear.precision.in_tiles(work.linear.isa) {
+            return match work.linear.precision {
+                Precision::Int8 => work.run_in_tiles::<L, Codes>(l, amx::Words::Codes),
+                _ => work.run_in_tiles::<L, Bf16s>(l, amx::Words::Bf16s),
+            };
+        }
+        match work.linear.precision {
+            Precision::Int8 => work.run::<L, Codes>(l),
+            _ => work.run::<L, Bf16s>(l),
+        }
+    }
+}
+
+impl Work<'_> {
+    #[inline(always)]
+    fn run<L: Lanes, P: Product>(self, l: L) {
+        let Self { linear, input, rows, then, output, panels } = self;
+        let (depth, columns) = (linear.depth, linear.columns);
+        let width = L::TILE_VECTORS * L::LEN;
+        debug_assert_eq!(width, linear.panel_width);
+        for p in panels {
+            let panel = linear.panels[p * depth * width..][..depth * width].as_ptr();
+            let column = p * width;
+            let valid = width.min(columns - column);
+            let bias = linear.bias[column..][..width].as_ptr();
+            let scales = linear.scales[column..][..width].as_ptr();
+            let sums = linear.sums[column..][..width].as_ptr();
+            let share = width.div_ceil(rows.div_ceil(P::rows::<L>()).max(1)).min(LINE);
+            for (t, (row, height)) in row_tiles(rows, P::rows::<L>()).enumerate() {
+                // Each tile asks for its share of the panel after this one: all at once would wait for the memory.
+                let ahead = Ahead { from: panel.wrapping_add(depth * (width + t * share)), step: share };
+                let codes = Dequantize { rows: input.ranges.as_ptr().wrapping_add(row), scales, sums };
+                // SAFETY: `row + height <= rows` and the input is [rows, depth], with a range for each
+                // row of codes; a panel is [depth, width]; the output is [rows, columns],
+                // `valid` of which from `column` on are ours to write.
+                unsafe {
+                    let c = output.add(row * columns + column);
+                    let finish = Finish {
+                        bias,
+                        accumulate: then == Then::Add,
+                        codes,
+                        ..Finish::store(c, columns, valid)
+                    };
+                    let a = input.words.as_ptr().add(row * depth);
+                    multiply_tile::<L, P>(
+                        l,
+                        height,
+                        L::TILE_VECTORS,
+                        depth,
+                        a,
+                        depth,
+                        panel,
+                        width,
+                        ahead,
+                        finish,
+                    );
+                    if then == Then::Gelu {
+                        for i in 0..height {
+                            let row = std::slice::from_raw_parts_mut(c.add(i * columns), valid);
+                            map_in_place::<L, Gelu>(l, row);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::RowBuffer;
+    use crate::vecmath::erf_reference;
+    use proptest::prelude::*;
+
+    /// x and w as the precision has them, in double precision.
+    fn rounded(isa: Isa, precision: Precision, x: &[f32], w: &[f32]) -> (Vec<f64>, Vec<f64>) {
+        let each = |v: &[f32], f: &dyn Fn(f32) -> f64| v.iter().map(|v| f(*v)).collect::<Vec<_>>();
+        match precision {
+            Precision::F32 => (each(x, &f64::from), each(w, &f64::from)),
+            Precision::Bf16 => {
+                let narrow = |v: f32| f64::from(bf16::from_f32(v).to_f32());
+                (each(x, &narrow), each(w, &narrow))
+            }
+            Precision::Int8 => {
+                let (low, high) =
+                    x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+                let step = ((high - low) / 255.0).max(1e-30);
+                let of_x = |v: f32| f64::from(((v - low) * (1.0 / step)).round_ties_even()) * f64::from(step);
+                let x = each(x, &|v| of_x(v) + f64::from(low));
+                let step = scale(w, code_format(isa).1);
+                (x, each(w, &|v| f64::from((v / step).round()) * f64::from(step)))
+            }
+        }
+    }
+
+    /// The scalar twin: (value, sum of magnitudes), in double precision.
+    fn twin(x: &[f64], w: &[f64], bias: f32) -> (f64, f64) {
+        let products = x.iter().zip(w).map(|(x, w)| x * w);
+        let bias = f64::from(bias);
+        products.fold((bias, bias.abs()), |(sum, size), p| (sum + p, size + p.abs()))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(192))]
+        #[test]
+        fn a_packed_product_is_that_of_its_scalar_twin(
+            precision in prop::sample::select(vec![Precision::F32, Precision::Bf16, Precision::Int8]),
+            rows in 0usize..70,
+            inner in 1usize..200,
+            columns in 1usize..110,
+            then in prop::sample::select(vec![Then::Store, Then::Gelu, Then::Add]),
+            with_bias in any::<bool>(),
+            seed in any::<u64>(),
+        ) {
+            let mut state = seed | 1;
+            let mut next = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                ((state >> 40) as f32 / (1u64 << 23) as f32) - 1.0
+            };
+            let x: Vec<f32> = (0..rows * inner).map(|_| next()).collect();
+            let w: Vec<f32> = (0..columns * inner).map(|_| next()).collect();
+            let bias: Vec<f32> = (0..if with_bias { columns } else { 0 }).map(|_| next()).collect();
+            let before: Vec<f32> = (0..rows * columns).map(|_| next()).collect();
+            let mut buffer = RowBuffer::default();
+            for isa in Isa::available() {
+                let row = |c: usize| &w[c * inner..][..inner];
+                let linear = PackedLinear::pack(isa, precision, inner, columns, row, &bias);
+                let mut y = before.clone();
+                linear.apply(buffer.rows(isa, precision, &x, inner), rows, then, &mut y);
+                for r in 0..rows {
+                    for c in 0..columns {
+                        let b = bias.get(c).copied().unwrap_or(0.0);
+                        let (x, w) = rounded(isa, precision, &x[r * inner..][..inner], &w[c * inner..][..inner]);
+                        let (sum, size) = twin(&x, &w, b);
+                        let at = r * columns + c;
+                        let exact = match then {
+                            Then::Store => sum,
+                            Then::Gelu => sum * 0.5 * (1.0 + erf_reference(sum / 2f64.sqrt())),
+                            Then::Add => sum + f64::from(before[at]),
+                        };
+                        let bound = (size + 1.0) * 2e-6;
+                        prop_assert!((f64::from(y[at]) - exact).abs() <= bound,
+                            "{:?} {:?} row {} column {}: {} is not {}", isa, then, r, c, y[at], exact);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn codes_that_are_added_in_16_bits_come_near_the_limit_and_keep_to_it() {
+        const MOST: i32 = 128;
+        let mut state = 5u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 40) as f32 / (1u64 << 23) as f32) - 1.0
+        };
+        for inner in [1usize, 3, 4, 6, 8, 12, 384] {
+            for power in [1, 3, 15] {
+                let row: Vec<f32> = (0..inner).map(|_| next().powi(power)).collect();
+                for row in [row.clone(), row.iter().map(|x| x.abs()).collect(), vec![-0.5; inner]] {
+                    let scale = scale(&row, MOST);
+                    let codes: Vec<i32> = row.iter().map(|x| i32::from(code(*x, scale))).collect();
+                    let (mut greatest_sum, mut greatest) = (0, 0);
+                    for block in codes.chunks(8) {
+                        for places in [[0, 1, 4, 5], [2, 3, 6, 7]] {
+                            let added = places.into_iter().filter_map(|i| block.get(i).copied());
+                            let sum = |sign: i32| added.clone().map(|code| (sign * code).max(0)).sum::<i32>();
+                            greatest_sum = greatest_sum.max(sum(1)).max(sum(-1));
+                        }
+                        greatest = block.iter().fold(greatest, |most, code| most.max(code.abs()));
+                    }
+                    assert!(greatest_sum <= MOST, "{greatest_sum} of {row:?}");
+                    assert!(greatest_sum >= MOST - 4 || greatest == 127, "{greatest_sum}, {greatest}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sums_of_the_greatest_codes_do_not_saturate() {
+        // 255 * 127 four times over is more than 16 bits hold, and 3072 times is what a large layer has.
+        let inner = 3072;
+        let mut x = vec![255.0; inner];
+        x[0] = 0.0;
+        let w = vec![127.0; inner];
+        for isa in Isa::available() {
+            let (codes_of_x, codes_of_w) = rounded(isa, Precision::Int8, &x, &w);
+            let exact = twin(&codes_of_x, &codes_of_w, 0.0).0 as f32;
+            let linear = PackedLinear::pack(isa, Precision::Int8, inner, 1, |_| &w, &[]);
+            let mut y = [0.0];
+            let mut buffer = RowBuffer::default();
+            linear.apply(buffer.rows(isa, Precision::Int8, &x, inner), 1, Then::Store, &mut y);
+            assert!((y[0] - exact).abs() <= exact * 1e-6, "{isa:?}: {} is not {exact}", y[0]);
+        }
+    }
+
+    #[test]
+    fn a_weight_that_is_not_a_number_is_not_lost() {
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+            for isa in Isa::available() {
+                let w = [1.0, f32::NAN, 2.0];
+                let linear = PackedLinear::pack(isa, precision, 3, 1, |_| &w, &[]);
+                let mut y = [0.0];
+                let mut buffer = RowBuffer::default();
+                linear.apply(buffer.rows(isa, precision, &[1.0, 2.0, 3.0], 3), 1, Then::Store, &mut y);
+                assert!(y[0].is_nan(), "{isa:?} {precision:?}");
+            }
+        }
+    }
+}
