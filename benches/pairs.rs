@@ -10,7 +10,7 @@ mod npy;
 use std::time::Instant;
 
 use akin_kernels::Embeddings;
-use akin_query::pairs::most_similar;
+use akin_mining::pairs::most_similar;
 
 /// Pairs to find.
 const TOP: usize = 100;

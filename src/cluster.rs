@@ -4,7 +4,7 @@ use std::io::Write;
 
 use akin_index::Document;
 use akin_indexer::corpus::CorpusReader;
-use akin_query::cluster::{Clustering, Cut, LINKED_SENTENCES, agglomerative, kmeans};
+use akin_mining::cluster::{Clustering, Cut, LINKED_SENTENCES, agglomerative, kmeans};
 use anyhow::bail;
 use serde_json::json;
 

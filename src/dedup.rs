@@ -4,7 +4,7 @@ use std::io::Write;
 
 use akin_index::Document;
 use akin_indexer::corpus::CorpusReader;
-use akin_query::duplicates::{Group, groups};
+use akin_mining::duplicates::{Group, groups};
 use anyhow::bail;
 use serde_json::json;
 

@@ -19,7 +19,7 @@ pub fn start(options: &GlobalOptions) {
         _ => (Level::WARN, Level::ERROR),
     };
     let targets = Targets::new().with_default(others).with_targets(
-        ["akin", "akin_encoder", "akin_index", "akin_indexer", "akin_query", "akin_trainer"]
+        ["akin", "akin_encoder", "akin_index", "akin_indexer", "akin_mining", "akin_query", "akin_trainer"]
             .map(|name| (name, ours)),
     );
     // sled reports a full disk seven times over; the error it returns says it once.

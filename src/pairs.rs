@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use akin_index::Document;
 use akin_indexer::corpus::CorpusReader;
-use akin_query::pairs::{Pair, most_similar};
+use akin_mining::pairs::{Pair, most_similar};
 use anyhow::{Context, bail};
 use serde_json::json;
 
