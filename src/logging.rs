@@ -18,10 +18,8 @@ pub fn start(options: &GlobalOptions) {
         (_, true) => (Level::DEBUG, Level::WARN),
         _ => (Level::WARN, Level::ERROR),
     };
-    let targets = Targets::new().with_default(others).with_targets(
-        ["akin", "akin_encoder", "akin_index", "akin_indexer", "akin_mining", "akin_query", "akin_trainer"]
-            .map(|name| (name, ours)),
-    );
+    // Targets are prefixes: "akin" covers every crate of this workspace.
+    let targets = Targets::new().with_default(others).with_target("akin", ours);
     // sled reports a full disk seven times over; the error it returns says it once.
     let targets = if options.verbose { targets } else { targets.with_target("sled", LevelFilter::OFF) };
     let lines = fmt::layer()
