@@ -4,7 +4,7 @@ use std::io::Write;
 
 use akin_index::Document;
 use akin_indexer::corpus::CorpusReader;
-use akin_mining::cluster::{Clustering, Cut, LINKED_SENTENCES, agglomerative, kmeans};
+use akin_mining::cluster::{AGGLOMERATIVE_MAX_SENTENCES, Clustering, Cut, agglomerative, kmeans};
 use anyhow::bail;
 use serde_json::json;
 
@@ -58,10 +58,10 @@ fn plan(arguments: &ClusterArguments, documents: usize) -> anyhow::Result<Plan> 
         (ClusterMethod::Kmeans, _, Some(_)) => {
             bail!("--threshold is for --method agglomerative: add that, or say --clusters K instead")
         }
-        (ClusterMethod::Agglomerative, ..) if documents > LINKED_SENTENCES => bail!(
+        (ClusterMethod::Agglomerative, ..) if documents > AGGLOMERATIVE_MAX_SENTENCES => bail!(
             "--method agglomerative takes at most {} documents, and these are {}: use --method kmeans, or a \
              part of them",
-            grouped(LINKED_SENTENCES),
+            grouped(AGGLOMERATIVE_MAX_SENTENCES),
             grouped(documents)
         ),
         (ClusterMethod::Agglomerative, Some(clusters), None) => {

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use akin_index::Document;
 use akin_indexer::corpus::CorpusReader;
-use akin_mining::duplicates::{Group, groups};
+use akin_mining::duplicates::{Group, near_duplicates};
 use anyhow::bail;
 use serde_json::json;
 
@@ -23,7 +23,7 @@ pub fn run(arguments: &DedupArguments, terminal: &Terminal) -> anyhow::Result<()
     let survey = reader.survey()?;
     let encoder = model::load(&arguments.model.model, &arguments.compute.options())?;
     let Encoded { documents, embeddings } = corpus::encode(reader, survey.documents, &encoder, terminal)?;
-    let groups = groups(&embeddings, arguments.threshold);
+    let groups = near_duplicates(&embeddings, arguments.threshold);
     let duplicates: usize = groups.iter().map(|group| group.duplicates.len()).sum();
     let total = documents.len();
 

@@ -1,4 +1,7 @@
-//! Every two of many sentences, compared: by products of blocks or, of very many, by a graph.
+//! Finds all pairs of sentences above a similarity.
+//!
+//! Up to [`MAX_EXACT_SENTENCES`] sentences, every pair is compared by blocked matrix products. Beyond that, each
+//! sentence is compared with its nearest neighbors in an HNSW graph.
 
 use akin_index::graph::FrozenGraph;
 use akin_kernels::Embeddings;
@@ -7,57 +10,59 @@ use akin_kernels::gemm::{PackedLinear, Then};
 use akin_kernels::rows::{Precision, Rows};
 use rayon::prelude::*;
 
-/// Up to so many sentences every pair is looked at; beyond, each sentence and its nearest in a graph.
-pub const EXACT_SENTENCES: usize = 100_000;
+/// Up to this number of sentences every pair is compared. Beyond it, a graph chooses the pairs.
+pub const MAX_EXACT_SENTENCES: usize = 100_000;
 
-/// Neighbors of each sentence that are looked at beyond [`EXACT_SENTENCES`].
-pub const NEIGHBORS: usize = 32;
+/// Beyond [`MAX_EXACT_SENTENCES`], the number of nearest neighbors that each sentence is compared with.
+pub const GRAPH_NEIGHBORS: usize = 32;
 
-/// Candidates of those searches.
-const EF: usize = 96;
-/// Sentences that are packed to be multiplied by others; a megabyte or two.
-pub(crate) const COLUMNS: usize = 768;
-/// Sentences that one thread multiplies by those at a time.
-pub(crate) const ROWS: usize = 96;
+/// `ef` of the graph searches.
+const GRAPH_EF: usize = 96;
+/// Sentences in a packed block: one or two megabytes of weights for usual dimensions.
+pub(crate) const BLOCK_COLUMNS: usize = 768;
+/// Sentences that one thread multiplies with a packed block at a time.
+pub(crate) const BLOCK_ROWS: usize = 96;
 
-/// Two sentences, and how similar they are.
+/// Two sentences and their similarity.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pair {
     /// Cosine similarity, from -1 to 1.
     pub score: f32,
-    /// The row of one.
+    /// The row of the earlier sentence.
     pub first: usize,
-    /// The row of the other, which comes later.
+    /// The row of the later sentence.
     pub second: usize,
 }
 
-/// Shows the pairs of `embeddings` that are at least as similar as `least` says, some at a time, on many
-/// threads and in no order. The rows have length one.
+/// Calls `show` with batches of all pairs whose similarity is at least `least()`. The rows have length one.
 ///
-/// `least` is asked now and then and may rise meanwhile. Up to [`EXACT_SENTENCES`] each such pair is shown
-/// once. Of more sentences only the [`NEIGHBORS`] of each that a graph finds are looked at: a pair is shown
-/// from one side, from both, or not at all where so many others are nearer to both.
+/// `show` is called from several threads, in no fixed order. `least` is read once for each batch; it may rise
+/// during the run, so that a search for the best pairs skips the others early.
+///
+/// Up to [`MAX_EXACT_SENTENCES`] rows, each such pair is shown exactly once. Beyond, only pairs of a row with its
+/// [`GRAPH_NEIGHBORS`] nearest in a graph are shown: a pair comes twice if each is a neighbor of the other, and is
+/// missed if neither is.
 pub fn each_pair(embeddings: &Embeddings, least: &(dyn Fn() -> f32 + Sync), show: &(dyn Fn(&[Pair]) + Sync)) {
     match embeddings.rows() {
-        0..=EXACT_SENTENCES => by_products(embeddings, least, show),
+        0..=MAX_EXACT_SENTENCES => by_products(embeddings, least, show),
         _ => by_graph(embeddings, least, show),
     }
 }
 
-/// Every pair: blocks of rows times packed blocks of those after them.
+/// Compares every pair: multiplies each packed block with the rows up to its end, so each pair is met once.
 pub(crate) fn by_products(
     embeddings: &Embeddings,
     least: &(dyn Fn() -> f32 + Sync),
     show: &(dyn Fn(&[Pair]) + Sync),
 ) {
     let rows = embeddings.rows();
-    for first in (0..rows).step_by(COLUMNS) {
-        let block = Columns::pack(embeddings, first);
+    for first in (0..rows).step_by(BLOCK_COLUMNS) {
+        let block = PackedBlock::pack(embeddings, first);
         let until = first + block.columns;
-        (0..until.div_ceil(ROWS)).into_par_iter().for_each_init(Workspace::default, |workspace, at| {
+        (0..until.div_ceil(BLOCK_ROWS)).into_par_iter().for_each_init(Workspace::default, |workspace, at| {
             let Workspace { products, pairs } = workspace;
-            let begin = at * ROWS;
-            block.multiply(embeddings, begin, ROWS.min(until - begin), products);
+            let begin = at * BLOCK_ROWS;
+            block.multiply(embeddings, begin, BLOCK_ROWS.min(until - begin), products);
             pairs.clear();
             let least = least();
             for (row, products) in (begin..).zip(products.chunks_exact(block.columns)) {
@@ -73,7 +78,7 @@ pub(crate) fn by_products(
     }
 }
 
-/// Each row and its neighbors.
+/// Compares each row with its neighbors in a graph.
 pub(crate) fn by_graph(
     embeddings: &Embeddings,
     least: &(dyn Fn() -> f32 + Sync),
@@ -83,7 +88,7 @@ pub(crate) fn by_graph(
     (0..embeddings.rows()).into_par_iter().with_min_len(256).for_each_init(Vec::new, |pairs, row| {
         pairs.clear();
         let least = least();
-        for (score, other) in graph.search(embeddings, embeddings.row(row), NEIGHBORS + 1, EF, None) {
+        for (score, other) in graph.search(embeddings, embeddings.row(row), GRAPH_NEIGHBORS + 1, GRAPH_EF, None) {
             let other = other as usize;
             if other != row && score >= least {
                 pairs.push(Pair { score: score.min(1.0), first: row.min(other), second: row.max(other) });
@@ -99,23 +104,23 @@ struct Workspace {
     pairs: Vec<Pair>,
 }
 
-/// Some rows of a matrix, packed to be multiplied by any.
-pub(crate) struct Columns {
+/// A block of rows, packed as the weights of a matrix product.
+pub(crate) struct PackedBlock {
     packed: PackedLinear,
     pub(crate) columns: usize,
 }
 
-impl Columns {
-    /// [`COLUMNS`] rows from `first` on, or as many as there are.
+impl PackedBlock {
+    /// Packs [`BLOCK_COLUMNS`] rows from `first` on, or the rest if fewer are left.
     pub(crate) fn pack(embeddings: &Embeddings, first: usize) -> Self {
-        let columns = COLUMNS.min(embeddings.rows() - first);
+        let columns = BLOCK_COLUMNS.min(embeddings.rows() - first);
         let column = |column| embeddings.row(first + column);
         let packed =
             PackedLinear::pack(cpu::isa(), Precision::F32, embeddings.dimension(), columns, column, &[]);
         Self { packed, columns }
     }
 
-    /// Makes `products` those of `count` rows of `embeddings` from `begin` on, `[count, columns]`.
+    /// Fills `products`, `[count, columns]`, with the products of this block and rows `begin..begin + count`.
     pub(crate) fn multiply(
         &self,
         embeddings: &Embeddings,

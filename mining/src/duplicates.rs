@@ -1,4 +1,7 @@
-//! Near duplicates: groups of sentences that lead to each other by pairs that are similar enough.
+//! Groups of near duplicates.
+//!
+//! Two sentences are linked if their similarity is at least a threshold. A group is a connected component of the
+//! links (single linkage), so its ends may be less similar than the threshold.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,31 +10,31 @@ use akin_kernels::dot;
 
 use crate::compare::{Pair, each_pair};
 
-/// Sentences that say the same: the first of them, which is kept, and the others.
+/// A group of near duplicates. The first sentence stands for the group.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
-    /// The row of the first.
+    /// The row of the first sentence.
     pub kept: usize,
-    /// The others, in their order.
+    /// The other sentences, in the order of their rows.
     pub duplicates: Vec<Duplicate>,
 }
 
-/// A sentence that says what an earlier one says.
+/// A near duplicate of an earlier sentence.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Duplicate {
     /// Its row.
     pub row: usize,
-    /// Cosine similarity to the kept one. It is below the threshold where others lead from one to the other.
+    /// Cosine similarity to the kept sentence. It may be below the threshold: links go through other sentences.
     pub score: f32,
-    /// Cosine similarity to the most similar one of its group.
+    /// Cosine similarity to the most similar sentence of the group.
     pub link: f32,
 }
 
-/// The groups of two and more of `embeddings`, by their first rows: any two with a similarity of at least
-/// `threshold` are in one group, and so is what they lead to. The rows have length one.
+/// Groups of near duplicates, in the order of their first rows. The rows have length one.
 ///
-/// Sees every pair of as many sentences as [`each_pair`] does, in memory for a small part of them.
-pub fn groups(embeddings: &Embeddings, threshold: f32) -> Vec<Group> {
+/// Groups are the connected components of the pairs with a similarity of at least `threshold`; single sentences
+/// are left out. The pairs are those that [`each_pair`] finds. Memory grows with the rows, not with the pairs.
+pub fn near_duplicates(embeddings: &Embeddings, threshold: f32) -> Vec<Group> {
     let links = Mutex::new(Links::new(embeddings.rows()));
     each_pair(embeddings, &|| threshold, &|pairs| {
         if !pairs.is_empty() {
@@ -42,7 +45,7 @@ pub fn groups(embeddings: &Embeddings, threshold: f32) -> Vec<Group> {
     links.into_inner().unwrap_or_else(PoisonError::into_inner).into_groups(embeddings)
 }
 
-/// Which rows are of one group (union-find), and the best similarity of each to another.
+/// A union-find over rows, with the greatest similarity of each row to another.
 struct Links {
     /// An earlier row of the same group, or the row itself if it is the first.
     parent: Vec<usize>,
@@ -62,7 +65,7 @@ impl Links {
         self.parent[one.max(other)] = one.min(other);
     }
 
-    /// The first row of a group. Shortens the way there.
+    /// The first row of the group of `row`. Halves the path on the way.
     fn first_of(&mut self, mut row: usize) -> usize {
         while self.parent[row] != row {
             self.parent[row] = self.parent[self.parent[row]];
@@ -108,7 +111,7 @@ mod tests {
     fn what_leads_to_each_other_is_one_group_and_the_first_is_kept() {
         // Ten degrees are a cosine of 0.985, twenty of 0.940.
         let embeddings = at_degrees(&[90.0, 0.0, 200.0, 20.0, 91.0, 10.0]);
-        let groups = groups(&embeddings, 0.98);
+        let groups = near_duplicates(&embeddings, 0.98);
         assert_eq!(groups.iter().map(|group| group.kept).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(groups[0].duplicates.iter().map(|one| one.row).collect::<Vec<_>>(), [4]);
         let [far, near] = groups[1].duplicates[..] else { panic!("{groups:?}") };
@@ -130,7 +133,7 @@ mod tests {
         let threshold = 0.3f32.to_radians().cos();
         let mut sorted: Vec<usize> = (0..degrees.len()).collect();
         sorted.sort_by(|a, b| degrees[*a].total_cmp(&degrees[*b]));
-        let groups = groups(&at_degrees(&degrees), threshold);
+        let groups = near_duplicates(&at_degrees(&degrees), threshold);
         let mut group_of = vec![usize::MAX; degrees.len()];
         for (number, group) in groups.iter().enumerate() {
             group_of[group.kept] = number;
@@ -148,9 +151,9 @@ mod tests {
 
     #[test]
     fn none_and_one_and_all_alike() {
-        assert_eq!(groups(&Embeddings::empty(2), 0.9), []);
-        assert_eq!(groups(&at_degrees(&[1.0]), -1.0), []);
-        let all = groups(&at_degrees(&[7.0; 2000]), 0.999);
+        assert_eq!(near_duplicates(&Embeddings::empty(2), 0.9), []);
+        assert_eq!(near_duplicates(&at_degrees(&[1.0]), -1.0), []);
+        let all = near_duplicates(&at_degrees(&[7.0; 2000]), 0.999);
         assert_eq!((all.len(), all[0].kept, all[0].duplicates.len()), (1, 0, 1999));
     }
 }

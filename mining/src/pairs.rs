@@ -1,5 +1,7 @@
-//! The most similar pairs among many sentences: the task with which Sentence-BERT begins (Reimers &
-//! Gurevych 2019, section 1), where 10,000 sentences took BERT 65 hours.
+//! The most similar pairs of a set of sentences (paraphrase mining).
+//!
+//! This is the task that motivates Sentence-BERT (Reimers & Gurevych 2019, section 1): BERT took 65 hours for
+//! 10,000 sentences.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,29 +9,29 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use akin_kernels::Embeddings;
 
-use crate::compare::{EXACT_SENTENCES, each_pair};
+use crate::compare::{MAX_EXACT_SENTENCES, each_pair};
 
 pub use crate::compare::Pair;
 
-/// The `top` most similar pairs of `embeddings` with a similarity of at least `threshold`, best first; of
-/// equally similar ones that of earlier rows comes first. The rows have length one.
+/// The `top` most similar pairs with a similarity of at least `threshold`, best first. The rows have length one.
+/// Equally similar pairs are ordered by their rows.
 ///
-/// Looks at every pair of up to [`EXACT_SENTENCES`], in memory for a small part of them; of more at those that
-/// [`each_pair`] finds.
+/// Compares every pair of up to [`MAX_EXACT_SENTENCES`] rows, and those that [`each_pair`] finds of more. Memory
+/// grows with `top`, not with the number of pairs.
 pub fn most_similar(embeddings: &Embeddings, top: usize, threshold: f32) -> Vec<Pair> {
-    let twice = embeddings.rows() > EXACT_SENTENCES;
+    let twice = embeddings.rows() > MAX_EXACT_SENTENCES;
     best(top, threshold, twice, &|least, show| each_pair(embeddings, least, show))
 }
 
 type Least<'a> = &'a (dyn Fn() -> f32 + Sync);
 type Show<'a> = &'a (dyn Fn(&[Pair]) + Sync);
 
-/// The best of the pairs that `each` shows, some of them `twice`.
+/// The best of the pairs that `each` shows. `twice` says that it may show a pair two times.
 fn best(top: usize, threshold: f32, twice: bool, each: &dyn Fn(Least<'_>, Show<'_>)) -> Vec<Pair> {
     let limit = if twice { top.saturating_mul(2) } else { top };
     let best = Mutex::new(Best::new(limit, threshold));
     let lock = || -> MutexGuard<'_, Best> { best.lock().unwrap_or_else(PoisonError::into_inner) };
-    // What is no better than the best so far is not even collected.
+    // Pairs below the current limit are dropped before they are collected.
     each(&|| lock().least(), &|pairs| {
         if !pairs.is_empty() {
             let mut best = lock();
@@ -46,7 +48,7 @@ fn best(top: usize, threshold: f32, twice: bool, each: &dyn Fn(Least<'_>, Show<'
 struct Best {
     limit: usize,
     threshold: f32,
-    /// The worst on top.
+    /// The worst pair is on top.
     heap: BinaryHeap<Reverse<Ranked>>,
 }
 
@@ -55,7 +57,7 @@ impl Best {
         Self { limit, threshold, heap: BinaryHeap::new() }
     }
 
-    /// What a similarity must at least be to be among them.
+    /// The similarity that a pair needs to be among the best.
     fn least(&self) -> f32 {
         match self.heap.peek() {
             Some(worst) if self.heap.len() >= self.limit => worst.0.0.max(self.threshold),
@@ -85,7 +87,7 @@ impl Best {
     }
 }
 
-/// Greater is better: the score, then the earlier rows.
+/// A pair as the heap orders it: a greater value is a higher score or, at equal scores, earlier rows.
 #[derive(Clone, Copy, PartialEq)]
 struct Ranked(f32, usize, usize);
 
@@ -106,7 +108,7 @@ impl PartialOrd for Ranked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::{COLUMNS, ROWS, by_graph, by_products};
+    use crate::compare::{BLOCK_COLUMNS, BLOCK_ROWS, by_graph, by_products};
 
     fn by_products_best(embeddings: &Embeddings, top: usize, threshold: f32) -> Vec<Pair> {
         best(top, threshold, false, &|least, show| by_products(embeddings, least, show))
@@ -152,7 +154,7 @@ mod tests {
 
     #[test]
     fn every_pair_counts_across_all_borders_of_blocks() {
-        let embeddings = rows(COLUMNS + ROWS + 5);
+        let embeddings = rows(BLOCK_COLUMNS + BLOCK_ROWS + 5);
         for (top, threshold) in [(40, -1.0), (100, 0.7), (1, 0.0)] {
             let pairs = by_products_best(&embeddings, top, threshold);
             let scores = plain(&embeddings, top, threshold);

@@ -1,42 +1,43 @@
-//! Agglomerative clustering with average linkage, by chains of nearest neighbors (Murtagh 1983).
+//! Agglomerative clustering with average linkage, by the nearest-neighbor chain algorithm (Murtagh 1983).
 
 use akin_kernels::Embeddings;
 use rayon::prelude::*;
 
 use super::Clustering;
-use crate::compare::{COLUMNS, Columns, ROWS};
+use crate::compare::{BLOCK_COLUMNS, BLOCK_ROWS, PackedBlock};
 
-/// No more sentences than these are clustered: their similarities take a GiB.
-pub const LINKED_SENTENCES: usize = 16_384;
+/// The most sentences that [`agglomerative`] takes: their similarity matrix has 1 GiB.
+pub const AGGLOMERATIVE_MAX_SENTENCES: usize = 16_384;
 
-/// Where to stop joining clusters.
+/// When to stop joining clusters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Cut {
-    /// When so many are left.
+    /// When this number of clusters is left.
     Clusters(usize),
-    /// When no two have a mean similarity of at least this.
+    /// When no two clusters have a mean similarity of at least this.
     Similarity(f32),
 }
 
-/// Clusters of `embeddings`, whose rows have length one: each row begins as its own, and again and again the two
-/// are joined whose rows have the greatest mean similarity to each other.
+/// Clusters by average linkage. The rows have length one.
 ///
-/// Takes 4 bytes for every two rows, and time by the square of their number.
+/// Each row begins as a cluster. Again and again, the two clusters with the greatest mean similarity between their
+/// rows are joined, until `cut`. Takes `4 * rows²` bytes, and time proportional to `rows²`.
 ///
 /// # Panics
-/// If there are more than [`LINKED_SENTENCES`] rows.
+/// If there are more than [`AGGLOMERATIVE_MAX_SENTENCES`] rows.
 pub fn agglomerative(embeddings: &Embeddings, cut: Cut) -> Clustering {
     let rows = embeddings.rows();
-    assert!(rows <= LINKED_SENTENCES, "the similarities of so many rows take too much memory");
+    assert!(rows <= AGGLOMERATIVE_MAX_SENTENCES, "the similarities of so many rows take too much memory");
     let mut joins = Linkage::new(embeddings).join_all();
-    // A pair that was joined late may be more similar than others before it, but never than its parts.
+    // Chains do not join in order of similarity. A join is never more similar than those that made its parts,
+    // so sorting keeps parts before wholes.
     joins.sort_by(|a, b| b.score.total_cmp(&a.score));
     let joined = match cut {
         Cut::Clusters(clusters) => rows.saturating_sub(clusters.max(1)),
         Cut::Similarity(least) => joins.partition_point(|join| join.score >= least),
     };
     let mut label: Vec<usize> = (0..rows).collect();
-    // Each join names rows of its parts, and each row leads to the first of its cluster.
+    // A union-find whose roots are the first rows of the clusters.
     for join in &joins[..joined] {
         let (one, other) = (first_of(&label, join.one), first_of(&label, join.other));
         label[one.max(other)] = one.min(other);
@@ -52,21 +53,21 @@ fn first_of(label: &[usize], mut row: usize) -> usize {
     row
 }
 
-/// Two clusters that became one, each by one of its rows, and their mean similarity.
+/// Two clusters that were joined, each named by one of its rows, and their mean similarity.
 struct Join {
     one: usize,
     other: usize,
     score: f32,
 }
 
-/// The clusters so far, each at the place of one of its rows.
+/// The clusters so far. Each is kept at the place of one of its rows.
 struct Linkage {
     rows: usize,
-    /// Mean similarities, `[rows, rows]`, symmetric; those of places without a cluster mean nothing.
+    /// Mean similarities, `[rows, rows]`, symmetric. Entries of places without a cluster are stale.
     scores: Vec<f32>,
-    /// Rows of the cluster at each place; 0 where it was joined to another.
+    /// Rows of the cluster at each place; 0 if it was joined to another.
     sizes: Vec<u32>,
-    /// The least score of the joins that made each cluster: none above it may be greater, by rounding.
+    /// The score of the join that made each cluster. A later join is capped by it, against rounding.
     least: Vec<f32>,
 }
 
@@ -81,9 +82,9 @@ impl Linkage {
         }
     }
 
-    /// Joins clusters until one is left. A chain goes from a cluster to the most similar one and on from there,
-    /// until two are each other's most similar: these are joined, whatever else there is, since no join makes
-    /// another cluster more similar to them than both parts were.
+    /// Joins clusters until one is left. A chain leads from a cluster to its most similar one, and so on, until
+    /// two clusters are each other's most similar. These two can be joined at once: under average linkage no other
+    /// join can make a third cluster more similar to them (reducibility).
     fn join_all(mut self) -> Vec<Join> {
         let mut joins = Vec::with_capacity(self.rows.saturating_sub(1));
         let mut chain: Vec<usize> = Vec::new();
@@ -108,7 +109,7 @@ impl Linkage {
         joins
     }
 
-    /// The cluster most similar to that at `place`: of equally similar ones `preferred`, else the first.
+    /// The cluster most similar to the one at `place`. At equal similarity, `preferred` wins, then the first.
     fn most_similar(&self, place: usize, preferred: Option<usize>) -> usize {
         let scores = &self.scores[place * self.rows..][..self.rows];
         let mut best = preferred.map(|other| (other, scores[other]));
@@ -121,7 +122,7 @@ impl Linkage {
         best.expect("more than one cluster is left").0
     }
 
-    /// Joins the clusters at two places, at the place of the first.
+    /// Joins two clusters and keeps the result at the place of `one`.
     fn join(&mut self, one: usize, other: usize) -> Join {
         let score = self.scores[one * self.rows + other].min(self.least[one]).min(self.least[other]);
         let (m, n) = (self.sizes[one] as f32, self.sizes[other] as f32);
@@ -141,18 +142,18 @@ impl Linkage {
     }
 }
 
-/// The products of all rows with all rows, the same both ways; what is not a number is the least similar.
+/// The similarities of all rows with all rows, symmetric. NaN becomes -1.
 fn similarities(embeddings: &Embeddings) -> Vec<f32> {
     let rows = embeddings.rows();
     let mut scores = vec![0f32; rows * rows];
     if rows == 0 {
         return scores;
     }
-    for first in (0..rows).step_by(COLUMNS) {
-        let columns = Columns::pack(embeddings, first);
-        let blocks = scores.par_chunks_mut(ROWS * rows).enumerate();
+    for first in (0..rows).step_by(BLOCK_COLUMNS) {
+        let columns = PackedBlock::pack(embeddings, first);
+        let blocks = scores.par_chunks_mut(BLOCK_ROWS * rows).enumerate();
         blocks.for_each_init(Vec::new, |products, (block, scores)| {
-            columns.multiply(embeddings, block * ROWS, scores.len() / rows, products);
+            columns.multiply(embeddings, block * BLOCK_ROWS, scores.len() / rows, products);
             for (scores, products) in
                 scores.chunks_exact_mut(rows).zip(products.chunks_exact(columns.columns))
             {
@@ -161,7 +162,7 @@ fn similarities(embeddings: &Embeddings) -> Vec<f32> {
             }
         });
     }
-    // Sums may be taken in another order on the other side of the diagonal.
+    // The two halves may differ by rounding: copy one to the other.
     for row in 0..rows {
         for column in 0..row {
             scores[row * rows + column] = scores[column * rows + row];
@@ -226,7 +227,7 @@ mod tests {
 
     #[test]
     fn planted_clusters_are_found_across_all_borders_of_blocks() {
-        let embeddings = planted(COLUMNS + ROWS + 5, 6, 0.2);
+        let embeddings = planted(BLOCK_COLUMNS + BLOCK_ROWS + 5, 6, 0.2);
         let found = agglomerative(&embeddings, Cut::Clusters(6));
         assert!((6..embeddings.rows()).all(|row| found.cluster[row] == found.cluster[row % 6]));
         assert_eq!(sets(&found), sets(&agglomerative(&embeddings, Cut::Similarity(0.6))));

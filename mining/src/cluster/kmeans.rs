@@ -1,25 +1,25 @@
-//! Spherical k-means (Dhillon & Modha 2001), begun as k-means++ does (Arthur & Vassilvitskii 2007).
+//! Spherical k-means (Dhillon & Modha 2001) with k-means++ initialisation (Arthur & Vassilvitskii 2007).
 
 use akin_kernels::Embeddings;
 use akin_kernels::dot;
 use rayon::prelude::*;
 
 use super::{Clustering, direction};
-use crate::compare::{COLUMNS, Columns, ROWS};
+use crate::compare::{BLOCK_COLUMNS, BLOCK_ROWS, PackedBlock};
 
-/// It ends after so many rounds, if not before.
-pub const ROUNDS: usize = 100;
+/// The most rounds that [`kmeans`] makes.
+pub const KMEANS_MAX_ROUNDS: usize = 100;
 
-/// It ends when a round changes no cluster, or betters the mean similarity to the centers by less than this.
-pub const ENOUGH: f64 = 1e-5;
+/// [`kmeans`] stops when a round raises the mean similarity to the centers by less than this.
+pub const KMEANS_MIN_GAIN: f64 = 1e-5;
 
-/// At most `clusters` clusters of `embeddings`, whose rows have length one; fewer only where there are fewer
-/// different rows. The same `seed` gives the same clusters on any number of threads.
+/// Makes `clusters` clusters, or fewer if there are fewer distinct rows. The rows have length one. The same `seed`
+/// gives the same clusters on any number of threads.
 ///
-/// The first centers are rows, each chosen with a chance that grows with its distance from those before it.
-/// In each round every row goes to the most similar center, and every center to the mean direction of its
-/// rows. A center without rows goes to the row that is furthest from its own. `progress` is told of each round
-/// and the mean similarity it came to; it ends as [`ENOUGH`] and [`ROUNDS`] say.
+/// Each round assigns every row to its most similar center, and moves every center to the mean direction of its
+/// rows. A center without rows moves to the row that is least similar to its own center. `progress` is called after
+/// each round with its number and the mean similarity. The run ends when a round changes no cluster, or by
+/// [`KMEANS_MIN_GAIN`] or [`KMEANS_MAX_ROUNDS`].
 pub fn kmeans(
     embeddings: &Embeddings,
     clusters: usize,
@@ -33,12 +33,12 @@ pub fn kmeans(
     let mut centers = first_centers(embeddings, clusters, seed);
     let mut nearest = Vec::new();
     let mut mean = f64::NEG_INFINITY;
-    for round in 1..=ROUNDS {
+    for round in 1..=KMEANS_MAX_ROUNDS {
         let before = std::mem::replace(&mut nearest, nearest_centers(embeddings, &centers));
         let now = nearest.iter().map(|(_, score)| f64::from(*score)).sum::<f64>() / nearest.len() as f64;
         progress(round, now);
         let same = before.iter().map(|near| near.0).eq(nearest.iter().map(|near| near.0));
-        if same || now - mean < ENOUGH {
+        if same || now - mean < KMEANS_MIN_GAIN {
             break;
         }
         mean = now;
@@ -48,12 +48,13 @@ pub fn kmeans(
     Clustering::of(embeddings, &label, clusters)
 }
 
-/// Rows far from each other.
+/// Draws rows as k-means++ does: each with a probability proportional to its squared distance from the nearest
+/// center so far.
 fn first_centers(embeddings: &Embeddings, clusters: usize, seed: u64) -> Embeddings {
     let rows = embeddings.rows();
     let mut random = Random(seed);
     let mut centers = Embeddings::empty(embeddings.dimension());
-    // Of unit vectors, the square of the distance is twice this.
+    // For unit vectors this is half the squared distance.
     let mut distance = vec![f32::INFINITY; rows];
     let mut chosen = (random.next() * rows as f64) as usize;
     loop {
@@ -65,25 +66,25 @@ fn first_centers(embeddings: &Embeddings, clusters: usize, seed: u64) -> Embeddi
         distance.par_iter_mut().enumerate().with_min_len(1024).for_each(|(row, distance)| {
             *distance = distance.min((1.0 - dot(center, embeddings.row(row))).max(0.0));
         });
-        // Rounding leaves a little between copies, which must not be taken for a distance.
+        // Rounding leaves tiny distances between equal rows: they count as zero.
         let weight = |distance: &f32| if *distance > 1e-6 { f64::from(*distance) } else { 0.0 };
         let mut left = random.next() * distance.iter().map(weight).sum::<f64>();
         let found = distance.iter().position(|distance| {
             left -= weight(distance);
             weight(distance) > 0.0 && left < 0.0
         });
-        // Nothing is left but copies of the centers, or the last bits of the sum.
+        // None is found if all rows equal a center, or if rounding made the sum too large.
         chosen = found.unwrap_or(rows - 1);
     }
 }
 
-/// The most similar center of each row, the first of equally similar ones, and how similar it is.
+/// The most similar center of each row and its similarity. At equal similarity the first center wins.
 fn nearest_centers(embeddings: &Embeddings, centers: &Embeddings) -> Vec<(usize, f32)> {
     let mut nearest = vec![(0, f32::NEG_INFINITY); embeddings.rows()];
-    for first in (0..centers.rows()).step_by(COLUMNS) {
-        let columns = Columns::pack(centers, first);
-        nearest.par_chunks_mut(ROWS).enumerate().for_each_init(Vec::new, |products, (block, nearest)| {
-            columns.multiply(embeddings, block * ROWS, nearest.len(), products);
+    for first in (0..centers.rows()).step_by(BLOCK_COLUMNS) {
+        let columns = PackedBlock::pack(centers, first);
+        nearest.par_chunks_mut(BLOCK_ROWS).enumerate().for_each_init(Vec::new, |products, (block, nearest)| {
+            columns.multiply(embeddings, block * BLOCK_ROWS, nearest.len(), products);
             for (nearest, products) in nearest.iter_mut().zip(products.chunks_exact(columns.columns)) {
                 for (center, score) in (first..).zip(products) {
                     if *score > nearest.1 {
@@ -96,7 +97,8 @@ fn nearest_centers(embeddings: &Embeddings, centers: &Embeddings) -> Vec<(usize,
     nearest
 }
 
-/// Each center where its rows are, those without any at the rows that are furthest from their own.
+/// Moves each center to the mean direction of its rows, and each center without rows to the row that is least
+/// similar to its own center.
 fn moved(embeddings: &Embeddings, nearest: &[(usize, f32)], centers: &Embeddings) -> Embeddings {
     let mut members = vec![Vec::new(); centers.rows()];
     nearest.iter().enumerate().for_each(|(row, near)| members[near.0].push(row));
@@ -147,7 +149,7 @@ mod tests {
     fn plain(embeddings: &Embeddings, clusters: usize, seed: u64) -> Clustering {
         let mut centers = first_centers(embeddings, clusters, seed);
         let mut label = vec![usize::MAX; embeddings.rows()];
-        for _ in 0..ROUNDS {
+        for _ in 0..KMEANS_MAX_ROUNDS {
             let scored: Vec<(usize, f32)> =
                 embeddings
                     .iter()

@@ -1,7 +1,7 @@
-//! Clusters: sentences grouped by what they are about.
+//! Clustering by cosine similarity: sentences grouped by topic.
 //!
-//! [`kmeans`] is for any number of sentences, [`agglomerative`] for some thousands whose clusters may be of
-//! any shape. Both go by cosine similarity and give the same clusters every time, whatever the threads.
+//! [`kmeans`] takes any number of sentences. [`agglomerative`] takes some thousands, and needs no number of
+//! clusters. Both give the same clusters on any number of threads.
 
 mod agglomerative;
 mod kmeans;
@@ -9,23 +9,23 @@ mod kmeans;
 use akin_kernels::Embeddings;
 use akin_kernels::dot;
 
-pub use self::agglomerative::{Cut, LINKED_SENTENCES, agglomerative};
-pub use self::kmeans::{ENOUGH, ROUNDS, kmeans};
+pub use self::agglomerative::{AGGLOMERATIVE_MAX_SENTENCES, Cut, agglomerative};
+pub use self::kmeans::{KMEANS_MAX_ROUNDS, KMEANS_MIN_GAIN, kmeans};
 
-/// Which cluster each sentence is in.
+/// The cluster of each sentence.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clustering {
-    /// The cluster of each row, from 0: the largest cluster first, of equally large ones that of the earlier
-    /// row. None is empty.
+    /// The cluster of each row. Clusters are numbered from 0 by falling size; of equal size, by their first row.
+    /// None is empty.
     pub cluster: Vec<usize>,
     /// Cosine similarity of each row to the mean of its cluster.
     pub score: Vec<f32>,
-    /// The rows of each cluster, the most central first.
+    /// The rows of each cluster, the most similar to its mean first.
     pub members: Vec<Vec<usize>>,
 }
 
 impl Clustering {
-    /// The clusters of rows that have the same label below `labels`.
+    /// Makes a cluster of each set of rows with the same label. Labels are below `labels`.
     fn of(embeddings: &Embeddings, label: &[usize], labels: usize) -> Self {
         let mut members = vec![Vec::new(); labels];
         label.iter().enumerate().for_each(|(row, label)| members[*label].push(row));
@@ -44,13 +44,13 @@ impl Clustering {
         Self { cluster, score, members }
     }
 
-    /// The mean of all scores: how close the clusters are.
+    /// The mean of all scores: a measure of how compact the clusters are.
     pub fn mean_score(&self) -> f64 {
         self.score.iter().map(|score| f64::from(*score)).sum::<f64>() / self.score.len().max(1) as f64
     }
 }
 
-/// The unit vector in the direction of the sum of some rows; none if they cancel out.
+/// The sum of the rows, scaled to length one; `None` if they cancel out.
 fn direction(embeddings: &Embeddings, rows: &[usize]) -> Option<Vec<f32>> {
     let mut sum = vec![0f64; embeddings.dimension()];
     for row in rows {
@@ -62,7 +62,7 @@ fn direction(embeddings: &Embeddings, rows: &[usize]) -> Option<Vec<f32>> {
 
 #[cfg(test)]
 mod testing {
-    //! What the tests of both methods need.
+    //! Random data and comparisons for the tests of both methods.
 
     use super::*;
 
