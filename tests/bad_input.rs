@@ -7,10 +7,11 @@ mod common;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{AKIN, Run, Workplace, ids, real_model, sentences, tiny_model};
+use akin_fixtures::files::files_below;
+use akin_fixtures::models::ModelCopy;
+use common::{AKIN, Run, Workplace, ids, real_model, sentences};
 use serde_json::Value;
 
 /// An index of twenty sentences, and what it says of itself and to a question.
@@ -274,37 +275,17 @@ fn a_model_that_is_not_there_is_refused() {
     standing.is_as_it_was();
 }
 
-/// A copy of the tiny model to spoil.
-fn copied_model(workplace: &Workplace) -> PathBuf {
-    fn copy(from: &Path, to: &Path) {
-        fs::create_dir(to).unwrap();
-        for entry in fs::read_dir(from).unwrap() {
-            let entry = entry.unwrap();
-            let target = to.join(entry.file_name());
-            if entry.path().is_dir() {
-                copy(&entry.path(), &target);
-            } else {
-                // Not fs::copy, which would copy permissions that forbid spoiling it.
-                fs::write(target, fs::read(entry.path()).unwrap()).unwrap();
-            }
-        }
-    }
-    let to = workplace.path("model");
-    copy(&tiny_model(), &to);
-    to
-}
-
 /// Every command that loads a model refuses one with a file spoilt like this, naming the file.
 #[track_caller]
 fn refuses_model(file: &str, spoil: impl Fn(Vec<u8>) -> Vec<u8>) -> String {
     let standing = Standing::new();
     let workplace = &standing.workplace;
-    let path = copied_model(workplace).join(file);
-    fs::write(&path, spoil(fs::read(&path).unwrap())).unwrap();
-    let sentence = standing.refuses(&["notes.txt", "--model", "model"]);
+    let model = ModelCopy::tiny("bert").rewritten(file, |bytes| *bytes = spoil(std::mem::take(bytes)));
+    let model = model.path().to_str().unwrap();
+    let sentence = standing.refuses(&["notes.txt", "--model", model]);
     names(&sentence, &[file]);
-    workplace.akin(&["query", "notes", "x", "--model", "model"]).refused();
-    workplace.akin(&["encode", "notes.txt", "--output", "x.npy", "--model", "model"]).refused();
+    workplace.akin(&["query", "notes", "x", "--model", model]).refused();
+    workplace.akin(&["encode", "notes.txt", "--output", "x.npy", "--model", model]).refused();
     assert!(!workplace.path("x.npy").exists());
     standing.is_as_it_was();
     sentence
@@ -343,23 +324,14 @@ fn a_tokenizer_that_does_not_fit_the_model_is_refused() {
 fn weights_that_are_not_numbers_are_refused() {
     let standing = Standing::new();
     let workplace = &standing.workplace;
-    let path = copied_model(workplace).join("model.safetensors");
-    let mut bytes = fs::read(&path).unwrap();
-    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-    let tensors: Value = serde_json::from_slice(&bytes[8..header]).unwrap();
     // A bias of the last layer norm: every output passes it.
-    let (_, tensor) = tensors
-        .as_object()
-        .unwrap()
-        .iter()
-        .rfind(|(name, _)| name.ends_with("output.LayerNorm.bias"))
-        .expect("a BERT has layer norms");
-    assert_eq!(tensor["dtype"], "F32");
-    let start = header + tensor["data_offsets"][0].as_u64().unwrap() as usize;
-    bytes[start..start + 4].copy_from_slice(&f32::NAN.to_le_bytes());
-    fs::write(&path, bytes).unwrap();
-    names(&standing.refuses(&["notes.txt", "--model", "model"]), &["model"]);
-    workplace.akin(&["encode", "notes.txt", "--output", "x.npy", "--model", "model"]).refused();
+    let model = ModelCopy::tiny("bert").with_tensors("f32", |tensors| {
+        let last = tensors.iter_mut().rfind(|(name, _)| name.ends_with("output.LayerNorm.bias"));
+        last.expect("a BERT has layer norms").1.1[0] = f32::NAN;
+    });
+    let model = model.path().to_str().unwrap();
+    names(&standing.refuses(&["notes.txt", "--model", model]), &["model"]);
+    workplace.akin(&["encode", "notes.txt", "--output", "x.npy", "--model", model]).refused();
     assert!(!workplace.path("x.npy").exists());
 }
 
@@ -376,8 +348,11 @@ fn a_full_disk_is_reported_and_the_index_stays_as_it_was() {
         let script = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\" \"$@\"");
         Run::of(command.args(["-c", &script, AKIN]).args(arguments))
     };
-    let largest =
-        files(&workplace.path("notes")).iter().map(|path| fs::metadata(path).unwrap().len()).max().unwrap();
+    let largest = files_below(&workplace.path("notes"))
+        .iter()
+        .map(|path| fs::metadata(path).unwrap().len())
+        .max()
+        .unwrap();
     let sentence = with_little_room(&["index", "notes", "more.txt"], largest.div_ceil(1024) + 64).refused();
     names(&sentence, &["cannot write", "notes"]);
     workplace.akin(&["verify", "notes"]).succeeded();
@@ -398,17 +373,6 @@ fn a_full_disk_is_reported_and_the_index_stays_as_it_was() {
     assert!(!workplace.path("more.npy").exists() && !workplace.path("hits.jsonl").exists());
 }
 
-/// All files under a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    fs::read_dir(folder)
-        .unwrap()
-        .flat_map(|entry| {
-            let path = entry.unwrap().path();
-            if path.is_dir() { files(&path) } else { vec![path] }
-        })
-        .collect()
-}
-
 #[test]
 #[cfg(target_os = "linux")]
 fn without_permission_to_write_nothing_changes() {
@@ -425,7 +389,7 @@ fn without_permission_to_write_nothing_changes() {
     workplace.write("more.txt", "one more");
     let set_modes = |folder: u32, file: u32| {
         let index = workplace.path("notes");
-        for path in files(&index) {
+        for path in files_below(&index) {
             fs::set_permissions(path, fs::Permissions::from_mode(file)).unwrap();
         }
         for path in [index.join("store"), index] {

@@ -11,6 +11,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use akin_fixtures::Random;
 use common::{Workplace, ids, sentences};
 
 /// As `make torture` has it, and as a test among others.
@@ -89,25 +90,13 @@ fn corpus(texts: &[String], generation: usize) -> String {
     corpus
 }
 
-/// Numbers that look random (xorshift).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-}
-
 #[test]
 fn an_index_survives_any_kill_and_the_same_command_finishes_it() {
     let workplace = Workplace::new();
     let texts = sentences(DOCUMENTS);
     let seed: u64 = SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos().into();
     println!("seed {seed}");
-    let mut dice = Dice(seed | 1);
+    let mut random = Random::new(seed);
 
     // One run to the end tells how long it takes to the first commit, from one to the next, and from the
     // last to the end: each is a place to die in.
@@ -132,14 +121,17 @@ fn an_index_survives_any_kill_and_the_same_command_finishes_it() {
         assert!(round < 20 * rounds, "only {kills} of {round} runs could be killed");
         let left = (DOCUMENTS - current).div_ceil(batch);
         // With all of them committed only the graph is wanting: that run ends, one time out of two.
-        let moment = (left > 0 || dice.below(2) == 0).then(|| {
-            let commits = dice.below(left as u64 + 1) as usize;
+        let moment = (left > 0 || random.below(2) == 0).then(|| {
+            let commits = random.below(left as u64 + 1) as usize;
             let stage = match commits {
                 0 => first,
                 some if some == left => whole - last,
                 _ => between,
             };
-            Moment { commits, after: Duration::from_micros(dice.below(stage.as_micros() as u64 * 5 / 4 + 1)) }
+            Moment {
+                commits,
+                after: Duration::from_micros(random.below(stage.as_micros() as u64 * 5 / 4 + 1)),
+            }
         });
         let outcome = index_and_kill(&workplace, "notes", moment);
         current += outcome.committed;

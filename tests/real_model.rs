@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{Run, Workplace, fixture, ids, real_model};
+use akin_fixtures::similarity::cosines;
+use akin_fixtures::{fixture, npy};
+use common::{Run, Workplace, ids, real_model};
 
 /// Descriptions that share no telling word with the questions asked of them.
 const NOTES: &str = "\
@@ -66,16 +68,8 @@ fn an_encoded_corpus_is_the_matrix_of_sentence_transformers() {
     let sentences = fixture("sentences.jsonl");
     let arguments = ["encode", sentences.to_str().unwrap(), "--output", "ours.npy"];
     run(&workplace, &arguments).succeeded();
-    let rows = |path| {
-        let bytes = std::fs::read(path).unwrap();
-        let header = 10 + u16::from_le_bytes([bytes[8], bytes[9]]) as usize;
-        let (words, _) = bytes[header..].as_chunks::<4>();
-        words.iter().map(|word| f32::from_le_bytes(*word)).collect::<Vec<_>>()
-    };
-    let (ours, theirs) = (rows(workplace.path("ours.npy")), rows(fixture("references/minilm.npy")));
-    assert_eq!(ours.len(), theirs.len());
-    for (row, (ours, theirs)) in ours.chunks(384).zip(theirs.chunks(384)).enumerate() {
-        let cosine: f64 = ours.iter().zip(theirs).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+    let (ours, theirs) = (npy::read(&workplace.path("ours.npy")), npy::reference("minilm"));
+    for (row, cosine) in cosines(&ours, &theirs).enumerate() {
         assert!(cosine >= 0.99999, "sentence {row}: {cosine}");
     }
 }

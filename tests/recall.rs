@@ -3,16 +3,19 @@
 
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
+use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::LazyLock;
 
 use akin_encoder::{DEFAULT_MODEL, SentenceEncoder, hub};
+use akin_fixtures::Folder;
+use akin_fixtures::models::minilm;
+use akin_fixtures::npy;
 use akin_index::exact::exact_search;
 use akin_index::graph::FrozenGraph;
 use akin_index::{DEFAULT_EF, DocId, Index, ModelIdentity, SearchOptions};
 use akin_index::{Document, Embeddings};
-use tempfile::TempDir;
 
 /// Sentences in the graph.
 const ROWS: usize = 10_000;
@@ -69,9 +72,9 @@ fn recall_of(index: &Index) -> f64 {
 
 #[test]
 fn an_index_finds_as_many_after_half_of_it_was_deleted_and_came_back() {
-    let folder = TempDir::new().unwrap();
+    let folder = Folder::new();
     let model = ModelIdentity::unknown(SENTENCES.0.dimension());
-    let mut index = Index::open_or_create(folder.path(), &model).unwrap();
+    let mut index = Index::open_or_create(folder.root(), &model).unwrap();
     let rows = &SENTENCES.0;
     let upsert = |index: &mut Index, chosen: &dyn Fn(usize) -> bool| {
         let mut embeddings = Embeddings::empty(rows.dimension());
@@ -114,15 +117,13 @@ fn a_wider_walk_finds_more() {
 /// The embeddings of the sample of glosses. Encoding them takes a minute: they are kept in cargo's
 /// target directory, under the name of the model and the sample.
 fn embeddings() -> Embeddings {
-    let encoder = SentenceEncoder::load(&model()).expect("the model loads");
-    let sentences = glosses();
+    let encoder = SentenceEncoder::load(&minilm(hub::installed(DEFAULT_MODEL))).expect("the model loads");
+    let sentences = sample();
     let bytes: Vec<u8> = sentences.iter().flat_map(|s| [s.as_bytes(), b"\n"].concat()).collect();
-    let name = format!("recall-{}-{:08x}.f32", &encoder.fingerprint()[..16], crc32fast::hash(&bytes));
+    let name = format!("recall-{}-{:08x}.npy", &encoder.fingerprint()[..16], crc32fast::hash(&bytes));
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let size = sentences.len() * encoder.dimension();
-    if let Some(values) = fs::read(&kept).ok().filter(|bytes| bytes.len() == size * 4) {
-        let values = values.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
-        return Embeddings::from_values(encoder.dimension(), values.collect());
+    if kept.exists() {
+        return npy::read(&kept);
     }
     let texts: Vec<&str> = sentences.iter().map(String::as_str).collect();
     let mut embeddings = Embeddings::empty(encoder.dimension());
@@ -130,34 +131,20 @@ fn embeddings() -> Embeddings {
         let encoding = encoder.encode(texts).expect("the glosses are encoded");
         encoding.embeddings.iter().for_each(|embedding| embeddings.push(embedding));
     }
-    let bytes: Vec<u8> = embeddings.as_slice().iter().flat_map(|v| v.to_le_bytes()).collect();
-    fs::write(&kept, bytes).expect("the target directory can be written");
+    let part = kept.with_extension("part");
+    fs::write(&part, npy::matrix(&embeddings)).expect("the target directory can be written");
+    fs::rename(part, kept).expect("the target directory can be written");
     embeddings
 }
 
-fn model() -> PathBuf {
-    std::env::var_os("AKIN_MODEL_DIR")
-        .map(PathBuf::from)
-        .or_else(|| hub::installed(DEFAULT_MODEL))
-        .expect("this test needs the real model: `make model` fetches it")
-}
-
-/// A fixed sample of the glosses, over the whole dictionary; every one is another.
-fn glosses() -> Vec<String> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
-    let path = cache.expect("there is a home directory").join("akin/wordnet.jsonl");
-    let lines = fs::read_to_string(&path).unwrap_or_else(|e| {
-        panic!("this test needs WordNet: `make wordnet` fetches it ({}: {e})", path.display())
-    });
-    let lines: Vec<&str> = lines.lines().collect();
-    let mut seen = std::collections::HashSet::new();
-    // A stride without a common divisor goes through all lines, far from each other.
-    let texts = (0..lines.len()).map(|at| lines[at * 7919 % lines.len()]).map(|line| {
-        let line: serde_json::Value = serde_json::from_str(line).expect("wordnet.jsonl is JSON lines");
-        line["text"].as_str().expect("each line has a text").to_owned()
-    });
-    let sample: Vec<String> = texts.filter(|text| seen.insert(text.clone())).take(ROWS + QUERIES).collect();
-    assert_eq!(sample.len(), ROWS + QUERIES, "{} is too short: `make wordnet`", path.display());
+/// A fixed sample of the glosses of WordNet, over the whole dictionary; no two are equal.
+fn sample() -> Vec<String> {
+    let glosses = akin_fixtures::files::glosses();
+    let mut seen = HashSet::new();
+    // A stride without a common divisor goes through all glosses, far from each other.
+    let spread = (0..glosses.len()).map(|at| &glosses[at * 7919 % glosses.len()]);
+    let sample: Vec<String> =
+        spread.filter(|text| seen.insert(text.as_str())).take(ROWS + QUERIES).cloned().collect();
+    assert_eq!(sample.len(), ROWS + QUERIES, "WordNet is cut off: `make wordnet` fetches it again");
     sample
 }

@@ -6,20 +6,13 @@ mod common;
 
 use std::fs;
 
+use akin_fixtures::npy;
+use akin_fixtures::random::unit_vectors;
 use common::{Workplace, sentences};
 
 /// A NumPy file of `rows` vectors of four numbers, all in different directions.
 fn write_vectors(workplace: &Workplace, name: &str, rows: usize) {
-    let dictionary = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 4), }}\n");
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((dictionary.len() as u16).to_le_bytes());
-    bytes.extend(dictionary.as_bytes());
-    let mut state = 7u64;
-    for _ in 0..rows * 4 {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        bytes.extend(((state >> 40) as f32 / (1u64 << 23) as f32 - 1.0).to_le_bytes());
-    }
-    workplace.write(name, bytes);
+    workplace.write(name, npy::matrix(&unit_vectors(rows, 4, 7)));
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use akin_fixtures::similarity::cosine;
 use akin_index::exact::exact_search;
 use akin_kernels::Embeddings;
 use akin_trainer::{pairs, sts};
 
 use crate::contender::Ours;
-use crate::speed::cosine;
 use crate::texts::Texts;
 
 /// Hits a query.

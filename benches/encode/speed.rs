@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use akin_encoder::SentenceEncoder;
+use akin_fixtures::similarity::cosine;
 
 use crate::contender::{Contender, Ours};
 use crate::peers::Peers;
@@ -163,9 +164,4 @@ pub fn percentile(values: &[f64], percent: f64) -> f64 {
     sorted.sort_by(f64::total_cmp);
     let rank = (percent / 100.0 * sorted.len() as f64).ceil() as usize;
     sorted[rank.clamp(1, sorted.len()) - 1]
-}
-
-/// Of vectors of length 1.
-pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
 }

@@ -1,11 +1,10 @@
 //! What is encoded: glosses of WordNet, and longer texts made of them.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use akin_encoder::SentenceEncoder;
-use anyhow::{Context, ensure};
+use akin_fixtures::files;
+use anyhow::ensure;
 
 const SENTENCES: usize = 4000;
 const QUERIES: usize = 200;
@@ -51,12 +50,12 @@ pub struct Texts {
 impl Texts {
     /// Every n-th gloss of the corpus, so that all parts of speech and lengths are among them.
     pub fn read(corpus: Option<&Path>, encoder: &SentenceEncoder) -> anyhow::Result<Self> {
-        let path = match corpus {
-            Some(path) => path.to_owned(),
-            None => default_corpus()?,
-        };
-        let glosses = read_glosses(&path)?;
-        ensure!(glosses.len() >= COLLECTION, "{} has {} texts only", path.display(), glosses.len());
+        let glosses = corpus.map_or_else(files::glosses, files::texts);
+        ensure!(
+            glosses.len() >= COLLECTION,
+            "the corpus has {} texts, fewer than {COLLECTION}",
+            glosses.len()
+        );
         let long = LONG.into_iter().map(|(tokens, count)| {
             let texts = joined(&glosses, tokens, count, encoder)?;
             Set::new(&format!("{count} texts of {tokens} tokens"), texts, encoder)
@@ -72,22 +71,6 @@ impl Texts {
 
 fn borrowed(texts: &[String]) -> Vec<&str> {
     texts.iter().map(String::as_str).collect()
-}
-
-/// Where `make wordnet` puts the corpus.
-fn default_corpus() -> anyhow::Result<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache"))).context("no home folder")?;
-    Ok(cache.join("akin/wordnet.jsonl"))
-}
-
-fn read_glosses(path: &Path) -> anyhow::Result<Vec<String>> {
-    let file = File::open(path).with_context(|| format!("{}: `make wordnet` fetches it", path.display()))?;
-    let gloss = |line: std::io::Result<String>| -> anyhow::Result<String> {
-        let document: serde_json::Value = serde_json::from_str(&line?)?;
-        Ok(document["text"].as_str().context("a line without a text")?.to_owned())
-    };
-    BufReader::new(file).lines().map(gloss).collect()
 }
 
 /// `count` glosses, evenly spread, from the one numbered `first`.

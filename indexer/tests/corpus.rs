@@ -2,28 +2,13 @@
 
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
-use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
+use akin_fixtures::Folder;
 use akin_index::Document;
 use akin_indexer::corpus::{CorpusOptions, CorpusReader, Format};
 use proptest::prelude::*;
-use tempfile::TempDir;
-
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(TempDir::new().unwrap())
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.path().join(name);
-        fs::write(&path, content).unwrap();
-        path
-    }
-}
 
 fn read(path: PathBuf, options: &CorpusOptions) -> Result<Vec<Document>, String> {
     CorpusReader::open(&[path], options)

@@ -88,7 +88,9 @@ pub(crate) fn by_graph(
     (0..embeddings.rows()).into_par_iter().with_min_len(256).for_each_init(Vec::new, |pairs, row| {
         pairs.clear();
         let least = least();
-        for (score, other) in graph.search(embeddings, embeddings.row(row), GRAPH_NEIGHBORS + 1, GRAPH_EF, None) {
+        for (score, other) in
+            graph.search(embeddings, embeddings.row(row), GRAPH_NEIGHBORS + 1, GRAPH_EF, None)
+        {
             let other = other as usize;
             if other != row && score >= least {
                 pairs.push(Pair { score: score.min(1.0), first: row.min(other), second: row.max(other) });

@@ -96,6 +96,8 @@ impl Links {
 
 #[cfg(test)]
 mod tests {
+    use akin_fixtures::Random;
+
     use super::*;
 
     /// Unit vectors in a plane, by their angles in degrees.
@@ -122,13 +124,8 @@ mod tests {
 
     #[test]
     fn groups_are_the_components_that_a_search_through_all_pairs_finds() {
-        let mut state = 9u64;
-        let degrees: Vec<f32> = (0..1000)
-            .map(|_| {
-                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                (state >> 40) as f32 / (1u64 << 24) as f32 * 360.0
-            })
-            .collect();
+        let degrees: Vec<f32> =
+            Random::new(9).vector(1000).iter().map(|number| (number + 1.0) * 180.0).collect();
         // Differences of angles are exact enough to have no doubtful pair.
         let threshold = 0.3f32.to_radians().cos();
         let mut sorted: Vec<usize> = (0..degrees.len()).collect();

@@ -107,6 +107,8 @@ impl PartialOrd for Ranked {
 
 #[cfg(test)]
 mod tests {
+    use akin_fixtures::random::{Random, normalize};
+
     use super::*;
     use crate::compare::{BLOCK_COLUMNS, BLOCK_ROWS, by_graph, by_products};
 
@@ -120,17 +122,15 @@ mod tests {
 
     /// Rows of length one; every seventh repeats the one before, a little moved.
     fn rows(count: usize) -> Embeddings {
-        let mut state = 3u64;
+        let mut random = Random::new(3);
         let mut embeddings = Embeddings::empty(16);
         let mut row = vec![0f32; 16];
         for number in 0..count {
             for value in &mut row {
-                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                let random = (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0;
-                *value = if number % 7 == 6 { *value + random * 0.01 } else { random };
+                let noise = random.uniform();
+                *value = if number % 7 == 6 { *value + noise * 0.01 } else { noise };
             }
-            let length = row.iter().map(|value| value * value).sum::<f32>().sqrt();
-            row.iter_mut().for_each(|value| *value /= length);
+            normalize(&mut row);
             embeddings.push(&row);
         }
         embeddings

@@ -3,60 +3,43 @@
 // Each test file is a program of its own and uses a part of this.
 #![allow(dead_code)]
 
-use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use akin_encoder::{DEFAULT_MODEL, hub};
+use akin_fixtures::{Folder, models};
 use serde_json::Value;
-use tempfile::TempDir;
 
 /// The file of the program under test.
 pub const AKIN: &str = env!("CARGO_BIN_EXE_akin");
 
-/// A file or folder of the repository's fixtures.
-pub fn fixture(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
-    assert!(path.exists(), "the fixture {} is missing", path.display());
-    path
-}
-
-/// A random model, small enough to index thousands of sentences in a second. Equal texts are alike
-/// to it; nothing else means anything.
+/// The model that is the default in a [`Workplace`].
 pub fn tiny_model() -> PathBuf {
-    fixture("models/tiny-bert")
+    models::tiny("bert")
 }
 
 /// all-MiniLM-L6-v2.
 pub fn real_model() -> PathBuf {
-    std::env::var_os("AKIN_MODEL_DIR")
-        .map(PathBuf::from)
-        .or_else(|| akin_encoder::hub::installed(akin_encoder::DEFAULT_MODEL))
-        .expect("this test needs all-MiniLM-L6-v2: `make model` fetches it")
+    models::minilm(hub::installed(DEFAULT_MODEL))
 }
 
-/// A folder of its own for a test.
+/// A temporary folder, and `akin` run in it.
 pub struct Workplace {
-    folder: TempDir,
+    folder: Folder,
+}
+
+impl Deref for Workplace {
+    type Target = Folder;
+    fn deref(&self) -> &Folder {
+        &self.folder
+    }
 }
 
 impl Workplace {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
-    }
-
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.path(name);
-        fs::write(&path, content).unwrap();
-        path
-    }
-
-    pub fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap()
+        Self { folder: Folder::new() }
     }
 
     /// `akin` with these arguments, to be run in this folder, where the tiny model is the default.
@@ -69,7 +52,7 @@ impl Workplace {
     /// Runs any command here, apart from the settings of whoever runs the tests.
     pub fn settle<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
-            .current_dir(self.folder.path())
+            .current_dir(self.root())
             .env("AKIN_MODEL", tiny_model())
             .env("XDG_STATE_HOME", self.path("state"))
             .env_remove("NO_COLOR")

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use akin_encoder::training::BaseModel;
+use akin_fixtures::models::tiny;
 use akin_trainer::examples::read_training_set;
 use akin_trainer::network::{Example, Network};
 use akin_trainer::objective::{Concatenation, Objective};
@@ -18,7 +19,7 @@ fn path(name: &str) -> PathBuf {
 }
 
 fn losses(model: &str, objective: Objective) -> Vec<f64> {
-    let base = BaseModel::open(&path("../fixtures/models").join(model), None, None).unwrap();
+    let base = BaseModel::open(&tiny(model), None, None).unwrap();
     let file = if objective == Objective::Triplet { "triplets.tsv" } else { "pairs.tsv" };
     let set = read_training_set(&path("reference").join(file), &base, objective, 5.0).unwrap();
     let settings =
@@ -57,25 +58,25 @@ fn check(name: &str, model: &str, objective: Objective) {
 
 #[test]
 fn regression_goes_as_in_pytorch() {
-    check("regression", "tiny-bert", Objective::Regression);
+    check("regression", "bert", Objective::Regression);
 }
 
 #[test]
 fn classification_goes_as_in_pytorch() {
-    check("classification", "tiny-bert", Objective::Classification(Concatenation::UVDifference));
+    check("classification", "bert", Objective::Classification(Concatenation::UVDifference));
 }
 
 #[test]
 fn the_triplet_objective_goes_as_in_pytorch() {
-    check("triplet", "tiny-bert", Objective::Triplet);
+    check("triplet", "bert", Objective::Triplet);
 }
 
 #[test]
 fn a_cross_encoder_goes_as_in_pytorch() {
-    check("cross-encoder", "tiny-bert", Objective::CrossEncoder);
+    check("cross-encoder", "bert", Objective::CrossEncoder);
 }
 
 #[test]
 fn roberta_goes_as_in_pytorch() {
-    check("roberta-regression", "tiny-roberta", Objective::Regression);
+    check("roberta-regression", "roberta", Objective::Regression);
 }

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use akin_encoder::SentenceEncoder;
 use akin_encoder::training::BaseModel;
 use akin_encoder::{EncoderOptions, Executor};
+use akin_fixtures::models::tiny;
+use akin_fixtures::similarity::greatest_difference;
+use akin_fixtures::{Folder, on_threads};
 use akin_trainer::Error;
 use akin_trainer::dev::DevSet;
 use akin_trainer::examples::{TrainingSet, read_dev_set, read_training_set};
@@ -15,7 +18,6 @@ use akin_trainer::network::Network;
 use akin_trainer::objective::{Concatenation, Objective};
 use akin_trainer::training::{Event, Run, TrainingReport, TrainingSettings, device};
 use serde_json::json;
-use tempfile::TempDir;
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -27,23 +29,23 @@ struct Workshop {
     set: TrainingSet,
     dev: DevSet,
     settings: TrainingSettings,
-    folder: TempDir,
+    folder: Folder,
 }
 
 impl Workshop {
     fn new(objective: Objective) -> Self {
-        let base = BaseModel::open(&path("../fixtures/models/tiny-bert"), None, None).unwrap();
+        let base = BaseModel::open(&tiny("bert"), None, None).unwrap();
         let file = if objective == Objective::Triplet { "triplets.tsv" } else { "pairs.tsv" };
         let file = path("reference").join(file);
         let set = read_training_set(&file, &base, objective, 5.0).unwrap();
         let dev = read_dev_set(&file, &base, &set.labels).unwrap();
         let settings =
             TrainingSettings { learning_rate: 1e-3, epochs: 2, ..TrainingSettings::new(objective) };
-        Self { base, set, dev, settings, folder: tempfile::tempdir().unwrap() }
+        Self { base, set, dev, settings, folder: Folder::new() }
     }
 
     fn output(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.path(name)
     }
 
     fn run(
@@ -76,7 +78,7 @@ impl Workshop {
 
 /// On one thread.
 fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(work)
+    on_threads(1, work)
 }
 
 #[test]
@@ -174,9 +176,7 @@ fn every_objective_lowers_its_loss_and_writes_a_model() {
             });
             let texts = ["The shop opens at nine.", "ok"];
             let [burn, cpu] = encoders.map(|encoder| encoder.encode(&texts).unwrap().embeddings);
-            for (burn, cpu) in burn.as_slice().iter().zip(cpu.as_slice()) {
-                assert!((burn - cpu).abs() < 1e-4, "{objective:?}");
-            }
+            assert!(greatest_difference(burn.as_slice(), cpu.as_slice()) < 1e-4, "{objective:?}");
         }
     }
 }

@@ -3,17 +3,23 @@
 
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
-mod common;
+use std::path::{Path, PathBuf};
 
-use akin_encoder::{Embeddings, Error, SentenceEncoder};
+use akin_encoder::{DEFAULT_MODEL, Embeddings, Error, SentenceEncoder, hub};
 use akin_encoder::{EncoderOptions, Executor, Precision};
+use akin_fixtures::models::{self, ModelCopy};
+use akin_fixtures::npy::reference;
+use akin_fixtures::sentences;
+use akin_fixtures::similarity::{cosines, greatest_difference};
 use akin_kernels::cpu::isa;
-use common::model::{Model, minilm};
-use common::reference::{cosines, npy, sentences};
 
 const EXECUTORS: [Executor; 2] = [Executor::Burn, Executor::Cpu];
 
-fn load(model: &std::path::Path, executor: Executor) -> SentenceEncoder {
+fn minilm() -> PathBuf {
+    models::minilm(hub::installed(DEFAULT_MODEL))
+}
+
+fn load(model: &Path, executor: Executor) -> SentenceEncoder {
     SentenceEncoder::load_with(model, &EncoderOptions { executor, ..Default::default() }).unwrap()
 }
 
@@ -26,7 +32,7 @@ fn encode(encoder: &SentenceEncoder, texts: &[String]) -> Embeddings {
 fn embeddings_are_those_of_sentence_transformers() {
     let texts = sentences();
     assert!(texts.len() >= 200);
-    let reference = npy("minilm");
+    let reference = reference("minilm");
     for executor in EXECUTORS {
         let embeddings = encode(&load(&minilm(), executor), &texts);
         for (row, cosine) in cosines(&embeddings, &reference).enumerate() {
@@ -38,7 +44,7 @@ fn embeddings_are_those_of_sentence_transformers() {
 #[test]
 fn coarser_numbers_keep_the_direction_of_the_embeddings() {
     let texts = sentences();
-    let reference = npy("minilm");
+    let reference = reference("minilm");
     for (precision, mean_at_least, least_at_least) in
         [(Precision::Bf16, 0.9998, 0.999), (Precision::Int8, 0.998, 0.99)]
     {
@@ -63,7 +69,7 @@ fn coarser_numbers_keep_the_direction_of_the_embeddings() {
 #[test]
 fn the_reference_executor_has_one_precision() {
     let options = EncoderOptions { executor: Executor::Burn, precision: Precision::Int8 };
-    let refusal = SentenceEncoder::load_with(&Model::tiny("bert").path(), &options).err().unwrap();
+    let refusal = SentenceEncoder::load_with(ModelCopy::tiny("bert").path(), &options).err().unwrap();
     assert!(matches!(&refusal, Error::Invalid(reason) if reason.contains("f32")), "{refusal}");
 }
 
@@ -76,8 +82,7 @@ fn embeddings_do_not_depend_on_their_neighbors_and_keep_their_order() {
     for (row, text) in texts.iter().enumerate() {
         let alone = encode(&encoder, std::slice::from_ref(text));
         for other in [alone.row(0), reversed.row(texts.len() - 1 - row)] {
-            let difference =
-                together.row(row).iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            let difference = greatest_difference(together.row(row), other);
             assert!(difference < 1e-5, "{difference} for {text:?}");
         }
     }
@@ -95,42 +100,39 @@ fn what_is_truncated_is_counted() {
     assert_eq!(encoding.truncated, 2);
     assert_eq!(encoding.tokens, 3 + 3 * 256 + 2 + 2);
     assert_eq!(encoding.embeddings.row(1), encoding.embeddings.row(2));
-    let difference =
-        encoding.embeddings.row(2).iter().zip(encoding.embeddings.row(3)).map(|(a, b)| (a - b).abs());
-    assert!(difference.fold(0.0, f32::max) < 1e-5);
+    assert!(greatest_difference(encoding.embeddings.row(2), encoding.embeddings.row(3)) < 1e-5);
 }
 
 #[test]
 fn no_texts_make_no_embeddings() {
-    let encoding = load(&Model::tiny("bert").path(), Executor::Burn).encode(&[]).unwrap();
+    let encoding = load(ModelCopy::tiny("bert").path(), Executor::Burn).encode(&[]).unwrap();
     assert_eq!((encoding.embeddings.rows(), encoding.tokens, encoding.truncated), (0, 0, 0));
 }
 
 #[test]
 fn the_fingerprint_knows_weights_tokenizer_and_settings() {
-    let print = |model: &Model| load(&model.path(), Executor::Burn).fingerprint().to_string();
-    let plain = print(&Model::tiny("bert"));
+    let print = |model: &ModelCopy| load(model.path(), Executor::Burn).fingerprint().to_string();
+    let plain = print(&ModelCopy::tiny("bert"));
     assert_eq!(plain.len(), 64);
-    assert_eq!(plain, print(&Model::tiny("bert")));
-    let pooled = Model::tiny("bert").pooled("cls");
+    assert_eq!(plain, print(&ModelCopy::tiny("bert")));
+    let pooled = ModelCopy::tiny("bert").pooled("cls");
     let shorter =
-        Model::tiny("bert").edited("sentence_bert_config.json", |json| json["max_seq_length"] = 7.into());
-    let halved = Model::tiny("bert").in_type("bf16");
-    let mut renamed = Model::tiny("bert");
-    renamed.rewrite("tokenizer.json", |bytes| bytes.push(b' '));
-    for other in [pooled, shorter, halved, renamed] {
+        ModelCopy::tiny("bert").edited("sentence_bert_config.json", |json| json["max_seq_length"] = 7.into());
+    let halved = ModelCopy::tiny("bert").in_type("bf16");
+    let spaced = ModelCopy::tiny("bert").rewritten("tokenizer.json", |bytes| bytes.push(b' '));
+    for other in [pooled, shorter, halved, spaced] {
         assert_ne!(plain, print(&other));
     }
 }
 
 #[test]
 fn a_model_without_normalize_gives_embeddings_of_their_own_length() {
-    let length = |model: &Model| {
-        let embeddings = encode(&load(&model.path(), Executor::Burn), &["some text".into()]);
+    let length = |model: &ModelCopy| {
+        let embeddings = encode(&load(model.path(), Executor::Burn), &["some text".into()]);
         embeddings.row(0).iter().map(|x| x * x).sum::<f32>().sqrt()
     };
     let edit = |normalize: bool| {
-        Model::tiny("bert").edited("modules.json", |json| {
+        ModelCopy::tiny("bert").edited("modules.json", |json| {
             let modules = json.as_array_mut().unwrap();
             modules.truncate(2);
             if normalize {
@@ -143,8 +145,8 @@ fn a_model_without_normalize_gives_embeddings_of_their_own_length() {
 }
 
 /// The error of a model, which must name `file` and say each of `words`.
-fn refused(model: &Model, file: &str, words: &[&str]) {
-    let error = SentenceEncoder::load(&model.path()).err().expect("the model is refused");
+fn refused(model: &ModelCopy, file: &str, words: &[&str]) {
+    let error = SentenceEncoder::load(model.path()).err().expect("the model is refused");
     assert!(matches!(error, Error::Model { .. }), "{error:?}");
     let sentence = error.to_string();
     for word in [&[file], words].concat() {
@@ -158,14 +160,13 @@ fn a_missing_file_is_named_with_what_is_expected() {
     for file in
         ["modules.json", "config.json", "tokenizer.json", "model.safetensors", "1_Pooling/config.json"]
     {
-        refused(&Model::tiny("bert").without(file), file, &["is missing", "sentence-transformers"]);
+        refused(&ModelCopy::tiny("bert").without(file), file, &["is missing", "sentence-transformers"]);
     }
 }
 
 #[test]
 fn weights_of_another_format_are_named() {
-    let model = Model::tiny("bert").without("model.safetensors");
-    std::fs::write(model.path().join("pytorch_model.bin"), b"x").unwrap();
+    let model = ModelCopy::tiny("bert").without("model.safetensors").with_file("pytorch_model.bin", "x");
     refused(&model, "model.safetensors", &["pytorch_model.bin"]);
 }
 
@@ -178,10 +179,9 @@ fn a_directory_that_is_not_there_is_refused() {
 #[test]
 fn truncated_weights_are_refused_wherever_they_end() {
     let length =
-        std::fs::metadata(Model::tiny("bert").path().join("model.safetensors")).unwrap().len() as usize;
+        std::fs::metadata(ModelCopy::tiny("bert").path().join("model.safetensors")).unwrap().len() as usize;
     for keep in [0, 1, 7, 8, 9, 100, length / 2, length - 1] {
-        let mut model = Model::tiny("bert");
-        model.rewrite("model.safetensors", |bytes| bytes.truncate(keep));
+        let model = ModelCopy::tiny("bert").rewritten("model.safetensors", |bytes| bytes.truncate(keep));
         refused(&model, "model.safetensors", &["fetch"]);
     }
 }
@@ -189,8 +189,7 @@ fn truncated_weights_are_refused_wherever_they_end() {
 #[test]
 fn garbage_in_place_of_weights_is_refused() {
     for garbage in [vec![0u8; 4096], vec![0xff; 4096], b"<html>not found</html>".to_vec()] {
-        let mut model = Model::tiny("bert");
-        model.rewrite("model.safetensors", |bytes| *bytes = garbage.clone());
+        let model = ModelCopy::tiny("bert").rewritten("model.safetensors", |bytes| *bytes = garbage);
         refused(&model, "model.safetensors", &["truncated or corrupt"]);
     }
 }
@@ -202,7 +201,7 @@ fn values_that_are_not_numbers_are_refused_by_tensor() {
     {
         let name = "encoder.layer.1.output.dense.bias";
         let model =
-            Model::tiny("bert").with_tensors(dtype, |tensors| tensors.get_mut(name).unwrap().1[3] = nan);
+            ModelCopy::tiny("bert").with_tensors(dtype, |tensors| tensors.get_mut(name).unwrap().1[3] = nan);
         refused(&model, "model.safetensors", &[name, "NaN"]);
     }
 }
@@ -210,17 +209,17 @@ fn values_that_are_not_numbers_are_refused_by_tensor() {
 #[test]
 fn a_missing_tensor_and_a_wrong_shape_are_named() {
     let name = "encoder.layer.0.attention.self.key.weight";
-    let model = Model::tiny("bert").with_tensors("f32", |tensors| {
+    let model = ModelCopy::tiny("bert").with_tensors("f32", |tensors| {
         tensors.remove(name);
     });
     refused(&model, "model.safetensors", &[name, "missing"]);
-    let square = Model::tiny("bert").edited("config.json", |json| json["intermediate_size"] = 3.into());
+    let square = ModelCopy::tiny("bert").edited("config.json", |json| json["intermediate_size"] = 3.into());
     refused(&square, "model.safetensors", &["intermediate.dense", "shape"]);
 }
 
 #[test]
 fn a_tokenizer_that_does_not_fit_is_refused() {
-    let model = Model::tiny("bert").with_tensors("f32", |tensors| {
+    let model = ModelCopy::tiny("bert").with_tensors("f32", |tensors| {
         let (shape, values) = tensors.get_mut("embeddings.word_embeddings.weight").unwrap();
         shape[0] -= 1;
         values.truncate(shape[0] * shape[1]);
@@ -232,7 +231,7 @@ fn a_tokenizer_that_does_not_fit_is_refused() {
 
 #[test]
 fn what_cannot_be_honored_is_refused_by_name() {
-    let tiny = || Model::tiny("bert");
+    let tiny = || ModelCopy::tiny("bert");
     let dense = tiny().edited("modules.json", |json| json.as_array_mut().unwrap().push(serde_json::json!({"idx": 2, "name": "2", "path": "2_Dense", "type": "sentence_transformers.models.Dense"})));
     refused(&dense, "modules.json", &["Dense"]);
     let outside = tiny().edited("modules.json", |json| json[1]["path"] = "../1_Pooling".into());
@@ -267,22 +266,22 @@ fn what_cannot_be_honored_is_refused_by_name() {
 
 #[test]
 fn weights_that_overflow_are_an_error_and_not_an_embedding() {
-    let model = Model::tiny("bert").with_tensors("f32", |tensors| {
+    let model = ModelCopy::tiny("bert").with_tensors("f32", |tensors| {
         for (name, (_, values)) in tensors.iter_mut() {
             if name.ends_with("output.dense.weight") {
                 values.fill(1e38);
             }
         }
     });
-    let error = SentenceEncoder::load(&model.path()).unwrap().encode(&["some text"]).unwrap_err().to_string();
+    let error = SentenceEncoder::load(model.path()).unwrap().encode(&["some text"]).unwrap_err().to_string();
     assert!(error.contains("model.safetensors") && error.contains("some text"), "{error}");
 }
 
 #[test]
 fn old_names_of_layer_norms_and_prefixes_are_understood() {
     let texts = ["one text".to_string(), "another one, longer".to_string()];
-    let plain = encode(&load(&Model::tiny("bert").path(), Executor::Burn), &texts);
-    let renamed = Model::tiny("bert").with_tensors("f32", |tensors| {
+    let plain = encode(&load(ModelCopy::tiny("bert").path(), Executor::Burn), &texts);
+    let renamed = ModelCopy::tiny("bert").with_tensors("f32", |tensors| {
         for (name, tensor) in std::mem::take(tensors) {
             let old = name
                 .replace("LayerNorm.weight", "LayerNorm.gamma")
@@ -291,7 +290,7 @@ fn old_names_of_layer_norms_and_prefixes_are_understood() {
         }
     });
     for executor in EXECUTORS {
-        let embeddings = encode(&load(&renamed.path(), executor), &texts);
+        let embeddings = encode(&load(renamed.path(), executor), &texts);
         assert!(cosines(&embeddings, &plain).all(|cosine| cosine > 0.999999));
     }
 }
@@ -305,10 +304,10 @@ fn tiny_models_agree_with_transformers_in_every_architecture_pooling_and_type() 
                 // The reference of the rounded weights exists for one pooling; the others must come close.
                 let exact = dtype == "f32" || pooling == "mean";
                 let rounding = if exact && dtype != "f32" { format!("-{dtype}") } else { String::new() };
-                let reference = npy(&format!("tiny-{architecture}{rounding}-{pooling}"));
-                let model = Model::tiny(architecture).pooled(pooling).in_type(dtype);
+                let reference = reference(&format!("tiny-{architecture}{rounding}-{pooling}"));
+                let model = ModelCopy::tiny(architecture).pooled(pooling).in_type(dtype);
                 for executor in EXECUTORS {
-                    let embeddings = encode(&load(&model.path(), executor), &texts);
+                    let embeddings = encode(&load(model.path(), executor), &texts);
                     let bound = if exact { 0.99999 } else { 0.999 };
                     for (row, cosine) in cosines(&embeddings, &reference).enumerate() {
                         assert!(

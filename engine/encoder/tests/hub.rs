@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
-mod common;
-
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use akin_encoder::SentenceEncoder;
 use akin_encoder::hub::Hub;
-use common::model::Model;
+use akin_fixtures::models::ModelCopy;
 use tempfile::TempDir;
 
 const ID: &str = "tests/tiny-bert";
@@ -23,11 +21,11 @@ struct Server {
 }
 
 impl Server {
-    fn start(model: PathBuf) -> Self {
+    fn start(model: &Path) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let requested = Arc::new(Mutex::new(Vec::new()));
-        let log = requested.clone();
+        let (model, log) = (model.to_owned(), requested.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 serve(stream.unwrap(), &model, &log);
@@ -98,13 +96,13 @@ fn a_model_in_akins_own_folder_needs_no_hub() {
 
 #[test]
 fn a_model_is_downloaded_once_and_then_found_offline() {
-    let tiny = Model::tiny("bert");
+    let tiny = ModelCopy::tiny("bert");
     let server = Server::start(tiny.path());
     let folder = TempDir::new().unwrap();
     let mut hub = Hub { endpoint: server.endpoint.clone(), ..places(&folder) };
     let downloaded = hub.locate(ID).unwrap();
     let encode = |path: &Path| SentenceEncoder::load(path).unwrap().encode(&["some text"]).unwrap();
-    assert_eq!(encode(&downloaded), encode(&tiny.path()));
+    assert_eq!(encode(&downloaded), encode(tiny.path()));
     let count = server.requested.lock().unwrap().len();
     hub.offline = true;
     assert_eq!(hub.locate(ID).unwrap(), downloaded);
@@ -113,8 +111,8 @@ fn a_model_is_downloaded_once_and_then_found_offline() {
 
 #[test]
 fn a_download_that_broke_off_is_not_taken_for_a_model() {
-    let tiny = Model::tiny("bert");
-    let broken = Model::tiny("bert").without("model.safetensors");
+    let tiny = ModelCopy::tiny("bert");
+    let broken = ModelCopy::tiny("bert").without("model.safetensors");
     let folder = TempDir::new().unwrap();
     let server = Server::start(broken.path());
     let error = Hub { endpoint: server.endpoint, ..places(&folder) }.locate(ID).unwrap_err().to_string();
@@ -129,7 +127,7 @@ fn a_download_that_broke_off_is_not_taken_for_a_model() {
 #[test]
 fn a_model_that_the_hub_does_not_have_is_named() {
     let folder = TempDir::new().unwrap();
-    let server = Server::start(folder.path().into());
+    let server = Server::start(folder.path());
     let error =
         Hub { endpoint: server.endpoint, ..places(&folder) }.locate("tests/unknown").unwrap_err().to_string();
     assert!(error.contains("tests/unknown") && error.contains("no such model"), "{error}");

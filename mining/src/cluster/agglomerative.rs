@@ -173,9 +173,11 @@ fn similarities(embeddings: &Embeddings) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{noise, planted, sets};
-    use super::*;
+    use akin_fixtures::random::unit_vectors;
     use akin_kernels::dot;
+
+    use super::super::testing::{planted, sets};
+    use super::*;
 
     /// The same by the definition: the two clusters of the greatest mean similarity, found anew each time.
     fn plain(embeddings: &Embeddings, cut: Cut) -> Vec<Vec<usize>> {
@@ -206,14 +208,7 @@ mod tests {
 
     #[test]
     fn chains_come_to_what_the_definition_says() {
-        let mut noise = noise(5);
-        let mut random = Embeddings::empty(6);
-        for _ in 0..70 {
-            let row: Vec<f32> = (0..6).map(|_| noise()).collect();
-            let length = dot(&row, &row).sqrt();
-            random.push(&row.iter().map(|x| x / length).collect::<Vec<_>>());
-        }
-        for embeddings in [random, planted(60, 7, 0.5)] {
+        for embeddings in [unit_vectors(70, 6, 5), planted(60, 7, 0.5)] {
             for clusters in [1, 2, 3, 7, 20, 59, 70, 100] {
                 let cut = Cut::Clusters(clusters);
                 assert_eq!(sets(&agglomerative(&embeddings, cut)), plain(&embeddings, cut), "{clusters}");

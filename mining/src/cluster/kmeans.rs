@@ -83,16 +83,19 @@ fn nearest_centers(embeddings: &Embeddings, centers: &Embeddings) -> Vec<(usize,
     let mut nearest = vec![(0, f32::NEG_INFINITY); embeddings.rows()];
     for first in (0..centers.rows()).step_by(BLOCK_COLUMNS) {
         let columns = PackedBlock::pack(centers, first);
-        nearest.par_chunks_mut(BLOCK_ROWS).enumerate().for_each_init(Vec::new, |products, (block, nearest)| {
-            columns.multiply(embeddings, block * BLOCK_ROWS, nearest.len(), products);
-            for (nearest, products) in nearest.iter_mut().zip(products.chunks_exact(columns.columns)) {
-                for (center, score) in (first..).zip(products) {
-                    if *score > nearest.1 {
-                        *nearest = (center, *score);
+        nearest.par_chunks_mut(BLOCK_ROWS).enumerate().for_each_init(
+            Vec::new,
+            |products, (block, nearest)| {
+                columns.multiply(embeddings, block * BLOCK_ROWS, nearest.len(), products);
+                for (nearest, products) in nearest.iter_mut().zip(products.chunks_exact(columns.columns)) {
+                    for (center, score) in (first..).zip(products) {
+                        if *score > nearest.1 {
+                            *nearest = (center, *score);
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
     }
     nearest
 }
@@ -138,6 +141,8 @@ impl Random {
 
 #[cfg(test)]
 mod tests {
+    use akin_fixtures::on_threads;
+
     use super::super::testing::{planted, sets};
     use super::*;
 
@@ -196,10 +201,7 @@ mod tests {
     #[test]
     fn a_seed_gives_the_same_clusters_on_any_number_of_threads() {
         let embeddings = planted(1500, 40, 0.8);
-        let on = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| clusters(&embeddings, 40, 5))
-        };
+        let on = |threads: usize| on_threads(threads, || clusters(&embeddings, 40, 5));
         assert_eq!(on(1), on(3));
         assert_ne!(sets(&on(1)), sets(&clusters(&embeddings, 40, 6)));
     }

@@ -66,26 +66,9 @@ mod testing {
 
     use super::*;
 
-    /// Numbers from -1 to 1.
-    pub fn noise(seed: u64) -> impl FnMut() -> f32 {
-        let mut state = seed;
-        move || {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-        }
-    }
-
-    /// `rows` unit vectors around as many centers as named, row `r` around `r % centers`.
+    /// `rows` unit vectors of 24 numbers around random centers, row `r` around center `r % centers`.
     pub fn planted(rows: usize, centers: usize, spread: f32) -> Embeddings {
-        let mut noise = noise(11);
-        let middle: Vec<Vec<f32>> = (0..centers).map(|_| (0..24).map(|_| noise()).collect()).collect();
-        let mut embeddings = Embeddings::empty(24);
-        for row in 0..rows {
-            let vector: Vec<f32> = middle[row % centers].iter().map(|x| x + spread * noise()).collect();
-            let length = dot(&vector, &vector).sqrt();
-            embeddings.push(&vector.iter().map(|x| x / length).collect::<Vec<_>>());
-        }
-        embeddings
+        akin_fixtures::random::clustered(rows, 24, centers, spread, 11)
     }
 
     /// The clusters as sets of rows, to compare two clusterings whatever they call them.
