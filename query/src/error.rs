@@ -21,6 +21,9 @@ pub enum Error {
     /// The answers could not be written.
     #[error("cannot write the answers: {0}")]
     Write(#[source] io::Error),
+    /// There are no queries to measure an index with.
+    #[error("there are no queries to measure the index with")]
+    NoQueries,
     /// There are no threads to search with.
     #[error("cannot start the threads: {0}")]
     Threads(#[source] rayon::ThreadPoolBuildError),

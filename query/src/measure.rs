@@ -41,8 +41,11 @@ impl<'a> Bench<'a> {
     /// `among` which `options` has the search go on; its `ef` is that of each [run](Self::run).
     ///
     /// # Errors
-    /// What the index reports of a query of another dimension.
+    /// [`Error::NoQueries`] if `queries` has no rows; what the index reports of queries of another dimension.
     pub fn new(index: &'a Index, queries: &'a Embeddings, options: SearchOptions<'a>) -> Result<Self> {
+        if queries.rows() == 0 {
+            return Err(Error::NoQueries);
+        }
         let exact = SearchOptions { exact: true, ..options };
         let truth = (0..queries.rows())
             .into_par_iter()
@@ -121,10 +124,10 @@ pub struct Tuning {
 /// # Errors
 /// What the index reports.
 pub fn tune(index: &Index, recall: f64) -> Result<Option<Tuning>> {
-    if index.stat()?.segments.is_empty() {
+    let docs = index.docs();
+    if docs.is_empty() || index.stat()?.segments.is_empty() {
         return Ok(None);
     }
-    let docs = index.docs();
     let sample: Vec<DocId> = docs.iter().copied().step_by(docs.len().div_ceil(SAMPLE).max(1)).collect();
     let mut queries = Embeddings::empty(index.model().dimension);
     sample.iter().filter_map(|doc| index.vector(*doc)).for_each(|vector| queries.push(&vector));
