@@ -12,8 +12,8 @@ use anyhow::Context;
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
+use crate::answer;
 use crate::filter;
-use crate::query;
 use crate::terminal::{Style, Terminal, counted};
 
 const HELP: &str = "\
@@ -116,7 +116,7 @@ impl<'a> Session<'a> {
         let options = SearchOptions { among: self.selection.as_ref(), ..self.options };
         let answer = self.searcher.ask(text, &options)?;
         let elapsed = started.elapsed();
-        query::print(&answer, self.json, self.terminal).context("cannot write to stdout")?;
+        answer::print(&answer, self.json, self.terminal).context("cannot write to stdout")?;
         if !self.json {
             let found = counted(answer.hits.len(), "hit");
             self.terminal.note(self.terminal.paint(Style::Dim, &format!("{found} in {elapsed:.1?}")));

@@ -3,6 +3,7 @@
 //! Parse, choose a subcommand, run it, map its error to an exit code. What a command does is in the
 //! file of its name; what it needs beside that is in the libraries.
 
+mod answer;
 mod batch;
 mod bench;
 mod cli;

@@ -3,9 +3,10 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use akin_index::SearchOptions;
-use akin_query::{Answer, Searcher};
+use akin_query::Searcher;
 use anyhow::{Context, bail};
 
+use crate::answer;
 use crate::cli::QueryArguments;
 use crate::filter;
 use crate::interactive::Session;
@@ -29,7 +30,7 @@ pub fn run(arguments: &QueryArguments, terminal: &Terminal) -> anyhow::Result<()
     match &arguments.text {
         Some(text) => {
             let answer = searcher.ask(text, &options)?;
-            print(&answer, arguments.json, terminal).context("cannot write to stdout")
+            answer::print(&answer, arguments.json, terminal).context("cannot write to stdout")
         }
         None => answer_stdin(&searcher, &options, arguments.json, terminal),
     }
@@ -61,17 +62,6 @@ fn answer_stdin(
             writeln!(io::stdout(), "{}> {heading}", if number > 1 { "\n" } else { "" })
                 .context("cannot write to stdout")?;
         }
-        print(&answer, json, terminal).context("cannot write to stdout")?;
+        answer::print(&answer, json, terminal).context("cannot write to stdout")?;
     }
-}
-
-/// Prints an answer to stdout, all of it before this returns.
-pub fn print(answer: &Answer, json: bool, terminal: &Terminal) -> io::Result<()> {
-    let mut output = io::BufWriter::new(io::stdout().lock());
-    if json {
-        answer.write_json_line(&mut output)?;
-    } else {
-        terminal.print_hits(&mut output, answer)?;
-    }
-    output.flush()
 }

@@ -6,7 +6,6 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use akin_query::Answer;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::{Color, GlobalOptions};
@@ -23,6 +22,12 @@ impl Terminal {
     pub fn new(options: &GlobalOptions) -> Self {
         let color = has_color(options.color, io::stdout().is_terminal());
         Self { quiet: options.quiet, verbose: options.verbose, color }
+    }
+
+    /// Says nothing on stderr.
+    #[cfg(test)]
+    pub fn silent(color: bool) -> Self {
+        Self { quiet: true, verbose: false, color }
     }
 
     /// Tells the user something on stderr, unless told to be quiet.
@@ -73,28 +78,6 @@ impl Terminal {
         bar.set_style(ProgressStyle::with_template(template).expect("the templates here are well formed"));
         bar.enable_steady_tick(Duration::from_millis(250));
         bar
-    }
-
-    /// Prints the hits of an answer, aligned, a line each.
-    pub fn print_hits(&self, output: &mut dyn Write, answer: &Answer) -> io::Result<()> {
-        if answer.hits.is_empty() {
-            return writeln!(output, "{}", self.paint(Style::Dim, "no hits"));
-        }
-        let rank_width = answer.hits.len().to_string().len();
-        let ids: Vec<String> = answer.hits.iter().map(|hit| on_one_line(&hit.id)).collect();
-        // One long id must not push all texts off the screen.
-        let id_width = ids.iter().map(|id| id.chars().count()).max().unwrap_or(0).min(40);
-        for (hit, id) in answer.hits.iter().zip(&ids) {
-            writeln!(
-                output,
-                "{:>rank_width$}  {}  {}  {}",
-                hit.rank,
-                self.paint(Style::Score, &format!("{:6.3}", hit.score)),
-                self.paint(Style::Id, &format!("{id:id_width$}")),
-                on_one_line(&hit.text)
-            )?;
-        }
-        Ok(())
     }
 }
 
@@ -191,51 +174,7 @@ pub fn bytes(count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use akin_index::{Document, Hit};
-
     use super::*;
-
-    fn plain(color: bool) -> Terminal {
-        Terminal { quiet: true, verbose: false, color }
-    }
-
-    fn printed(terminal: &Terminal, hits: &[(&str, f32, &str)]) -> String {
-        let hits = hits
-            .iter()
-            .map(|&(id, score, text)| Hit {
-                score,
-                document: Document { id: id.into(), text: text.into(), ..Document::default() },
-            })
-            .collect();
-        let mut output = Vec::new();
-        terminal.print_hits(&mut output, &Answer::new("q", hits)).unwrap();
-        String::from_utf8(output).unwrap()
-    }
-
-    #[test]
-    fn hits_are_aligned_a_line_each() {
-        let hits = [("a", 0.91234, "one"), ("long-id", -0.5, "two\nlines\x1b[2J")];
-        assert_eq!(
-            printed(&plain(false), &hits),
-            "1   0.912  a        one\n2  -0.500  long-id  two lines [2J\n"
-        );
-    }
-
-    #[test]
-    fn colour_adds_escapes_and_nothing_else() {
-        let hits = [("a", 0.9, "one")];
-        let mut colored = printed(&plain(true), &hits);
-        assert!(colored.contains("\x1b[32m"));
-        for escape in ["\x1b[32m", "\x1b[36m", "\x1b[0m"] {
-            colored = colored.replace(escape, "");
-        }
-        assert_eq!(colored, printed(&plain(false), &hits));
-    }
-
-    #[test]
-    fn an_answer_without_hits_says_so() {
-        assert_eq!(printed(&plain(false), &[]), "no hits\n");
-    }
 
     #[test]
     fn numbers_read_well() {
