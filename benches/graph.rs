@@ -4,14 +4,12 @@
 //! as `akin encode` writes it. Every twentieth row (1,000 at most) is a query and is left out of the
 //! graph. Searches run on one thread, builds on all.
 
-#[path = "common/npy.rs"]
-mod npy;
-
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use akin_index::exact::exact_search;
 use akin_index::graph::FrozenGraph;
+use akin_indexer::npy::NpyReader;
 use akin_kernels::Embeddings;
 use akin_kernels::{cpu, dot};
 use hnsw_rs::anndists::dist::distances::Distance;
@@ -42,7 +40,7 @@ fn main() -> Result<(), String> {
         [] => vec![16, 32, 64, 96, 128, 256],
         efs => efs.iter().map(|ef| ef.parse().map_err(|e| format!("{ef}: {e}"))).collect::<Result<_, _>>()?,
     };
-    let (vectors, queries) = held_out(&npy::read(path)?);
+    let (vectors, queries) = held_out(&read(path)?);
     let (rows, dimension) = (vectors.rows(), vectors.dimension());
     println!("{rows} vectors of {dimension}, {} queries, k {K}, {:?}", queries.rows(), cpu::isa());
 
@@ -85,6 +83,13 @@ fn main() -> Result<(), String> {
         println!("{ef:>5} {ours:>12.0} {our_recall:>8.4} {theirs:>12.0} {their_recall:>8.4} {ratio:>6.2}");
     }
     Ok(())
+}
+
+/// The matrix of a NumPy file.
+fn read(path: &str) -> Result<Embeddings, String> {
+    let mut file = NpyReader::open(path.as_ref()).map_err(|error| error.to_string())?;
+    let vectors = file.read(file.rows()).map_err(|error| error.to_string())?;
+    if vectors.rows() < 20 { Err(format!("{path} has fewer than 20 rows")) } else { Ok(vectors) }
 }
 
 /// Queries a second, and the share of the true hits that were found.

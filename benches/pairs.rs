@@ -4,12 +4,9 @@
 //! first ROWS count. The median of the rounds is printed as a JSON line, on all processors and with the most
 //! memory that the process took. `peers/mining.py` holds it against sentence-transformers.
 
-#[path = "common/npy.rs"]
-mod npy;
-
 use std::time::Instant;
 
-use akin_kernels::Embeddings;
+use akin_indexer::npy::NpyReader;
 use akin_mining::pairs::most_similar;
 
 /// Pairs to find.
@@ -24,9 +21,9 @@ fn main() -> Result<(), String> {
         Some(number) => number.parse().map_err(|error| format!("{number}: {error}")),
         None => Ok(otherwise),
     };
-    let vectors = npy::read(path)?;
-    let (rows, dimension) = (number(0, vectors.rows())?.min(vectors.rows()), vectors.dimension());
-    let vectors = Embeddings::from_values(dimension, vectors.as_slice()[..rows * dimension].to_vec());
+    let mut file = NpyReader::open(path.as_ref()).map_err(|error| error.to_string())?;
+    let vectors = file.read(number(0, file.rows())?).map_err(|error| error.to_string())?;
+    let rows = vectors.rows();
     let mut seconds = Vec::new();
     let mut best = None;
     for _ in 0..number(1, 5)?.max(1) {

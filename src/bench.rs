@@ -10,21 +10,21 @@ use anyhow::{Context, bail};
 use crate::cli::BenchArguments;
 use crate::filter;
 use crate::model;
-use crate::npy::NpyReader;
 use crate::terminal::{Style, Terminal, counted};
+use crate::vectors;
 
 /// Prints a line an `ef`, as soon as it is measured.
 pub fn run(arguments: &BenchArguments, threads: usize, terminal: &Terminal) -> anyhow::Result<()> {
     let filter = filter::parse(arguments.filter.as_deref())?;
-    let mut vectors = NpyReader::open(&arguments.vectors)?;
-    if vectors.rows() == 0 {
+    let mut file = vectors::open(&arguments.vectors)?;
+    if file.rows() == 0 {
         bail!("{} has no rows: a query is a row", arguments.vectors.display());
     }
     let index = model::open_index(&arguments.index)?;
     if index.is_empty() {
         bail!("the index {} is empty: there is nothing to find", arguments.index.display());
     }
-    let queries = vectors.read(vectors.rows())?;
+    let queries = file.read(file.rows())?;
     let selection = filter.map(|filter| index.select(&filter)).transpose()?;
     let options =
         SearchOptions { k: arguments.k.get(), among: selection.as_ref(), ..SearchOptions::default() };

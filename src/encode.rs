@@ -4,8 +4,8 @@ use akin_indexer::corpus::CorpusReader;
 
 use crate::cli::EncodeArguments;
 use crate::model;
-use crate::npy::NpyWriter;
 use crate::terminal::{Terminal, counted};
+use crate::vectors::VectorsOutput;
 
 /// How many documents are encoded together: enough to batch those of like length.
 const CHUNK: usize = 1024;
@@ -15,7 +15,7 @@ pub fn run(arguments: &EncodeArguments, terminal: &Terminal) -> anyhow::Result<(
     let mut corpus = CorpusReader::open(&arguments.corpus.paths, &arguments.corpus.options())?;
     let survey = corpus.survey()?;
     let encoder = model::load(&arguments.model.model, &arguments.precision.options(arguments.executor))?;
-    let mut output = NpyWriter::create(&arguments.output, encoder.dimension())?;
+    let mut output = VectorsOutput::create(&arguments.output, encoder.dimension())?;
 
     let bar = terminal.count_bar(Some(survey.documents as u64), "documents");
     let (mut rows, mut truncated) = (0, 0);

@@ -9,9 +9,9 @@ use anyhow::{Context, bail};
 use crate::cli::ExportArguments;
 use crate::corpus;
 use crate::model;
-use crate::npy::NpyWriter;
-use crate::output::{cannot_write, write_whole};
+use crate::output::write_whole;
 use crate::terminal::{Terminal, counted};
+use crate::vectors::VectorsOutput;
 
 /// Vectors that are written together.
 const BATCH: usize = 1024;
@@ -34,7 +34,7 @@ pub fn run(arguments: &ExportArguments, terminal: &Terminal) -> anyhow::Result<(
 
 fn write_vectors(index: &Index, path: &Path) -> anyhow::Result<()> {
     let dimension = index.model().dimension;
-    let mut output = NpyWriter::create(path, dimension)?;
+    let mut output = VectorsOutput::create(path, dimension)?;
     let mut rows = Embeddings::empty(dimension);
     for doc in index.docs() {
         rows.push(&index.vector(doc).context("a document vanished while it was exported")?);
@@ -44,7 +44,7 @@ fn write_vectors(index: &Index, path: &Path) -> anyhow::Result<()> {
         }
     }
     output.write(&rows)?;
-    output.finish().with_context(|| cannot_write(path))
+    output.finish()
 }
 
 /// A JSON line a document: its id, its text, and its other fields.

@@ -3,24 +3,26 @@
 use std::path::Path;
 
 use akin_index::ModelIdentity;
-use akin_index::{Document, Embeddings, Index};
+use akin_index::{Document, Index};
 use akin_indexer::corpus::CorpusReader;
+use akin_indexer::npy::NpyReader;
 use anyhow::bail;
 
 use crate::cli::ImportArguments;
-use crate::npy::NpyReader;
 use crate::terminal::{Terminal, counted, grouped};
+use crate::vectors;
 
 /// Vectors that are committed together.
 const BATCH: usize = 4096;
 
-/// Holds the files against each other, and only then touches the index.
+/// Checks both files to their ends, and only then opens the index.
 pub fn run(arguments: &ImportArguments, terminal: &Terminal) -> anyhow::Result<()> {
-    let mut vectors = NpyReader::open(&arguments.vectors)?;
+    let mut vectors = vectors::open(&arguments.vectors)?;
     let mut documents = match &arguments.documents {
         Some(path) => Some(read_documents(arguments, path, vectors.rows())?),
         None => None,
     };
+    require_finite(arguments, &mut vectors)?;
     let index = &arguments.index;
     let mut index = Index::open_or_create(index, &ModelIdentity::unknown(vectors.dimension()))?;
     let bar = terminal.documents_bar(vectors.rows());
@@ -35,7 +37,6 @@ pub fn run(arguments: &ImportArguments, terminal: &Terminal) -> anyhow::Result<(
             Some(documents) => documents.take(batch.rows()).collect::<akin_indexer::Result<Vec<_>>>()?,
             None => ids.map(|row| Document { id: row.to_string(), ..Document::default() }).collect(),
         };
-        require_finite(arguments, row, &batch)?;
         let upserted = index.upsert(&documents, &batch)?;
         row += batch.rows();
         added += upserted.added;
@@ -79,14 +80,20 @@ fn read_documents(arguments: &ImportArguments, path: &Path, rows: usize) -> anyh
     Ok(documents)
 }
 
-/// Refuses numbers that no distance can be taken of, by their row.
-fn require_finite(arguments: &ImportArguments, first: usize, batch: &Embeddings) -> anyhow::Result<()> {
-    match batch.iter().position(|vector| !vector.iter().all(|value| value.is_finite())) {
-        Some(row) => bail!(
-            "row {} of {} is not finite: the rows before it are in the index; mend it and import again",
-            first + row,
-            arguments.vectors.display()
-        ),
-        None => Ok(()),
+/// Reads all vectors once, and refuses infinities and NaN by their row: no distance can be taken of them.
+fn require_finite(arguments: &ImportArguments, vectors: &mut NpyReader) -> anyhow::Result<()> {
+    let mut first = 0;
+    while first < vectors.rows() {
+        let batch = vectors.read(BATCH)?;
+        if let Some(row) = batch.iter().position(|vector| !vector.iter().all(|value| value.is_finite())) {
+            bail!(
+                "row {} of {} is not finite: mend or remove it, and import again",
+                first + row,
+                arguments.vectors.display()
+            );
+        }
+        first += batch.rows();
     }
+    vectors.rewind();
+    Ok(())
 }

@@ -22,13 +22,13 @@ mod index;
 mod interactive;
 mod logging;
 mod model;
-mod npy;
 mod output;
 mod pairs;
 mod query;
 mod stat;
 mod terminal;
 mod train;
+mod vectors;
 mod verify;
 
 use std::io;

@@ -1,6 +1,7 @@
 //! What can go wrong between a corpus and an index.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// A result of the indexer.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -25,7 +26,7 @@ pub enum Error {
         /// What is wrong and what would be right.
         reason: String,
     },
-    /// A file of the corpus cannot be opened or read.
+    /// A file cannot be opened or read.
     #[error("cannot read {}: {reason}", path.display())]
     Read {
         /// The file.
@@ -33,7 +34,29 @@ pub enum Error {
         /// What the system said, or what to do.
         reason: String,
     },
+    /// A file of vectors is not a matrix of floats in NumPy's format.
+    #[error("{} is not a NumPy file of vectors: it has {found}, expected {expected}", path.display())]
+    Matrix {
+        /// The file.
+        path: PathBuf,
+        /// What the file has.
+        found: String,
+        /// What it should have instead.
+        expected: String,
+    },
     /// There is no document in the corpus.
     #[error("the corpus is empty: {0} has no document; a document is a line with text")]
     Empty(String),
+}
+
+impl Error {
+    /// What the system said of a file that was opened or read.
+    pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Self {
+        let reason = match error.kind() {
+            io::ErrorKind::NotFound => "there is no such file: check its name".to_owned(),
+            io::ErrorKind::PermissionDenied => "permission denied: check who may read it".to_owned(),
+            _ => error.to_string(),
+        };
+        Self::Read { path: path.to_owned(), reason }
+    }
 }

@@ -7,6 +7,7 @@
 
 pub mod corpus;
 mod error;
+pub mod npy;
 pub mod pipeline;
 
 pub use corpus::CorpusReader;

@@ -104,12 +104,7 @@ impl Source {
     }
 
     fn unreadable(&self, error: &io::Error) -> Error {
-        let reason = match error.kind() {
-            io::ErrorKind::NotFound => "there is no such file: check its name".to_owned(),
-            io::ErrorKind::PermissionDenied => "permission denied: check who may read it".to_owned(),
-            _ => format!("{error}: check the file, and run the same command again"),
-        };
-        Error::Read { path: PathBuf::from(self.name()), reason }
+        Error::unreadable(Path::new(&self.name()), error)
     }
 }
 
