@@ -1,4 +1,4 @@
-//! `akin batch`: a file of queries in, a JSON line a query out.
+//! `akin batch`: answers a file of queries, one JSON line for each.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `akin bench`: recall and speed of an index at each `ef`.
+//! `akin bench`: measures recall and speed of an index at each `ef`.
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;

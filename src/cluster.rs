@@ -1,4 +1,4 @@
-//! `akin cluster`: a corpus grouped by what its documents are about.
+//! `akin cluster`: groups the documents of a corpus by topic.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! `akin compact`: writes an index anew, without what nothing needs.
+//! `akin compact`: rewrites an index without deleted documents and unused space.
 
 use crate::cli::CompactArguments;
 use crate::model;

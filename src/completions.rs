@@ -1,4 +1,4 @@
-//! `akin completions`: completions for a shell.
+//! `akin completions`: prints the script that completes commands and options in a shell.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! A whole corpus in memory with its embeddings, and documents as JSON lines.
+//! Encodes a whole corpus in memory, for commands that compare all documents, and writes documents as JSON lines.
 
 use std::io::{self, Write};
 

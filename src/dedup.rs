@@ -1,4 +1,4 @@
-//! `akin dedup`: near duplicates of a corpus, and the corpus without them.
+//! `akin dedup`: finds the near duplicates of a corpus, and writes the corpus without them.
 
 use std::io::Write;
 

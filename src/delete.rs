@@ -1,4 +1,4 @@
-//! `akin delete`: takes documents out of an index.
+//! `akin delete`: deletes documents from an index by their ids.
 
 use crate::cli::DeleteArguments;
 use crate::model;

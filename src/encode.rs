@@ -1,4 +1,4 @@
-//! `akin encode`: the embeddings of a corpus as a NumPy file.
+//! `akin encode`: writes the embeddings of a corpus to a NumPy file.
 
 use akin_indexer::corpus::CorpusReader;
 

@@ -1,4 +1,4 @@
-//! `akin export`: the vectors and documents of an index as files.
+//! `akin export`: writes the vectors and documents of an index to files.
 
 use std::io::Write;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What `--filter` comes to: the documents to search among.
+//! `--filter`: parses the expression and selects the documents that a search may return.
 
 use akin_index::Filter;
 use akin_index::Selection;

@@ -1,4 +1,4 @@
-//! `akin import`: an index of vectors that are already there.
+//! `akin import`: adds vectors that were made elsewhere to an index.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A session: a line editor with history in front of an index.
+//! An interactive session: reads queries and commands with a line editor that keeps a history.
 
 use std::env;
 use std::fs;

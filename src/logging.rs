@@ -1,4 +1,4 @@
-//! What the libraries have to say, on stderr: warnings, and with --verbose where the time goes.
+//! Prints the log messages of the libraries to stderr: warnings, and with `--verbose` the time of each step.
 
 use std::io;
 

@@ -1,7 +1,7 @@
 //! `akin`: semantic search from the command line.
 //!
-//! Parse, choose a subcommand, run it, map its error to an exit code. What a command does is in the
-//! file of its name; what it needs beside that is in the libraries.
+//! Parses the arguments, runs the subcommand, and maps its error to an exit code. Each subcommand has a file of
+//! its name. The work is done by the libraries of the workspace.
 
 mod answer;
 mod batch;

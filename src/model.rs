@@ -1,4 +1,4 @@
-//! Models by name: finding them, loading them, and putting them together with an index.
+//! Finds and loads the model that a user names, and opens an index with its model.
 
 use std::fs;
 use std::path::Path;

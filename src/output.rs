@@ -1,4 +1,4 @@
-//! Files that are complete or not there.
+//! Output files that get their name when they are complete, so that a failed run leaves no half file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Seek, Write};

@@ -1,4 +1,4 @@
-//! `akin pairs`: the most similar pairs of a corpus.
+//! `akin pairs`: prints the most similar pairs of a corpus.
 
 use std::io::{self, BufWriter, Write};
 

@@ -1,4 +1,4 @@
-//! `akin query`: one query, a query a line, or a session.
+//! `akin query`: answers one query, the lines of stdin, or an interactive session.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 

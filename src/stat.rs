@@ -1,4 +1,4 @@
-//! `akin stat`: the figures of an index.
+//! `akin stat`: prints the size of an index, its segments and its model.
 
 use std::io::{self, Write};
 

@@ -1,5 +1,6 @@
-//! How Akin talks to whoever runs it: results to stdout, everything else to stderr, colour and
-//! progress bars only where a person is looking.
+//! Output for people: notes and progress bars on stderr, colours, and numbers that read well.
+//!
+//! Results go to stdout, everything else to stderr. Colours and progress bars appear only on a terminal.
 
 use std::env;
 use std::fmt::Display;

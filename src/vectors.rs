@@ -1,4 +1,4 @@
-//! Files of vectors that users give and get: NumPy matrices.
+//! NumPy files of vectors, opened and created with errors that name the remedy.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ pub fn open(path: &Path) -> anyhow::Result<NpyReader> {
     NpyReader::open(path).map_err(|error| match error {
         akin_indexer::Error::Matrix { .. } => {
             anyhow!(
-                "{error}: save one by numpy.save(path, x) with x of shape (rows, dimension) and type float32"
+                "{error}: save one by numpy.save(path, x) with x a matrix of floats of shape (rows, dimension)"
             )
         }
         error => error.into(),

@@ -1,4 +1,4 @@
-//! What can go wrong between a corpus and an index.
+//! The errors of this crate.
 
 use std::io;
 use std::path::{Path, PathBuf};

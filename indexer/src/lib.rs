@@ -1,9 +1,11 @@
-//! The offline side of Akin: a corpus becomes an index.
+//! Reads corpora and vectors, and builds indexes from them.
 //!
-//! [`corpus`] reads files of texts, a document at a time; [`pipeline`] has them encoded and commits
-//! them to an [`akin_index::Index`] batch by batch. Nothing is encoded before the whole corpus has
-//! been looked through once, so that a fault on its last line costs seconds and leaves the index as
-//! it was.
+//! - [`corpus`]: reads files of texts, one document at a time.
+//! - [`pipeline`]: encodes the documents, and commits them to an [`akin_index::Index`] in batches.
+//! - [`npy`]: reads and writes vectors as NumPy files.
+//!
+//! The whole corpus is read once before the first text is encoded. So a malformed line anywhere in it is reported
+//! within seconds, and leaves the index as it was.
 
 pub mod corpus;
 mod error;

@@ -1,4 +1,4 @@
-//! From a corpus to a committed index.
+//! Encodes the documents of a corpus and commits them to an index, batch by batch.
 
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

@@ -1,4 +1,4 @@
-//! Streams of queries, answered in bounded memory.
+//! Answers any number of queries in bounded memory, one JSON line for each.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! What can go wrong between a query and its answer.
+//! The errors of this crate.
 
 use std::io;
 

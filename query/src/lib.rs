@@ -1,9 +1,8 @@
-//! Asking an index: a text goes in, the documents that mean the same come out.
+//! Queries an index: a text goes in, the documents that are nearest in meaning come out.
 //!
-//! A [`Searcher`] holds an open index and the encoder it was built with, and gives an [`Answer`] to
-//! each query. [`batch`] answers streams of queries of any length in bounded memory, a JSON line
-//! each. [`measure`] tells how good and how fast an index is. Nothing here knows about terminals: the commands are
-//! thin shells over it.
+//! - [`Searcher`]: an open index with the encoder that it was built with; it gives an [`Answer`] to each query.
+//! - [`batch`]: answers any number of queries in bounded memory, one JSON line for each.
+//! - [`measure`]: measures recall and speed of an index, and chooses its `ef`.
 
 pub mod answer;
 pub mod batch;

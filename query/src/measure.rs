@@ -1,4 +1,4 @@
-//! How good and how fast the searches of an index are: recall against queries a second.
+//! Measures the searches of an index: recall, queries a second and latency at each `ef`; and chooses an `ef`.
 
 use std::time::{Duration, Instant};
 

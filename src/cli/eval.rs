@@ -1,4 +1,4 @@
-//! Evaluations, one a structure.
+//! Arguments of `akin eval`, one struct for each evaluation.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

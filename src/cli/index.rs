@@ -1,4 +1,4 @@
-//! What looks after an index: building, taking in and handing out, deleting, checking.
+//! Arguments of the commands that build and maintain an index.
 
 use std::path::PathBuf;
 
@@ -57,7 +57,7 @@ Examples:
 pub struct ImportArguments {
     /// The folder of the index; it is made if it does not exist
     pub index: PathBuf,
-    /// The vectors: a NumPy file of a float32 matrix, a vector a row
+    /// The vectors: a NumPy file of a matrix of floats, one vector in each row
     #[arg(long, value_name = "FILE")]
     pub vectors: PathBuf,
     /// The documents that the vectors are of, in the same order

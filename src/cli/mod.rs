@@ -1,4 +1,4 @@
-//! The command line: what can be said, and how it is explained.
+//! The command line: arguments and help of every subcommand, for clap.
 
 mod eval;
 mod index;

@@ -1,4 +1,4 @@
-//! What several commands have in common.
+//! Options that several subcommands share.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

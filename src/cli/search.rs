@@ -1,4 +1,4 @@
-//! What asks an index, and what compares a corpus with itself.
+//! Arguments of the commands that query an index, and of those that compare the documents of a corpus.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -94,8 +94,8 @@ pub struct PairsArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Two documents are duplicates if their cosine similarity is at least --threshold, and so is what they lead to: a
-group is all that hang together. Its first document, in the order of the corpus, is kept. Up to 100,000
+Two documents are linked if their cosine similarity is at least --threshold. A group is all documents that are
+linked to each other, directly or through others. Its first document, in the order of the corpus, is kept. Up to 100,000
 documents every pair is compared; of more, each document with the 32 nearest that a graph finds. With --json
 each line is a group: {\"kept\":{\"id\":...,\"text\":...},\"duplicates\":[{\"id\":...,\"text\":...,\"score\":...,\"link\":...}]}
 with the similarity to the kept one (score) and to the most similar of the group (link).
@@ -190,7 +190,7 @@ Examples:
 pub struct BenchArguments {
     /// The folder of the index
     pub index: PathBuf,
-    /// The queries: a NumPy file of a float32 matrix, a query a row
+    /// The queries: a NumPy file of a matrix of floats, one query in each row
     #[arg(long, value_name = "FILE")]
     pub vectors: PathBuf,
     /// Search only among documents whose metadata fit, as `akin query` does

@@ -1,4 +1,4 @@
-//! Training.
+//! Arguments of `akin train`.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

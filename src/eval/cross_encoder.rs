@@ -1,4 +1,4 @@
-//! `akin eval cross-encoder`: the paper's slow baseline, which reads both sentences at once.
+//! `akin eval cross-encoder`: the paper's baseline, which scores each pair by reading both sentences together.
 
 use std::io::{self, Write};
 

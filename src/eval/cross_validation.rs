@@ -1,4 +1,4 @@
-//! `akin eval sts-cv`: train and test on one set in turn.
+//! `akin eval sts-cv`: cross-validation, which trains on all folds but one and tests on that one, in turn.
 
 use std::io::{self, Write};
 

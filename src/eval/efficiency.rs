@@ -1,4 +1,4 @@
-//! `akin eval efficiency`: the paper's table 7, and what the best pair among many costs.
+//! `akin eval efficiency`: the paper's table 7 (sentences a second), and the time to find the best pair of many.
 
 use std::io::{self, Write};
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! `akin eval`: how good is a model? One file an evaluation.
+//! `akin eval`: measures how good a model is. Each evaluation has a file.
 
 mod ablation;
 mod cross_encoder;

@@ -1,4 +1,4 @@
-//! `akin eval retrieval`: are the relevant documents found first?
+//! `akin eval retrieval`: measures how well relevant documents are ranked.
 
 use std::io::{self, Write};
 

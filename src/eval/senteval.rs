@@ -1,4 +1,4 @@
-//! `akin eval senteval`: how much do frozen embeddings tell a simple classifier?
+//! `akin eval senteval`: trains a logistic regression on frozen embeddings, and measures its accuracy.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! `akin eval sts`: do similarities rank pairs as people do?
+//! `akin eval sts`: correlates similarities of pairs with the scores that people gave.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! `akin eval triplets`: is the closer sentence closer?
+//! `akin eval triplets`: counts the triplets whose anchor is nearer to the positive than to the negative.
 
 use std::io::{self, Write};
 

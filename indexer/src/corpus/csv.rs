@@ -1,4 +1,4 @@
-//! Comma- and tab-separated values under a header.
+//! CSV and TSV with a header: one document for each record.
 
 use std::io::{self, Read};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! JSON lines: an object a line.
+//! JSON lines: one document for each object.
 
 use akin_index::{Document, Metadata};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Lines of UTF-8, bounded in length.
+//! Splits an input into lines of UTF-8, and refuses lines that are too long.
 
 use std::io::{BufRead, Read};
 

@@ -1,6 +1,6 @@
-//! Readers of corpora: text, JSON lines, CSV and TSV, plain or compressed.
+//! Reads corpora: text, JSON lines, CSV and TSV, plain, gzip or zstd.
 //!
-//! A reader holds one document at a time, whatever the length of the corpus.
+//! A reader holds one document at a time, so memory does not grow with the corpus.
 
 mod csv;
 mod jsonl;

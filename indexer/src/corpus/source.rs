@@ -1,4 +1,4 @@
-//! A file of a corpus, or stdin, decompressed.
+//! Opens a file of a corpus or stdin, and decompresses it.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};

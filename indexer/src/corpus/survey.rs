@@ -1,4 +1,4 @@
-//! A first look through a whole corpus.
+//! The first pass over a corpus: counts documents and duplicate ids, and finds malformed lines.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};

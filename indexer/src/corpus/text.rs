@@ -1,4 +1,4 @@
-//! Plain text: a document a line.
+//! Plain text: one document for each line.
 
 use akin_index::{Document, Metadata};
 
