@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 
 use akin_index::{SearchOptions, Selection};
+use akin_indexer::npy::NpyReader;
 use akin_query::measure::{Bench, Measurement};
 use anyhow::{Context, bail};
 
@@ -11,12 +12,11 @@ use crate::cli::BenchArguments;
 use crate::filter;
 use crate::model;
 use crate::terminal::{Style, Terminal, counted};
-use crate::vectors;
 
 /// Prints a line an `ef`, as soon as it is measured.
 pub fn run(arguments: &BenchArguments, threads: usize, terminal: &Terminal) -> anyhow::Result<()> {
     let filter = filter::parse(arguments.filter.as_deref())?;
-    let mut file = vectors::open(&arguments.vectors)?;
+    let mut file = NpyReader::open(&arguments.vectors)?;
     if file.rows() == 0 {
         bail!("{} has no rows: a query is a row", arguments.vectors.display());
     }

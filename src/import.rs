@@ -10,14 +10,13 @@ use anyhow::bail;
 
 use crate::cli::ImportArguments;
 use crate::terminal::{Terminal, counted, grouped};
-use crate::vectors;
 
 /// Vectors that are committed together.
 const BATCH: usize = 4096;
 
 /// Checks both files to their ends, and only then opens the index.
 pub fn run(arguments: &ImportArguments, terminal: &Terminal) -> anyhow::Result<()> {
-    let mut vectors = vectors::open(&arguments.vectors)?;
+    let mut vectors = NpyReader::open(&arguments.vectors)?;
     let mut documents = match &arguments.documents {
         Some(path) => Some(read_documents(arguments, path, vectors.rows())?),
         None => None,

@@ -25,6 +25,7 @@ mod model;
 mod output;
 mod pairs;
 mod query;
+mod remedy;
 mod stat;
 mod terminal;
 mod train;
@@ -92,7 +93,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// The error and its causes on one line; a cause that its effect has quoted is not said twice.
+/// The error, its causes and its remedy on one line. A cause that its effect has quoted is not said twice.
 fn sentence(error: &anyhow::Error) -> String {
     let mut sentence = String::new();
     for cause in error.chain() {
@@ -103,6 +104,10 @@ fn sentence(error: &anyhow::Error) -> String {
             }
             sentence.push_str(&cause);
         }
+    }
+    if let Some(remedy) = remedy::of(error) {
+        sentence.push_str(": ");
+        sentence.push_str(remedy);
     }
     terminal::on_one_line(&sentence)
 }

@@ -1,24 +1,12 @@
-//! NumPy files of vectors, opened and created with errors that name the remedy.
+//! A NumPy file of vectors that gets its name when it is complete.
 
 use std::path::{Path, PathBuf};
 
 use akin_index::Embeddings;
-use akin_indexer::npy::{NpyReader, NpyWriter};
-use anyhow::{Context, anyhow, bail};
+use akin_indexer::npy::NpyWriter;
+use anyhow::{Context, bail};
 
 use crate::output::{OutputFile, cannot_write};
-
-/// Opens a file of vectors. If it is not one, the error says how to save one.
-pub fn open(path: &Path) -> anyhow::Result<NpyReader> {
-    NpyReader::open(path).map_err(|error| match error {
-        akin_indexer::Error::Matrix { .. } => {
-            anyhow!(
-                "{error}: save one by numpy.save(path, x) with x a matrix of floats of shape (rows, dimension)"
-            )
-        }
-        error => error.into(),
-    })
-}
 
 /// A file of vectors that appears when it is complete.
 pub struct VectorsOutput {

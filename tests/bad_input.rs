@@ -119,8 +119,8 @@ fn a_missing_field_is_refused_by_name_and_line() {
     standing.workplace.write("bad.jsonl", "{\"id\":\"a\",\"text\":\"b\"}\n{\"id\":\"c\",\"body\":\"d\"}\n");
     names(&standing.refuses(&["bad.jsonl"]), &["bad.jsonl:2", "text"]);
     standing.workplace.write("bad.csv", "id,body\na,b\n");
-    names(&standing.refuses(&["bad.csv"]), &["bad.csv:1", "text"]);
-    names(&standing.refuses(&["bad.jsonl", "--id-field", "doi"]), &["bad.jsonl:1", "doi"]);
+    names(&standing.refuses(&["bad.csv"]), &["bad.csv:1", "text", "id, body", "--text-field"]);
+    names(&standing.refuses(&["bad.jsonl", "--id-field", "doi"]), &["bad.jsonl:1", "doi", "--id-field"]);
 }
 
 #[test]

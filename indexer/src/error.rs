@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A result of the indexer.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong between a corpus and an index: one sentence each, with the remedy.
+/// What can go wrong when a corpus or a file of vectors is read, encoded and indexed. Each message is one sentence.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -25,6 +25,20 @@ pub enum Error {
         line: u64,
         /// What is wrong and what would be right.
         reason: String,
+    },
+    /// A document lacks the field of its id or of its text.
+    #[error("{file}:{line}: there is no field {field:?} (fields here: {})", listed(present))]
+    MissingField {
+        /// The file as the user named it, or `stdin`.
+        file: String,
+        /// The line, from 1.
+        line: u64,
+        /// The name of the field.
+        field: String,
+        /// What the field should hold.
+        role: FieldRole,
+        /// Names of the fields that there are: the first eight.
+        present: Vec<String>,
     },
     /// A file cannot be opened or read.
     #[error("cannot read {}: {reason}", path.display())]
@@ -47,6 +61,20 @@ pub enum Error {
     /// There is no document in the corpus.
     #[error("the corpus is empty: {0} has no document; a document is a line with text")]
     Empty(String),
+}
+
+/// What a field of a document is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldRole {
+    /// It names the document.
+    Id,
+    /// It is the text that is encoded.
+    Text,
+}
+
+/// The names in a list, or `none`.
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 impl Error {

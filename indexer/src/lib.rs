@@ -13,5 +13,5 @@ pub mod npy;
 pub mod pipeline;
 
 pub use corpus::CorpusReader;
-pub use error::{Error, Result};
+pub use error::{Error, FieldRole, Result};
 pub use pipeline::{IndexingReport, Phase, Progress, index_corpus};

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::lines::{check_text, too_long};
 use super::source::Input;
-use super::{CorpusOptions, MAX_LINE_BYTES, check_id};
-use crate::{Error, Result};
+use super::{CorpusOptions, LISTED_FIELDS, MAX_LINE_BYTES, check_id};
+use crate::{Error, FieldRole, Result};
 
 /// The records of a file as documents; columns that are neither id nor text become metadata.
 pub(super) struct CsvDocuments {
@@ -37,23 +37,20 @@ impl CsvDocuments {
             let column = check_text(column).map_err(|reason| fault(&file, 1, reason))?;
             columns.push(column.trim_start_matches('\u{feff}').to_owned());
         }
-        let place = |field: &str, option: &str| {
-            columns.iter().position(|column| column == field).ok_or_else(|| {
-                let present = columns.join(", ");
-                fault(
-                    &file,
-                    1,
-                    format!(
-                        "there is no column \"{field}\": name another with {option} (columns: {present})"
-                    ),
-                )
+        let place = |field: &str, role: FieldRole| {
+            columns.iter().position(|column| column == field).ok_or_else(|| Error::MissingField {
+                file: file.clone(),
+                line: 1,
+                field: field.to_owned(),
+                role,
+                present: columns.iter().take(LISTED_FIELDS).cloned().collect(),
             })
         };
         // A file with nothing in it is an empty corpus, not one that lacks columns.
         let (id, text) = if columns.is_empty() {
             (0, 0)
         } else {
-            (place(&options.id_field, "--id-field")?, place(&options.text_field, "--text-field")?)
+            (place(&options.id_field, FieldRole::Id)?, place(&options.text_field, FieldRole::Text)?)
         };
         Ok(Self { records, since_record, record: ByteRecord::new(), file, columns, id, text })
     }
@@ -104,7 +101,7 @@ fn fault_of(file: &str, line: u64, error: &csv::Error) -> Error {
                 file,
                 line,
                 format!(
-                    "{len} fields, where the header has {expected_len}: check the delimiter and the quotes, or name the --format"
+                    "{len} fields, where the header has {expected_len}: check the delimiter, the quotes and the format"
                 ),
             )
         }

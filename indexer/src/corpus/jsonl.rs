@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::lines::Lines;
 use super::source::Input;
-use super::{CorpusOptions, check_id};
-use crate::Result;
+use super::{CorpusOptions, LISTED_FIELDS, check_id};
+use crate::{Error, FieldRole, Result};
 
 /// The objects of a file as documents; fields that are neither id nor text become metadata.
 pub(super) struct JsonDocuments {
@@ -50,7 +50,7 @@ impl JsonDocuments {
                     .fault(format!("the field \"{}\" is neither a string nor an integer", self.id_field)));
             }
             None => {
-                return Err(self.lines.fault(missing(&self.id_field, "--id-field", &fields)));
+                return Err(self.missing(FieldRole::Id, &fields));
             }
         };
         check_id(&id, self.lines.file(), self.lines.number())?;
@@ -60,12 +60,26 @@ impl JsonDocuments {
                 return Err(self.lines.fault(format!("the field \"{}\" is not a string", self.text_field)));
             }
             None => {
-                return Err(self.lines.fault(missing(&self.text_field, "--text-field", &fields)));
+                return Err(self.missing(FieldRole::Text, &fields));
             }
         };
         fields.shift_remove(&self.id_field);
         fields.shift_remove(&self.text_field);
         Ok(Some(Document { id, text, metadata: fields }))
+    }
+
+    fn missing(&self, role: FieldRole, fields: &Metadata) -> Error {
+        let field = match role {
+            FieldRole::Id => &self.id_field,
+            FieldRole::Text => &self.text_field,
+        };
+        Error::MissingField {
+            file: self.lines.file().to_owned(),
+            line: self.lines.number(),
+            field: field.clone(),
+            role,
+            present: fields.keys().take(LISTED_FIELDS).cloned().collect(),
+        }
     }
 }
 
@@ -73,12 +87,6 @@ impl JsonDocuments {
 fn kind_of(error: &serde_json::Error) -> String {
     let message = error.to_string();
     message.split(" at line ").next().unwrap_or(&message).to_owned()
-}
-
-fn missing(field: &str, option: &str, fields: &Metadata) -> String {
-    let present: Vec<_> = fields.keys().take(8).map(|key| format!("\"{key}\"")).collect();
-    let present = if present.is_empty() { "none".to_owned() } else { present.join(", ") };
-    format!("the field \"{field}\" is missing: name another with {option} (fields here: {present})")
 }
 
 impl Iterator for JsonDocuments {

@@ -68,7 +68,7 @@ impl Lines {
 /// What is said of a line that has no end in sight.
 pub(super) fn too_long() -> String {
     format!(
-        "the line is longer than {} MiB: split it, or name its --format if it is not a document a line",
+        "the line is longer than {} MiB: split it, or read the file in another format if a document is not a line",
         MAX_LINE_BYTES >> 20
     )
 }

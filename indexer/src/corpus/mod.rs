@@ -26,6 +26,9 @@ pub const MAX_LINE_BYTES: usize = 16 << 20;
 /// No id is longer than this many bytes.
 pub const MAX_ID_BYTES: usize = 1024;
 
+/// An error lists so many of the fields that a document has.
+const LISTED_FIELDS: usize = 8;
+
 /// How the documents of a file are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
