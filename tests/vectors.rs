@@ -8,6 +8,7 @@ use std::fs;
 
 use akin_fixtures::npy;
 use akin_fixtures::random::unit_vectors;
+use akin_fixtures::similarity::greatest_difference;
 use common::{Workplace, sentences};
 
 /// A NumPy file of `rows` vectors of four numbers, all in different directions.
@@ -86,6 +87,42 @@ fn what_was_exported_is_imported_as_it_was() {
 }
 
 #[test]
+fn a_matrix_of_doubles_in_fortran_order_is_imported_as_the_same_vectors() {
+    let workplace = Workplace::new();
+    let vectors = unit_vectors(6, 4, 7);
+    let columns = (0..4).flat_map(|column| vectors.iter().map(move |row| f64::from(row[column])));
+    let values: Vec<u8> = columns.flat_map(f64::to_be_bytes).collect();
+    workplace.write("v.npy", npy::file(&npy::dictionary(">f8", true, "(6, 4)"), &values));
+    workplace.akin(&["import", "index", "--vectors", "v.npy"]).succeeded();
+    workplace.akin(&["export", "index", "--vectors", "out.npy"]).succeeded();
+    let exported = npy::read(&workplace.path("out.npy"));
+    assert!(greatest_difference(exported.as_slice(), vectors.as_slice()) < 1e-6);
+}
+
+#[test]
+fn a_vector_that_is_not_finite_is_named_before_the_index_is_touched() {
+    let workplace = Workplace::new();
+    for value in [f32::NAN, f32::INFINITY] {
+        let mut vectors = unit_vectors(9000, 4, 7);
+        vectors.as_mut_slice()[8500 * 4 + 1] = value;
+        workplace.write("v.npy", npy::matrix(&vectors));
+        let sentence = workplace.akin(&["import", "index", "--vectors", "v.npy"]).refused();
+        assert!(sentence.contains("row 8500 of v.npy"), "{sentence}");
+        assert!(!workplace.path("index").exists());
+    }
+}
+
+#[test]
+fn queries_without_rows_are_refused() {
+    let workplace = Workplace::new();
+    write_vectors(&workplace, "v.npy", 3);
+    write_vectors(&workplace, "none.npy", 0);
+    workplace.akin(&["import", "index", "--vectors", "v.npy"]).succeeded();
+    let sentence = workplace.akin(&["bench", "index", "--vectors", "none.npy"]).refused();
+    assert!(sentence.contains("none.npy has no rows"), "{sentence}");
+}
+
+#[test]
 fn an_index_without_a_model_is_not_asked_in_words() {
     let workplace = Workplace::new();
     write_vectors(&workplace, "v.npy", 3);
@@ -111,7 +148,8 @@ fn what_does_not_fit_together_is_refused_and_leaves_nothing() {
     for (arguments, said) in [
         (&["--vectors", "v.npy", "--documents", "two.txt"][..], "2 documents"),
         (&["--vectors", "v.npy", "--documents", "twice.jsonl"], "duplicate id"),
-        (&["--vectors", "other.npy"], "not a NumPy file"),
+        (&["--vectors", "other.npy"], "not a NumPy file of vectors: it has no NumPy header"),
+        (&["--vectors", "other.npy"], "numpy.save"),
         (&["--vectors", "missing.npy"], "missing.npy"),
     ] {
         let sentence = workplace.akin(&[&["import", "index"], arguments].concat()).refused();

@@ -128,7 +128,7 @@ impl NpyReader {
             values = vec![0.0; count * dimension];
             for column in 0..dimension {
                 let part = self.numbers(column * rows + self.read, count)?;
-                let places = values[column..].iter_mut().step_by(dimension);
+                let places = values.iter_mut().skip(column).step_by(dimension);
                 places.zip(part).for_each(|(place, number)| *place = number);
             }
         } else {
