@@ -89,7 +89,7 @@ fn senteval_tells_apart_what_is_easily_told_apart() {
     for (folder, files) in [("folds", &["all"][..]), ("split", &["train", "dev", "test"][..])] {
         fs::create_dir(place.path(folder)).unwrap();
         for file in files {
-            place.write(&format!("{folder}/{file}.tsv"), format!("label\tsentence\n{rows}"));
+            place.write(format!("{folder}/{file}.tsv"), format!("label\tsentence\n{rows}"));
         }
     }
     let lines = place.akin(&["eval", "senteval", "folds", "split", "--json"]).succeeded().json_lines();

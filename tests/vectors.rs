@@ -74,7 +74,7 @@ fn what_was_exported_is_imported_as_it_was() {
     export("copy", "two");
     for extension in ["npy", "jsonl"] {
         let [one, two] =
-            ["one", "two"].map(|name| fs::read(workplace.path(&format!("{name}.{extension}"))).unwrap());
+            ["one", "two"].map(|name| fs::read(workplace.path(format!("{name}.{extension}"))).unwrap());
         assert!(one == two, "{extension}");
     }
     // Encoding the same texts gives the same vectors, without the deleted one.
