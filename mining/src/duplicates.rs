@@ -3,6 +3,8 @@
 //! Two sentences are linked if their similarity is at least a threshold. A group is a connected component of the
 //! links (single linkage), so its ends may be less similar than the threshold.
 
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 use akin_kernels::Embeddings;
@@ -33,16 +35,67 @@ pub struct Duplicate {
 /// Groups of near duplicates, in the order of their first rows. The rows have length one.
 ///
 /// Groups are the connected components of the pairs with a similarity of at least `threshold`; single sentences
-/// are left out. The pairs are those that [`each_pair`] finds. Memory grows with the rows, not with the pairs.
+/// are left out. The pairs are those that [`each_pair`] finds, and all pairs of equal rows: among many copies of one
+/// sentence a graph would find only some. Memory grows with the rows, not with the pairs.
 pub fn near_duplicates(embeddings: &Embeddings, threshold: f32) -> Vec<Group> {
-    let links = Mutex::new(Links::new(embeddings.rows()));
-    each_pair(embeddings, &|| threshold, &|pairs| {
+    let mut links = Links::new(embeddings.rows());
+    let distinct = link_copies(embeddings, threshold, &mut links);
+    let links = Mutex::new(links);
+    let enter = |pairs: &[Pair]| {
         if !pairs.is_empty() {
             let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
-            pairs.iter().for_each(|pair| links.enter(pair));
+            for pair in pairs {
+                links.enter(pair.score, distinct[pair.first], distinct[pair.second]);
+            }
         }
-    });
+    };
+    if distinct.len() == embeddings.rows() {
+        each_pair(embeddings, &|| threshold, &enter);
+    } else {
+        each_pair(&picked(embeddings, &distinct), &|| threshold, &enter);
+    }
     links.into_inner().unwrap_or_else(PoisonError::into_inner).into_groups(embeddings)
+}
+
+/// Links each row with the first row that equals it, and returns the rows that equal no earlier one.
+fn link_copies(embeddings: &Embeddings, threshold: f32, links: &mut Links) -> Vec<usize> {
+    let mut first_of_equals = HashMap::new();
+    let mut distinct = Vec::new();
+    for (row, values) in embeddings.iter().enumerate() {
+        let first = *first_of_equals.entry(Bits(values)).or_insert(row);
+        let score = dot(values, values);
+        // A row of zeros is similar to nothing, its copies neither.
+        if first != row && score >= threshold {
+            links.enter(score.min(1.0), first, row);
+        } else {
+            distinct.push(row);
+        }
+    }
+    distinct
+}
+
+/// Some rows of a matrix.
+fn picked(embeddings: &Embeddings, rows: &[usize]) -> Embeddings {
+    let mut picked = Embeddings::empty(embeddings.dimension());
+    rows.iter().for_each(|row| picked.push(embeddings.row(*row)));
+    picked
+}
+
+/// A row that is equal to another if all bits are.
+struct Bits<'a>(&'a [f32]);
+
+impl PartialEq for Bits<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.iter().map(|value| value.to_bits()).eq(other.0.iter().map(|value| value.to_bits()))
+    }
+}
+
+impl Eq for Bits<'_> {}
+
+impl Hash for Bits<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.iter().for_each(|value| state.write_u32(value.to_bits()));
+    }
 }
 
 /// A union-find over rows, with the greatest similarity of each row to another.
@@ -57,11 +110,11 @@ impl Links {
         Self { parent: (0..rows).collect(), best: vec![f32::NEG_INFINITY; rows] }
     }
 
-    fn enter(&mut self, pair: &Pair) {
-        for row in [pair.first, pair.second] {
-            self.best[row] = self.best[row].max(pair.score);
+    fn enter(&mut self, score: f32, one: usize, other: usize) {
+        for row in [one, other] {
+            self.best[row] = self.best[row].max(score);
         }
-        let (one, other) = (self.first_of(pair.first), self.first_of(pair.second));
+        let (one, other) = (self.first_of(one), self.first_of(other));
         self.parent[one.max(other)] = one.min(other);
     }
 
@@ -144,6 +197,21 @@ mod tests {
                 assert_eq!(together, apart < 0.3, "{pair:?} are {apart} degrees apart");
             }
         }
+    }
+
+    #[test]
+    fn copies_are_one_group_with_what_is_near_them() {
+        let copies = [vec![30.0; 700], vec![100.0], vec![30.0; 700], vec![31.0]].concat();
+        let groups = near_duplicates(&at_degrees(&copies), 0.999);
+        assert_eq!(groups.iter().map(|group| group.kept).collect::<Vec<_>>(), [0]);
+        let rows: Vec<usize> = groups[0].duplicates.iter().map(|one| one.row).collect();
+        assert_eq!(rows, (1..1402).filter(|row| *row != 700).collect::<Vec<_>>());
+        assert!(groups[0].duplicates.iter().all(|one| one.link > 0.9998));
+    }
+
+    #[test]
+    fn copies_of_a_row_of_zeros_are_not_similar() {
+        assert_eq!(near_duplicates(&Embeddings::from_values(2, vec![0.0; 8]), 0.5), []);
     }
 
     #[test]
