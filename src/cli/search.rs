@@ -95,8 +95,9 @@ pub struct PairsArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Two documents are linked if their cosine similarity is at least --threshold. A group is all documents that are
-linked to each other, directly or through others. Its first document, in the order of the corpus, is kept. Up to 100,000
-documents every pair is compared; of more, each document with the 32 nearest that a graph finds. With --json
+linked to each other, directly or through others. Its first document, in the order of the corpus, is kept.
+Up to 100,000 documents every pair is compared; of more, exact copies, and each document with the 32 nearest
+that a graph finds. With --json
 each line is a group: {\"kept\":{\"id\":...,\"text\":...},\"duplicates\":[{\"id\":...,\"text\":...,\"score\":...,\"link\":...}]}
 with the similarity to the kept one (score) and to the most similar of the group (link).
 
