@@ -1,6 +1,11 @@
-//! What can go wrong in an index: one sentence each, with the remedy.
+//! What can go wrong in an index. Errors carry facts; what to do about them a program says in its own words.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::ModelIdentity;
+use crate::graph::Fault;
+use crate::storage::Storage;
 
 /// A result of an index.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -9,54 +14,87 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file or folder could not be read or written.
+    /// A file or folder could not be read.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried: "read", "create".
+        /// What was tried: "read", "lock".
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
-    /// The path holds something that is not an Akin index.
-    #[error("{} is not an Akin index: {reason}", path.display())]
+    /// There is no index at the path.
+    #[error("{} is not an Akin index: {found}", path.display())]
     NotAnIndex {
         /// The path that was given.
         path: PathBuf,
-        /// What is there instead and what to do.
-        reason: String,
+        /// What is there instead.
+        found: Found,
     },
-    /// Another process holds the index.
-    #[error("the index {} is in use by another process: wait for it to finish, or stop it", path.display())]
+    /// Another writer holds the index.
+    #[error("the index {} is being changed by another process", path.display())]
     Locked {
         /// The path of the index.
         path: PathBuf,
     },
-    /// The index has a format that this program does not know.
-    #[error("the index {} has format {found}, and this akin reads format {known}: {}build it anew from its corpus in another folder with `akin index`",
-        path.display(), if found > known { "use a newer akin, or " } else { "" })]
+    /// The index has a format that this version does not read.
+    #[error("the index {} has format {found}, and this version of Akin reads format {known}", path.display())]
     Format {
         /// The path of the index.
         path: PathBuf,
         /// The version found.
         found: u32,
-        /// The version that this program reads and writes.
+        /// The version that is read and written.
         known: u32,
     },
     /// The index was built with another model.
-    #[error("{0}")]
-    OtherModel(String),
-    /// A stored record does not hold its checksum, or contradicts another.
-    #[error("the index {} is damaged: {what}: build it anew from its corpus, or restore a copy", path.display())]
+    #[error(
+        "the index {} was built with the model {} (fingerprint {}…), and this model has fingerprint {}…",
+        path.display(), built_with.location, short(&built_with.fingerprint), short(fingerprint)
+    )]
+    OtherModel {
+        /// The path of the index.
+        path: PathBuf,
+        /// The model that it was built with.
+        built_with: Box<ModelIdentity>,
+        /// The fingerprint of the model that was given.
+        fingerprint: String,
+    },
+    /// The embeddings of the model have another length than those of the index.
+    #[error("the index {} has embeddings of {expected} dimensions, and these have {found}", path.display())]
+    Dimension {
+        /// The path of the index.
+        path: PathBuf,
+        /// The dimensions of the index.
+        expected: usize,
+        /// Those that were given.
+        found: usize,
+    },
+    /// The vectors of the index came from elsewhere: it knows no model, and cannot be asked in words.
+    #[error("the index {} was imported as vectors and knows no model", path.display())]
+    UnknownModel {
+        /// The path of the index.
+        path: PathBuf,
+    },
+    /// A stored byte does not hold its checksum, or contradicts another.
+    #[error("the index {} is damaged: {what}", path.display())]
     Damaged {
         /// The path of the index.
         path: PathBuf,
-        /// Which record, and what was expected of it.
+        /// Which part, and what was expected of it.
         what: String,
     },
-    /// The disk refused a write (full, or no permission); what was acknowledged before is safe.
-    #[error("cannot write to the index {}: {reason}; everything committed before is safe, and the same command goes on from there", path.display())]
+    /// The catalogue, which only a writer needs, is damaged. The published index can be read.
+    #[error("the catalogue of the index {} is damaged: {what}", path.display())]
+    Catalogue {
+        /// The path of the index.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The disk refused a write (full, or no permission). The last acknowledged commit is safe.
+    #[error("cannot write to the index {}: {reason}", path.display())]
     Write {
         /// The path of the index.
         path: PathBuf,
@@ -71,7 +109,81 @@ pub enum Error {
         /// What was expected there, or what to write instead.
         reason: String,
     },
+    /// A selection or a merge belongs to another index, or to an older commit.
+    #[error("{0}")]
+    Stale(&'static str),
+    /// A progress callback stopped the call. The last commit stands.
+    #[error("stopped before it was done: the index is as it was at its last commit")]
+    Cancelled,
     /// A caller asked for something that cannot be.
     #[error("{0}")]
     Invalid(String),
+}
+
+/// What is at a path that holds no index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing.
+    Nothing,
+    /// A file.
+    File,
+    /// A folder with nothing in it.
+    EmptyFolder,
+    /// A folder of other things.
+    OtherFolder,
+    /// A folder in which the creation of an index was interrupted.
+    Interrupted,
+}
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Found::Nothing => "there is nothing there",
+            Found::File => "it is a file; an index is a folder",
+            Found::EmptyFolder => "it is an empty folder",
+            Found::OtherFolder => "it is a folder of other things",
+            Found::Interrupted => "its creation was interrupted",
+        })
+    }
+}
+
+impl Error {
+    /// The error of a write that failed.
+    pub(crate) fn writing(storage: &dyn Storage, error: &io::Error) -> Self {
+        Self::writing_at(storage.path(), error)
+    }
+
+    /// The error of a write to the index at `path` that failed.
+    pub(crate) fn writing_at(path: &Path, error: &io::Error) -> Self {
+        Self::Write { path: path.to_owned(), reason: reason(error) }
+    }
+
+    /// The error of a read that failed.
+    pub(crate) fn reading(storage: &dyn Storage, source: io::Error) -> Self {
+        Self::Io { action: "read", path: storage.path().to_owned(), source }
+    }
+
+    /// What is stored contradicts itself.
+    pub(crate) fn damaged(storage: &dyn Storage, what: impl Into<String>) -> Self {
+        Self::Damaged { path: storage.path().to_owned(), what: what.into() }
+    }
+
+    /// A part of the index cannot be used.
+    pub(crate) fn fault(storage: &dyn Storage, fault: Fault) -> Self {
+        Self::damaged(storage, fault.0)
+    }
+}
+
+/// What the system said, in words where its own are none.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull => "no space left on the disk".into(),
+        io::ErrorKind::Other => error.to_string(),
+        kind => kind.to_string(),
+    }
+}
+
+/// The beginning of a fingerprint.
+fn short(fingerprint: &str) -> String {
+    fingerprint.chars().take(12).collect()
 }

@@ -1,79 +1,62 @@
-//! The index: documents and their embeddings in segments, searched by meaning, kept on the disk.
+//! A persistent index of embedded documents, searched by meaning.
 //!
-//! New documents collect in a *pending* segment that is searched exactly. When it is large enough it
-//! is *sealed*: it gets an HNSW graph (Malkov & Yashunin 2016), built once, stored, and never changed
-//! after. Deleting or replacing a document sets a bit among the tombstones. Sealed segments are *merged*
-//! when they are many or half dead. A [`Reader`] answers questions (`read`, `state`), the one [`Index`]
-//! changes things (`commit`, `merge`, `compact`); `open` brings it back, `verify` mistrusts it.
+//! An index is a list of immutable *segments*. A commit writes a new one, and bits among the tombstones for what
+//! it deletes or replaces; it counts when the *manifest* names it. Segments of thousands of passages get an HNSW
+//! graph (Malkov & Yashunin 2018), and are merged when they are many or half deleted. What the user gave is a
+//! *document*; what has a vector is a *passage* of it; what a reader sees is a *snapshot*, which never changes.
+//!
+//! ```
+//! use akin_index::{Document, Embeddings, Index, ModelIdentity, Reader, SearchOptions};
+//!
+//! # fn main() -> akin_index::Result<()> {
+//! # let folder = tempfile::tempdir().expect("a folder");
+//! # let path = folder.path().join("index");
+//! let mut index = Index::open_or_create(&path, &ModelIdentity::unknown(2))?;
+//! let document = |id: &str| Document { id: id.into(), ..Document::default() };
+//! index.upsert(&[document("east"), document("north")], &Embeddings::from_values(2, vec![1.0, 0.0, 0.0, 1.0]))?;
+//!
+//! let reader = Reader::open(&path)?; // any number of them, in any process, while the index is written
+//! let hits = reader.search(&[0.9, 0.1], &SearchOptions { k: 1, ..SearchOptions::default() })?;
+//! assert_eq!(hits[0].document.id, "east");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The rooms, in the order of the data: [`storage`] keeps files, `catalogue` is the writer's database, [`graph`]
+//! knows vectors and neighbors, `segment` is one file of documents, passages, vectors and graph, `writer` commits
+//! and merges, `reader` searches. `FORMAT.md` beside this crate has every byte.
 
-mod beam;
-mod build;
-mod codes;
-mod commit;
-mod compact;
-mod connect;
+#[cfg(target_endian = "big")]
+compile_error!("segment files are mapped as they are, and their numbers are little-endian");
+
+mod catalogue;
 mod document;
 mod error;
-pub mod exact;
 pub mod filter;
+mod folder;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod graph;
-mod merge;
-mod nearest;
-mod open;
-mod pages;
-mod read;
-mod reorder;
+mod manifest;
+mod reader;
 mod segment;
-mod select;
-mod selection;
-mod state;
-mod store;
-mod terms;
-mod tombstones;
-mod verify;
-mod walk;
+pub mod storage;
+mod types;
+mod upgrade;
+mod writer;
 
-use std::fmt;
-use std::ops::Deref;
-
-pub use self::commit::{SEAL_DOCUMENTS, SEGMENT_DOCUMENTS};
-pub use self::compact::Compaction;
-pub use self::document::{Document, Metadata};
-pub use self::error::{Error, Result};
-pub use self::filter::Filter;
-pub use self::merge::{MERGED_DOCUMENTS, Merge, Merged};
-pub use self::read::Reader;
-pub use self::selection::Selection;
-pub use self::terms::{
-    DEFAULT_EF, DocId, Hit, ModelIdentity, Neighbor, SearchOptions, SegmentStat, Stat, Upserted, Verification,
-};
 pub use akin_kernels::Embeddings;
 
-/// A persistent index of embedded documents, held by this value and its readers until they are dropped.
-///
-/// It is a [`Reader`], and the only one who changes anything.
-pub struct Index {
-    reader: Reader,
-}
-
-impl Index {
-    /// Another who may read, on another thread, while this one writes.
-    pub fn reader(&self) -> Reader {
-        self.reader.clone()
-    }
-}
-
-impl Deref for Index {
-    type Target = Reader;
-    fn deref(&self) -> &Reader {
-        &self.reader
-    }
-}
-
-impl fmt::Debug for Index {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Index").field(&self.reader).finish()
-    }
-}
+pub use self::catalogue::catches_panics;
+pub use self::document::{Document, Metadata, Passage};
+pub use self::error::{Error, Found, Result};
+pub use self::filter::Filter;
+pub use self::reader::{Reader, ReaderOptions, Reload, Selection, Snapshot};
+pub use self::storage::explain_lost_files;
+pub use self::types::{
+    Compaction, DEFAULT_EF, DocId, Hit, ModelIdentity, Neighbor, SearchOptions, SegmentStat, Stat, Upserted,
+    Verification,
+};
+pub use self::writer::{
+    Index, MERGED_PASSAGES, Merge, Merged, Repaired, RepairedFrom, SEAL_PASSAGES, SEGMENT_PASSAGES,
+};

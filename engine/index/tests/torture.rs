@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use akin_index::Document;
 use akin_index::Index;
-use synthetic::{document, embedding, embeddings, is_torture, model};
+use synthetic::{document, embedding, embeddings, go_on, is_torture, model};
 use tempfile::TempDir;
 
 /// Set for the process that writes until it is killed: the path of the index.
@@ -86,12 +86,12 @@ fn churns_until_it_is_killed() {
         println!("acknowledged {step}");
         if step % 7 == 6 {
             println!("merging");
-            index.seal(&|_, _| ()).unwrap();
-            index.merge(&|_, _| ()).unwrap();
+            index.seal(&go_on).unwrap();
+            index.merge(&go_on).unwrap();
         }
         if step % 23 == 22 {
             println!("compacting");
-            index = index.compact(&|_, _| ()).unwrap().0;
+            index.compact(&go_on).unwrap();
         }
     }
 }

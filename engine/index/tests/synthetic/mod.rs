@@ -2,6 +2,7 @@
 
 #![allow(dead_code)]
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use akin_index::{Document, Embeddings};
@@ -58,8 +59,13 @@ pub fn filled(path: &Path, n: u64) -> Index {
     index
 }
 
+/// Progress that nobody listens to.
+pub fn go_on(_: usize, _: usize) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
 /// A search that compares with every document.
-pub fn exact(k: usize) -> SearchOptions<'static> {
+pub fn exact(k: usize) -> SearchOptions {
     SearchOptions { k, exact: true, ..SearchOptions::default() }
 }
 

@@ -1,0 +1,233 @@
+//! The catalogue: the writer's database (sled). Readers never open it.
+//!
+//! It has the manifest as it was committed. A commit writes it here first and publishes it then; whichever of
+//! the two is ahead after a crash, the next writer brings the other up to it. Where sources of documents are
+//! and what state they were in when they were indexed will have their records here, too.
+//!
+//! The ids of documents are not here but in the segments, since readers look for them as well.
+
+mod shield;
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub use self::shield::catches_panics;
+pub(crate) use self::shield::refuses_writes;
+use self::shield::{Failure, shield};
+use crate::storage::memory::Records;
+use crate::storage::{CatalogueHome, Storage};
+use crate::{Error, Result};
+
+/// What sled keeps of its pages in memory.
+const CACHE_BYTES: u64 = 8 << 20;
+
+/// The pieces that sled writes its log in. A value longer than a quarter of one would go into a file of its
+/// own, which sled does not sync.
+const LOG_SEGMENT_BYTES: usize = 1 << 20;
+
+/// The longest value that is kept in one piece.
+const VALUE_BYTES: usize = 128 << 10;
+
+/// How long an earlier holder within this process may take to let go of sled's file: its background threads
+/// drop the last handle a moment after the index is dropped.
+const RELEASE_WAIT: Duration = Duration::from_secs(5);
+
+/// The record of the committed manifest, in pieces: each key ends in the number of its piece.
+const MANIFEST: &[u8] = b"manifest/";
+
+/// The catalogue of an index.
+pub(crate) enum Catalogue {
+    Sled(Database),
+    Memory(Arc<Records>),
+}
+
+/// The handles into sled; none after a panic, when nothing more may be written through them.
+pub(crate) struct Database {
+    open: Option<Open>,
+}
+
+struct Open {
+    db: sled::Db,
+    /// Sled's log, to have it on the disk itself and not in a cache of the system.
+    log: File,
+}
+
+impl Catalogue {
+    /// Opens the catalogue, or makes it.
+    ///
+    /// # Errors
+    /// [`Error::Catalogue`] if it is damaged, [`Error::Write`] without permission to write,
+    /// [`Error::Locked`] while another holds it.
+    pub(crate) fn open(storage: &dyn Storage) -> Result<Self> {
+        match storage.catalogue() {
+            CatalogueHome::Memory(records) => Ok(Self::Memory(records)),
+            CatalogueHome::Folder(folder) => {
+                let open = open_database(&folder).map_err(|failure| opening(storage, &failure))?;
+                Ok(Self::Sled(Database { open: Some(open) }))
+            }
+        }
+    }
+
+    /// The manifest that was committed last, if there is one.
+    pub(crate) fn manifest(&self, storage: &dyn Storage) -> Result<Option<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        for piece in 0u32.. {
+            match self.get(storage, &key(piece))? {
+                Some(part) => bytes.extend_from_slice(&part),
+                None => break,
+            }
+        }
+        let Some((content, checksum)) = bytes.split_last_chunk::<4>() else {
+            return match bytes.is_empty() {
+                true => Ok(None),
+                false => Err(damaged(storage, "its manifest is cut short")),
+            };
+        };
+        if crc32fast::hash(content).to_le_bytes() != *checksum {
+            return Err(damaged(storage, "its manifest fails its checksum"));
+        }
+        Ok(Some(content.to_vec()))
+    }
+
+    /// Replaces the committed manifest; on the disk when it returns.
+    ///
+    /// # Errors
+    /// [`Error::Write`] if the disk takes no more: which of the two is committed is known at the next open.
+    pub(crate) fn commit(&mut self, storage: &dyn Storage, manifest: &[u8]) -> Result<()> {
+        let mut bytes = manifest.to_vec();
+        bytes.extend_from_slice(&crc32fast::hash(manifest).to_le_bytes());
+        match self {
+            Self::Memory(records) => {
+                let mut records = records.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                records.clear();
+                records.extend(
+                    bytes.chunks(VALUE_BYTES).zip(0..).map(|(part, piece)| (key(piece), part.to_vec())),
+                );
+                Ok(())
+            }
+            Self::Sled(database) => {
+                let written = database.call(|open| {
+                    let mut batch = sled::Batch::default();
+                    let mut pieces = 0;
+                    for part in bytes.chunks(VALUE_BYTES) {
+                        batch.insert(key(pieces), part);
+                        pieces += 1;
+                    }
+                    for stale in open.db.range(key(pieces)..).keys() {
+                        batch.remove(stale?);
+                    }
+                    open.db.apply_batch(batch)?;
+                    open.db.flush()?;
+                    Ok(open.log.sync_data()?)
+                });
+                written.map_err(|failure| match &failure {
+                    Failure::Sled(sled::Error::Io(error)) => Error::writing(storage, error),
+                    _ => damaged(storage, failure.describe()),
+                })?;
+                storage.catalogue_synced();
+                Ok(())
+            }
+        }
+    }
+
+    fn get(&self, storage: &dyn Storage, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        match self {
+            Self::Memory(records) => {
+                let records = records.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                Ok(records.get(key).cloned())
+            }
+            Self::Sled(database) => {
+                let open = database.open.as_ref().ok_or_else(|| damaged(storage, "the database gave up"))?;
+                let value =
+                    shield(|| open.db.get(key)).map_err(|failure| damaged(storage, failure.describe()))?;
+                Ok(value.map(|value| value.to_vec()))
+            }
+        }
+    }
+}
+
+impl Database {
+    fn call<T>(&mut self, call: impl FnOnce(&Open) -> sled::Result<T>) -> Result<T, Failure> {
+        let Some(open) = &self.open else {
+            return Err(Failure::Panic("it failed before".into()));
+        };
+        let outcome = shield(|| call(open));
+        if let Err(Failure::Panic(_)) = &outcome {
+            // Dropping flushes, and what a panic left behind must not reach the disk.
+            std::mem::forget(self.open.take());
+        }
+        outcome
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let open = self.open.take();
+        let _ = shield(|| {
+            drop(open);
+            Ok(())
+        });
+    }
+}
+
+/// The key of a piece of the manifest.
+fn key(piece: u32) -> Vec<u8> {
+    [MANIFEST, &piece.to_be_bytes()].concat()
+}
+
+fn open_database(folder: &Path) -> Result<Open, Failure> {
+    let asked = Instant::now();
+    let config = sled::Config::new()
+        .path(folder)
+        .cache_capacity(CACHE_BYTES)
+        .segment_size(LOG_SEGMENT_BYTES)
+        .use_compression(false)
+        .mode(sled::Mode::LowSpace)
+        .flush_every_ms(None);
+    loop {
+        match shield(|| config.open()) {
+            Ok(db) => {
+                let log = File::options().read(true).write(true).open(folder.join("db"));
+                let log = log.map_err(|error| Failure::Sled(error.into()))?;
+                return Ok(Open { db, log });
+            }
+            Err(failure) if failure.is_lock() && asked.elapsed() < RELEASE_WAIT => {
+                thread::sleep(Duration::from_millis(2));
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+fn opening(storage: &dyn Storage, failure: &Failure) -> Error {
+    if failure.is_lock() {
+        return Error::Locked { path: storage.path().to_owned() };
+    }
+    match failure.refused_write() {
+        // Opening brings the log to a clean end: it writes.
+        Some(error) => Error::writing(storage, error),
+        None => damaged(storage, failure.describe()),
+    }
+}
+
+fn damaged(storage: &dyn Storage, what: impl Into<String>) -> Error {
+    Error::Catalogue { path: storage.path().to_owned(), what: what.into() }
+}
+
+/// Removes the catalogue, so that the next writer begins a new one.
+pub(crate) fn remove(storage: &dyn Storage) -> Result<()> {
+    match storage.catalogue() {
+        CatalogueHome::Memory(records) => {
+            records.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+            Ok(())
+        }
+        CatalogueHome::Folder(folder) => match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::writing(storage, &error)),
+            _ => Ok(()),
+        },
+    }
+}

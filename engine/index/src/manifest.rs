@@ -1,0 +1,341 @@
+//! The manifest: which segments and tombstones exist, with their lengths and checksums. A commit replaces it.
+
+use std::collections::HashSet;
+
+use bincode::config::{Configuration, Limit};
+use bincode::{Decode, Encode};
+
+use crate::ModelIdentity;
+use crate::segment::deleted_file_name;
+use crate::segment::write::file_name;
+
+/// The version of the format that this crate reads and writes.
+pub(crate) const FORMAT: u32 = 4;
+
+/// The first bytes of a manifest.
+const MAGIC: [u8; 8] = *b"AKINMAN\n";
+
+/// Bytes of a record, at most: a document with its metadata.
+pub(crate) const RECORD_LIMIT: usize = 256 << 20;
+
+/// Bytes of a manifest, at most: some hundred thousand segments.
+pub(crate) const MANIFEST_LIMIT: usize = 64 << 20;
+
+/// The longest embedding: sums over longer rows of codes could overflow.
+pub(crate) const DIMENSION_LIMIT: u64 = 65_536;
+
+/// A segment holds fewer passages: they are points of a graph.
+pub(crate) const PASSAGE_LIMIT: u64 = crate::graph::POINT_LIMIT as u64;
+
+const CODEC: Configuration<bincode::config::LittleEndian, bincode::config::Varint, Limit<RECORD_LIMIT>> =
+    bincode::config::standard().with_limit::<RECORD_LIMIT>();
+
+/// 128 random bits that tell the files of one index from those of another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+pub(crate) struct IndexId(pub(crate) [u8; 16]);
+
+impl IndexId {
+    /// One that no other index has.
+    pub(crate) fn random() -> Self {
+        use std::hash::{BuildHasher, Hasher, RandomState};
+        // The standard library seeds each state from the system's randomness.
+        let half = || RandomState::new().build_hasher().finish().to_le_bytes();
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&half());
+        id[8..].copy_from_slice(&half());
+        Self(id)
+    }
+}
+
+impl std::fmt::Debug for IndexId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// What exists at one commit.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Manifest {
+    /// The index that it is of.
+    pub(crate) index: IndexId,
+    /// The number of this commit.
+    pub(crate) generation: u64,
+    /// The model of the index.
+    pub(crate) model: ModelRecord,
+    /// The `ef` of searches that name none; 0 for the default.
+    pub(crate) ef: u32,
+    /// The id of the next segment.
+    pub(crate) next_segment: u64,
+    /// Oldest first.
+    pub(crate) segments: Vec<SegmentRecord>,
+}
+
+/// The model of an index. Both strings are empty where it is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct ModelRecord {
+    pub(crate) fingerprint: String,
+    pub(crate) location: String,
+    pub(crate) dimension: u64,
+}
+
+/// A segment and its tombstones.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct SegmentRecord {
+    /// Names the file; never used again.
+    pub(crate) id: u64,
+    pub(crate) documents: u64,
+    pub(crate) passages: u64,
+    /// Bytes of its file.
+    pub(crate) length: u64,
+    /// The checksum of its trailer.
+    pub(crate) checksum: u32,
+    /// Edges of its graph; none where it has no graph and is searched exactly.
+    pub(crate) edges: Option<u64>,
+    /// Its tombstones, if it has any.
+    pub(crate) deleted: Option<DeletedRecord>,
+}
+
+/// A file of tombstones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct DeletedRecord {
+    /// The commit that wrote it.
+    pub(crate) generation: u64,
+    /// Deleted documents.
+    pub(crate) documents: u64,
+    /// Their passages.
+    pub(crate) passages: u64,
+    /// Bytes of the file.
+    pub(crate) length: u64,
+    /// The checksum of the file.
+    pub(crate) checksum: u32,
+}
+
+impl SegmentRecord {
+    /// Whether it has a graph.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.edges.is_some()
+    }
+
+    /// Documents that are not deleted.
+    pub(crate) fn live(&self) -> u64 {
+        self.documents - self.deleted.map_or(0, |deleted| deleted.documents)
+    }
+
+    /// Passages of those documents.
+    pub(crate) fn live_passages(&self) -> u64 {
+        self.passages - self.deleted.map_or(0, |deleted| deleted.passages)
+    }
+}
+
+impl ModelRecord {
+    pub(crate) fn of(model: &ModelIdentity) -> Self {
+        Self {
+            fingerprint: model.fingerprint.clone(),
+            location: model.location.clone(),
+            dimension: model.dimension as u64,
+        }
+    }
+
+    pub(crate) fn identity(&self) -> ModelIdentity {
+        ModelIdentity {
+            fingerprint: self.fingerprint.clone(),
+            location: self.location.clone(),
+            dimension: self.dimension as usize,
+        }
+    }
+}
+
+impl Manifest {
+    /// That of an index without documents.
+    pub(crate) fn begin(model: &ModelIdentity) -> Self {
+        Self {
+            index: IndexId::random(),
+            generation: 1,
+            model: ModelRecord::of(model),
+            ef: 0,
+            next_segment: 1,
+            segments: Vec::new(),
+        }
+    }
+
+    /// The bytes of the published file: magic, format, length and checksum of the record, the record.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let record = encode(self);
+        let mut bytes = Vec::with_capacity(record.len() + 20);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&FORMAT.to_le_bytes());
+        bytes.extend_from_slice(&(record.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&crc32fast::hash(&record).to_le_bytes());
+        bytes.extend_from_slice(&record);
+        bytes
+    }
+
+    /// Reads the bytes of a published file.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let damaged = |why: &str| Unreadable::Damaged(why.to_owned());
+        if bytes.len() < 20 || bytes[..8] != MAGIC {
+            return Err(damaged("it is not a manifest of Akin"));
+        }
+        let word = |at: usize| u32::from_le_bytes(*bytes[at..].first_chunk().expect("20 bytes are there"));
+        if word(8) != FORMAT {
+            return Err(Unreadable::Format(word(8)));
+        }
+        let record = &bytes[20..];
+        if record.len() != word(12) as usize || record.len() > MANIFEST_LIMIT {
+            return Err(damaged("it has another length than it says"));
+        }
+        if crc32fast::hash(record) != word(16) {
+            return Err(damaged("it fails its checksum"));
+        }
+        let manifest: Self = decode(record).map_err(Unreadable::Damaged)?;
+        manifest.check().map_err(Unreadable::Damaged)?;
+        Ok(manifest)
+    }
+
+    /// Says what cannot be, if anything.
+    fn check(&self) -> Result<(), String> {
+        if !(1..=DIMENSION_LIMIT).contains(&self.model.dimension) {
+            return Err(format!("its model has {} dimensions", self.model.dimension));
+        }
+        let mut ids = HashSet::with_capacity(self.segments.len());
+        for segment in &self.segments {
+            let id = segment.id;
+            if id >= self.next_segment || !ids.insert(id) {
+                return Err(format!("segment {id} has an id that cannot be its own"));
+            }
+            let (documents, passages) = (segment.documents, segment.passages);
+            if documents == 0 || documents > passages || passages >= PASSAGE_LIMIT {
+                return Err(format!("segment {id} has {documents} documents and {passages} passages"));
+            }
+            let dead = segment.deleted.is_some_and(|deleted| {
+                deleted.documents == 0
+                    || deleted.documents > documents
+                    || deleted.passages < deleted.documents
+                    || deleted.passages > passages
+                    || deleted.generation > self.generation
+            });
+            if dead {
+                return Err(format!("the tombstones of segment {id} are not possible"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The files that it names.
+    pub(crate) fn files(&self) -> HashSet<String> {
+        let deleted = self.segments.iter().filter_map(|segment| {
+            segment.deleted.map(|deleted| deleted_file_name(segment.id, deleted.generation))
+        });
+        self.segments.iter().map(|segment| file_name(segment.id)).chain(deleted).collect()
+    }
+
+    /// How many documents are not deleted.
+    pub(crate) fn live(&self) -> u64 {
+        self.segments.iter().map(SegmentRecord::live).sum()
+    }
+}
+
+/// Why the bytes of a manifest cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// They are of another version of the format.
+    Format(u32),
+    /// They are not what they must be.
+    Damaged(String),
+}
+
+/// The bytes of a record.
+pub(crate) fn encode(record: &impl Encode) -> Vec<u8> {
+    bincode::encode_to_vec(record, CODEC).expect("a record is bounded before it is made")
+}
+
+/// The record of exactly these bytes, or what is wrong with them.
+pub(crate) fn decode<T: Decode<()>>(bytes: &[u8]) -> Result<T, String> {
+    match bincode::decode_from_slice(bytes, CODEC) {
+        Ok((record, used)) if used == bytes.len() => Ok(record),
+        Ok((_, used)) => Err(format!("it has {} bytes too many", bytes.len() - used)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The same without copying texts, and with the rest of the bytes.
+pub(crate) fn decode_beginning<'a, T: bincode::BorrowDecode<'a, ()>>(bytes: &'a [u8]) -> Result<T, String> {
+    bincode::borrow_decode_from_slice(bytes, CODEC)
+        .map(|(record, _)| record)
+        .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn manifest() -> Manifest {
+        let model = ModelIdentity { fingerprint: "f".repeat(64), location: "m".into(), dimension: 4 };
+        let mut manifest = Manifest::begin(&model);
+        manifest.next_segment = 3;
+        manifest.segments = vec![SegmentRecord {
+            id: 2,
+            documents: 5,
+            passages: 7,
+            length: 1000,
+            checksum: 9,
+            edges: Some(3),
+            deleted: Some(DeletedRecord {
+                generation: 1,
+                documents: 1,
+                passages: 2,
+                length: 60,
+                checksum: 4,
+            }),
+        }];
+        manifest
+    }
+
+    #[test]
+    fn a_manifest_comes_back_from_its_bytes() {
+        let manifest = manifest();
+        assert_eq!(Manifest::from_bytes(&manifest.to_bytes()), Ok(manifest.clone()));
+        assert_eq!(manifest.live(), 4);
+    }
+
+    #[test]
+    fn each_byte_of_a_manifest_is_checked() {
+        let bytes = manifest().to_bytes();
+        for at in 0..bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 1;
+            assert!(Manifest::from_bytes(&bytes).is_err(), "byte {at}");
+            assert!(Manifest::from_bytes(&bytes[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let refuse = |change: &dyn Fn(&mut Manifest)| {
+            let mut changed = manifest();
+            change(&mut changed);
+            assert!(matches!(Manifest::from_bytes(&changed.to_bytes()), Err(Unreadable::Damaged(_))));
+        };
+        refuse(&|m| m.segments.push(m.segments[0].clone()));
+        refuse(&|m| m.segments[0].id = 3);
+        refuse(&|m| m.segments[0].passages = 1 << 63);
+        refuse(&|m| m.segments[0].documents = 8);
+        refuse(&|m| m.segments[0].deleted.as_mut().unwrap().passages = 8);
+        refuse(&|m| m.model.dimension = 1 << 40);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode::<Manifest>(&bytes);
+            let crc = crc32fast::hash(&bytes);
+            let mut file = MAGIC.to_vec();
+            for word in [FORMAT, bytes.len() as u32, crc] {
+                file.extend_from_slice(&word.to_le_bytes());
+            }
+            file.append(&mut bytes);
+            let _ = Manifest::from_bytes(&file);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Selecting documents by a filter: once, before any number of searches among them.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::Snapshot;
+use super::snapshot::SegmentView;
+use crate::document::DocumentRecord;
+use crate::filter::pick::pick;
+use crate::graph::Fault;
+use crate::manifest::IndexId;
+use crate::segment::RowSet;
+use crate::{Filter, Result};
+
+/// Documents that one thread looks at at a time.
+const BLOCK: usize = 4096;
+
+/// The live documents of a snapshot that fit a [`Filter`]. Its clones share what they hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection(Arc<Selected>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Selected {
+    index: IndexId,
+    generation: u64,
+    documents: usize,
+    /// The passages of those documents, by segment.
+    rows: Vec<RowSet>,
+}
+
+impl Selection {
+    /// How many documents it has.
+    pub fn len(&self) -> usize {
+        self.0.documents
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether it was made from this snapshot, or from another of the same commit.
+    pub fn is_of(&self, snapshot: &Snapshot) -> bool {
+        let Selected { index, generation, ref rows, .. } = *self.0;
+        (index, generation, rows.len())
+            == (snapshot.manifest.index, snapshot.generation(), snapshot.segments.len())
+    }
+
+    /// The passages of the segment at a place.
+    pub(super) fn rows(&self, segment: usize) -> &RowSet {
+        &self.0.rows[segment]
+    }
+}
+
+impl Snapshot {
+    /// The live documents that fit a filter. Reads the records of all documents, on all threads that search, so
+    /// make one selection for many searches.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) if what is stored cannot be trusted.
+    pub fn select(&self, filter: &Filter) -> Result<Selection> {
+        let fields = filter.fields();
+        let fits = |json: &str| Ok(filter.matches(&pick(json, &fields)?));
+        let select =
+            || self.segments.iter().map(|view| select_rows(view, &fits)).collect::<Result<Vec<_>, _>>();
+        let selected = self.pool.run(select).map_err(|fault| self.fault(fault))?;
+        let documents = selected.iter().map(|(documents, _)| documents).sum();
+        let rows = selected.into_iter().map(|(_, rows)| rows).collect();
+        let (index, generation) = (self.manifest.index, self.generation());
+        Ok(Selection(Arc::new(Selected { index, generation, documents, rows })))
+    }
+}
+
+/// How many live documents of a segment fit by their metadata, as JSON, and which passages are theirs.
+fn select_rows(
+    view: &SegmentView,
+    fits: &(dyn Fn(&str) -> Result<bool, String> + Sync),
+) -> Result<(usize, RowSet), Fault> {
+    let segment = &view.segment;
+    let blocks = (0..segment.documents().div_ceil(BLOCK)).into_par_iter().map(|block| {
+        let begin = block * BLOCK;
+        let documents = begin..segment.documents().min(begin + BLOCK);
+        let mut fitting = Vec::new();
+        let live = |document: usize| view.is_live_document(document).unwrap_or(true);
+        segment.each_record(documents, &live, &mut |document, record| {
+            if fits(DocumentRecord::metadata(record)?)? {
+                fitting.push(document);
+            }
+            Ok(())
+        })?;
+        Ok(fitting)
+    });
+    let fitting: Vec<Vec<usize>> = blocks.collect::<Result<_, Fault>>()?;
+    let mut words = vec![0u64; segment.passages().div_ceil(64)];
+    let mut documents = 0;
+    for document in fitting.into_iter().flatten() {
+        documents += 1;
+        for passage in segment.passages_of(document)? {
+            words[passage / 64] |= 1 << (passage % 64);
+        }
+    }
+    Ok((documents, RowSet::of(words)))
+}

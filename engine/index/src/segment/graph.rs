@@ -1,0 +1,202 @@
+//! The graph of a sealed segment: mapped and checked at first use, or a copy in large pages.
+
+use std::sync::atomic::Ordering;
+
+use super::Segment;
+use super::sections::Section;
+use crate::graph::pages::memory_available;
+use crate::graph::{Fault, Graph, GraphView, Layer, Lists, NONE, Pages, Shape, Trust};
+
+/// A copy of the graph costs about as much as one search for each so many points saves by it.
+const POINTS_PER_SEARCH: u64 = 256;
+
+/// Graphs of fewer bytes are copied without asking for the memory that is free.
+const SMALL: u64 = 64 << 20;
+
+impl Segment {
+    /// The arrays of its graph in the mapping, to be checked as they are used.
+    pub(super) fn mapped_graph(&self) -> Option<(GraphView<'_>, CheckedAtUse<'_>)> {
+        let shape = self.header.graph.as_ref()?;
+        let view = GraphView {
+            shape,
+            rows: self.sections.numbers(Section::GraphRows),
+            base: self.sections.numbers(Section::GraphBase),
+            upper: self.sections.numbers(Section::GraphUpper),
+            codes: self.sections.bytes(Section::Codes),
+        };
+        Some((view, CheckedAtUse { segment: self, shape }))
+    }
+
+    /// The copy of its graph in large pages, once so many searches came that it pays: they are a third faster
+    /// there.
+    pub(super) fn resident_graph(&self) -> Option<&Graph> {
+        if let Some(resident) = self.resident.get() {
+            return resident.as_deref();
+        }
+        let searches = self.searches.fetch_add(1, Ordering::Relaxed);
+        if searches < self.passages() as u64 / POINTS_PER_SEARCH {
+            return None;
+        }
+        self.load_graph()
+    }
+
+    /// Copies its graph into large pages, if there is memory for it.
+    pub(crate) fn load_graph(&self) -> Option<&Graph> {
+        let resident = self.resident.get_or_init(|| {
+            let shape = self.header.graph.as_ref()?;
+            let bytes =
+                shape.code_bytes() + 4 * (shape.base_len() + shape.upper_len() + u64::from(shape.points));
+            // A process that is stopped for taking too much answers nothing; the mapping only answers slower.
+            if bytes > SMALL && memory_available().is_some_and(|available| bytes > available / 2) {
+                return None;
+            }
+            self.copy_graph(shape).ok().map(Box::new)
+        });
+        resident.as_deref()
+    }
+
+    /// What cannot be read is left to the walk through the mapping, which reports it.
+    fn copy_graph(&self, shape: &Shape) -> Result<Graph, Fault> {
+        self.check_graph(shape)?;
+        let graph = Graph {
+            shape: shape.clone(),
+            rows: Pages::of(self.sections.numbers(Section::GraphRows)),
+            base: Pages::of(self.sections.numbers(Section::GraphBase)),
+            upper: Pages::of(self.sections.numbers(Section::GraphUpper)),
+            codes: Pages::of(self.sections.bytes(Section::Codes)),
+        };
+        for section in [Section::GraphRows, Section::GraphBase, Section::GraphUpper, Section::Codes] {
+            self.sections.forget(section);
+        }
+        Ok(graph)
+    }
+
+    /// Edges of its graph.
+    pub(crate) fn edges(&self) -> u64 {
+        let lists =
+            [Section::GraphBase, Section::GraphUpper].map(|section| self.sections.numbers::<u32>(section));
+        lists.iter().flat_map(|targets| targets.iter()).filter(|target| **target != NONE).count() as u64
+    }
+
+    /// Checks all arrays of its graph.
+    fn check_graph(&self, shape: &Shape) -> Result<(), Fault> {
+        let trust = CheckedAtUse { segment: self, shape };
+        trust.rows(0..self.sections.len(Section::GraphRows) as usize)?;
+        trust.targets(Section::GraphBase, 0..self.sections.len(Section::GraphBase) as usize)?;
+        if let Some((view, trust)) = self.mapped_graph() {
+            for lists in view.upper_down() {
+                (0..lists.points() as u32).try_for_each(|point| trust.list(lists, point))?;
+            }
+        }
+        self.check_section(Section::Codes)
+    }
+
+    /// Every array of its graph is sound, and each row is one point.
+    pub(super) fn verify_graph(&self) -> Result<(), Fault> {
+        let Some(shape) = &self.header.graph else { return Ok(()) };
+        // The blocks are known by now, so look at what they say again.
+        let fault = |section: Section, why: String| self.sections.fault(section, &why);
+        let mut seen = vec![false; self.passages()];
+        for (point, row) in self.sections.numbers::<u32>(Section::GraphRows).iter().enumerate() {
+            match seen.get_mut(*row as usize) {
+                Some(seen) if !*seen => *seen = true,
+                Some(_) => {
+                    return Err(fault(
+                        Section::GraphRows,
+                        format!("point {point} is row {row}, as another is"),
+                    ));
+                }
+                None => {
+                    return Err(fault(
+                        Section::GraphRows,
+                        format!("point {point} is row {row}, which is not there"),
+                    ));
+                }
+            }
+        }
+        let base = self.sections.numbers(Section::GraphBase);
+        check_targets(shape, Section::GraphBase, base).map_err(|why| fault(Section::GraphBase, why))?;
+        self.check_graph(shape)
+    }
+}
+
+/// Checks the blocks of a mapped graph when they are first used, and that they name only points and rows that
+/// exist.
+#[derive(Clone, Copy)]
+pub(super) struct CheckedAtUse<'a> {
+    segment: &'a Segment,
+    shape: &'a Shape,
+}
+
+impl CheckedAtUse<'_> {
+    #[inline]
+    fn rows(&self, bytes: std::ops::Range<usize>) -> Result<(), Fault> {
+        let passages = self.segment.passages();
+        self.segment.sections.check_with(Section::GraphRows, bytes, &|_, block| match bytemuck::cast_slice::<
+            u8,
+            u32,
+        >(block)
+        .iter()
+        .find(|row| **row as usize >= passages)
+        {
+            Some(row) => Err(format!("it names row {row} of {passages}")),
+            None => Ok(()),
+        })
+    }
+
+    #[inline]
+    fn targets(&self, section: Section, bytes: std::ops::Range<usize>) -> Result<(), Fault> {
+        self.segment.sections.check_with(section, bytes, &|_, block| {
+            check_targets(self.shape, section, bytemuck::cast_slice(block))
+        })
+    }
+}
+
+/// No list names a point that is not there. Points of an upper layer are looked up among those of the lowest
+/// upper layer here, and [`Trust::list`] holds them against their own.
+fn check_targets(shape: &Shape, section: Section, targets: &[u32]) -> Result<(), String> {
+    let points = match section {
+        Section::GraphUpper => shape.upper.first().copied().unwrap_or(0),
+        _ => shape.points,
+    };
+    match targets.iter().find(|target| **target != NONE && **target >= points) {
+        Some(target) => Err(format!("it names point {target} of {points}")),
+        None => Ok(()),
+    }
+}
+
+impl Trust for CheckedAtUse<'_> {
+    #[inline]
+    fn list(&self, lists: Lists<'_>, point: u32) -> Result<(), Fault> {
+        let first = 4 * (lists.first + point as usize * lists.width);
+        let bytes = first..first + 4 * lists.width;
+        match lists.layer {
+            Layer::Base => self.targets(Section::GraphBase, bytes),
+            Layer::Upper => {
+                self.targets(Section::GraphUpper, bytes)?;
+                let points = lists.points() as u32;
+                match lists.of(point).find(|target| *target >= points) {
+                    Some(target) => Err(self
+                        .segment
+                        .sections
+                        .fault(Section::GraphUpper, &format!("it names point {target} of {points}"))),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn codes(&self, points: &[u32]) -> Result<(), Fault> {
+        let stride = self.shape.stride as usize;
+        points.iter().try_for_each(|point| {
+            let first = *point as usize * stride;
+            self.segment.sections.check(Section::Codes, first..first + stride)
+        })
+    }
+
+    #[inline]
+    fn row(&self, point: u32) -> Result<(), Fault> {
+        self.rows(4 * point as usize..4 * (point as usize + 1))
+    }
+}

@@ -1,0 +1,206 @@
+//! A segment: immutable documents, their passages with vectors, and a graph once it is sealed.
+//!
+//! `sections` reads the parts of a segment file and checks them at first use, `write` writes one. The
+//! components are `documents` (records and ids), `passages`, `vectors` and `graph`; `deleted` has the tombstones,
+//! which are in a file of their own. `search` looks for the passages nearest to a query.
+
+mod deleted;
+mod documents;
+mod graph;
+mod passages;
+pub(crate) mod rows;
+pub(crate) mod search;
+pub(crate) mod sections;
+mod vectors;
+pub(crate) mod write;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+pub(crate) use self::deleted::{Deleted, deleted_file_name, segment_of_deleted};
+pub(crate) use self::rows::RowSet;
+use self::sections::{Section, Sections, Trailer};
+use self::write::{Header, file_name};
+use crate::graph::codes::stride;
+use crate::graph::{Fault, Graph};
+use crate::manifest::{DIMENSION_LIMIT, IndexId, PASSAGE_LIMIT, SegmentRecord};
+use crate::storage::Storage;
+use crate::{Error, Result};
+
+/// An open segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    id: u64,
+    header: Header,
+    trailer: Trailer,
+    sections: Sections,
+    /// The graph in large pages of this process, once enough searches came to pay for the copy.
+    resident: std::sync::OnceLock<Option<Box<Graph>>>,
+    searches: AtomicU64,
+}
+
+/// Why a segment cannot be opened.
+#[derive(Debug)]
+pub(crate) enum Unopened {
+    /// Its file is not there: it was merged away, or lost.
+    Missing,
+    /// It cannot be used, and why.
+    Failed(Error),
+}
+
+impl Segment {
+    /// Opens the segment that a manifest names.
+    pub(crate) fn open(
+        storage: &dyn Storage,
+        index: IndexId,
+        dimension: u64,
+        record: &SegmentRecord,
+    ) -> Result<Arc<Self>, Unopened> {
+        let segment = Self::open_file(storage, index, record.id)?;
+        let damaged = |why: &str| {
+            Unopened::Failed(Error::damaged(storage, format!("{}: {why}", segment.sections.name())))
+        };
+        if segment.trailer.checksum != record.checksum || segment.header.dimension != dimension {
+            return Err(damaged("it is not the file that the manifest names"));
+        }
+        if segment.documents() as u64 != record.documents
+            || segment.passages() as u64 != record.passages
+            || segment.has_graph() != record.is_sealed()
+        {
+            return Err(damaged("it has other counts than the manifest says"));
+        }
+        Ok(Arc::new(segment))
+    }
+
+    /// Opens the file of a segment whatever a manifest says of it.
+    pub(crate) fn open_file(storage: &dyn Storage, index: IndexId, id: u64) -> Result<Self, Unopened> {
+        let name = file_name(id);
+        let blob = storage.open(&name).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Unopened::Missing,
+            _ => Unopened::Failed(Error::Io {
+                action: "read",
+                path: storage.path().join("segments").join(&name),
+                source: error,
+            }),
+        })?;
+        let open = || {
+            let trailer = Trailer::read(&blob)?;
+            if trailer.index != index || trailer.segment != id {
+                return Err("it belongs to another index".to_owned());
+            }
+            let (sections, header) =
+                Sections::open(blob.clone(), name.clone(), &trailer, |header: &Header| &header.sections)?;
+            check_header(&header, &sections)?;
+            Ok(Self {
+                id,
+                header,
+                trailer,
+                sections,
+                resident: std::sync::OnceLock::new(),
+                searches: AtomicU64::new(0),
+            })
+        };
+        open().map_err(|why| Unopened::Failed(Error::damaged(storage, format!("{name}: {why}"))))
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// How many documents it has, deleted ones too.
+    pub(crate) fn documents(&self) -> usize {
+        self.header.documents as usize
+    }
+
+    /// How many passages it has.
+    pub(crate) fn passages(&self) -> usize {
+        self.header.passages as usize
+    }
+
+    /// The length of a vector.
+    pub(crate) fn dimension(&self) -> usize {
+        self.header.dimension as usize
+    }
+
+    /// What its file says of itself.
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The checksum of its trailer.
+    pub(crate) fn checksum(&self) -> u32 {
+        self.trailer.checksum
+    }
+
+    /// Bytes of its file.
+    pub(crate) fn length(&self) -> u64 {
+        self.trailer.length()
+    }
+
+    pub(crate) fn has_graph(&self) -> bool {
+        self.header.graph.is_some()
+    }
+
+    /// Checks every block of every section, and what they say of each other.
+    pub(crate) fn verify(&self) -> Result<Verified, Fault> {
+        let mut verified = Verified::default();
+        for section in Section::ALL {
+            let bytes = self.sections.len(section) as usize;
+            self.check_section(section)?;
+            verified.blocks += bytes.div_ceil(sections::BLOCK);
+            verified.bytes += bytes as u64;
+            self.sections.forget(section);
+        }
+        self.verify_vectors()?;
+        self.verify_documents()?;
+        self.verify_graph()?;
+        Section::ALL.iter().for_each(|section| self.sections.forget(*section));
+        Ok(verified)
+    }
+}
+
+/// What a verification of a segment went through.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Verified {
+    pub(crate) blocks: usize,
+    pub(crate) bytes: u64,
+}
+
+/// Every section has the length that the counts give it.
+fn check_header(header: &Header, sections: &Sections) -> Result<(), String> {
+    let Header { documents, passages, dimension, .. } = *header;
+    if documents == 0 || documents > passages || passages >= PASSAGE_LIMIT {
+        return Err(format!("it has {documents} documents and {passages} passages"));
+    }
+    if !(1..=DIMENSION_LIMIT).contains(&dimension) {
+        return Err(format!("its vectors have {dimension} dimensions"));
+    }
+    let require = |section: Section, expected: u64| match sections.len(section) {
+        length if length == expected => Ok(()),
+        length => Err(format!("{}: it has {length} bytes and not {expected}", section.name())),
+    };
+    require(Section::Vectors, 4 * passages * dimension)?;
+    require(Section::DocumentEnds, 8 * documents)?;
+    require(Section::IdHashes, 8 * documents)?;
+    require(Section::IdDocuments, 4 * documents)?;
+    match sections.has(Section::FirstPassages) {
+        true => require(Section::FirstPassages, 4 * (documents + 1))?,
+        false if documents != passages => return Err("it does not say whose its passages are".into()),
+        false => {}
+    }
+    if sections.has(Section::Spans) {
+        require(Section::Spans, 8 * passages)?;
+    }
+    let Some(shape) = &header.graph else { return Ok(()) };
+    shape.check()?;
+    if u64::from(shape.points) != passages || shape.stride as usize != stride(dimension as usize) {
+        return Err("its graph has other points than it has passages".into());
+    }
+    if !(shape.square.is_finite() && shape.square >= 0.0) {
+        return Err("its codes have no length".into());
+    }
+    require(Section::GraphRows, 4 * passages)?;
+    require(Section::GraphBase, 4 * shape.base_len())?;
+    require(Section::GraphUpper, 4 * shape.upper_len())?;
+    require(Section::Codes, shape.code_bytes())
+}

@@ -1,0 +1,123 @@
+//! The vectors of a segment: scanned in the mapping, and read one by one where a walk ranks its best again.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use akin_kernels::dot;
+
+use super::Segment;
+use super::sections::Section;
+use crate::graph::vectors::Vectors;
+use crate::graph::{Fault, Matrix};
+
+/// How far the length of a stored vector may be from one, or from zero.
+const NORM_TOLERANCE: f64 = 1e-3;
+
+thread_local! {
+    /// The bytes of one vector, aligned as floats.
+    static ROW: RefCell<(Vec<u8>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+}
+
+/// The vectors of a segment.
+#[derive(Clone, Copy)]
+pub(crate) struct SegmentVectors<'a>(pub(super) &'a Segment);
+
+impl SegmentVectors<'_> {
+    fn bytes_of(&self, rows: &Range<usize>) -> Range<usize> {
+        let stride = 4 * self.0.dimension();
+        rows.start * stride..rows.end * stride
+    }
+}
+
+impl Matrix for SegmentVectors<'_> {
+    fn rows(&self) -> usize {
+        self.0.passages()
+    }
+
+    fn dimension(&self) -> usize {
+        self.0.dimension()
+    }
+
+    #[inline]
+    fn row(&self, row: usize) -> &[f32] {
+        let dimension = self.0.dimension();
+        &self.0.sections.numbers(Section::Vectors)[row * dimension..][..dimension]
+    }
+
+    fn check(&self, rows: Range<usize>) -> Result<(), Fault> {
+        self.0.sections.check(Section::Vectors, self.bytes_of(&rows))
+    }
+}
+
+impl Vectors for SegmentVectors<'_> {
+    /// Reads the rows beside the mapping, whose pages would count as memory of this process: walks touch rows
+    /// all over the file, so that in time all of it would.
+    fn scores(&self, query: &[f32], rows: &[u32], scores: &mut Vec<f32>) -> Result<(), Fault> {
+        let sections = &self.0.sections;
+        let range = |row: u32| self.bytes_of(&(row as usize..row as usize + 1));
+        ROW.with_borrow_mut(|(bytes, values)| {
+            values.resize(self.0.dimension(), 0.0);
+            let mut score = |bytes: &[u8]| {
+                bytemuck::cast_slice_mut(&mut values[..]).copy_from_slice(bytes);
+                dot(query, values)
+            };
+            let begin = scores.len();
+            let mut uncached = Vec::new();
+            for (at, row) in rows.iter().enumerate() {
+                bytes.clear();
+                if sections.read_cached(Section::Vectors, range(*row), bytes)? {
+                    scores.push(score(bytes));
+                } else {
+                    uncached.push((begin + at, *row));
+                    scores.push(f32::NAN);
+                }
+            }
+            // Ask for all of them first: a disk serves many requests at once.
+            uncached.iter().for_each(|(_, row)| sections.will_need(Section::Vectors, range(*row)));
+            for (at, row) in uncached {
+                bytes.clear();
+                sections.read(Section::Vectors, range(row), bytes)?;
+                scores[at] = score(bytes);
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Segment {
+    /// Its vectors.
+    pub(crate) fn vectors(&self) -> SegmentVectors<'_> {
+        SegmentVectors(self)
+    }
+
+    /// All vectors in the mapping; the caller has checked the section.
+    pub(crate) fn mapped_vectors(&self) -> &[f32] {
+        self.sections.numbers(Section::Vectors)
+    }
+
+    /// Lets go of the mapped pages of its vectors.
+    pub(crate) fn forget_vectors(&self) {
+        self.sections.forget(Section::Vectors);
+    }
+
+    /// A copy of one vector.
+    pub(crate) fn vector(&self, passage: usize) -> Result<Vec<f32>, Fault> {
+        let mut bytes = Vec::new();
+        let range = self.vectors().bytes_of(&(passage..passage + 1));
+        self.sections.read(Section::Vectors, range, &mut bytes)?;
+        Ok(bytes.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect())
+    }
+
+    /// Every vector has length one, or zero.
+    pub(super) fn verify_vectors(&self) -> Result<(), Fault> {
+        for row in 0..self.passages() {
+            let norm = self.vectors().row(row).iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+            if norm != 0.0 && (norm - 1.0).abs() > NORM_TOLERANCE || !norm.is_finite() {
+                return Err(self
+                    .sections
+                    .fault(Section::Vectors, &format!("vector {row} has length {norm}")));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! What an index is asked, and what it answers.
+
+use crate::{Document, Passage, Selection};
+
+/// The model an index was built with: queries must be encoded by the same one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelIdentity {
+    /// 64 hex digits: SHA-256 over weights, tokenizer and pooling; empty where the vectors are of no
+    /// model that is known.
+    pub fingerprint: String,
+    /// Where a query finds the model again: an absolute directory or a hub id.
+    pub location: String,
+    /// The length of its embeddings.
+    pub dimension: usize,
+}
+
+impl ModelIdentity {
+    /// That of vectors that came from elsewhere.
+    pub fn unknown(dimension: usize) -> Self {
+        Self { fingerprint: String::new(), location: String::new(), dimension }
+    }
+
+    /// Whether texts can be encoded by it.
+    pub fn is_known(&self) -> bool {
+        !self.fingerprint.is_empty()
+    }
+}
+
+/// A document of a snapshot: its segment, and its place there. Older documents are less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DocId {
+    /// The place of the segment in the snapshot.
+    pub(crate) segment: u32,
+    /// The place of the document in the segment.
+    pub(crate) document: u32,
+}
+
+/// What an upsert did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Upserted {
+    /// Documents whose id was new.
+    pub added: usize,
+    /// Documents that took the place of one with the same id.
+    pub replaced: usize,
+}
+
+/// How to search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchOptions {
+    /// How many documents to return at most.
+    pub k: usize,
+    /// How many candidates the walk through a graph keeps (HNSW's `ef`): more finds more and takes
+    /// longer. That of the index if `None`, and never fewer than `k`.
+    pub ef: Option<usize>,
+    /// Compare with every passage instead of walking the graphs.
+    pub exact: bool,
+    /// The documents to search among: all if `None`. `k` of them are found wherever there are so many.
+    pub among: Option<Selection>,
+}
+
+impl Default for SearchOptions {
+    fn default() -> Self {
+        Self { k: 10, ef: None, exact: false, among: None }
+    }
+}
+
+/// The `ef` of a search that names none in an index that names none.
+pub const DEFAULT_EF: usize = 96;
+
+/// A document that is near, without its text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Neighbor {
+    /// Cosine similarity of the query and the document's nearest passage.
+    pub score: f32,
+    /// Which document it is.
+    pub doc: DocId,
+    /// Which passage of its segment: a row of its vectors.
+    pub(crate) passage: u32,
+}
+
+/// A document that a search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit {
+    /// Cosine similarity of the query and the document's nearest passage.
+    pub score: f32,
+    /// The document.
+    pub document: Document,
+    /// The passage that was found, where the document has parts.
+    pub passage: Option<Passage>,
+}
+
+/// The figures of an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stat {
+    /// Live documents.
+    pub documents: usize,
+    /// Their passages.
+    pub passages: usize,
+    /// Documents that were deleted or replaced and whose vectors still take room.
+    pub deleted: usize,
+    /// The segments that have a graph, oldest first.
+    pub segments: Vec<SegmentStat>,
+    /// Live documents that wait for a graph and are searched exactly.
+    pub pending: usize,
+    /// The length of an embedding.
+    pub dimension: usize,
+    /// The model it was built with.
+    pub model: ModelIdentity,
+    /// The version of the format on the disk.
+    pub format: u32,
+    /// How many candidates a search keeps that does not say.
+    pub ef: usize,
+    /// Bytes of all files of the index.
+    pub bytes_on_disk: u64,
+}
+
+/// The figures of a segment with a graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentStat {
+    /// Its id, unique in the index.
+    pub id: u64,
+    /// Live documents in it.
+    pub documents: usize,
+    /// Deleted or replaced documents in it.
+    pub deleted: usize,
+    /// Directed edges of its graph.
+    pub graph_edges: usize,
+}
+
+/// What a verification went through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Verification {
+    /// Live documents, each with its vectors, text and id.
+    pub documents: usize,
+    /// Blocks whose checksum was compared.
+    pub chunks: usize,
+    /// Bytes of those blocks.
+    pub bytes: u64,
+}
+
+/// What a compaction came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compaction {
+    /// Live documents, all of which stay.
+    pub documents: usize,
+    /// Deleted documents that are gone for good.
+    pub removed: usize,
+    /// Bytes on the disk before.
+    pub bytes_before: u64,
+    /// Bytes on the disk after.
+    pub bytes_after: u64,
+}

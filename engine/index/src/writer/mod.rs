@@ -1,0 +1,95 @@
+//! Changing an index: every change is whole on the disk when its call returns, or it never was.
+//!
+//! `open` finishes or undoes what a crash interrupted. `commit` is the one place where a change becomes true;
+//! `upsert` and `delete` make changes, `flat` and `merge` put segments together, `compact` makes one of all, and
+//! `repair` rebuilds what is lost from what is there.
+
+mod commit;
+mod compact;
+mod delete;
+mod flat;
+mod ids;
+mod join;
+mod merge;
+mod open;
+mod repair;
+mod upsert;
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+pub use self::flat::{SEAL_PASSAGES, SEGMENT_PASSAGES};
+use self::ids::RecentIds;
+pub use self::merge::{MERGED_PASSAGES, Merge, Merged};
+pub use self::repair::{Repaired, RepairedFrom};
+use crate::catalogue::Catalogue;
+use crate::{Error, Reader, Result, Snapshot};
+
+/// A persistent index of embedded documents, open for changes. There is one at a time; it is a [`Reader`], too.
+pub struct Index {
+    reader: Reader,
+    catalogue: Catalogue,
+    /// The ids of documents in segments without a graph.
+    recent: RecentIds,
+    /// The id of the next segment: above that of the manifest while a merge is under way.
+    next_segment: u64,
+    /// Files that the last commits no longer name. A reader of another process may be about to open them, so
+    /// that each is kept for one commit more.
+    unnamed: Vec<String>,
+    /// Whether a commit failed when it could not be undone: what is on the disk is known at the next open.
+    failed: bool,
+    /// Dropped last: another may write then.
+    _lock: Box<dyn Send + Sync>,
+}
+
+impl Index {
+    /// A reader of this index, for other threads. It sees each commit at once.
+    pub fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    /// What the index holds now.
+    pub(crate) fn now(&self) -> Arc<Snapshot> {
+        self.reader.pinned()
+    }
+
+    /// Refuses changes after a commit of unknown outcome.
+    fn require_sound(&self) -> Result<()> {
+        match self.failed {
+            false => Ok(()),
+            true => Err(Error::Write {
+                path: self.reader.storage().path().to_owned(),
+                reason: "an earlier write failed, so nothing more is written until it is opened again".into(),
+            }),
+        }
+    }
+
+    /// The id of a new segment.
+    fn new_segment(&mut self) -> u64 {
+        self.next_segment += 1;
+        self.next_segment - 1
+    }
+}
+
+impl Deref for Index {
+    type Target = Reader;
+    fn deref(&self) -> &Reader {
+        &self.reader
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        // What cannot be removed now goes at the next open.
+        for name in std::mem::take(&mut self.unnamed) {
+            let _ = self.reader.storage().remove(&name);
+        }
+    }
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Index").field(&self.reader).finish()
+    }
+}

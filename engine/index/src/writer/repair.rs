@@ -1,0 +1,298 @@
+//! Repairing an index whose catalogue or manifest is lost or damaged, from what is there.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Index;
+use crate::catalogue::{self, Catalogue};
+use crate::error::Found;
+use crate::manifest::{IndexId, Manifest, ModelRecord, SegmentRecord};
+use crate::reader::QueryPool;
+use crate::reader::snapshot::{Opened, Snapshot, read_manifest};
+use crate::segment::sections::Trailer;
+use crate::segment::write::segment_of;
+use crate::segment::{Deleted, Segment, segment_of_deleted};
+use crate::storage::{Blob, CatalogueHome, Folder, Output, Stamp, Storage};
+use crate::{Error, Result};
+
+/// What an index was rebuilt from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RepairedFrom {
+    /// The published manifest, all of whose files are there: only the catalogue was made anew.
+    Manifest,
+    /// The manifest that the catalogue has.
+    Catalogue,
+    /// The segment files alone.
+    Segments,
+}
+
+/// What a repair came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repaired {
+    /// What it was made from.
+    pub from: RepairedFrom,
+    /// Live documents.
+    pub documents: usize,
+    /// Files that cannot be used, and why. Their documents are lost.
+    pub lost: Vec<String>,
+}
+
+impl Index {
+    /// Rebuilds the catalogue of the index at `path`, and its manifest where that is lost or damaged, from the
+    /// newest of what can be read.
+    ///
+    /// # Errors
+    /// [`Error::NotAnIndex`] if there is nothing of an index, [`Error::Locked`] while a writer holds it,
+    /// [`Error::Write`] if the disk takes no more.
+    pub fn repair(path: &Path) -> Result<Repaired> {
+        use crate::folder::{Contents, contents};
+        match contents(path)? {
+            Contents::Index | Contents::Other(Found::Interrupted) => {}
+            Contents::Older => {
+                return Err(Error::Format {
+                    path: path.to_owned(),
+                    found: 3,
+                    known: crate::manifest::FORMAT,
+                });
+            }
+            Contents::Other(found) => return Err(Error::NotAnIndex { path: path.to_owned(), found }),
+        }
+        Self::repair_in(Arc::new(Folder::new(path)))
+    }
+
+    /// The same for the index in a storage.
+    ///
+    /// # Errors
+    /// As [`Index::repair`].
+    pub fn repair_in(storage: Arc<dyn Storage>) -> Result<Repaired> {
+        let lock = storage.lock().map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Error::Locked { path: storage.path().to_owned() },
+            _ => Error::writing(&*storage, &error),
+        })?;
+        let published = storage.manifest().map_err(|error| Error::reading(&*storage, error))?;
+        let shown = published.as_ref().and_then(|bytes| read_manifest(&*storage, bytes).ok());
+        let known = Catalogue::open(&*storage).and_then(|catalogue| catalogue.manifest(&*storage));
+        let known = known.ok().flatten().and_then(|bytes| read_manifest(&*storage, &bytes).ok());
+        let mut lost = Vec::new();
+        // The catalogue may be one commit ahead, which nobody was told of.
+        let mut found = None;
+        for (manifest, from) in [(known, RepairedFrom::Catalogue), (shown, RepairedFrom::Manifest)] {
+            let Some(manifest) = manifest else { continue };
+            let newer = |(best, _): &(Manifest, _)| best.generation < manifest.generation;
+            if opens(&storage, &manifest) && found.as_ref().is_none_or(newer) || {
+                let same = |(best, _): &(Manifest, _)| *best == manifest;
+                found.as_ref().is_some_and(same)
+            } {
+                found = Some((manifest, from));
+            }
+        }
+        let (manifest, from) = match found {
+            Some(found) => found,
+            None => (gather(&*storage, &mut lost)?, RepairedFrom::Segments),
+        };
+        catalogue::remove(&*storage)?;
+        let bytes = manifest.to_bytes();
+        Catalogue::open(&*storage)?.commit(&*storage, &bytes)?;
+        if published.as_ref() != Some(&bytes) {
+            storage
+                .publish(&bytes, published.as_deref())
+                .map_err(|error| Error::writing(&*storage, &error))?;
+        }
+        drop(lock);
+        Ok(Repaired { from, documents: manifest.live() as usize, lost })
+    }
+}
+
+/// Whether every file that a manifest names can be opened.
+fn opens(storage: &Arc<dyn Storage>, manifest: &Manifest) -> bool {
+    let pool = Arc::new(QueryPool::new(None));
+    matches!(Snapshot::of(storage, &pool, None, manifest.clone(), Vec::new()), Ok(Opened::Snapshot(_)))
+}
+
+/// A manifest of all segment files that can be opened, with the newest tombstones of each.
+fn gather(storage: &dyn Storage, lost: &mut Vec<String>) -> Result<Manifest> {
+    let files = storage.list().map_err(|error| Error::reading(storage, error))?;
+    let mut segments: Vec<Segment> = Vec::new();
+    let mut index = None;
+    for (name, _) in &files {
+        let Some(id) = segment_of(name) else { continue };
+        let opened = storage
+            .open(name)
+            .map_err(|error| error.to_string())
+            .and_then(|blob| Trailer::read(&blob))
+            .and_then(|trailer| {
+                let known = *index.get_or_insert(trailer.index);
+                Segment::open_file(storage, known, id).map_err(|error| format!("{error:?}"))
+            });
+        match opened {
+            Ok(segment) => segments.push(segment),
+            Err(why) => lost.push(format!("{name}: {why}")),
+        }
+    }
+    let (Some(index), Some(newest)) = (index, segments.last()) else {
+        return Err(Error::damaged(storage, "it has no segment that can be read"));
+    };
+    let model = newest.header().model.clone();
+    let deleted = newest_tombstones(storage, index, &files, &segments, lost);
+    let segments = without_replaced(segments, &deleted);
+    let generation = segments.iter().map(|segment| segment.header().generation);
+    let generation = generation.chain(deleted.values().map(|(_, record)| record.generation)).max();
+    let next_segment = files.iter().filter_map(|(name, _)| segment_of(name)).max().map_or(1, |id| id + 1);
+    let records = segments.iter().filter_map(|segment| record_of(segment, &deleted));
+    Ok(Manifest {
+        index,
+        generation: generation.unwrap_or(1) + 1,
+        model: ModelRecord { ..model },
+        ef: 0,
+        next_segment,
+        segments: records.collect(),
+    })
+}
+
+type Tombstones = HashMap<u64, (Arc<Deleted>, crate::manifest::DeletedRecord)>;
+
+/// The newest tombstones of each segment that can be read.
+fn newest_tombstones(
+    storage: &dyn Storage,
+    index: IndexId,
+    files: &[(String, u64)],
+    segments: &[Segment],
+    lost: &mut Vec<String>,
+) -> Tombstones {
+    let mut newest = Tombstones::new();
+    for (name, _) in files {
+        let Some((id, generation)) = segment_of_deleted(name) else { continue };
+        let Some(segment) = segments.iter().find(|segment| segment.id() == id) else { continue };
+        match Deleted::read(storage, index, id, generation, segment.passages()) {
+            Ok(Some(found)) => {
+                let known = newest.get(&id).map_or(0, |(_, record)| record.generation);
+                if generation > known {
+                    newest.insert(id, found);
+                }
+            }
+            Ok(None) => {}
+            Err(error) => lost.push(format!("{name}: {error}")),
+        }
+    }
+    newest
+}
+
+/// Leaves out either the segments that another replaces, or that other one: whichever has the older tombstones.
+/// Where both are alike the merged one counts, since the others are removed only after it was committed.
+fn without_replaced(mut segments: Vec<Segment>, deleted: &Tombstones) -> Vec<Segment> {
+    let generation = |id: u64| deleted.get(&id).map_or(0, |(_, record)| record.generation);
+    let mut dropped = Vec::new();
+    for merged in segments.iter().rev() {
+        let sources = &merged.header().replaces;
+        let all_there = sources.iter().all(|id| segments.iter().any(|segment| segment.id() == *id));
+        let newest_source = sources.iter().map(|id| generation(*id)).max().unwrap_or(0);
+        let written = merged.header().generation;
+        if !sources.is_empty() && all_there && newest_source >= written.max(generation(merged.id())) {
+            dropped.push(merged.id());
+        } else if !dropped.contains(&merged.id()) {
+            dropped.extend(sources);
+        }
+    }
+    segments.retain(|segment| !dropped.contains(&segment.id()));
+    segments
+}
+
+fn record_of(segment: &Segment, deleted: &Tombstones) -> Option<SegmentRecord> {
+    let edges = segment.has_graph().then(|| segment.edges());
+    let record = SegmentRecord {
+        id: segment.id(),
+        documents: segment.documents() as u64,
+        passages: segment.passages() as u64,
+        length: segment.length(),
+        checksum: segment.checksum(),
+        edges,
+        deleted: deleted.get(&segment.id()).map(|(_, record)| *record),
+    };
+    (record.live() > 0).then_some(record)
+}
+
+/// A storage whose manifest is kept back until everything is there.
+#[derive(Debug)]
+pub(super) struct Unpublished {
+    inner: Arc<dyn Storage>,
+    manifest: Mutex<Option<Vec<u8>>>,
+}
+
+impl Unpublished {
+    pub(super) fn new(inner: Arc<dyn Storage>) -> Self {
+        Self { inner, manifest: Mutex::new(None) }
+    }
+
+    /// Removes what an interrupted attempt left.
+    pub(super) fn clear(&self) -> Result<()> {
+        catalogue::remove(&*self.inner)?;
+        let files = self.inner.list().map_err(|error| Error::reading(&*self.inner, error))?;
+        files.iter().try_for_each(|(name, _)| {
+            self.inner.remove(name).map_err(|error| Error::writing(&*self.inner, &error))
+        })
+    }
+
+    /// Publishes the manifest that was kept back.
+    pub(super) fn publish_now(&self) -> Result<()> {
+        let manifest = self.manifest.lock().unwrap_or_else(PoisonError::into_inner);
+        let manifest = manifest.as_deref().unwrap_or_default();
+        self.inner.publish(manifest, None).map_err(|error| Error::writing(&*self.inner, &error))
+    }
+}
+
+impl Storage for Unpublished {
+    fn path(&self) -> &Path {
+        self.inner.path()
+    }
+
+    fn manifest(&self) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.manifest.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn manifest_stamp(&self) -> io::Result<Stamp> {
+        Ok(Stamp::default())
+    }
+
+    fn publish(&self, manifest: &[u8], _: Option<&[u8]>) -> io::Result<()> {
+        *self.manifest.lock().unwrap_or_else(PoisonError::into_inner) = Some(manifest.to_vec());
+        Ok(())
+    }
+
+    fn open(&self, name: &str) -> io::Result<Blob> {
+        self.inner.open(name)
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn Output>> {
+        self.inner.create(name)
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        self.inner.sync_names()
+    }
+
+    fn list(&self) -> io::Result<Vec<(String, u64)>> {
+        self.inner.list()
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.inner.remove(name)
+    }
+
+    fn lock(&self) -> io::Result<Box<dyn Send + Sync>> {
+        self.inner.lock()
+    }
+
+    fn catalogue(&self) -> CatalogueHome {
+        self.inner.catalogue()
+    }
+
+    fn catalogue_synced(&self) {
+        self.inner.catalogue_synced();
+    }
+
+    fn bytes(&self) -> io::Result<u64> {
+        self.inner.bytes()
+    }
+}
