@@ -5,17 +5,18 @@
 //! graph. Searches run on one thread, builds on all.
 
 use std::hint::black_box;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use akin_index::exact::exact_search;
-use akin_index::graph::FrozenGraph;
+use akin_index::graph::Graph;
+use akin_index::graph::exact::exact_search;
 use akin_indexer::npy::NpyReader;
 use akin_kernels::Embeddings;
 use akin_kernels::{cpu, dot};
 use hnsw_rs::anndists::dist::distances::Distance;
 use hnsw_rs::hnsw::Hnsw;
 
-/// What `FrozenGraph` is built with.
+/// What `Graph` is built with.
 const NEIGHBORS: usize = 16;
 const EF_CONSTRUCTION: usize = 200;
 /// Hits a query.
@@ -45,7 +46,7 @@ fn main() -> Result<(), String> {
     println!("{rows} vectors of {dimension}, {} queries, k {K}, {:?}", queries.rows(), cpu::isa());
 
     let start = Instant::now();
-    let graph = FrozenGraph::build(&vectors, &|_, _| {});
+    let graph = Graph::build(&vectors, &|_, _| ControlFlow::Continue(())).expect("nothing stops it");
     let build = start.elapsed();
     let mut bytes = graph.to_parts().iter().map(|part| part.1.len()).sum::<usize>();
     bytes /= rows;

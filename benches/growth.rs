@@ -7,11 +7,12 @@
 
 use std::fmt::Write as _;
 use std::hint::black_box;
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use akin_index::DEFAULT_EF;
-use akin_index::exact::exact_search;
-use akin_index::graph::FrozenGraph;
+use akin_index::graph::Graph;
+use akin_index::graph::exact::exact_search;
 use akin_kernels::Embeddings;
 
 const DIMENSION: usize = 64;
@@ -77,7 +78,7 @@ fn measure(count: usize) -> Row {
     let part = |values: &[f32]| Embeddings::from_values(DIMENSION, values.to_vec());
     let (vectors, queries) = (part(vectors), part(queries));
     let begun = Instant::now();
-    let graph = FrozenGraph::build(&vectors, &|_, _| ());
+    let graph = Graph::build(&vectors, &|_, _| ControlFlow::Continue(())).expect("nothing stops it");
     let build_seconds = begun.elapsed().as_secs_f64();
     let found: usize = queries
         .iter()

@@ -53,6 +53,7 @@ mod tests {
             .map(|&(id, score, text)| Hit {
                 score,
                 document: Document { id: id.into(), text: text.into(), ..Document::default() },
+                passage: None,
             })
             .collect();
         let mut output = Vec::new();

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use akin_index::SearchOptions;
+use akin_index::{SearchOptions, Snapshot};
 use akin_indexer::corpus::{CorpusOptions, CorpusReader};
 use akin_query::Searcher;
 use akin_query::batch::{BatchReport, answer_lines};
@@ -23,12 +23,15 @@ pub fn run(arguments: &BatchArguments, terminal: &Terminal) -> anyhow::Result<()
     let queries = queries.map(|document| Ok(document?.text));
     let named = arguments.model.model.as_deref();
     let searcher = model::open_searcher(&arguments.index, named, &arguments.model.compute.options())?;
-    let selection = filter::select(&searcher, filter.as_ref(), terminal)?;
-    let options = SearchOptions { among: selection.as_ref(), ..arguments.search.options() };
+    // One commit answers all queries, whatever is written meanwhile.
+    let snapshot = searcher.snapshot();
+    let among = filter::select(&searcher, &snapshot, filter.as_ref(), terminal)?;
+    let options = SearchOptions { among, ..arguments.search.options() };
+    let asked = Asked { searcher: &searcher, snapshot: &snapshot, options: &options };
     let report = match &arguments.output {
-        None => answer_all(&searcher, queries, &options, &mut BufWriter::new(io::stdout().lock()), terminal)
+        None => answer_all(&asked, queries, &mut BufWriter::new(io::stdout().lock()), terminal)
             .context("cannot answer to stdout")?,
-        Some(path) => answer_to_file(&searcher, queries, &options, path, terminal)?,
+        Some(path) => answer_to_file(&asked, queries, path, terminal)?,
     };
     if report.truncated > 0 {
         terminal.note(format_args!(
@@ -40,31 +43,38 @@ pub fn run(arguments: &BatchArguments, terminal: &Terminal) -> anyhow::Result<()
     Ok(())
 }
 
+/// What all queries are asked of, and how.
+struct Asked<'a> {
+    searcher: &'a Searcher,
+    snapshot: &'a Snapshot,
+    options: &'a SearchOptions,
+}
+
 fn answer_to_file(
-    searcher: &Searcher,
+    asked: &Asked<'_>,
     queries: impl Iterator<Item = akin_query::Result<String>>,
-    options: &SearchOptions<'_>,
     path: &Path,
     terminal: &Terminal,
 ) -> anyhow::Result<BatchReport> {
     if let Some(mut device) = output::open_special(path)? {
-        return Ok(answer_all(searcher, queries, options, &mut device, terminal)?);
+        return Ok(answer_all(asked, queries, &mut device, terminal)?);
     }
     let mut file = OutputFile::create(path)?;
-    let report = answer_all(searcher, queries, options, &mut file, terminal)?;
+    let report = answer_all(asked, queries, &mut file, terminal)?;
     file.finish()?;
     Ok(report)
 }
 
 fn answer_all(
-    searcher: &Searcher,
+    asked: &Asked<'_>,
     queries: impl Iterator<Item = akin_query::Result<String>>,
-    options: &SearchOptions<'_>,
     output: &mut dyn Write,
     terminal: &Terminal,
 ) -> akin_query::Result<BatchReport> {
     let bar = terminal.count_bar(None, "queries");
-    let report = answer_lines(searcher, queries, options, output, &mut |done| bar.set_position(done as u64));
+    let Asked { searcher, snapshot, options } = *asked;
+    let report =
+        answer_lines(searcher, snapshot, queries, options, output, &mut |done| bar.set_position(done as u64));
     bar.finish_and_clear();
     report
 }

@@ -20,14 +20,14 @@ pub fn run(arguments: &BenchArguments, threads: usize, terminal: &Terminal) -> a
     if file.rows() == 0 {
         bail!("{} has no rows: a query is a row", arguments.vectors.display());
     }
-    let index = model::open_index(&arguments.index)?;
+    let index = model::open_reader(&arguments.index)?.snapshot();
     if index.is_empty() {
         bail!("the index {} is empty: there is nothing to find", arguments.index.display());
     }
     let queries = file.read(file.rows())?;
     let selection = filter.map(|filter| index.select(&filter)).transpose()?;
     let options =
-        SearchOptions { k: arguments.k.get(), among: selection.as_ref(), ..SearchOptions::default() };
+        SearchOptions { k: arguments.k.get(), among: selection.clone(), ..SearchOptions::default() };
     let bench = Bench::new(&index, &queries, options)?;
     terminal.note(format_args!(
         "{} in {}, {}",

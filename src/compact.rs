@@ -1,21 +1,32 @@
-//! `akin compact`: rewrites an index without deleted documents and unused space.
+//! `akin compact`: rewrites an index as one segment, without deleted documents; upgrades an older format.
+
+use std::ops::ControlFlow;
+
+use akin_index::Index;
 
 use crate::cli::CompactArguments;
-use crate::model;
 use crate::terminal::{Terminal, bytes, counted, grouped};
 
-/// Compacts, and tells what it came to.
+/// Upgrades an index of an older format, compacts, and tells what it came to.
 pub fn run(arguments: &CompactArguments, terminal: &Terminal) -> anyhow::Result<()> {
-    let index = model::open_index(&arguments.index)?;
-    let bar = terminal.documents_bar(index.len());
+    let bar = terminal.documents_bar(0);
     bar.set_message("graph");
-    let (_, compaction) = index.compact(&|done, _| bar.set_position(done as u64))?;
+    let progress = |done: usize, total: usize| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+        ControlFlow::Continue(())
+    };
+    let (mut index, older) = Index::open_or_upgrade(&arguments.index, &progress)?;
+    let compaction = index.compact(&progress)?;
     bar.finish_and_clear();
+    if older.is_some() {
+        terminal.note(format_args!("upgraded to format {}", index.stat()?.format));
+    }
     terminal.note(format_args!(
         "{} in {}, {} before: {} deleted ones are gone",
         counted(compaction.documents, "document"),
         bytes(compaction.bytes_after),
-        bytes(compaction.bytes_before),
+        bytes(older.unwrap_or(compaction.bytes_before)),
         grouped(compaction.removed),
     ));
     Ok(())

@@ -1,12 +1,13 @@
 //! `akin delete`: deletes documents from an index by their ids.
 
+use akin_index::Index;
+
 use crate::cli::DeleteArguments;
-use crate::model;
 use crate::terminal::{Terminal, counted};
 
 /// Deletes by id. An id that is not there is mentioned: deleting twice does no harm.
 pub fn run(arguments: &DeleteArguments, terminal: &Terminal) -> anyhow::Result<()> {
-    let mut index = model::open_index(&arguments.index)?;
+    let mut index = Index::open(&arguments.index)?;
     let mut ids: Vec<&str> = arguments.ids.iter().map(String::as_str).collect();
     ids.sort_unstable();
     ids.dedup();

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
-use akin_index::{Embeddings, Index};
-use anyhow::{Context, bail};
+use akin_index::{Embeddings, Snapshot};
+use anyhow::bail;
 
 use crate::cli::ExportArguments;
 use crate::corpus;
@@ -21,7 +21,7 @@ pub fn run(arguments: &ExportArguments, terminal: &Terminal) -> anyhow::Result<(
     if arguments.id_field == arguments.text_field {
         bail!("--id-field and --text-field are both {:?}: a document has both", arguments.id_field);
     }
-    let index = model::open_index(&arguments.index)?;
+    let index = model::open_reader(&arguments.index)?.snapshot();
     if let Some(path) = &arguments.vectors {
         write_vectors(&index, path)?;
     }
@@ -32,12 +32,20 @@ pub fn run(arguments: &ExportArguments, terminal: &Terminal) -> anyhow::Result<(
     Ok(())
 }
 
-fn write_vectors(index: &Index, path: &Path) -> anyhow::Result<()> {
+fn write_vectors(index: &Snapshot, path: &Path) -> anyhow::Result<()> {
     let dimension = index.model().dimension;
     let mut output = VectorsOutput::create(path, dimension)?;
     let mut rows = Embeddings::empty(dimension);
-    for doc in index.docs() {
-        rows.push(&index.vector(doc).context("a document vanished while it was exported")?);
+    for doc in index.docs()? {
+        let vectors = index.vectors(doc)?;
+        let [vector] = &vectors[..] else {
+            bail!(
+                "the document {:?} has {}: a matrix has one row for each document",
+                index.document(doc)?.id,
+                counted(vectors.len(), "passage")
+            );
+        };
+        rows.push(vector);
         if rows.rows() == BATCH {
             output.write(&rows)?;
             rows = Embeddings::empty(dimension);
@@ -48,8 +56,12 @@ fn write_vectors(index: &Index, path: &Path) -> anyhow::Result<()> {
 }
 
 /// A JSON line a document: its id, its text, and its other fields.
-fn write_documents(index: &Index, arguments: &ExportArguments, output: &mut dyn Write) -> anyhow::Result<()> {
-    for doc in index.docs() {
+fn write_documents(
+    index: &Snapshot,
+    arguments: &ExportArguments,
+    output: &mut dyn Write,
+) -> anyhow::Result<()> {
+    for doc in index.docs()? {
         corpus::write_line(output, index.document(doc)?, &arguments.id_field, &arguments.text_field)?;
     }
     Ok(())

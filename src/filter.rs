@@ -1,7 +1,7 @@
 //! `--filter`: parses the expression and selects the documents that a search may return.
 
 use akin_index::Filter;
-use akin_index::Selection;
+use akin_index::{Selection, Snapshot};
 use akin_query::Searcher;
 use anyhow::Context;
 
@@ -16,21 +16,21 @@ pub fn parse(text: Option<&str>) -> anyhow::Result<Option<Filter>> {
 /// Selects once for all queries. Of a filter that nothing fits it is said which fields there are.
 pub fn select(
     searcher: &Searcher,
+    snapshot: &Snapshot,
     filter: Option<&Filter>,
     terminal: &Terminal,
 ) -> anyhow::Result<Option<Selection>> {
     let Some(filter) = filter else { return Ok(None) };
-    let selection = searcher.select(filter)?;
-    let index = searcher.index();
+    let selection = searcher.select(snapshot, filter)?;
     if selection.is_empty()
-        && let Some(first) = index.docs().first()
+        && let Some(first) = snapshot.docs()?.first()
     {
         let fields: Vec<String> =
-            index.document(*first)?.metadata.into_iter().map(|(field, _)| field).collect();
+            snapshot.document(*first)?.metadata.into_iter().map(|(field, _)| field).collect();
         let fields = if fields.is_empty() { "none".into() } else { fields.join(", ") };
         terminal.note(format_args!(
             "none of {} fits the filter (fields of the first: {fields})",
-            counted(index.len(), "document"),
+            counted(snapshot.len(), "document"),
         ));
     }
     Ok(Some(selection))

@@ -1,5 +1,6 @@
 //! `akin import`: adds vectors that were made elsewhere to an index.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use akin_index::ModelIdentity;
@@ -43,8 +44,8 @@ pub fn run(arguments: &ImportArguments, terminal: &Terminal) -> anyhow::Result<(
         bar.set_position(row as u64);
     }
     bar.set_message("graph");
-    index.seal(&|_, _| ())?;
-    index.merge(&|_, _| ())?;
+    index.seal(&go_on)?;
+    index.merge(&go_on)?;
     bar.finish_and_clear();
     terminal.note(format_args!(
         "{}: {} added, {} replaced",
@@ -53,6 +54,11 @@ pub fn run(arguments: &ImportArguments, terminal: &Terminal) -> anyhow::Result<(
         grouped(replaced)
     ));
     Ok(())
+}
+
+/// Nobody stops an import.
+fn go_on(_: usize, _: usize) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 /// The documents, when there is one for each vector and no id comes twice.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
@@ -29,8 +30,10 @@ pub fn run(arguments: &IndexArguments, terminal: &Terminal) -> anyhow::Result<()
 
     let bar = terminal.documents_bar(survey.documents);
     let mut reporter = Reporter { bar: &bar, terminal, started: Instant::now(), committed: 0 };
-    let report =
-        index_surveyed(&mut index, &encoder, &mut corpus, &survey, &mut |progress| reporter.hear(progress));
+    let report = index_surveyed(&mut index, &encoder, &mut corpus, &survey, &mut |progress| {
+        reporter.hear(progress);
+        ControlFlow::Continue(())
+    });
     bar.finish_and_clear();
     let report = report?;
     tell(&report, &encoder, terminal);
@@ -45,7 +48,7 @@ pub fn run(arguments: &IndexArguments, terminal: &Terminal) -> anyhow::Result<()
 
 /// Has the index search with as many candidates as `recall` takes.
 fn tune_to(index: &mut Index, recall: f64, terminal: &Terminal) -> anyhow::Result<()> {
-    let Some(tuning) = tune(index, recall)? else {
+    let Some(tuning) = tune(&index.reader().snapshot(), recall)? else {
         terminal.note(format_args!("the index is searched exactly: there is nothing to tune"));
         return Ok(());
     };
@@ -95,10 +98,16 @@ fn open(arguments: &IndexArguments) -> anyhow::Result<(Index, SentenceEncoder)> 
     let path = &arguments.index;
     let options = arguments.compute.options();
     if arguments.model.is_none() && !is_vacant(path) {
-        match model::open_searchable(path, None, &options) {
+        match Index::open(path) {
             // A run that was killed before the index was complete: begin it again.
-            Err(error) if matches!(error.downcast_ref(), Some(Error::NotAnIndex { .. })) => {}
-            opened => return opened,
+            Err(Error::NotAnIndex { .. }) => {}
+            opened => {
+                let index = opened?;
+                index.snapshot().require_known_model()?;
+                let encoder = model::load(&index.model().location, &options).map_err(model::moved)?;
+                index.snapshot().require_model(encoder.fingerprint())?;
+                return Ok((index, encoder));
+            }
         }
     }
     let name = arguments.model.as_deref().unwrap_or(DEFAULT_MODEL);

@@ -6,14 +6,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use akin_index::Filter;
-use akin_index::{SearchOptions, Selection};
-use akin_query::Searcher;
 use anyhow::Context;
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
 use crate::answer;
-use crate::filter;
+use crate::asking::Asking;
 use crate::terminal::{Style, Terminal, counted};
 
 const HELP: &str = "\
@@ -27,10 +25,7 @@ Type what you are looking for. A line that begins with a colon is a command:
 
 /// A conversation with one index.
 pub struct Session<'a> {
-    searcher: &'a Searcher,
-    options: SearchOptions<'static>,
-    /// The documents to search among.
-    selection: Option<Selection>,
+    asking: Asking<'a>,
     json: bool,
     terminal: &'a Terminal,
 }
@@ -50,14 +45,8 @@ enum Input<'a> {
 
 impl<'a> Session<'a> {
     /// A session that begins with these options and documents.
-    pub fn new(
-        searcher: &'a Searcher,
-        options: SearchOptions<'static>,
-        selection: Option<Selection>,
-        json: bool,
-        terminal: &'a Terminal,
-    ) -> Self {
-        Self { searcher, options, selection, json, terminal }
+    pub fn new(asking: Asking<'a>, json: bool, terminal: &'a Terminal) -> Self {
+        Self { asking, json, terminal }
     }
 
     /// Answers lines until the user leaves.
@@ -68,7 +57,7 @@ impl<'a> Session<'a> {
             // There is none before the first session.
             let _ = editor.load_history(history);
         }
-        let documents = counted(self.searcher.index().len(), "document");
+        let documents = counted(self.asking.documents(), "document");
         self.terminal.note(format_args!("{documents}; :help for help, :quit to leave"));
         loop {
             let line = match editor.readline("akin> ") {
@@ -84,18 +73,17 @@ impl<'a> Session<'a> {
             match parse(&line) {
                 Input::Nothing => {}
                 Input::Text(text) => self.ask(text)?,
-                Input::Hits(k) => self.options.k = k,
+                Input::Hits(k) => self.asking.options.k = k,
                 Input::Exact => {
-                    self.options.exact = !self.options.exact;
-                    self.terminal.note(if self.options.exact {
+                    self.asking.options.exact = !self.asking.options.exact;
+                    self.terminal.note(if self.asking.options.exact {
                         "comparing with every document"
                     } else {
                         "walking the graph"
                     });
                 }
                 Input::Filter(filter) => {
-                    self.selection = filter::select(self.searcher, filter.as_ref(), self.terminal)?;
-                    let among = self.selection.as_ref().map_or(self.searcher.index().len(), Selection::len);
+                    let among = self.asking.set_filter(filter, self.terminal)?;
                     self.terminal.note(format_args!("searching among {}", counted(among, "document")));
                 }
                 Input::Help => self.terminal.note(HELP),
@@ -111,10 +99,9 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn ask(&self, text: &str) -> anyhow::Result<()> {
+    fn ask(&mut self, text: &str) -> anyhow::Result<()> {
         let started = Instant::now();
-        let options = SearchOptions { among: self.selection.as_ref(), ..self.options };
-        let answer = self.searcher.ask(text, &options)?;
+        let answer = self.asking.ask(text)?;
         let elapsed = started.elapsed();
         answer::print(&answer, self.json, self.terminal).context("cannot write to stdout")?;
         if !self.json {

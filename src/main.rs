@@ -4,6 +4,7 @@
 //! its name. The work is done by the libraries of the workspace.
 
 mod answer;
+mod asking;
 mod batch;
 mod bench;
 mod cli;
@@ -26,6 +27,7 @@ mod output;
 mod pairs;
 mod query;
 mod remedy;
+mod repair;
 mod stat;
 mod terminal;
 mod train;
@@ -42,6 +44,8 @@ use crate::cli::{Cli, Command};
 use crate::terminal::Terminal;
 
 fn main() -> ExitCode {
+    akin_index::explain_lost_files();
+    keep_quiet_about_caught_panics();
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has seen enough, as in `akin query … | head -1`.
@@ -78,12 +82,23 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Encode(arguments) => encode::run(&arguments, &terminal),
         Command::Delete(arguments) => delete::run(&arguments, &terminal),
         Command::Compact(arguments) => compact::run(&arguments, &terminal),
+        Command::Repair(arguments) => repair::run(&arguments, &terminal),
         Command::Stat(arguments) => stat::run(&arguments, &terminal),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Train(arguments) => train::run(&arguments, &terminal),
         Command::Eval(arguments) => eval::run(&arguments, &terminal),
         Command::Completions(arguments) => completions::run(&arguments),
     }
+}
+
+/// A panic that the index catches becomes an error with a sentence of its own: its report would say it twice.
+fn keep_quiet_about_caught_panics() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !akin_index::catches_panics() {
+            report(panic);
+        }
+    }));
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -2,11 +2,10 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use akin_index::SearchOptions;
-use akin_query::Searcher;
 use anyhow::{Context, bail};
 
 use crate::answer;
+use crate::asking::Asking;
 use crate::cli::QueryArguments;
 use crate::filter;
 use crate::interactive::Session;
@@ -20,29 +19,22 @@ pub fn run(arguments: &QueryArguments, terminal: &Terminal) -> anyhow::Result<()
         bail!("the query is blank: say what to look for, or leave it out to open a session");
     }
     let named = arguments.model.model.as_deref();
-    let searcher = model::open_searcher(&arguments.index, named, &arguments.model.compute.options())?;
-    let selection = filter::select(&searcher, filter.as_ref(), terminal)?;
-    let options = arguments.search.options();
-    if arguments.text.is_none() && io::stdin().is_terminal() {
-        return Session::new(&searcher, options, selection, arguments.json, terminal).run();
-    }
-    let options = SearchOptions { among: selection.as_ref(), ..options };
-    match &arguments.text {
-        Some(text) => {
-            let answer = searcher.ask(text, &options)?;
-            answer::print(&answer, arguments.json, terminal).context("cannot write to stdout")
-        }
-        None => answer_stdin(&searcher, &options, arguments.json, terminal),
-    }
+    let compute = arguments.model.compute.options();
+    let Some(text) = &arguments.text else {
+        let searcher = model::open_session(&arguments.index, named, &compute)?;
+        let asking = Asking::new(&searcher, arguments.search.options(), filter, terminal)?;
+        return match io::stdin().is_terminal() {
+            true => Session::new(asking, arguments.json, terminal).run(),
+            false => answer_stdin(asking, arguments.json, terminal),
+        };
+    };
+    let searcher = model::open_searcher(&arguments.index, named, &compute)?;
+    let mut asking = Asking::new(&searcher, arguments.search.options(), filter, terminal)?;
+    answer::print(&asking.ask(text)?, arguments.json, terminal).context("cannot write to stdout")
 }
 
 /// Answers each line at once, so that a program may ask, read, and ask again.
-fn answer_stdin(
-    searcher: &Searcher,
-    options: &SearchOptions<'_>,
-    json: bool,
-    terminal: &Terminal,
-) -> anyhow::Result<()> {
+fn answer_stdin(mut asking: Asking<'_>, json: bool, terminal: &Terminal) -> anyhow::Result<()> {
     let mut input = io::stdin().lock();
     let mut bytes = Vec::new();
     let mut number = 0;
@@ -56,7 +48,7 @@ fn answer_stdin(
             bail!("-:{number}: the query is not UTF-8");
         };
         let query = line.strip_suffix('\n').map_or(line, |line| line.strip_suffix('\r').unwrap_or(line));
-        let answer = searcher.ask(query, options)?;
+        let answer = asking.ask(query)?;
         if !json {
             let heading = terminal.paint(Style::Bold, &on_one_line(query));
             writeln!(io::stdout(), "{}> {heading}", if number > 1 { "\n" } else { "" })

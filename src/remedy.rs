@@ -2,15 +2,25 @@
 //!
 //! The libraries say what is wrong, and know no options.
 
+use akin_index::{Error as IndexError, Found};
 use akin_indexer::{Error, FieldRole};
 
-/// What to do about an error, if an option helps.
+/// What to do about an error, if a command or an option helps.
 pub fn of(error: &anyhow::Error) -> Option<&'static str> {
     error.chain().find_map(|cause| {
-        let indexer = match cause.downcast_ref::<akin_query::Error>() {
-            Some(akin_query::Error::Queries(error)) => Some(error),
-            _ => cause.downcast_ref::<Error>(),
-        };
+        let (mut indexer, mut index) = (cause.downcast_ref::<Error>(), cause.downcast_ref::<IndexError>());
+        match cause.downcast_ref::<akin_query::Error>() {
+            Some(akin_query::Error::Queries(error)) => indexer = Some(error),
+            Some(akin_query::Error::Index(error)) => index = Some(error),
+            Some(akin_query::Error::ModelMoved(_)) => return Some("--model says where it is now"),
+            _ => {}
+        }
+        if let Some(Error::Index(error)) = indexer {
+            index = Some(error);
+        }
+        if let Some(remedy) = index.and_then(of_index) {
+            return Some(remedy);
+        }
         match indexer? {
             Error::MissingField { role: FieldRole::Id, .. } => Some("name another with --id-field"),
             Error::MissingField { role: FieldRole::Text, .. } => Some("name another with --text-field"),
@@ -19,6 +29,31 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
             }
             _ => None,
         }
+    })
+}
+
+/// What to do about an index.
+fn of_index(error: &IndexError) -> Option<&'static str> {
+    Some(match error {
+        IndexError::NotAnIndex { found: Found::Nothing | Found::EmptyFolder, .. } => "`akin index` makes one",
+        IndexError::NotAnIndex { found: Found::Interrupted, .. } => "`akin index` completes it",
+        IndexError::NotAnIndex { found: Found::OtherFolder, .. } => "name a new or an empty folder",
+        IndexError::Locked { .. } => "wait for it to finish, or stop it",
+        IndexError::Format { found: 3, .. } => "`akin compact` upgrades it",
+        IndexError::Format { found, known, .. } if found > known => "use a newer akin",
+        IndexError::Format { .. } => "build it anew from its corpus in another folder with `akin index`",
+        IndexError::OtherModel { .. } => "use that model, or build another index with this one",
+        IndexError::UnknownModel { .. } => {
+            "search it with vectors (`akin bench`), or index the texts in another folder with `akin index`"
+        }
+        IndexError::Damaged { .. } => {
+            "restore a copy, or build it anew from its corpus (`akin repair` saves what can be read)"
+        }
+        IndexError::Catalogue { .. } => "`akin repair` makes it anew",
+        IndexError::Write { .. } => {
+            "everything committed before is safe, and the same command goes on from there"
+        }
+        _ => return None,
     })
 }
 

@@ -12,7 +12,7 @@ use crate::terminal::{Style, Terminal, bytes, grouped};
 
 /// Prints the figures, aligned or as one JSON line.
 pub fn run(arguments: &StatArguments, terminal: &Terminal) -> anyhow::Result<()> {
-    let stat = model::open_index(&arguments.index)?.stat()?;
+    let stat = model::open_reader(&arguments.index)?.stat()?;
     let mut output = io::stdout().lock();
     if arguments.json { writeln!(output, "{}", to_json(&stat)) } else { print(&stat, terminal, &mut output) }
         .context("cannot write to stdout")

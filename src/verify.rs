@@ -10,9 +10,9 @@ use crate::terminal::{bytes, counted};
 
 /// Prints what was checked; the first fault is the error.
 pub fn run(arguments: &VerifyArguments) -> anyhow::Result<()> {
-    let verification = model::open_index(&arguments.index)?.verify()?;
+    let verification = model::open_reader(&arguments.index)?.verify()?;
     let documents = counted(verification.documents, "document");
-    let chunks = counted(verification.chunks, "chunk");
+    let chunks = counted(verification.chunks, "block");
     writeln!(io::stdout(), "ok: {documents}, {chunks}, {}", bytes(verification.bytes))
         .context("cannot write to stdout")
 }

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -12,8 +13,8 @@ use akin_encoder::{DEFAULT_MODEL, SentenceEncoder, hub};
 use akin_fixtures::Folder;
 use akin_fixtures::models::minilm;
 use akin_fixtures::npy;
-use akin_index::exact::exact_search;
-use akin_index::graph::FrozenGraph;
+use akin_index::graph::Graph;
+use akin_index::graph::exact::exact_search;
 use akin_index::{DEFAULT_EF, DocId, Index, ModelIdentity, SearchOptions};
 use akin_index::{Document, Embeddings};
 
@@ -32,7 +33,8 @@ static SENTENCES: LazyLock<(Embeddings, Embeddings)> = LazyLock::new(|| {
     (part(rows), part(queries))
 });
 
-static GRAPH: LazyLock<FrozenGraph> = LazyLock::new(|| FrozenGraph::build(&SENTENCES.0, &|_, _| {}));
+static GRAPH: LazyLock<Graph> =
+    LazyLock::new(|| Graph::build(&SENTENCES.0, &|_, _| ControlFlow::Continue(())).unwrap());
 
 /// The share of the true `K` nearest live rows that a walk with `ef` candidates finds.
 fn recall(ef: usize, live: Option<&(dyn Fn(u32) -> bool + Sync)>) -> f64 {
@@ -84,7 +86,7 @@ fn an_index_finds_as_many_after_half_of_it_was_deleted_and_came_back() {
             documents.push(Document { id: row.to_string(), ..Document::default() });
         }
         index.upsert(&documents, &embeddings).unwrap();
-        index.seal(&|_, _| ()).unwrap();
+        index.seal(&|_, _| ControlFlow::Continue(())).unwrap();
     };
     upsert(&mut index, &|_| true);
     let mut recalls = vec![recall_of(&index)];
@@ -92,7 +94,7 @@ fn an_index_finds_as_many_after_half_of_it_was_deleted_and_came_back() {
         let half: Vec<String> = (0..ROWS).filter(|row| row % 2 == round).map(|row| row.to_string()).collect();
         index.delete(&half.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
         recalls.push(recall_of(&index));
-        index.merge(&|_, _| ()).unwrap();
+        index.merge(&|_, _| ControlFlow::Continue(())).unwrap();
         recalls.push(recall_of(&index));
         upsert(&mut index, &|row| row % 2 == round);
         recalls.push(recall_of(&index));

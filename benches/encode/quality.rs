@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use akin_fixtures::similarity::cosine;
-use akin_index::exact::exact_search;
+use akin_index::graph::exact::exact_search;
 use akin_kernels::Embeddings;
 use akin_trainer::{pairs, sts};
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use akin_kernels::Embeddings;
-use akin_index::graph::FrozenGraph;
+use akin_index::graph::Graph;
 use libfuzzer_sys::fuzz_target;
 
 /// Enough points for an upper layer or two.
@@ -17,7 +17,7 @@ static VECTORS: LazyLock<Embeddings> = LazyLock::new(|| {
 });
 
 static PARTS: LazyLock<Vec<(&str, Vec<u8>)>> =
-    LazyLock::new(|| FrozenGraph::build(&VECTORS, &|_, _| {}).to_parts());
+    LazyLock::new(|| Graph::build(&VECTORS, &|_, _| {}).to_parts());
 
 // A part that is wholly made up, if any, and changes of four bytes to all of them.
 fuzz_target!(|data: (Option<(u8, Vec<u8>)>, Vec<(u8, u16, u32)>, Option<(u8, u16)>)| {
@@ -38,7 +38,7 @@ fuzz_target!(|data: (Option<(u8, Vec<u8>)>, Vec<(u8, u16, u32)>, Option<(u8, u16
     }
     let parts: HashMap<String, Vec<u8>> =
         parts.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
-    if let Ok(graph) = FrozenGraph::from_parts(&parts, &VECTORS) {
+    if let Ok(graph) = Graph::from_parts(&parts, &VECTORS) {
         for row in [0, POINTS - 1] {
             let query = VECTORS.row(row);
             assert!(graph.search(&VECTORS, query, 10, 20, None).len() <= 10);

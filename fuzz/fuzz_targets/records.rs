@@ -8,7 +8,7 @@ fuzz_target!(|data: &[u8]| {
     if let Some((choice, bytes)) = data.split_first() {
         match choice % 3 {
             0 => fuzzing::read_manifest(bytes),
-            1 => fuzzing::read_model(bytes),
+            1 => fuzzing::read_directory(bytes),
             _ => fuzzing::read_document(bytes),
         }
     }

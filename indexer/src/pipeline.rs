@@ -1,11 +1,15 @@
 //! Encodes the documents of a corpus and commits them to an index, batch by batch.
 
+use std::ops::ControlFlow;
 use std::panic::resume_unwind;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Instant;
 
 use akin_encoder::SentenceEncoder;
-use akin_index::{Document, Index};
+use akin_index::{Document, Index, Merge, Merged};
 
 use crate::corpus::{CorpusReader, Survey};
 use crate::{Error, Result};
@@ -79,9 +83,12 @@ pub struct Progress {
     pub tokens: usize,
 }
 
+/// Hears of progress, and may stop the run: the batches that it heard of stay.
+pub type Observer<'a> = &'a mut (dyn FnMut(Progress) -> ControlFlow<()> + Send);
+
 /// Brings `index` up to date with `corpus`: adds what is new, replaces what has changed, skips what is
 /// there already. The corpus is surveyed first, so that a fault anywhere in it leaves the index as it was.
-/// `observer` hears of every batch once it is safe on the disk.
+/// `observer` hears of every batch once it is safe on the disk, and may stop the run.
 ///
 /// # Errors
 /// A fault of the corpus, or what the encoder or the index report. Batches that the observer heard of stay.
@@ -89,7 +96,7 @@ pub fn index_corpus(
     index: &mut Index,
     encoder: &SentenceEncoder,
     corpus: &mut CorpusReader,
-    observer: &mut (dyn FnMut(Progress) + Send),
+    observer: Observer<'_>,
 ) -> Result<IndexingReport> {
     let survey = corpus.survey()?;
     index_surveyed(index, encoder, corpus, &survey, observer)
@@ -104,39 +111,180 @@ pub fn index_surveyed(
     encoder: &SentenceEncoder,
     corpus: &mut CorpusReader,
     survey: &Survey,
-    observer: &mut (dyn FnMut(Progress) + Send),
+    observer: Observer<'_>,
 ) -> Result<IndexingReport> {
     let begin = Instant::now();
-    let mut report = IndexingReport::default();
-    let mut progress =
-        Progress { phase: Phase::Encoding, documents: survey.documents, done: 0, committed: 0, tokens: 0 };
-    observer(progress);
+    let mut run = Run {
+        index,
+        encoder,
+        report: IndexingReport::default(),
+        progress: Progress {
+            phase: Phase::Encoding,
+            documents: survey.documents,
+            done: 0,
+            committed: 0,
+            tokens: 0,
+        },
+        observer,
+    };
+    run.tell(Phase::Encoding)?;
     std::thread::scope(|scope| {
         let (sender, batches) = sync_channel(1);
         scope.spawn(move || read_batches(corpus, survey, &sender));
         // A large merge that an earlier run left is made meanwhile.
-        let merging = index.due_merge().map(|merge| scope.spawn(move || merge.run(&|_, _| ())));
-        commit_batches(index, encoder, &batches, &mut report, &mut progress, observer)?;
-        let merged = merging.map(|merging| merging.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        merged.transpose()?.map_or(Ok(()), |merged| index.take_merged(merged)).map_err(Error::Index)
+        let merging = run.index.due_merge().map(|merge| Merging::begin(scope, merge));
+        run.commit_all(&batches, merging)
     })?;
-    let observer = std::sync::Mutex::new(observer);
-    let tell = |phase| {
-        // Only a panic in the observer poisons it, and then there is nobody left to tell.
-        if let Ok(mut observer) = observer.lock() {
-            observer(Progress { phase, ..progress });
-        }
-    };
-    index.seal(&|done, total| tell(Phase::Sealing { done, total }))?;
-    // What is large in proportion to what came in waits for the next run.
-    while let Some(merge) =
-        index.due_merge().filter(|merge| merge.documents() <= MERGE_FACTOR * progress.committed)
-    {
-        let merged = merge.run(&|done, total| tell(Phase::Merging { done, total }))?;
-        index.take_merged(merged)?;
+    run.finish()?;
+    run.report.seconds = begin.elapsed().as_secs_f64();
+    Ok(run.report)
+}
+
+/// A merge on a thread of its own.
+struct Merging<'scope> {
+    thread: ScopedJoinHandle<'scope, akin_index::Result<Merged>>,
+    stop: Arc<AtomicBool>,
+    progress: Receiver<(usize, usize)>,
+}
+
+impl<'scope> Merging<'scope> {
+    fn begin(scope: &'scope Scope<'scope, '_>, merge: Merge) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (sender, progress) = channel();
+        let stopped = Arc::clone(&stop);
+        let thread = scope.spawn(move || {
+            // Behind a lock only because many threads may tell of progress.
+            let sender = Mutex::new(sender);
+            merge.run(&|done, total| {
+                if let Ok(sender) = sender.lock() {
+                    // Nobody needs to hear it.
+                    let _ = sender.send((done, total));
+                }
+                if stopped.load(Ordering::Relaxed) {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            })
+        });
+        Self { thread, stop, progress }
     }
-    report.seconds = begin.elapsed().as_secs_f64();
-    Ok(report)
+
+    fn join(self) -> Result<Merged> {
+        self.thread.join().unwrap_or_else(|panic| resume_unwind(panic)).map_err(Error::Index)
+    }
+}
+
+/// A run under way.
+struct Run<'a, 'o> {
+    index: &'a mut Index,
+    encoder: &'a SentenceEncoder,
+    report: IndexingReport,
+    progress: Progress,
+    observer: Observer<'o>,
+}
+
+impl Run<'_, '_> {
+    /// Tells the observer where the run is, unless it stops the run.
+    fn tell(&mut self, phase: Phase) -> Result<()> {
+        self.progress.phase = phase;
+        match (self.observer)(self.progress) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::Index(akin_index::Error::Cancelled)),
+        }
+    }
+
+    /// Commits all batches, and what is merged meanwhile. A merge that fails ends the run at once; where a batch
+    /// fails, a merge that is complete is kept, and another stopped.
+    fn commit_all(
+        &mut self,
+        batches: &Receiver<Result<Batch>>,
+        mut merging: Option<Merging<'_>>,
+    ) -> Result<()> {
+        for batch in batches {
+            let committed = batch.and_then(|batch| self.commit(batch));
+            if let Some(merging) =
+                merging.take_if(|merging| committed.is_err() || merging.thread.is_finished())
+            {
+                merging.stop.store(committed.is_err(), Ordering::Relaxed);
+                match (merging.join(), committed.is_err()) {
+                    (Ok(merged), failed) => {
+                        let taken = self.index.take_merged(merged);
+                        if !failed {
+                            taken?;
+                        }
+                    }
+                    (Err(error), false) => return Err(error),
+                    (Err(_), true) => {}
+                }
+            }
+            committed?;
+        }
+        let Some(merging) = merging else { return Ok(()) };
+        while let Ok((done, total)) = merging.progress.recv() {
+            if let Err(stopped) = self.tell(Phase::Merging { done, total }) {
+                merging.stop.store(true, Ordering::Relaxed);
+                let _ = merging.join();
+                return Err(stopped);
+            }
+        }
+        let merged = merging.join()?;
+        self.index.take_merged(merged).map_err(Error::Index)
+    }
+
+    /// Encodes and commits what is new in a batch.
+    fn commit(&mut self, batch: Batch) -> Result<()> {
+        let Batch { mut documents, duplicates } = batch;
+        let read = documents.len() + duplicates;
+        let mut failure = None;
+        documents.retain(|document| match self.index.is_unchanged(document) {
+            Ok(unchanged) => !unchanged,
+            Err(error) => {
+                failure.get_or_insert(error);
+                false
+            }
+        });
+        if let Some(error) = failure {
+            return Err(Error::Index(error));
+        }
+        let report = &mut self.report;
+        report.read += read;
+        report.duplicates += duplicates;
+        report.unchanged += read - duplicates - documents.len();
+        if !documents.is_empty() {
+            let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
+            let encoding = self.encoder.encode(&texts)?;
+            let upserted = self.index.upsert(&documents, &encoding.embeddings)?;
+            report.added += upserted.added;
+            report.replaced += upserted.replaced;
+            report.truncated += encoding.truncated;
+            report.tokens += encoding.tokens;
+        }
+        self.progress.done += read;
+        self.progress.committed += documents.len();
+        self.progress.tokens = self.report.tokens;
+        self.tell(Phase::Encoding)
+    }
+
+    /// Builds the graph of what came in, and merges what is small beside it.
+    fn finish(&mut self) -> Result<()> {
+        let (progress, committed) = (self.progress, self.progress.committed);
+        let observer = Mutex::new(&mut *self.observer);
+        let tell = |phase| match observer.lock() {
+            Ok(mut observer) => observer(Progress { phase, ..progress }),
+            // Only a panic in the observer poisons it, and then there is nobody left to tell.
+            Err(_) => ControlFlow::Break(()),
+        };
+        self.index.seal(&|done, total| tell(Phase::Sealing { done, total }))?;
+        // What is large in proportion to what came in waits for the next run.
+        while let Some(merge) =
+            self.index.due_merge().filter(|merge| merge.documents() <= MERGE_FACTOR * committed)
+        {
+            let merged = merge.run(&|done, total| tell(Phase::Merging { done, total }))?;
+            self.index.take_merged(merged)?;
+        }
+        Ok(())
+    }
 }
 
 /// Documents that are to be in the index, and how many more were read beside them.
@@ -173,46 +321,4 @@ fn read_batches(corpus: &mut CorpusReader, survey: &Survey, sender: &SyncSender<
         }
     }
     let _ = sender.send(Ok(batch));
-}
-
-fn commit_batches(
-    index: &mut Index,
-    encoder: &SentenceEncoder,
-    batches: &Receiver<Result<Batch>>,
-    report: &mut IndexingReport,
-    progress: &mut Progress,
-    observer: &mut (dyn FnMut(Progress) + Send),
-) -> Result<()> {
-    for batch in batches {
-        let Batch { mut documents, duplicates } = batch?;
-        let read = documents.len() + duplicates;
-        let mut failure = None;
-        documents.retain(|document| match index.is_unchanged(document) {
-            Ok(unchanged) => !unchanged,
-            Err(error) => {
-                failure.get_or_insert(error);
-                false
-            }
-        });
-        if let Some(error) = failure {
-            return Err(Error::Index(error));
-        }
-        report.read += read;
-        report.duplicates += duplicates;
-        report.unchanged += read - duplicates - documents.len();
-        if !documents.is_empty() {
-            let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
-            let encoding = encoder.encode(&texts)?;
-            let upserted = index.upsert(&documents, &encoding.embeddings)?;
-            report.added += upserted.added;
-            report.replaced += upserted.replaced;
-            report.truncated += encoding.truncated;
-            report.tokens += encoding.tokens;
-        }
-        progress.done += read;
-        progress.committed += documents.len();
-        progress.tokens = report.tokens;
-        observer(*progress);
-    }
-    Ok(())
 }

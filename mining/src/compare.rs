@@ -3,7 +3,9 @@
 //! Up to [`MAX_EXACT_SENTENCES`] sentences, every pair is compared by blocked matrix products. Beyond that, each
 //! sentence is compared with its nearest neighbors in an HNSW graph.
 
-use akin_index::graph::FrozenGraph;
+use std::ops::ControlFlow;
+
+use akin_index::graph::Graph;
 use akin_kernels::Embeddings;
 use akin_kernels::cpu;
 use akin_kernels::gemm::{PackedLinear, Then};
@@ -84,7 +86,7 @@ pub(crate) fn by_graph(
     least: &(dyn Fn() -> f32 + Sync),
     show: &(dyn Fn(&[Pair]) + Sync),
 ) {
-    let graph = FrozenGraph::build(embeddings, &|_, _| ());
+    let graph = Graph::build(embeddings, &|_, _| ControlFlow::Continue(())).expect("nothing stops it");
     (0..embeddings.rows()).into_par_iter().with_min_len(256).for_each_init(Vec::new, |pairs, row| {
         pairs.clear();
         let least = least();

@@ -7,13 +7,25 @@ use akin_index::Metadata;
 use serde::Serialize;
 
 /// The answer to one query. As JSON it is one line:
-/// `{"query":…,"hits":[{"rank":1,"id":…,"score":…,"text":…,"metadata":{…}}]}`.
+/// `{"query":…,"hits":[{"rank":1,"id":…,"score":…,"text":…,"metadata":{…}}]}`, with
+/// `"passage":{"start":…,"end":…,"text":…}` before the metadata where the document has more than one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Answer {
     /// The text that was asked.
     pub query: String,
     /// The documents found, best first; none for a blank query or an empty index.
     pub hits: Vec<RankedHit>,
+}
+
+/// A passage of a document's text.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FoundPassage {
+    /// Its first byte in the text.
+    pub start: usize,
+    /// The byte after its last one.
+    pub end: usize,
+    /// Its text.
+    pub text: String,
 }
 
 /// One document of an answer.
@@ -27,6 +39,9 @@ pub struct RankedHit {
     pub score: f32,
     /// The text of the document.
     pub text: String,
+    /// The passage that was found, where the document has more than one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passage: Option<FoundPassage>,
     /// Its other fields.
     pub metadata: Metadata,
 }
@@ -41,6 +56,17 @@ impl Answer {
                 rank: row + 1,
                 id: hit.document.id,
                 score: hit.score,
+                passage: hit.passage.map(|passage| FoundPassage {
+                    start: passage.start as usize,
+                    end: passage.end as usize,
+                    // A span that is not one of the text is damage, which `verify` reports.
+                    text: hit
+                        .document
+                        .text
+                        .get(passage.start as usize..passage.end as usize)
+                        .unwrap_or("")
+                        .into(),
+                }),
                 text: hit.document.text,
                 metadata: hit.document.metadata,
             })
@@ -70,7 +96,7 @@ mod tests {
         metadata.insert("z".into(), 1.into());
         metadata.insert("a".into(), "two".into());
         let document = Document { id: "d1".into(), text: "a \"line\"\nand more".into(), metadata };
-        let answer = Answer::new("what?", vec![Hit { score: 0.5, document }]);
+        let answer = Answer::new("what?", vec![Hit { score: 0.5, document, passage: None }]);
         let mut line = Vec::new();
         answer.write_json_line(&mut line).unwrap();
         assert_eq!(
@@ -84,8 +110,20 @@ mod tests {
     }
 
     #[test]
+    fn a_passage_comes_with_its_place_and_text() {
+        let document = Document { id: "d1".into(), text: "one two".into(), ..Document::default() };
+        let passage = Some(akin_index::Passage { start: 4, end: 7 });
+        let answer = Answer::new("q", vec![Hit { score: 0.5, document, passage }]);
+        let json = serde_json::to_string(&answer.hits[0]).unwrap();
+        assert!(
+            json.contains(r#""text":"one two","passage":{"start":4,"end":7,"text":"two"},"metadata""#),
+            "{json}"
+        );
+    }
+
+    #[test]
     fn ranks_count_from_one() {
-        let hit = |score| Hit { score, document: Document::default() };
+        let hit = |score| Hit { score, document: Document::default(), passage: None };
         let answer = Answer::new("q", vec![hit(0.9), hit(0.8), hit(0.7)]);
         assert_eq!(answer.hits.iter().map(|hit| hit.rank).collect::<Vec<_>>(), [1, 2, 3]);
     }

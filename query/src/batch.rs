@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use akin_index::SearchOptions;
+use akin_index::{SearchOptions, Snapshot};
 
 use crate::{Error, Result, Searcher};
 
@@ -28,8 +28,9 @@ pub struct BatchReport {
 /// [`Error::Write`].
 pub fn answer_lines(
     searcher: &Searcher,
+    snapshot: &Snapshot,
     mut queries: impl Iterator<Item = Result<String>>,
-    options: &SearchOptions<'_>,
+    options: &SearchOptions,
     output: &mut dyn Write,
     observer: &mut dyn FnMut(usize),
 ) -> Result<BatchReport> {
@@ -50,7 +51,7 @@ pub fn answer_lines(
             }
         }
         let texts: Vec<&str> = chunk.iter().map(String::as_str).collect();
-        let (answers, truncated) = searcher.ask_all(&texts, options)?;
+        let (answers, truncated) = searcher.ask_all(snapshot, &texts, options)?;
         for answer in &answers {
             answer.write_json_line(output).map_err(Error::Write)?;
         }

@@ -1,6 +1,7 @@
 //! The errors of this crate.
 
 use std::io;
+use std::path::PathBuf;
 
 /// A result of asking.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -15,6 +16,17 @@ pub enum Error {
     /// The index failed.
     #[error(transparent)]
     Index(#[from] akin_index::Error),
+    /// The model that an index was built with is not where it was.
+    #[error("the model that the index was built with is not where it was: {0}")]
+    ModelMoved(#[source] akin_encoder::Error),
+    /// Where a model is cannot be noted.
+    #[error("cannot note the model at {}: {reason}", path.display())]
+    ModelPath {
+        /// The directory of the model.
+        path: PathBuf,
+        /// What is wrong with its path.
+        reason: String,
+    },
     /// The queries could not be read.
     #[error(transparent)]
     Queries(#[from] akin_indexer::Error),

@@ -2,12 +2,14 @@
 //!
 //! - [`Searcher`]: an open index with the encoder that it was built with; it gives an [`Answer`] to each query.
 //! - [`batch`]: answers any number of queries in bounded memory, one JSON line for each.
+//! - [`model`]: finds and loads models by name.
 //! - [`measure`]: measures recall and speed of an index, and chooses its `ef`.
 
 pub mod answer;
 pub mod batch;
 pub mod error;
 pub mod measure;
+pub mod model;
 pub mod searcher;
 
 pub use answer::{Answer, RankedHit};

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use akin_index::{DocId, SearchOptions};
-use akin_index::{Embeddings, Index};
+use akin_index::{DocId, Embeddings, SearchOptions, Snapshot};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -30,9 +29,9 @@ pub struct Measurement {
 
 /// An index, queries, and the true answers to them.
 pub struct Bench<'a> {
-    index: &'a Index,
+    index: &'a Snapshot,
     queries: &'a Embeddings,
-    options: SearchOptions<'a>,
+    options: SearchOptions,
     truth: Vec<Vec<DocId>>,
 }
 
@@ -42,15 +41,13 @@ impl<'a> Bench<'a> {
     ///
     /// # Errors
     /// [`Error::NoQueries`] if `queries` has no rows; what the index reports of queries of another dimension.
-    pub fn new(index: &'a Index, queries: &'a Embeddings, options: SearchOptions<'a>) -> Result<Self> {
+    pub fn new(index: &'a Snapshot, queries: &'a Embeddings, options: SearchOptions) -> Result<Self> {
         if queries.rows() == 0 {
             return Err(Error::NoQueries);
         }
-        let exact = SearchOptions { exact: true, ..options };
-        let truth = (0..queries.rows())
-            .into_par_iter()
-            .map(|row| Ok(index.nearest(queries.row(row), &exact)?.iter().map(|near| near.doc).collect()))
-            .collect::<Result<_>>()?;
+        let exact = SearchOptions { exact: true, ..options.clone() };
+        let truth = index.nearest_all(queries, &exact)?;
+        let truth = truth.into_iter().map(|found| found.iter().map(|near| near.doc).collect()).collect();
         Ok(Self { index, queries, options, truth })
     }
 
@@ -61,7 +58,7 @@ impl<'a> Bench<'a> {
     /// [`Error::Threads`] if they cannot be had.
     pub fn run(&self, ef: usize, threads: usize) -> Result<Measurement> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(Error::Threads)?;
-        let options = SearchOptions { ef: Some(ef), ..self.options };
+        let options = SearchOptions { ef: Some(ef), ..self.options.clone() };
         let search = |row: usize| {
             let begun = Instant::now();
             let found = self.index.nearest(self.queries.row(row), &options)?;
@@ -74,6 +71,7 @@ impl<'a> Bench<'a> {
                 _ => (0..self.queries.rows()).into_par_iter().with_min_len(16).map(search).collect(),
             }
         };
+        self.index.load();
         pool.install(|| {
             let found = pass()?;
             let answers = found.iter().zip(&self.truth);
@@ -123,14 +121,16 @@ pub struct Tuning {
 ///
 /// # Errors
 /// What the index reports.
-pub fn tune(index: &Index, recall: f64) -> Result<Option<Tuning>> {
-    let docs = index.docs();
+pub fn tune(index: &Snapshot, recall: f64) -> Result<Option<Tuning>> {
+    let docs = index.docs()?;
     if docs.is_empty() || index.stat()?.segments.is_empty() {
         return Ok(None);
     }
     let sample: Vec<DocId> = docs.iter().copied().step_by(docs.len().div_ceil(SAMPLE).max(1)).collect();
     let mut queries = Embeddings::empty(index.model().dimension);
-    sample.iter().filter_map(|doc| index.vector(*doc)).for_each(|vector| queries.push(&vector));
+    for doc in &sample {
+        queries.push(&index.vectors(*doc)?[0]);
+    }
     let bench = Bench::new(index, &queries, SearchOptions { k: NEIGHBORS + 1, ..SearchOptions::default() })?;
     let mut tuning = Tuning { ef: 0, recall: 0.0 };
     for ef in TUNED {
@@ -145,7 +145,7 @@ pub fn tune(index: &Index, recall: f64) -> Result<Option<Tuning>> {
 impl Bench<'_> {
     /// The share of the neighbors found with `ef` candidates, not counting the documents asked with.
     fn recall_of_others(&self, ef: usize, own: &[DocId]) -> Result<f64> {
-        let options = SearchOptions { ef: Some(ef), ..self.options };
+        let options = SearchOptions { ef: Some(ef), ..self.options.clone() };
         let found = (0..self.queries.rows()).into_par_iter().map(|row| -> Result<(usize, usize)> {
             let found = self.index.nearest(self.queries.row(row), &options)?;
             let others = self.truth[row].iter().filter(|doc| **doc != own[row]).take(self.options.k - 1);

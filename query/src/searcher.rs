@@ -1,33 +1,67 @@
-//! An open index together with the encoder it was built with.
+//! A reader of an index together with the encoder it was built with.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
-use akin_encoder::SentenceEncoder;
-use akin_index::{Filter, Index};
-use akin_index::{SearchOptions, Selection};
-use rayon::prelude::*;
+use akin_encoder::{EncoderOptions, SentenceEncoder};
+use akin_index::{Filter, Reader, ReaderOptions, SearchOptions, Selection, Snapshot};
 
-use crate::{Answer, Result};
+use crate::{Answer, Error, Result, model};
 
 /// Answers queries from one index.
 pub struct Searcher {
-    index: Index,
+    reader: Reader,
     encoder: SentenceEncoder,
 }
 
 impl Searcher {
-    /// Puts an index and its encoder together.
+    /// Puts a reader of an index and its encoder together.
     ///
     /// # Errors
     /// [`akin_index::Error::OtherModel`] when the index was built with another model.
-    pub fn new(index: Index, encoder: SentenceEncoder) -> Result<Self> {
-        index.require_model(encoder.fingerprint())?;
-        Ok(Self { index, encoder })
+    pub fn new(reader: Reader, encoder: SentenceEncoder) -> Result<Self> {
+        reader.snapshot().require_model(encoder.fingerprint())?;
+        Ok(Self { reader, encoder })
     }
 
-    /// The index that is searched.
-    pub fn index(&self) -> &Index {
-        &self.index
+    /// Opens the index at `path` to read it, and loads the model named, else the one it was built with. With a
+    /// name both happen at once.
+    ///
+    /// # Errors
+    /// What the index or the model report, [`Error::ModelMoved`] if the model of the index is not where it was.
+    pub fn open(
+        path: &Path,
+        model: Option<&str>,
+        options: &EncoderOptions,
+        reading: ReaderOptions,
+    ) -> Result<Self> {
+        let (reader, encoder) = match model {
+            Some(name) => thread::scope(|scope| {
+                let encoder = scope.spawn(|| model::load(name, options));
+                let reader = open_reader(path, reading);
+                let encoder = encoder.join().expect("loading a model does not panic");
+                Ok::<_, Error>((reader?, encoder?))
+            })?,
+            None => {
+                let reader = open_reader(path, reading)?;
+                reader.snapshot().require_known_model()?;
+                let encoder = model::load(&reader.model().location, options);
+                (reader, encoder.map_err(model::moved)?)
+            }
+        };
+        Self::new(reader, encoder)
+    }
+
+    /// The reader of the index.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// What is searched now: pin it to ask several things of one commit.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.reader.snapshot()
     }
 
     /// The encoder of the queries.
@@ -35,28 +69,37 @@ impl Searcher {
         &self.encoder
     }
 
-    /// The documents that fit a filter, to be searched among by any number of queries.
+    /// The documents of a snapshot that fit a filter, to be searched among by any number of queries.
     ///
     /// # Errors
     /// What the index reports.
-    pub fn select(&self, filter: &Filter) -> Result<Selection> {
+    pub fn select(&self, snapshot: &Snapshot, filter: &Filter) -> Result<Selection> {
         let started = Instant::now();
-        let selection = self.index.select(filter)?;
+        let selection = snapshot.select(filter)?;
         tracing::info!(
             "selected {} of {} documents in {:.1?}",
             selection.len(),
-            self.index.len(),
+            snapshot.len(),
             started.elapsed()
         );
         Ok(selection)
     }
 
-    /// The documents that mean what `text` means. A blank text means nothing and finds nothing.
+    /// The documents that mean what `text` means, as of the newest commit. A blank text means nothing and finds
+    /// nothing.
     ///
     /// # Errors
-    /// What the encoder or the index reports; `k` of zero is refused.
-    pub fn ask(&self, text: &str, options: &SearchOptions<'_>) -> Result<Answer> {
-        let (mut answers, truncated) = self.ask_all(&[text], options)?;
+    /// What the encoder or the index reports.
+    pub fn ask(&self, text: &str, options: &SearchOptions) -> Result<Answer> {
+        self.ask_of(&self.snapshot(), text, options)
+    }
+
+    /// The same of a pinned snapshot.
+    ///
+    /// # Errors
+    /// As [`Searcher::ask`].
+    pub fn ask_of(&self, snapshot: &Snapshot, text: &str, options: &SearchOptions) -> Result<Answer> {
+        let (mut answers, truncated) = self.ask_all(snapshot, &[text], options)?;
         if truncated > 0 {
             tracing::warn!(
                 "the query is longer than the {} tokens the model reads: its end was left out",
@@ -66,29 +109,26 @@ impl Searcher {
         Ok(answers.pop().expect("one text has one answer"))
     }
 
-    /// The answers to `texts`, in their order, and how many of the texts lost their end to the
+    /// The answers of a snapshot to `texts`, in their order, and how many of the texts lost their end to the
     /// encoder. The texts are encoded together and searched in parallel.
     ///
     /// # Errors
     /// As [`Searcher::ask`].
-    pub fn ask_all(&self, texts: &[&str], options: &SearchOptions<'_>) -> Result<(Vec<Answer>, usize)> {
+    pub fn ask_all(
+        &self,
+        snapshot: &Snapshot,
+        texts: &[&str],
+        options: &SearchOptions,
+    ) -> Result<(Vec<Answer>, usize)> {
         let asked: Vec<&str> = texts.iter().copied().filter(|text| !is_blank(text)).collect();
         let started = Instant::now();
         let encoding = self.encoder.encode(&asked)?;
         tracing::info!("encoded {} in {:.1?}", count(asked.len()), started.elapsed());
 
         let started = Instant::now();
-        let rows: Vec<&[f32]> = encoding.embeddings.iter().collect();
-        let search = |row: &&[f32]| self.index.search(row, options);
-        // A lone query stays on this thread: the index may use the others for it.
-        let found = if rows.len() == 1 {
-            rows.iter().map(search).collect::<akin_index::Result<Vec<_>>>()?
-        } else {
-            rows.par_iter().map(search).collect::<akin_index::Result<Vec<_>>>()?
-        };
-        tracing::info!("searched {} in {:.1?}", count(rows.len()), started.elapsed());
+        let mut found = snapshot.search_all(&encoding.embeddings, options)?.into_iter();
+        tracing::info!("searched {} in {:.1?}", count(asked.len()), started.elapsed());
 
-        let mut found = found.into_iter();
         let answers = texts
             .iter()
             .map(|text| {
@@ -98,6 +138,13 @@ impl Searcher {
             .collect();
         Ok((answers, encoding.truncated))
     }
+}
+
+fn open_reader(path: &Path, options: ReaderOptions) -> Result<Reader> {
+    let started = Instant::now();
+    let reader = Reader::open_with(path, options)?;
+    tracing::info!("opened the index {} in {:.1?}", path.display(), started.elapsed());
+    Ok(reader)
 }
 
 fn is_blank(text: &str) -> bool {

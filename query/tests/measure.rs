@@ -2,26 +2,28 @@
 
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
+use std::sync::Arc;
+
 use akin_fixtures::Folder;
 use akin_fixtures::random::unit_vectors;
-use akin_index::{Document, Embeddings, Index, ModelIdentity, SearchOptions};
+use akin_index::{Document, Embeddings, Index, ModelIdentity, SearchOptions, Snapshot};
 use akin_query::Error;
 use akin_query::measure::{Bench, tune};
 
 const DIMENSION: usize = 8;
 
-fn index(folder: &Folder, documents: usize) -> Index {
+fn snapshot(folder: &Folder, documents: usize) -> Arc<Snapshot> {
     let mut index = Index::open_or_create(&folder.path("index"), &ModelIdentity::unknown(DIMENSION)).unwrap();
     let documents: Vec<Document> =
         (0..documents).map(|id| Document { id: id.to_string(), ..Document::default() }).collect();
     index.upsert(&documents, &unit_vectors(documents.len(), DIMENSION, 1)).unwrap();
-    index
+    index.snapshot()
 }
 
 #[test]
 fn no_queries_are_refused() {
     let folder = Folder::new();
-    let index = index(&folder, 3);
+    let index = snapshot(&folder, 3);
     let none = Embeddings::empty(DIMENSION);
     let refused = Bench::new(&index, &none, SearchOptions::default());
     assert!(matches!(refused, Err(Error::NoQueries)));
@@ -30,7 +32,7 @@ fn no_queries_are_refused() {
 #[test]
 fn queries_of_an_index_without_a_graph_find_all_neighbors() {
     let folder = Folder::new();
-    let index = index(&folder, 30);
+    let index = snapshot(&folder, 30);
     let queries = unit_vectors(4, DIMENSION, 2);
     let measurement = Bench::new(&index, &queries, SearchOptions::default()).unwrap().run(16, 1).unwrap();
     assert_eq!((measurement.ef, measurement.recall), (16, 1.0));
@@ -40,7 +42,7 @@ fn queries_of_an_index_without_a_graph_find_all_neighbors() {
 #[test]
 fn an_index_without_documents_has_no_ef_to_choose() {
     let folder = Folder::new();
-    let mut index = index(&folder, 30);
+    let mut index = snapshot(&folder, 30);
     index.seal(&|_, _| ()).unwrap();
     let ids: Vec<String> = (0..30).map(|id| id.to_string()).collect();
     index.delete(&ids.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();

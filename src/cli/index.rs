@@ -140,9 +140,24 @@ The index becomes one segment with one graph. What was deleted or replaced is go
 then it takes room and is not found. While it works it needs as much room on the disk again; whenever it is \
 stopped, the index is the old one or the new one.
 
+An index of format 3, which earlier releases wrote, is upgraded to the present format.
+
 Example:
   akin delete notes notes.txt:17 && akin compact notes")]
 pub struct CompactArguments {
+    /// The folder of the index
+    pub index: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What a writer needs beside the segments is its catalogue. Queries never read it, and all that is in it can be \
+found in the segments again. Where the manifest is lost as well, documents that were deleted in the last commit \
+may come back.
+
+Example:
+  akin repair notes && akin verify notes")]
+pub struct RepairArguments {
     /// The folder of the index
     pub index: PathBuf,
 }

@@ -94,6 +94,8 @@ pub enum Command {
     Delete(DeleteArguments),
     /// Write an index anew, without what was deleted
     Compact(CompactArguments),
+    /// Rebuild the catalogue of an index, or a lost manifest, from its segments
+    Repair(RepairArguments),
     /// Print the figures of an index
     Stat(StatArguments),
     /// Check every byte of an index

@@ -227,7 +227,7 @@ pub struct SearchArguments {
 
 impl SearchArguments {
     /// The same for the index.
-    pub fn options(&self) -> SearchOptions<'static> {
+    pub fn options(&self) -> SearchOptions {
         SearchOptions { k: self.k.get(), ef: self.ef.map(NonZeroUsize::get), exact: self.exact, among: None }
     }
 }

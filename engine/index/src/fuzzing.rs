@@ -1,20 +1,27 @@
-//! What only fuzz targets call: records of the store, read from any bytes.
+//! What only fuzz targets call: records of an index, read from any bytes.
 
-use crate::store::records::{DocumentRecord, Manifest, ModelRecord, decode};
+use crate::document::DocumentRecord;
+use crate::manifest::{Manifest, decode};
+use crate::segment::write::Header;
 
-/// Reads a manifest and checks it.
+/// Reads a published manifest and checks it.
 pub fn read_manifest(bytes: &[u8]) {
-    let _ = decode::<Manifest>(bytes).and_then(|manifest| manifest.check());
+    let _ = Manifest::from_bytes(bytes);
+    let _ = decode::<Manifest>(bytes).map(|manifest| Manifest::from_bytes(&manifest.to_bytes()));
 }
 
-/// Reads what an index notes of its model.
-pub fn read_model(bytes: &[u8]) {
-    let _ = decode::<ModelRecord>(bytes);
+/// Reads the directory of a segment.
+pub fn read_directory(bytes: &[u8]) {
+    if let Ok(header) = decode::<Header>(bytes)
+        && let Some(shape) = &header.graph
+    {
+        let _ = shape.check();
+    }
 }
 
 /// Reads a document whole, and its metadata alone: both can be read, or neither but for the JSON in it.
 pub fn read_document(bytes: &[u8]) {
-    if DocumentRecord::decode(bytes).is_ok() {
+    if DocumentRecord::document(bytes).is_ok() {
         let metadata = DocumentRecord::metadata(bytes).expect("a document that can be read has metadata");
         crate::filter::pick::pick(metadata, &["a", "b"])
             .expect("metadata that can be read can be picked from");
