@@ -48,7 +48,7 @@ fn main() -> Result<(), String> {
     let start = Instant::now();
     let graph = Graph::build(&vectors, &|_, _| ControlFlow::Continue(())).expect("nothing stops it");
     let build = start.elapsed();
-    let mut bytes = graph.to_parts().iter().map(|part| part.1.len()).sum::<usize>();
+    let mut bytes = graph.bytes();
     bytes /= rows;
     println!(
         "build: {:.2} s, {:.0} points/s, {:.1} neighbors and {bytes} bytes a point",

@@ -120,6 +120,11 @@ impl Graph {
         self.shape.points as usize
     }
 
+    /// Bytes of its lists and of the order of its points, without the codes.
+    pub fn bytes(&self) -> usize {
+        4 * (self.rows.len() + self.base.len() + self.upper.len())
+    }
+
     /// How many neighbors its points have, all layers taken together.
     pub fn edges(&self) -> usize {
         self.base.iter().chain(self.upper.iter()).filter(|target| **target != NONE).count()
