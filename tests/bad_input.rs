@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
-use akin_fixtures::files::files_below;
+use akin_fixtures::files::{files_below, fixture};
 use akin_fixtures::models::ModelCopy;
 use common::{AKIN, Run, Workplace, ids, real_model, sentences};
 use serde_json::Value;
@@ -191,19 +191,12 @@ fn an_index_that_is_not_there_is_refused_and_not_made() {
 #[test]
 fn an_index_of_a_newer_format_is_refused() {
     let standing = Standing::new();
-    let set_format = |version: u32| {
-        // The size of the log's segments is noted in the store.
-        let config = sled::Config::new().path(standing.workplace.path("notes/store")).segment_size(1 << 20);
-        let database = config.open().unwrap();
-        let mut record = version.to_le_bytes().to_vec();
-        let checksum = crc32fast::hash(&[b"format", &record[..]].concat());
-        record.extend(checksum.to_le_bytes());
-        let old = database.open_tree("meta").unwrap().insert("format", record.clone()).unwrap().unwrap();
-        database.flush().unwrap();
-        assert_eq!(old.len(), record.len());
-        u32::from_le_bytes(old[..4].try_into().unwrap())
-    };
-    let known = set_format(99);
+    let manifest = standing.workplace.path("notes/manifest");
+    let known = fs::read(&manifest).unwrap();
+    let mut newer = known.clone();
+    // The version follows eight bytes that name the file.
+    newer[8..12].copy_from_slice(&99u32.to_le_bytes());
+    fs::write(&manifest, newer).unwrap();
     for command in [
         &["query", "notes", "x"][..],
         &["index", "notes", "notes.txt"],
@@ -212,8 +205,29 @@ fn an_index_of_a_newer_format_is_refused() {
     ] {
         names(&standing.workplace.akin(command).refused(), &["notes", "format 99", "newer akin"]);
     }
-    assert_eq!(set_format(known), 99);
+    fs::write(&manifest, known).unwrap();
     standing.is_as_it_was();
+}
+
+#[test]
+fn an_index_of_format_3_is_refused_with_the_command_that_upgrades_it_and_that_does() {
+    let workplace = Workplace::new();
+    let packed = fixture("format-3/index");
+    for file in files_below(&packed) {
+        let name = file.strip_prefix(&packed).unwrap().with_extension("");
+        let target = workplace.path("old").join(name);
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::write(target, zstd::decode_all(fs::File::open(&file).unwrap()).unwrap()).unwrap();
+    }
+    for command in [&["query", "old", "x"][..], &["stat", "old"], &["delete", "old", "x"]] {
+        names(&workplace.akin(command).refused(), &["old", "format 3", "akin compact"]);
+    }
+    workplace.akin(&["compact", "old"]).succeeded();
+    workplace.akin(&["verify", "old"]).succeeded();
+    let exported = workplace.akin(&["export", "old", "--documents", "-"]).succeeded().stdout;
+    let expected = fs::read_to_string(fixture("format-3/expected.jsonl")).unwrap();
+    assert_eq!(exported, expected);
+    assert!(!workplace.path("old/store").exists() && !workplace.path("old/akin-index").exists());
 }
 
 #[test]
@@ -231,30 +245,50 @@ fn an_index_built_with_another_model_is_refused() {
 }
 
 #[test]
-fn an_index_that_another_process_holds_is_refused() {
+fn an_index_that_another_process_changes_can_be_read_and_not_changed() {
     let standing = Standing::new();
     let workplace = &standing.workplace;
-    let mut holder = workplace
-        .command(&["query", "notes", "--json"])
+    // The lock of a writer, as another process holds it.
+    let lock = fs::File::options().write(true).open(workplace.path("notes/writer.lock")).unwrap();
+    lock.lock().unwrap();
+    for command in [&["index", "notes", "notes.txt"][..], &["delete", "notes", "x"], &["compact", "notes"]] {
+        names(&workplace.akin(command).refused(), &["notes", "another process"]);
+    }
+    for command in [&["query", "notes", "x"][..], &["stat", "notes"], &["verify", "notes"]] {
+        workplace.akin(command).succeeded();
+    }
+    drop(lock);
+    standing.is_as_it_was();
+}
+
+#[test]
+fn a_session_sees_what_another_process_commits() {
+    let standing = Standing::new();
+    let workplace = &standing.workplace;
+    let mut session = workplace
+        .command(&["query", "notes", "--json", "-k", "1"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut stdin = holder.stdin.take().unwrap();
-    writeln!(stdin, "are you there?").unwrap();
-    // Its answer says that it has opened the index.
-    BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut String::new()).unwrap();
-    for command in [
-        &["index", "notes", "notes.txt"][..],
-        &["query", "notes", "x"],
-        &["stat", "notes"],
-        &["delete", "notes", "x"],
-    ] {
-        names(&workplace.akin(command).refused(), &["notes", "in use"]);
-    }
+    let mut stdin = session.stdin.take().unwrap();
+    let mut answers = BufReader::new(session.stdout.take().unwrap());
+    let mut ask = |query: &str| {
+        writeln!(stdin, "{query}").unwrap();
+        let mut line = String::new();
+        answers.read_line(&mut line).unwrap();
+        serde_json::from_str::<Value>(&line).unwrap()["hits"][0]["text"].as_str().unwrap().to_owned()
+    };
+    let new = "a sentence that nobody wrote before";
+    assert_ne!(ask(new), new);
+    workplace.write("more.txt", new);
+    workplace.akin(&["index", "notes", "more.txt"]).succeeded();
+    assert_eq!(ask(new), new);
+    workplace.akin(&["delete", "notes", "more.txt:1"]).succeeded();
+    assert_ne!(ask(new), new);
+    drop(ask);
     drop(stdin);
-    assert!(holder.wait().unwrap().success());
-    standing.is_as_it_was();
+    assert!(session.wait().unwrap().success());
 }
 
 #[test]
@@ -392,7 +426,7 @@ fn without_permission_to_write_nothing_changes() {
         for path in files_below(&index) {
             fs::set_permissions(path, fs::Permissions::from_mode(file)).unwrap();
         }
-        for path in [index.join("store"), index] {
+        for path in [index.join("segments"), index.join("catalogue"), index] {
             fs::set_permissions(path, fs::Permissions::from_mode(folder)).unwrap();
         }
     };

@@ -141,7 +141,7 @@ fn an_index_survives_any_kill_and_the_same_command_finishes_it() {
             kills += 1;
             kills_after_a_commit += usize::from(outcome.committed > 0);
         }
-        if !workplace.path("notes/store").exists() {
+        if !workplace.path("notes/manifest").exists() {
             assert_eq!(current, 0, "an acknowledged document is gone with its index");
             continue;
         }

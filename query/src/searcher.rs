@@ -13,7 +13,7 @@ use crate::{Answer, Error, Result, model};
 /// Answers queries from one index.
 pub struct Searcher {
     reader: Reader,
-    encoder: SentenceEncoder,
+    encoder: Arc<SentenceEncoder>,
 }
 
 impl Searcher {
@@ -21,7 +21,8 @@ impl Searcher {
     ///
     /// # Errors
     /// [`akin_index::Error::OtherModel`] when the index was built with another model.
-    pub fn new(reader: Reader, encoder: SentenceEncoder) -> Result<Self> {
+    pub fn new(reader: Reader, encoder: impl Into<Arc<SentenceEncoder>>) -> Result<Self> {
+        let encoder = encoder.into();
         reader.snapshot().require_model(encoder.fingerprint())?;
         Ok(Self { reader, encoder })
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use akin_fixtures::Folder;
@@ -12,12 +13,16 @@ use akin_query::measure::{Bench, tune};
 
 const DIMENSION: usize = 8;
 
-fn snapshot(folder: &Folder, documents: usize) -> Arc<Snapshot> {
+fn index(folder: &Folder, documents: usize) -> Index {
     let mut index = Index::open_or_create(&folder.path("index"), &ModelIdentity::unknown(DIMENSION)).unwrap();
     let documents: Vec<Document> =
         (0..documents).map(|id| Document { id: id.to_string(), ..Document::default() }).collect();
     index.upsert(&documents, &unit_vectors(documents.len(), DIMENSION, 1)).unwrap();
-    index.snapshot()
+    index
+}
+
+fn snapshot(folder: &Folder, documents: usize) -> Arc<Snapshot> {
+    index(folder, documents).snapshot()
 }
 
 #[test]
@@ -42,9 +47,9 @@ fn queries_of_an_index_without_a_graph_find_all_neighbors() {
 #[test]
 fn an_index_without_documents_has_no_ef_to_choose() {
     let folder = Folder::new();
-    let mut index = snapshot(&folder, 30);
-    index.seal(&|_, _| ()).unwrap();
+    let mut index = index(&folder, 30);
+    index.seal(&|_, _| ControlFlow::Continue(())).unwrap();
     let ids: Vec<String> = (0..30).map(|id| id.to_string()).collect();
     index.delete(&ids.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
-    assert_eq!(tune(&index, 0.9).unwrap(), None);
+    assert_eq!(tune(&index.snapshot(), 0.9).unwrap(), None);
 }
