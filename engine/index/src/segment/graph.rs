@@ -10,7 +10,7 @@ use crate::graph::{Fault, Graph, GraphView, Layer, Lists, NONE, Pages, Shape, Tr
 /// A copy of the graph costs about as much as one search for each so many points saves by it.
 const POINTS_PER_SEARCH: u64 = 256;
 
-/// Graphs of fewer bytes are copied without asking for the memory that is free.
+/// Arrays of fewer bytes are copied without asking for the memory that is free.
 const SMALL: u64 = 64 << 20;
 
 impl Segment {
@@ -46,11 +46,7 @@ impl Segment {
             let shape = self.header.graph.as_ref()?;
             let bytes =
                 shape.code_bytes() + 4 * (shape.base_len() + shape.upper_len() + u64::from(shape.points));
-            // A process that is stopped for taking too much answers nothing; the mapping only answers slower.
-            if bytes > SMALL && memory_available().is_some_and(|available| bytes > available / 2) {
-                return None;
-            }
-            self.copy_graph(shape).ok().map(Box::new)
+            has_memory_for(bytes).then(|| self.copy_graph(shape).ok().map(Box::new)).flatten()
         });
         resident.as_deref()
     }
@@ -118,6 +114,12 @@ impl Segment {
         check_targets(shape, Section::GraphBase, base).map_err(|why| fault(Section::GraphBase, why))?;
         self.check_graph(shape)
     }
+}
+
+/// Whether arrays of so many bytes may be copied into memory. A process that is stopped for taking too much
+/// answers nothing; a mapped file only answers slower.
+pub(super) fn has_memory_for(bytes: u64) -> bool {
+    bytes <= SMALL || memory_available().is_none_or(|available| bytes <= available / 2)
 }
 
 /// Checks the blocks of a mapped graph when they are first used, and that they name only points and rows that

@@ -22,7 +22,7 @@ pub(crate) use self::rows::RowSet;
 use self::sections::{Section, Sections, Trailer};
 use self::write::{Header, file_name};
 use crate::graph::codes::stride;
-use crate::graph::{Fault, Graph};
+use crate::graph::{Fault, Graph, Pages};
 use crate::manifest::{DIMENSION_LIMIT, IndexId, PASSAGE_LIMIT, SegmentRecord};
 use crate::storage::Storage;
 use crate::{Error, Result};
@@ -36,6 +36,8 @@ pub(crate) struct Segment {
     sections: Sections,
     /// The graph in large pages of this process, once enough searches came to pay for the copy.
     resident: std::sync::OnceLock<Option<Box<Graph>>>,
+    /// The vectors in large pages of this process, if somebody asked for it.
+    resident_vectors: std::sync::OnceLock<Option<Pages<f32>>>,
     searches: AtomicU64,
 }
 
@@ -97,6 +99,7 @@ impl Segment {
                 trailer,
                 sections,
                 resident: std::sync::OnceLock::new(),
+                resident_vectors: std::sync::OnceLock::new(),
                 searches: AtomicU64::new(0),
             })
         };

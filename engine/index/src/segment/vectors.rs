@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use akin_kernels::dot;
+use akin_kernels::{dot, prefetch};
 
 use super::Segment;
 use super::sections::Section;
+use super::graph::has_memory_for;
 use crate::graph::vectors::Vectors;
-use crate::graph::{Fault, Matrix};
+use crate::graph::{Fault, Matrix, Pages};
 
 /// How far the length of a stored vector may be from one, or from zero.
 const NORM_TOLERANCE: f64 = 1e-3;
@@ -53,6 +54,13 @@ impl Vectors for SegmentVectors<'_> {
     /// Reads the rows beside the mapping, whose pages would count as memory of this process: walks touch rows
     /// all over the file, so that in time all of it would.
     fn scores(&self, query: &[f32], rows: &[u32], scores: &mut Vec<f32>) -> Result<(), Fault> {
+        if let Some(vectors) = self.0.resident_vectors.get().and_then(Option::as_ref) {
+            let dimension = self.0.dimension();
+            let row = |row: u32| &vectors[row as usize * dimension..][..dimension];
+            rows.iter().for_each(|one| prefetch(row(*one)));
+            scores.extend(rows.iter().map(|one| dot(query, row(*one))));
+            return Ok(());
+        }
         let sections = &self.0.sections;
         let range = |row: u32| self.bytes_of(&(row as usize..row as usize + 1));
         ROW.with_borrow_mut(|(bytes, values)| {
@@ -88,6 +96,20 @@ impl Segment {
     /// Its vectors.
     pub(crate) fn vectors(&self) -> SegmentVectors<'_> {
         SegmentVectors(self)
+    }
+
+    /// Copies its vectors into large pages, if there is memory for them. What cannot be read is left to the search
+    /// that needs it, which reports it.
+    pub(crate) fn load_vectors(&self) {
+        self.resident_vectors.get_or_init(|| {
+            if !has_memory_for(self.sections.len(Section::Vectors)) {
+                return None;
+            }
+            self.check_section(Section::Vectors).ok()?;
+            let vectors = Pages::of(self.mapped_vectors());
+            self.forget_vectors();
+            Some(vectors)
+        });
     }
 
     /// All vectors in the mapping; the caller has checked the section.
