@@ -43,7 +43,7 @@ pub fn attention(
     scratch: &mut AttentionScratch,
     context: &mut [f32],
 ) {
-    let hidden = heads * head_dim;
+    let hidden = heads.checked_mul(head_dim).expect("a row fits the memory");
     assert_eq!(context.len() % hidden, 0, "whole rows");
     assert_eq!(projected.len(), 3 * context.len(), "queries, keys and values for every token");
     let tokens = context.len() / hidden;

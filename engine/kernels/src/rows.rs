@@ -8,7 +8,7 @@
 #![allow(unsafe_code)]
 
 use super::aligned::AlignedWords;
-use super::cpu::Isa;
+use super::cpu::{Isa, Kind};
 use super::lanes::{Kernel, Lanes, codes_a_word, dispatch_words};
 
 /// In what numbers products of matrices are computed.
@@ -41,7 +41,7 @@ impl Precision {
 
     /// Whether the instruction set multiplies it tile by tile, each row of one [`TILE_WORDS`] long.
     pub(super) fn in_tiles(self, isa: Isa) -> bool {
-        isa == Isa::Amx && self != Self::F32
+        isa.kind() == Kind::Amx && self != Self::F32
     }
 }
 

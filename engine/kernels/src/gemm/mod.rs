@@ -82,7 +82,8 @@ impl PackedLinear {
         let padded = || AlignedFloats::zeroed(count * width);
         let (mut scales, mut sums, mut padded_bias) = (padded(), padded(), padded());
         padded_bias[..bias.len()].copy_from_slice(bias);
-        let mut panels = AlignedWords::zeroed(count * depth * width);
+        let words = (count * width).checked_mul(depth).expect("the weights fit the memory");
+        let mut panels = AlignedWords::zeroed(words);
         let (codes, most) = code_format(isa);
         panels
             .par_chunks_mut((depth * width).max(1))
@@ -148,7 +149,7 @@ impl PackedLinear {
     /// # Panics
     /// If the input is of another precision, or input or output do not have that shape.
     pub fn apply(&self, input: Rows<'_>, rows: usize, then: Then, output: &mut [f32]) {
-        assert_eq!(output.len(), rows * self.columns, "an output of [rows, columns]");
+        assert_eq!(Some(output.len()), rows.checked_mul(self.columns), "an output of [rows, columns]");
         // SAFETY: the shape holds, and `output` is borrowed uniquely.
         unsafe { self.apply_panels(input, rows, then, output.as_mut_ptr(), 0..self.panel_count()) }
     }
@@ -171,7 +172,7 @@ impl PackedLinear {
     ) {
         assert_eq!(input.precision, self.precision, "an input of the precision of the weights");
         let in_memory = self.precision.rows(self.isa, rows);
-        assert_eq!(input.words.len(), in_memory * self.depth, "an input of [rows, inner]");
+        assert_eq!(Some(input.words.len()), in_memory.checked_mul(self.depth), "an input of [rows, inner]");
         let codes = self.precision == Precision::Int8;
         assert!(!codes || input.ranges.len() == rows, "a range for each row of codes");
         assert!(panels.end <= self.panel_count(), "panels that there are");
