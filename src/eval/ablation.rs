@@ -15,6 +15,7 @@ use crate::terminal::{Style, Terminal};
 
 /// Trains every variant and prints the table.
 pub fn run(arguments: &AblationArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    akin_kernels::memory::keep_freed_memory();
     let dev = read_scored_pairs(&arguments.dev)?;
     let ablation = Ablation {
         base: &base_directory(&arguments.base)?,

@@ -218,7 +218,6 @@ impl Run<'_> {
         observer: &mut dyn FnMut(Event),
     ) -> Result<(TrainingReport, Network)> {
         let Self { base, mut network, settings, set, dev, output, identity } = self;
-        akin_kernels::memory::keep_freed_memory();
         let checkpoints = Checkpoints::of(&output);
         let asked = serde_json::json!({ "settings": settings, "run": identity }).to_string();
         let mut progress = Progress { asked: asked.clone(), ..Progress::default() };
