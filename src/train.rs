@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use akin_encoder::training::BaseModel;
+use akin_trainer::base::BaseModel;
 use akin_trainer::examples::{read_dev_set, read_training_set};
 use akin_trainer::network::Network;
 use akin_trainer::objective::Objective;

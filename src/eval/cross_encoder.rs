@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use akin_encoder::training::BaseModel;
+use akin_trainer::base::BaseModel;
 use akin_trainer::correlation::{pearson, spearman};
 use akin_trainer::dev::cross_encoder_scores;
 use akin_trainer::network::Network;

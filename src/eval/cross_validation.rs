@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use akin_encoder::training::BaseModel;
+use akin_trainer::base::BaseModel;
 use akin_trainer::cross_validation::{Split, evaluate, read_topic_pairs};
 use akin_trainer::objective::Objective;
 use akin_trainer::training::TrainingSettings;

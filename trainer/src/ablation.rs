@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use crate::base::BaseModel;
 use akin_encoder::Pooling;
-use akin_encoder::training::BaseModel;
 
 use crate::examples::read_training_set;
 use crate::network::Network;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use akin_encoder::Random;
+use crate::base::BaseModel;
+use crate::random::Random;
 use akin_encoder::SentenceEncoder;
-use akin_encoder::training::BaseModel;
 
 use crate::correlation::{pearson, spearman};
 use crate::dev::cross_encoder_scores;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use crate::base::BaseModel;
 use akin_encoder::SentenceEncoder;
-use akin_encoder::training::BaseModel;
 use burn::module::Module;
 
 use crate::correlation::spearman;

@@ -42,7 +42,7 @@ pub fn batched_rate(encoder: &SentenceEncoder, texts: &[&str]) -> Result<(f64, E
 /// What the tokenizer reports.
 pub fn cross_encoder_rate(
     network: &crate::network::Network,
-    base: &akin_encoder::training::BaseModel,
+    base: &crate::base::BaseModel,
     pairs: &[ScoredPair],
 ) -> Result<f64> {
     let clock = Instant::now();
@@ -80,7 +80,7 @@ pub fn best_pair(embeddings: &Embeddings) -> Option<(usize, usize, f32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use akin_encoder::Random;
+    use crate::random::Random;
 
     #[test]
     fn the_best_pair_is_that_of_all_pairs() {

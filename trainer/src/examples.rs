@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use akin_encoder::training::BaseModel;
+use crate::base::BaseModel;
 
 use crate::dev::DevSet;
 use crate::network::{Example, Target};

@@ -13,6 +13,8 @@
 //! stated in.
 
 pub mod ablation;
+pub mod autodiff;
+pub mod base;
 pub mod checkpoint;
 pub mod correlation;
 pub mod cross_validation;
@@ -22,12 +24,16 @@ pub mod efficiency;
 pub mod embedder;
 pub mod error;
 pub mod examples;
+mod initialize;
 pub mod logistic;
+mod named_weights;
 pub mod network;
 pub mod objective;
 pub mod optimizer;
 pub mod pairs;
+pub mod random;
 pub mod retrieval;
+mod saving;
 pub mod schedule;
 pub mod senteval;
 pub mod similarity;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use akin_encoder::Random;
+use crate::random::Random;
 
 use crate::embedder::{Embedded, Embedder};
 use crate::logistic::Logistic;

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use akin_encoder::Random;
-use akin_encoder::training::{BaseModel, Randomness, SparseGradient};
+use crate::autodiff::{Randomness, SparseGradient, word_embeddings};
+use crate::base::BaseModel;
+use crate::random::Random;
 use burn::tensor::Device;
 use serde::Serialize;
 
@@ -150,7 +151,7 @@ impl<'a> Trainer<'a> {
         let moved = if value.is_finite() {
             let rate = self.schedule.at(self.steps);
             let gradients = loss.backward();
-            let sparse = (network.bert().words(), words.take());
+            let sparse = (word_embeddings(network.bert()), words.take());
             let (network, norm) = self.optimizer.step(network, gradients, Some(sparse), rate);
             self.network = Some(network);
             norm.is_some()

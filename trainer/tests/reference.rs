@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use akin_encoder::training::BaseModel;
+use akin_trainer::base::BaseModel;
 use akin_trainer::examples::read_training_set;
 use akin_trainer::network::{Example, Network};
 use akin_trainer::objective::{Concatenation, Objective};

@@ -6,9 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use akin_encoder::SentenceEncoder;
-use akin_encoder::training::BaseModel;
 use akin_encoder::{EncoderOptions, Executor};
 use akin_trainer::Error;
+use akin_trainer::base::BaseModel;
 use akin_trainer::dev::DevSet;
 use akin_trainer::examples::{TrainingSet, read_dev_set, read_training_set};
 use akin_trainer::network::Network;

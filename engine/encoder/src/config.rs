@@ -4,9 +4,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::files::{read_json, refuse};
 use crate::{Error, Result};
-
-use super::model_dir::{read_json, refuse};
 
 /// The two architectures of the paper (section 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,29 +18,28 @@ pub enum Architecture {
 
 /// The shape of a BERT or RoBERTa network, in the names of its `config.json`.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct BertConfig {
+#[non_exhaustive]
+pub struct BertConfig {
+    /// Which of the two it is.
     pub architecture: Architecture,
+    /// Rows of the word embeddings.
     pub vocab_size: usize,
+    /// The length of a token's vector.
     pub hidden_size: usize,
+    /// Transformer layers.
     pub num_hidden_layers: usize,
+    /// Heads of attention; they divide `hidden_size`.
     pub num_attention_heads: usize,
+    /// The inner width of the feed-forward network.
     pub intermediate_size: usize,
+    /// Rows of the position embeddings.
     pub max_position_embeddings: usize,
+    /// Rows of the token type embeddings.
     pub type_vocab_size: usize,
+    /// Added to the variance in every layer normalisation.
     pub layer_norm_eps: f64,
     /// The position of the first token: 0 for BERT, `pad_token_id + 1` for RoBERTa.
     pub position_offset: usize,
-}
-
-/// How the vectors of the tokens become the vector of the sentence (section 3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pooling {
-    /// The mean over the tokens.
-    Mean,
-    /// The vector of the first token.
-    Cls,
-    /// The greatest value over the tokens, dimension by dimension.
-    Max,
 }
 
 impl BertConfig {
@@ -80,13 +78,13 @@ impl BertConfig {
     }
 
     /// The longest sequence that the position embeddings reach, in tokens.
-    pub(crate) fn positions(&self) -> usize {
+    pub fn positions(&self) -> usize {
         self.max_position_embeddings.saturating_sub(self.position_offset)
     }
 
     /// The position of each token of a sentence. A padding token of RoBERTa that the text itself spells
     /// out stands at the padding's own position, and the count goes on without it.
-    pub(crate) fn positions_of(&self, ids: &[u32]) -> impl Iterator<Item = usize> {
+    pub fn positions_of(&self, ids: &[u32]) -> impl Iterator<Item = usize> {
         let padding = self.position_offset.checked_sub(1);
         let mut next = self.position_offset;
         ids.iter().map(move |id| match padding {

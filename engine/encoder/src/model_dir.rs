@@ -6,14 +6,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
-use crate::{Error, Result};
-
-use super::config::{BertConfig, Pooling};
-
-/// What every model directory has, for the sentence that says a file is missing.
-const EXPECTED: &str = "a sentence-transformers model has modules.json, config.json, tokenizer.json, model.safetensors and 1_Pooling/config.json";
+use crate::Result;
+use crate::config::BertConfig;
+use crate::files::{read_json, read_optional, refuse};
+use crate::pooling::Pooling;
 
 /// The names that `max_seq_length` has been kept under.
 pub(super) const SENTENCE_CONFIGS: [&str; 3] =
@@ -21,11 +18,15 @@ pub(super) const SENTENCE_CONFIGS: [&str; 3] =
 
 /// A model directory whose settings have been read and understood.
 #[derive(Debug, Clone)]
-pub(crate) struct ModelDir {
+#[non_exhaustive]
+pub struct ModelDir {
+    /// The directory.
     pub root: PathBuf,
     /// Where the network is: `root`, or a folder of it.
     pub transformer: PathBuf,
+    /// The shape of the network.
     pub config: BertConfig,
+    /// How token vectors become the vector of a sentence.
     pub pooling: Pooling,
     /// Whether embeddings are divided by their length.
     pub normalize: bool,
@@ -37,7 +38,10 @@ pub(crate) struct ModelDir {
 
 impl ModelDir {
     /// Reads every setting of the model in `root`.
-    pub(crate) fn open(root: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`Error::Model`](crate::Error::Model) with the file and the setting at fault.
+    pub fn open(root: &Path) -> Result<Self> {
         if !root.is_dir() {
             return Err(refuse(
                 root,
@@ -48,7 +52,10 @@ impl ModelDir {
     }
 
     /// The same for a model to be trained, which may be a bare Hugging Face directory: it pools by the mean.
-    pub(crate) fn open_base(root: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// As [`ModelDir::open`].
+    pub fn open_base(root: &Path) -> Result<Self> {
         if root.join("modules.json").exists() {
             return Self::open(root);
         }
@@ -84,16 +91,26 @@ impl ModelDir {
         })
     }
 
-    pub(crate) fn weights(&self) -> PathBuf {
+    /// The file of the weights.
+    pub fn weights(&self) -> PathBuf {
         self.transformer.join("model.safetensors")
     }
 
-    pub(crate) fn tokenizer(&self) -> PathBuf {
+    /// The file of the tokenizer.
+    pub fn tokenizer(&self) -> PathBuf {
         self.transformer.join("tokenizer.json")
     }
 
+    /// `config.json` as it is written.
+    ///
+    /// # Errors
+    /// [`Error::Model`](crate::Error::Model) when it is missing or not JSON.
+    pub fn config_json(&self) -> Result<serde_json::Value> {
+        read_json(&self.transformer.join("config.json"))
+    }
+
     /// Everything but weights and tokenizer that an embedding depends on, in one line.
-    pub(crate) fn settings(&self) -> String {
+    pub fn settings(&self) -> String {
         let c = &self.config;
         let mut line = String::new();
         write!(
@@ -279,31 +296,4 @@ fn refuse_prompts(path: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn read_optional(path: &Path) -> Result<serde_json::Map<String, serde_json::Value>> {
-    if path.is_file() { read_json(path) } else { Ok(serde_json::Map::new()) }
-}
-
-/// Reads a file of the model; a missing one is named with what is expected.
-pub(super) fn read_file(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => missing(path),
-        _ => Error::Io { action: "read", path: path.into(), source },
-    })
-}
-
-/// The error for a file that a model needs and has not.
-pub(super) fn missing(path: &Path) -> Error {
-    refuse(path, format!("the file is missing; {EXPECTED}"))
-}
-
-pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    serde_json::from_slice(&read_file(path)?)
-        .map_err(|error| refuse(path, format!("not the JSON that belongs here: {error}")))
-}
-
-/// The error for something that cannot be honoured.
-pub(super) fn refuse(path: &Path, reason: impl Into<String>) -> Error {
-    Error::Model { path: path.into(), reason: reason.into() }
 }

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 
 use self::cache::CachedModel;
 use self::client::{Download, Failure};
-use super::DEFAULT_MODEL;
-use super::model_dir::{Modules, SENTENCE_CONFIGS};
-use crate::{Error, Result};
+use crate::model_dir::{Modules, SENTENCE_CONFIGS};
+use crate::{DEFAULT_MODEL, Error, Result};
 
 /// The directory of `model`, which is a directory, or the id of a model on the hub: `org/name`, or the
 /// name alone for an original one of sentence-transformers. A model that is not on this machine is

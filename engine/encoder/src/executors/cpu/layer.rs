@@ -6,7 +6,7 @@
 //! takes the parts in turn; several threads may take one each (`team`).
 
 use super::balance::balance;
-use super::weights::Weights;
+use super::weights::TensorReader;
 use crate::config::BertConfig;
 use akin_kernels::aligned::AlignedFloats;
 use akin_kernels::attention::{AttentionScratch, attention};
@@ -86,7 +86,7 @@ impl Layer {
         isa: Isa,
         precision: Precision,
         config: &BertConfig,
-        weights: Weights<'_>,
+        weights: TensorReader<'_>,
         index: usize,
     ) -> Result<Self, String> {
         let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
