@@ -78,11 +78,15 @@ impl ModelDir {
             None => Pooling::Mean,
         };
         refuse_prompts(&root.join("config_sentence_transformers.json"))?;
-        let settings = read_sentence_config(&transformer)?;
+        let settings = read_sentence_config(&transformer, config.positions())?;
         check_tokenizer_config(&transformer)?;
+        let max_tokens = match settings.max_seq_length {
+            Some(length) => length,
+            None => common_length(&transformer, config.positions())?,
+        };
         Ok(Self {
             root: root.into(),
-            max_tokens: max_tokens(&transformer, &config, settings.max_seq_length)?,
+            max_tokens,
             lower_case: settings.do_lower_case,
             normalize: modules.is_some_and(|modules| modules.normalize),
             transformer,
@@ -196,16 +200,14 @@ fn read_pooling(path: &Path, hidden_size: usize) -> Result<Pooling> {
         }
         _ => {}
     }
-    let width = ["word_embedding_dimension", "embedding_dimension"]
-        .iter()
-        .find_map(|name| settings.get(*name)?.as_u64());
-    if let Some(width) = width.filter(|width| *width != hidden_size as u64) {
-        return Err(refuse(
-            path,
-            format!(
-                "it pools embeddings of {width} dimensions, and config.json says hidden_size {hidden_size}"
-            ),
-        ));
+    for name in ["word_embedding_dimension", "embedding_dimension"] {
+        let width = settings.get(name).filter(|width| !width.is_null());
+        if let Some(width) = width.filter(|width| width.as_u64() != Some(hidden_size as u64)) {
+            return Err(refuse(
+                path,
+                format!("{name} is {width}, and config.json says hidden_size {hidden_size}"),
+            ));
+        }
     }
     match modes.as_slice() {
         ["mean_tokens" | "mean"] => Ok(Pooling::Mean),
@@ -226,41 +228,48 @@ fn read_pooling(path: &Path, hidden_size: usize) -> Result<Pooling> {
 }
 
 /// `sentence_bert_config.json`.
-#[derive(Deserialize, Default)]
+#[derive(Default)]
 struct SentenceConfig {
     max_seq_length: Option<usize>,
-    #[serde(default)]
     do_lower_case: bool,
 }
 
-fn read_sentence_config(transformer: &Path) -> Result<SentenceConfig> {
-    match SENTENCE_CONFIGS.iter().map(|name| transformer.join(name)).find(|path| path.is_file()) {
-        Some(path) => read_json(&path),
-        None => Ok(SentenceConfig::default()),
-    }
+fn read_sentence_config(transformer: &Path, positions: usize) -> Result<SentenceConfig> {
+    let path = SENTENCE_CONFIGS.iter().map(|name| transformer.join(name)).find(|path| path.is_file());
+    let Some(path) = path else { return Ok(SentenceConfig::default()) };
+    let settings = read_optional(&path)?;
+    let get = |name: &str| settings.get(name).filter(|value| !value.is_null());
+    let max_seq_length = match get("max_seq_length") {
+        None => None,
+        Some(value) => {
+            let length = value.as_u64().and_then(|length| usize::try_from(length).ok());
+            let length = length.filter(|length| (1..=positions).contains(length)).ok_or_else(|| {
+                refuse(
+                    &path,
+                    format!(
+                        "max_seq_length is {value}, and the position embeddings reach {positions} tokens"
+                    ),
+                )
+            })?;
+            Some(length)
+        }
+    };
+    let do_lower_case = match get("do_lower_case") {
+        None => false,
+        Some(value) => value
+            .as_bool()
+            .ok_or_else(|| refuse(&path, format!("do_lower_case is {value}, and must be true or false")))?,
+    };
+    Ok(SentenceConfig { max_seq_length, do_lower_case })
 }
 
-/// `max_seq_length`, or what network and tokenizer agree on where the model does not say.
-fn max_tokens(transformer: &Path, config: &BertConfig, max_seq_length: Option<usize>) -> Result<usize> {
-    match max_seq_length {
-        Some(length) if length > config.positions() => Err(refuse(
-            transformer,
-            format!(
-                "max_seq_length is {length}, and the position embeddings reach {} tokens",
-                config.positions()
-            ),
-        )),
-        Some(length) => Ok(length),
-        None => {
-            let tokenizer = read_optional(&transformer.join("tokenizer_config.json"))?;
-            // Written as 1e30 where there is no limit; the conversion saturates.
-            let limit = tokenizer
-                .get("model_max_length")
-                .and_then(|limit| limit.as_f64())
-                .map(|limit| limit as usize);
-            Ok(limit.unwrap_or(usize::MAX).min(config.positions()))
-        }
-    }
+/// The length that network and tokenizer agree on, for a model that has no `max_seq_length`.
+fn common_length(transformer: &Path, positions: usize) -> Result<usize> {
+    let tokenizer = read_optional(&transformer.join("tokenizer_config.json"))?;
+    // Written as 1e30 where there is no limit; the conversion saturates.
+    let limit =
+        tokenizer.get("model_max_length").and_then(|limit| limit.as_f64()).map(|limit| limit as usize);
+    Ok(limit.unwrap_or(usize::MAX).min(positions))
 }
 
 /// Where `tokenizer_config.json` and `tokenizer.json` disagree on case, Python follows the one and we the other.
