@@ -3,8 +3,8 @@
 use akin_index::graph::FrozenGraph;
 use akin_kernels::Embeddings;
 use akin_kernels::cpu;
-use akin_kernels::gemm::{PackedLinear, Then};
-use akin_kernels::rows::{Precision, Rows};
+use akin_kernels::gemm::{Epilogue, PackedLinear};
+use akin_kernels::rows::{InputRows, Precision};
 use rayon::prelude::*;
 
 /// Up to so many sentences every pair is looked at; beyond, each sentence and its nearest in a graph.
@@ -126,6 +126,6 @@ impl Columns {
         let dimension = embeddings.dimension();
         let input = &embeddings.as_slice()[begin * dimension..][..count * dimension];
         products.resize(count * self.columns, 0.0);
-        self.packed.apply(Rows::floats(input), count, Then::Store, products);
+        self.packed.apply(InputRows::floats(input), count, Epilogue::Store, products);
     }
 }
