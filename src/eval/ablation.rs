@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use akin_trainer::ablation::Ablation;
 use akin_trainer::objective::Objective;
-use akin_trainer::pairs::read_scored_pairs;
+use akin_trainer::sentence_pairs::read_scored_pairs;
 use akin_trainer::training::TrainingSettings;
 use anyhow::Context;
 use serde_json::json;

@@ -8,7 +8,7 @@ use akin_encoder::Pooling;
 use crate::examples::read_training_set;
 use crate::network::Network;
 use crate::objective::{Concatenation, Objective};
-use crate::pairs::ScoredPair;
+use crate::sentence_pairs::ScoredPair;
 use crate::training::{Event, Run, TrainingSettings, device};
 use crate::{Result, sts};
 

@@ -12,7 +12,7 @@ use crate::dev::cross_encoder_scores;
 use crate::examples::scored_examples;
 use crate::network::Network;
 use crate::objective::Objective;
-use crate::pairs::ScoredPair;
+use crate::sentence_pairs::ScoredPair;
 use crate::sts::{self, Correlations};
 use crate::table::read_table;
 use crate::training::{Run, TrainingSettings, device};

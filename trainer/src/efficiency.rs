@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::Result;
 use crate::dev::cross_encoder_scores;
-use crate::pairs::ScoredPair;
+use crate::sentence_pairs::ScoredPair;
 
 /// Sentences that are padded to one length where there is no smart batching, as in the paper.
 pub const BATCH: usize = 16;

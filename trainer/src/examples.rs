@@ -8,7 +8,7 @@ use crate::base::BaseModel;
 use crate::dev::DevSet;
 use crate::network::{Example, Target};
 use crate::objective::Objective;
-use crate::pairs::{ScoredPair, read_labelled_pairs, read_scored_pairs_within, read_triplets};
+use crate::sentence_pairs::{ScoredPair, read_labelled_pairs, read_scored_pairs_within, read_triplets};
 use crate::table::read_header;
 use crate::{Error, Result};
 

@@ -203,7 +203,8 @@ impl Run<'_> {
     /// Trains, from the last checkpoint where `resume` is wanted and there is one, and writes the model.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the output exists and no run is to be resumed, or when the run there is another;
+    /// [`Error::OutputExists`] when the output exists and no run is to be resumed; [`Error::Invalid`] when the run there is
+    /// another;
     /// [`Error::Diverged`]; those of the disk.
     pub fn go(self, resume: bool, observer: &mut dyn FnMut(Event)) -> Result<TrainingReport> {
         Ok(self.go_and_return(resume, observer)?.0)
@@ -236,11 +237,7 @@ impl Run<'_> {
                 observer(Event::Resumed { steps: progress.steps });
             }
         } else if output.exists() {
-            let what = match checkpoints.exist() {
-                true => "an unfinished run: go on with it by --resume, or choose another output",
-                false => "choose another output, or remove it",
-            };
-            return Err(Error::Invalid(format!("{} exists: {what}", output.display())));
+            return Err(Error::OutputExists { unfinished: checkpoints.exist(), path: output });
         }
         checkpoints.create()?;
 

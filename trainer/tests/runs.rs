@@ -107,7 +107,7 @@ fn a_killed_run_goes_on_to_the_same_model() {
         }));
         assert!(killed.is_err());
         let refused = workshop.run("killed", false, &mut |_| {}).unwrap_err().to_string();
-        assert!(refused.contains("--resume"), "{refused}");
+        assert!(refused.contains("an unfinished run"), "{refused}");
         let mut resumed_after = None;
         let report = workshop
             .run("killed", true, &mut |event| {

@@ -35,6 +35,14 @@ pub enum Error {
         /// Why, as the end of a sentence that begins with the model.
         reason: String,
     },
+    /// A precision that the executor or this processor does not compute in.
+    #[error("{reason}")]
+    Precision {
+        /// The precision that was asked for.
+        precision: akin_kernels::rows::Precision,
+        /// What there is instead.
+        reason: String,
+    },
     /// A caller asked for something that cannot be.
     #[error("{0}")]
     Invalid(String),

@@ -108,7 +108,7 @@ impl SentenceEncoder {
     ///
     /// # Errors
     /// [`Error::Model`] with the file at fault and what is expected of it;
-    /// [`Error::Invalid`] for a precision that the executor or this processor does not have.
+    /// [`Error::Precision`] for a precision that the executor or this processor does not compute in.
     pub fn load_with(dir: &Path, options: &EncoderOptions) -> Result<Self> {
         Self::open(ModelDir::open(dir)?, options)
     }
@@ -218,16 +218,17 @@ impl SentenceEncoder {
     }
 }
 
-/// Refuses a precision that cannot be had, and says which can.
+/// Refuses a precision that the executor or this processor does not compute in.
 fn check_options(options: &EncoderOptions) -> Result<()> {
     match (options.executor, options.precision) {
-        (Executor::Burn, Precision::Bf16 | Precision::Int8) => Err(Error::Invalid(
-            "the burn executor computes in f32 only: choose the precision f32, or the cpu executor".into(),
-        )),
-        (Executor::Cpu, Precision::Bf16) if !isa().multiplies_bf16() => Err(Error::Invalid(format!(
-            "this processor ({}) does not multiply bf16: choose the precision f32, or int8, which is faster",
-            isa().name()
-        ))),
+        (Executor::Burn, precision @ (Precision::Bf16 | Precision::Int8)) => {
+            Err(Error::Precision { precision, reason: "the burn executor computes in f32 only".into() })
+        }
+        (Executor::Cpu, precision @ Precision::Bf16) if !isa().multiplies_bf16() => {
+            let name = isa().name();
+            let reason = format!("this processor ({name}) does not multiply bf16, only f32 and int8");
+            Err(Error::Precision { precision, reason })
+        }
         _ => Ok(()),
     }
 }

@@ -122,7 +122,7 @@ impl<'a> LayerWeights<'a> {
     }
 }
 
-/// What is the same for every sentence.
+/// The settings of the layer that are the same for every sentence.
 #[derive(Clone, Copy)]
 struct Shape {
     heads: usize,
@@ -132,7 +132,7 @@ struct Shape {
     output: Dropout,
 }
 
-/// What the gradient of a group of sentences needs.
+/// The activations of a group of sentences that its gradient needs.
 struct Activations {
     spans: Vec<Range<usize>>,
     queries: Vec<f32>,
@@ -143,7 +143,7 @@ struct Activations {
     context: Vec<f32>,
     attention_normal: Vec<f32>,
     attention_scales: Vec<f32>,
-    /// After the first norm: what the feed-forward network reads.
+    /// After the first norm: the input of the feed-forward network.
     attended: Vec<f32>,
     /// Before GELU, and after.
     inner: Vec<f32>,
