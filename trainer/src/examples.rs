@@ -27,7 +27,7 @@ pub struct TrainingSet {
 /// Reads the file at `path` for an objective. Scores lie in 0 to `most`.
 ///
 /// # Errors
-/// Those of the readers in [`pairs`](crate::pairs), and of the tokenizer.
+/// Those of the readers in [`sentence_pairs`](crate::sentence_pairs), and of the tokenizer.
 pub fn read_training_set(
     path: &Path,
     base: &BaseModel,
