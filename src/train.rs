@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use akin_encoder::training::BaseModel;
+use akin_trainer::base::BaseModel;
 use akin_trainer::examples::{read_dev_set, read_training_set};
 use akin_trainer::network::Network;
 use akin_trainer::objective::Objective;
@@ -17,6 +17,7 @@ use crate::terminal::{Terminal, counted, grouped};
 
 /// Trains, and says how good the model became.
 pub fn run(arguments: &TrainArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    akin_kernels::memory::keep_freed_memory();
     if arguments.output.exists() && !arguments.resume {
         bail!(
             "{} exists: choose another output, remove it, or go on with its run by --resume",

@@ -8,8 +8,8 @@ use std::ops::ControlFlow;
 use akin_index::graph::Graph;
 use akin_kernels::Embeddings;
 use akin_kernels::cpu;
-use akin_kernels::gemm::{PackedLinear, Then};
-use akin_kernels::rows::{Precision, Rows};
+use akin_kernels::gemm::{Epilogue, PackedLinear};
+use akin_kernels::rows::{InputRows, Precision};
 use rayon::prelude::*;
 
 /// Up to this number of sentences every pair is compared. Beyond it, a graph chooses the pairs.
@@ -135,6 +135,6 @@ impl PackedBlock {
         let dimension = embeddings.dimension();
         let input = &embeddings.as_slice()[begin * dimension..][..count * dimension];
         products.resize(count * self.columns, 0.0);
-        self.packed.apply(Rows::floats(input), count, Then::Store, products);
+        self.packed.apply(InputRows::floats(input), count, Epilogue::Store, products);
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use akin_trainer::ablation::Ablation;
 use akin_trainer::objective::Objective;
-use akin_trainer::pairs::read_scored_pairs;
+use akin_trainer::sentence_pairs::read_scored_pairs;
 use akin_trainer::training::TrainingSettings;
 use anyhow::Context;
 use serde_json::json;
@@ -15,6 +15,7 @@ use crate::terminal::{Style, Terminal};
 
 /// Trains every variant and prints the table.
 pub fn run(arguments: &AblationArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    akin_kernels::memory::keep_freed_memory();
     let dev = read_scored_pairs(&arguments.dev)?;
     let ablation = Ablation {
         base: &base_directory(&arguments.base)?,

@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use akin_encoder::training::BaseModel;
+use akin_trainer::base::BaseModel;
 use akin_trainer::correlation::{pearson, spearman};
 use akin_trainer::dev::cross_encoder_scores;
 use akin_trainer::network::Network;
-use akin_trainer::pairs::read_scored_pairs;
+use akin_trainer::sentence_pairs::read_scored_pairs;
 use akin_trainer::training::device;
 use anyhow::Context;
 use serde_json::json;

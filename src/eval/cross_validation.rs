@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use akin_encoder::training::BaseModel;
+use akin_trainer::base::BaseModel;
 use akin_trainer::cross_validation::{Split, evaluate, read_topic_pairs};
 use akin_trainer::objective::Objective;
 use akin_trainer::training::TrainingSettings;
@@ -15,6 +15,7 @@ use crate::terminal::{Style, Terminal, on_one_line};
 
 /// Prints the correlations of each part, and their mean.
 pub fn run(arguments: &CrossValidationArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    akin_kernels::memory::keep_freed_memory();
     let pairs = read_topic_pairs(&arguments.file, arguments.cross_topic, arguments.max_score)?;
     let pooling = arguments.pooling.map(|name| name.pooling());
     let base = BaseModel::open(&base_directory(&arguments.base)?, pooling, None)?;

@@ -4,12 +4,12 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use akin_encoder::SentenceEncoder;
-use akin_encoder::training::BaseModel;
 use akin_encoder::{EncoderOptions, Executor};
+use akin_trainer::base::BaseModel;
 use akin_trainer::efficiency::{batched_rate, best_pair, cross_encoder_rate, padded_rate};
 use akin_trainer::network::Network;
 use akin_trainer::objective::Objective;
-use akin_trainer::pairs::read_scored_pairs;
+use akin_trainer::sentence_pairs::read_scored_pairs;
 use akin_trainer::training::device;
 use anyhow::{Context, bail};
 use serde_json::json;

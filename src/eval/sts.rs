@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use akin_trainer::pairs::{ScoredPair, read_scored_pairs};
+use akin_trainer::sentence_pairs::{ScoredPair, read_scored_pairs};
 use akin_trainer::sts::{self, StsResult};
 use anyhow::Context;
 use serde_json::json;

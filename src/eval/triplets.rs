@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use akin_trainer::pairs::read_triplets;
+use akin_trainer::sentence_pairs::read_triplets;
 use akin_trainer::triplets;
 use anyhow::Context;
 use serde_json::json;

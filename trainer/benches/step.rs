@@ -6,7 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use akin_encoder::training::{BaseModel, SparseGradient};
+use akin_trainer::autodiff::{SparseGradient, word_embeddings};
+use akin_trainer::base::BaseModel;
 use akin_trainer::examples::read_training_set;
 use akin_trainer::network::{Conditions, Example, Network};
 use akin_trainer::objective::Objective;
@@ -44,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let gradients = loss.backward();
         backward += clock.elapsed();
         let clock = Instant::now();
-        let sparse = (network.bert().words(), words.take());
+        let sparse = (word_embeddings(network.bert()), words.take());
         (network, _) = optimizer.step(network, gradients, Some(sparse), 2e-5);
         optimize += clock.elapsed();
     }

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use crate::base::BaseModel;
 use akin_encoder::Pooling;
-use akin_encoder::training::BaseModel;
 
 use crate::examples::read_training_set;
 use crate::network::Network;
 use crate::objective::{Concatenation, Objective};
-use crate::pairs::ScoredPair;
+use crate::sentence_pairs::ScoredPair;
 use crate::training::{Event, Run, TrainingSettings, device};
 use crate::{Result, sts};
 

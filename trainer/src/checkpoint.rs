@@ -1,7 +1,14 @@
 //! What a run of training leaves on the disk, so that a killed one goes on where it was.
 //!
-//! `OUTPUT/checkpoints/` holds `step-N`, the last state, and `best`, the model with the best score so far. Each gets its
-//! name when it is complete. A finished run replaces the folder by the model itself.
+//! ```text
+//! OUTPUT/checkpoints/step-N       the last state: network, optimizer, progress
+//! OUTPUT/checkpoints/best         the model with the best score so far
+//! OUTPUT/checkpoints/best.old     the one before, while it is replaced
+//! OUTPUT/checkpoints/*.part       what is being written
+//! ```
+//!
+//! A folder gets its name when it is complete, so a run can be killed at any moment and resumed. A finished run replaces
+//! `checkpoints` by the model itself.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,12 +54,13 @@ impl Checkpoints {
         self.folder.is_dir()
     }
 
-    /// Makes the folder.
+    /// Makes the folder, and restores the best model where a run was killed while it replaced it.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn create(&self) -> Result<()> {
-        fs::create_dir_all(&self.folder).map_err(io("create", &self.folder))
+        fs::create_dir_all(&self.folder).map_err(io("create", &self.folder))?;
+        self.restore_best()
     }
 
     /// The model with the best score so far.
@@ -95,7 +103,8 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Calls `write` with a new folder and makes it the best model.
+    /// Calls `write` with a new folder and makes it the best model. Killed at any moment, it leaves a complete model
+    /// as `best` or, between its two renames, as `best.old`, which [`create`](Self::create) restores.
     ///
     /// # Errors
     /// [`Error::Io`], and those of `write`.
@@ -103,8 +112,27 @@ impl Checkpoints {
         let part = self.folder.join("best.part");
         remove(&part)?;
         write(&part)?;
-        remove(&self.best())?;
-        fs::rename(&part, self.best()).map_err(io("write", &self.best()))
+        self.restore_best()?;
+        let (best, old) = (self.best(), self.old_best());
+        if best.exists() {
+            fs::rename(&best, &old).map_err(io("rename", &best))?;
+        }
+        fs::rename(&part, &best).map_err(io("write", &best))?;
+        remove(&old)
+    }
+
+    fn old_best(&self) -> PathBuf {
+        self.folder.join("best.old")
+    }
+
+    /// Makes `best.old` the best model again where its successor did not get the name, and removes it elsewhere.
+    fn restore_best(&self) -> Result<()> {
+        let (best, old) = (self.best(), self.old_best());
+        match old.exists() {
+            true if !best.exists() => fs::rename(&old, &best).map_err(io("rename", &old)),
+            true => remove(&old),
+            false => Ok(()),
+        }
     }
 
     /// Reads the last state into `network`; nothing where there is none.
@@ -189,4 +217,62 @@ fn load_memories(path: &Path) -> Result<Vec<Memory>> {
             Ok(Memory::new(floats(format!("{number}.means"))?, floats(format!("{number}.squares"))?))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(text: &'static str) -> impl FnOnce(&Path) -> Result<()> {
+        move |folder| {
+            fs::create_dir_all(folder).map_err(io("create", folder))?;
+            fs::write(folder.join("model"), text).map_err(io("write", folder))
+        }
+    }
+
+    fn best(checkpoints: &Checkpoints) -> String {
+        fs::read_to_string(checkpoints.best().join("model")).unwrap()
+    }
+
+    #[test]
+    fn the_best_model_survives_a_kill_at_every_step_of_its_replacement() {
+        // What lies there after: nothing yet, the new model written, the old one renamed, the new one renamed.
+        let states: [(&[(&str, &str)], &str); 4] = [
+            (&[("best", "first")], "first"),
+            (&[("best", "first"), ("best.part", "second")], "first"),
+            (&[("best.old", "first"), ("best.part", "second")], "first"),
+            (&[("best.old", "first"), ("best", "second")], "second"),
+        ];
+        for (folders, expected) in states {
+            let output = tempfile::tempdir().unwrap();
+            let checkpoints = Checkpoints::of(output.path());
+            for (name, text) in folders.iter().copied() {
+                let folder = output.path().join("checkpoints").join(name);
+                fs::create_dir_all(&folder).unwrap();
+                fs::write(folder.join("model"), text).unwrap();
+            }
+            // The run is resumed,
+            checkpoints.create().unwrap();
+            assert_eq!(best(&checkpoints), expected, "{folders:?}");
+            // and goes on.
+            checkpoints.replace_best(write("third")).unwrap();
+            assert_eq!(best(&checkpoints), "third", "{folders:?}");
+            let left: Vec<_> = fs::read_dir(output.path().join("checkpoints"))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name())
+                .collect();
+            assert_eq!(left, ["best"], "{folders:?}");
+        }
+    }
+
+    #[test]
+    fn a_model_that_cannot_be_written_leaves_the_best_one() {
+        let output = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::of(output.path());
+        checkpoints.create().unwrap();
+        checkpoints.replace_best(write("first")).unwrap();
+        let refused = checkpoints.replace_best(|_| Err(Error::Invalid("no".into())));
+        assert!(refused.is_err());
+        assert_eq!(best(&checkpoints), "first");
+    }
 }

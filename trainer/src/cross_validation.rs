@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use akin_encoder::Random;
+use crate::base::BaseModel;
+use crate::random::Random;
 use akin_encoder::SentenceEncoder;
-use akin_encoder::training::BaseModel;
 
 use crate::correlation::{pearson, spearman};
 use crate::dev::cross_encoder_scores;
 use crate::examples::scored_examples;
 use crate::network::Network;
 use crate::objective::Objective;
-use crate::pairs::ScoredPair;
+use crate::sentence_pairs::ScoredPair;
 use crate::sts::{self, Correlations};
 use crate::table::read_table;
 use crate::training::{Run, TrainingSettings, device};

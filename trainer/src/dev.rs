@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
+use crate::base::BaseModel;
 use akin_encoder::SentenceEncoder;
-use akin_encoder::training::BaseModel;
 use burn::module::Module;
 
 use crate::correlation::spearman;
 use crate::network::{Conditions, Example, Network, Target};
 use crate::objective::Objective;
-use crate::pairs::{ScoredPair, Triplet};
+use crate::sentence_pairs::{ScoredPair, Triplet};
 use crate::{Error, Result, sts, triplets};
 
 /// How many pairs the training network reads at a time when it is asked for labels or scores.

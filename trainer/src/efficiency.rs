@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::Result;
 use crate::dev::cross_encoder_scores;
-use crate::pairs::ScoredPair;
+use crate::sentence_pairs::ScoredPair;
 
 /// Sentences that are padded to one length where there is no smart batching, as in the paper.
 pub const BATCH: usize = 16;
@@ -42,7 +42,7 @@ pub fn batched_rate(encoder: &SentenceEncoder, texts: &[&str]) -> Result<(f64, E
 /// What the tokenizer reports.
 pub fn cross_encoder_rate(
     network: &crate::network::Network,
-    base: &akin_encoder::training::BaseModel,
+    base: &crate::base::BaseModel,
     pairs: &[ScoredPair],
 ) -> Result<f64> {
     let clock = Instant::now();
@@ -80,7 +80,7 @@ pub fn best_pair(embeddings: &Embeddings) -> Option<(usize, usize, f32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use akin_encoder::Random;
+    use crate::random::Random;
 
     #[test]
     fn the_best_pair_is_that_of_all_pairs() {

@@ -46,6 +46,14 @@ pub enum Error {
         /// What is left of the run.
         kept: String,
     },
+    /// A run would write to a folder that is there, and was not told to resume.
+    #[error("{} exists{}", path.display(), if *unfinished { " and holds an unfinished run" } else { "" })]
+    OutputExists {
+        /// The folder.
+        path: PathBuf,
+        /// Whether a run in it can be resumed.
+        unfinished: bool,
+    },
     /// A caller asked for something that cannot be.
     #[error("{0}")]
     Invalid(String),

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use akin_encoder::training::BaseModel;
+use crate::base::BaseModel;
 
 use crate::dev::DevSet;
 use crate::network::{Example, Target};
 use crate::objective::Objective;
-use crate::pairs::{ScoredPair, read_labelled_pairs, read_scored_pairs_within, read_triplets};
+use crate::sentence_pairs::{ScoredPair, read_labelled_pairs, read_scored_pairs_within, read_triplets};
 use crate::table::read_header;
 use crate::{Error, Result};
 
@@ -27,7 +27,7 @@ pub struct TrainingSet {
 /// Reads the file at `path` for an objective. Scores lie in 0 to `most`.
 ///
 /// # Errors
-/// Those of the readers in [`pairs`](crate::pairs), and of the tokenizer.
+/// Those of the readers in [`sentence_pairs`](crate::sentence_pairs), and of the tokenizer.
 pub fn read_training_set(
     path: &Path,
     base: &BaseModel,

@@ -1,9 +1,10 @@
 //! Training and evaluation of sentence encoders: Sentence-BERT (Reimers & Gurevych 2019) from end to end.
 //!
-//! Training, in the order that data passes: [`table`] and [`pairs`] read files of sentences, [`examples`] makes batches'
-//! worth of them, [`network`] is the encoder under an [`objective`] (section 3 of the paper), [`training`] runs the
-//! steps with [`optimizer`] and [`schedule`], evaluates on a [`dev`] set in between, and keeps [`checkpoint`]s and the
-//! loss [`curve`].
+//! Training, in the order that data passes: [`table`] and [`sentence_pairs`] read files of sentences, [`examples`]
+//! tokenises them, [`base`] is the model that training begins with, [`network`] is the encoder under an [`objective`]
+//! (section 3 of the paper), whose layers [`autodiff`] computes with their gradients, [`training`] runs the steps with
+//! [`optimizer`] and [`schedule`], evaluates on a [`dev`] set in between, and keeps [`checkpoint`]s and the loss
+//! [`curve`].
 //!
 //! Evaluation, of whatever is an [`embedder`]: [`sts`] compares similarities with people's scores (sections 4.1 and 4.2),
 //! [`cross_validation`] trains and tests on one set in turn (4.3), [`triplets`] asks which of two sentences is closer
@@ -13,6 +14,8 @@
 //! stated in.
 
 pub mod ablation;
+pub mod autodiff;
+pub mod base;
 pub mod checkpoint;
 pub mod correlation;
 pub mod cross_validation;
@@ -22,13 +25,17 @@ pub mod efficiency;
 pub mod embedder;
 pub mod error;
 pub mod examples;
+mod initialize;
 pub mod logistic;
+mod named_weights;
 pub mod network;
 pub mod objective;
 pub mod optimizer;
-pub mod pairs;
+pub mod random;
 pub mod retrieval;
+mod saving;
 pub mod schedule;
+pub mod sentence_pairs;
 pub mod senteval;
 pub mod similarity;
 pub mod sts;

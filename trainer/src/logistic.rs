@@ -166,7 +166,7 @@ fn add(sums: &mut [f32], factor: f64, values: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use akin_encoder::Random;
+    use crate::random::Random;
 
     #[test]
     fn what_can_be_told_apart_is() {

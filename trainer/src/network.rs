@@ -2,15 +2,18 @@
 
 use std::path::Path;
 
-use akin_encoder::training::{BaseModel, RaggedBatch, Randomness, SparseGradient, pool_ragged};
-use akin_encoder::{Bert, Pooling, Random};
+use akin_encoder::Pooling;
+use akin_encoder::burn::Bert;
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::autodiff::{self, RaggedBatch, Randomness, SparseGradient};
+use crate::base::BaseModel;
 use crate::objective::{
     Objective, ScoreHead, binary_cross_entropy, cross_entropy, logits, regression_loss, triplet_loss,
 };
+use crate::random::Random;
 use crate::{Error, Result};
 
 /// An example as the network reads it.
@@ -220,8 +223,8 @@ impl Network {
         let pairs: Vec<[&[u32]; 2]> =
             examples.iter().map(|example| [0, 1].map(|side| example.sentences[side].as_slice())).collect();
         let batch = base.pair_batch(&pairs);
-        let hidden = self.bert.forward_ragged(&batch, &conditions.randomness, conditions.words);
-        Ok(head.forward(pool_ragged(hidden, &batch, Pooling::Cls)))
+        let hidden = autodiff::forward(&self.bert, &batch, &conditions.randomness, conditions.words);
+        Ok(head.forward(autodiff::pool(hidden, &batch, Pooling::Cls)))
     }
 
     /// The embeddings of each side of the examples, all through one network at once.
@@ -235,8 +238,8 @@ impl Network {
             .flat_map(|side| examples.iter().map(move |example| example.sentences[side].as_slice()))
             .collect();
         let batch: RaggedBatch = base.batch(&sentences);
-        let hidden = self.bert.forward_ragged(&batch, &conditions.randomness, conditions.words);
-        let pooled = pool_ragged(hidden, &batch, base.pooling());
+        let hidden = autodiff::forward(&self.bert, &batch, &conditions.randomness, conditions.words);
+        let pooled = autodiff::pool(hidden, &batch, base.pooling());
         let embeddings = if base.normalizes() { normalized(pooled) } else { pooled };
         let n = examples.len();
         std::array::from_fn(|side| embeddings.clone().narrow(0, side * n, n))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use akin_encoder::Random;
+use crate::random::Random;
 
 use crate::embedder::{Embedded, Embedder};
 use crate::logistic::Logistic;
@@ -87,7 +87,7 @@ impl Task {
         let embedded = Embedded::of(embedder, sentences, observer)?;
         let labels: BTreeSet<&str> = self.train.iter().map(|example| example.label.as_str()).collect();
         let labels: Vec<&str> = labels.into_iter().collect();
-        let rows = |examples: &[Example]| Rows::of(examples, &embedded, &labels, &self.name);
+        let rows = |examples: &[Example]| LabelledRows::of(examples, &embedded, &labels, &self.name);
         let train = rows(&self.train)?;
         if self.test.is_empty() {
             let mut order: Vec<usize> = (0..self.train.len()).collect();
@@ -129,13 +129,13 @@ fn read_examples(path: &Path) -> Result<Vec<Example>> {
 }
 
 /// Features and labels.
-struct Rows {
+struct LabelledRows {
     width: usize,
     values: Vec<f32>,
     targets: Vec<usize>,
 }
 
-impl Rows {
+impl LabelledRows {
     /// The embedding of a sentence; of a pair the difference of its embeddings and their product, as SentEval does.
     fn of(examples: &[Example], embedded: &Embedded<'_>, labels: &[&str], task: &str) -> Result<Self> {
         let (mut values, mut targets) = (Vec::new(), Vec::new());

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::correlation::{pearson, spearman};
 use crate::embedder::{Embedded, Embedder};
-use crate::pairs::ScoredPair;
+use crate::sentence_pairs::ScoredPair;
 use crate::similarity::Similarity;
 
 /// How well similarities agree with people. Correlations are from -1 to 1; papers print them x 100.

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use akin_encoder::Random;
-use akin_encoder::training::{BaseModel, Randomness, SparseGradient};
+use crate::autodiff::{Randomness, SparseGradient, word_embeddings};
+use crate::base::BaseModel;
+use crate::random::Random;
 use burn::tensor::Device;
 use serde::Serialize;
 
@@ -150,7 +151,7 @@ impl<'a> Trainer<'a> {
         let moved = if value.is_finite() {
             let rate = self.schedule.at(self.steps);
             let gradients = loss.backward();
-            let sparse = (network.bert().words(), words.take());
+            let sparse = (word_embeddings(network.bert()), words.take());
             let (network, norm) = self.optimizer.step(network, gradients, Some(sparse), rate);
             self.network = Some(network);
             norm.is_some()
@@ -202,7 +203,8 @@ impl Run<'_> {
     /// Trains, from the last checkpoint where `resume` is wanted and there is one, and writes the model.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the output exists and no run is to be resumed, or when the run there is another;
+    /// [`Error::OutputExists`] when the output exists and no run is to be resumed; [`Error::Invalid`] when the run there is
+    /// another;
     /// [`Error::Diverged`]; those of the disk.
     pub fn go(self, resume: bool, observer: &mut dyn FnMut(Event)) -> Result<TrainingReport> {
         Ok(self.go_and_return(resume, observer)?.0)
@@ -218,7 +220,6 @@ impl Run<'_> {
         observer: &mut dyn FnMut(Event),
     ) -> Result<(TrainingReport, Network)> {
         let Self { base, mut network, settings, set, dev, output, identity } = self;
-        akin_kernels::memory::keep_freed_memory();
         let checkpoints = Checkpoints::of(&output);
         let asked = serde_json::json!({ "settings": settings, "run": identity }).to_string();
         let mut progress = Progress { asked: asked.clone(), ..Progress::default() };
@@ -236,11 +237,7 @@ impl Run<'_> {
                 observer(Event::Resumed { steps: progress.steps });
             }
         } else if output.exists() {
-            let what = match checkpoints.exist() {
-                true => "an unfinished run: go on with it by --resume, or choose another output",
-                false => "choose another output, or remove it",
-            };
-            return Err(Error::Invalid(format!("{} exists: {what}", output.display())));
+            return Err(Error::OutputExists { unfinished: checkpoints.exist(), path: output });
         }
         checkpoints.create()?;
 

@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::embedder::{Embedded, Embedder};
-use crate::pairs::Triplet;
+use crate::sentence_pairs::Triplet;
 use crate::similarity::Similarity;
 
 /// The share of triplets in which the anchor is more alike to the positive than to the negative.

@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use akin_encoder::training::BaseModel;
 use akin_fixtures::models::tiny;
+use akin_trainer::base::BaseModel;
 use akin_trainer::examples::read_training_set;
 use akin_trainer::network::{Example, Network};
 use akin_trainer::objective::{Concatenation, Objective};

@@ -6,12 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use akin_encoder::SentenceEncoder;
-use akin_encoder::training::BaseModel;
 use akin_encoder::{EncoderOptions, Executor};
 use akin_fixtures::models::tiny;
 use akin_fixtures::similarity::greatest_difference;
 use akin_fixtures::{Folder, on_threads};
 use akin_trainer::Error;
+use akin_trainer::base::BaseModel;
 use akin_trainer::dev::DevSet;
 use akin_trainer::examples::{TrainingSet, read_dev_set, read_training_set};
 use akin_trainer::network::Network;
@@ -109,7 +109,7 @@ fn a_killed_run_goes_on_to_the_same_model() {
         }));
         assert!(killed.is_err());
         let refused = workshop.run("killed", false, &mut |_| {}).unwrap_err().to_string();
-        assert!(refused.contains("--resume"), "{refused}");
+        assert!(refused.contains("an unfinished run"), "{refused}");
         let mut resumed_after = None;
         let report = workshop
             .run("killed", true, &mut |event| {

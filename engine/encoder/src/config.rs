@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
+use serde_json::Value;
 
+use crate::files::{read_json, refuse};
 use crate::{Error, Result};
-
-use super::model_dir::{read_json, refuse};
 
 /// The two architectures of the paper (section 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,74 +18,80 @@ pub enum Architecture {
 
 /// The shape of a BERT or RoBERTa network, in the names of its `config.json`.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct BertConfig {
+#[non_exhaustive]
+pub struct BertConfig {
+    /// Which of the two it is.
     pub architecture: Architecture,
+    /// Rows of the word embeddings.
     pub vocab_size: usize,
+    /// The length of a token's vector.
     pub hidden_size: usize,
+    /// Transformer layers.
     pub num_hidden_layers: usize,
+    /// Heads of attention; they divide `hidden_size`.
     pub num_attention_heads: usize,
+    /// The inner width of the feed-forward network.
     pub intermediate_size: usize,
+    /// Rows of the position embeddings.
     pub max_position_embeddings: usize,
+    /// Rows of the token type embeddings.
     pub type_vocab_size: usize,
+    /// Added to the variance in every layer normalisation.
     pub layer_norm_eps: f64,
     /// The position of the first token: 0 for BERT, `pad_token_id + 1` for RoBERTa.
     pub position_offset: usize,
 }
 
-/// How the vectors of the tokens become the vector of the sentence (section 3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pooling {
-    /// The mean over the tokens.
-    Mean,
-    /// The vector of the first token.
-    Cls,
-    /// The greatest value over the tokens, dimension by dimension.
-    Max,
-}
-
 impl BertConfig {
-    /// Reads `config.json`.
+    /// Reads `config.json`. Every size is checked before anything is allocated by it.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let file: ConfigFile = read_json(path)?;
-        file.check(path)?;
-        let architecture = match file.model_type.as_str() {
-            "bert" => Architecture::Bert,
-            "roberta" => Architecture::Roberta,
-            other => {
+        let settings = Settings { path, values: read_json(path)? };
+        let architecture = match settings.text("model_type")? {
+            Some("bert") => Architecture::Bert,
+            Some("roberta") => Architecture::Roberta,
+            Some(other) => {
                 return Err(refuse(
                     path,
                     format!("model_type is {other:?}, and Akin runs \"bert\" and \"roberta\""),
                 ));
             }
+            None => {
+                return Err(refuse(path, "model_type is missing, and Akin runs \"bert\" and \"roberta\""));
+            }
         };
+        settings.require_known_network()?;
+        let vocab_size = settings.size("vocab_size", MOST_ROWS)?;
+        // A row of the word embeddings, whether the architecture counts positions from it or not.
+        let padding = settings.whole_number("pad_token_id", 0, vocab_size - 1)?;
+        let types = settings.whole_number("type_vocab_size", 1, MOST_ROWS)?;
         let (type_vocab_size, position_offset) = match architecture {
-            Architecture::Bert => (file.type_vocab_size.unwrap_or(2), 0),
-            Architecture::Roberta => (file.type_vocab_size.unwrap_or(1), file.pad_token_id.unwrap_or(1) + 1),
+            Architecture::Bert => (types.unwrap_or(2), 0),
+            Architecture::Roberta => (types.unwrap_or(1), padding.unwrap_or(1) + 1),
         };
         let config = Self {
             architecture,
-            vocab_size: file.vocab_size,
-            hidden_size: file.hidden_size,
-            num_hidden_layers: file.num_hidden_layers,
-            num_attention_heads: file.num_attention_heads,
-            intermediate_size: file.intermediate_size,
-            max_position_embeddings: file.max_position_embeddings,
+            vocab_size,
+            hidden_size: settings.size("hidden_size", MOST_WIDTH)?,
+            num_hidden_layers: settings.size("num_hidden_layers", MOST_LAYERS)?,
+            num_attention_heads: settings.size("num_attention_heads", MOST_WIDTH)?,
+            intermediate_size: settings.size("intermediate_size", MOST_WIDTH)?,
+            max_position_embeddings: settings.size("max_position_embeddings", MOST_ROWS)?,
             type_vocab_size,
-            layer_norm_eps: file.layer_norm_eps,
+            layer_norm_eps: settings.epsilon("layer_norm_eps", 1e-12)?,
             position_offset,
         };
-        config.check_sizes(path)?;
+        config.check_together(path)?;
         Ok(config)
     }
 
     /// The longest sequence that the position embeddings reach, in tokens.
-    pub(crate) fn positions(&self) -> usize {
+    pub fn positions(&self) -> usize {
         self.max_position_embeddings.saturating_sub(self.position_offset)
     }
 
     /// The position of each token of a sentence. A padding token of RoBERTa that the text itself spells
     /// out stands at the padding's own position, and the count goes on without it.
-    pub(crate) fn positions_of(&self, ids: &[u32]) -> impl Iterator<Item = usize> {
+    pub fn positions_of(&self, ids: &[u32]) -> impl Iterator<Item = usize> {
         let padding = self.position_offset.checked_sub(1);
         let mut next = self.position_offset;
         ids.iter().map(move |id| match padding {
@@ -98,19 +103,16 @@ impl BertConfig {
         })
     }
 
-    fn check_sizes(&self, path: &Path) -> Result<()> {
-        for (name, size) in [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("num_hidden_layers", self.num_hidden_layers),
-            ("num_attention_heads", self.num_attention_heads),
-            ("intermediate_size", self.intermediate_size),
-            ("type_vocab_size", self.type_vocab_size),
-            ("max_position_embeddings less the padding offset", self.positions()),
-        ] {
-            if size == 0 {
-                return Err(refuse(path, format!("{name} is 0, and a network needs at least 1")));
-            }
+    /// What the settings must be to one another.
+    fn check_together(&self, path: &Path) -> Result<()> {
+        if self.positions() == 0 {
+            return Err(refuse(
+                path,
+                format!(
+                    "max_position_embeddings is {}, and positions begin at {}, after pad_token_id",
+                    self.max_position_embeddings, self.position_offset
+                ),
+            ));
         }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err(refuse(
@@ -121,55 +123,100 @@ impl BertConfig {
                 ),
             ));
         }
+        for (name, rows) in [
+            ("vocab_size", self.vocab_size),
+            ("max_position_embeddings", self.max_position_embeddings),
+            ("type_vocab_size", self.type_vocab_size),
+            ("intermediate_size", self.intermediate_size),
+            ("hidden_size", self.hidden_size),
+        ] {
+            if rows as u64 * self.hidden_size as u64 > MOST_WEIGHTS {
+                return Err(refuse(
+                    path,
+                    format!(
+                        "{name} {rows} times hidden_size {} is more than {MOST_WEIGHTS} weights in one matrix",
+                        self.hidden_size
+                    ),
+                ));
+            }
+        }
         Ok(())
     }
 }
 
-/// `config.json` as it is written; defaults are those of transformers.
-#[derive(Deserialize)]
-struct ConfigFile {
-    model_type: String,
-    vocab_size: usize,
-    hidden_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    intermediate_size: usize,
-    max_position_embeddings: usize,
-    type_vocab_size: Option<usize>,
-    #[serde(default = "layer_norm_eps")]
-    layer_norm_eps: f64,
-    pad_token_id: Option<usize>,
-    hidden_act: Option<String>,
-    position_embedding_type: Option<String>,
-    #[serde(default)]
-    is_decoder: bool,
+/// The most layers: ten times as many as any encoder has.
+const MOST_LAYERS: usize = 1 << 10;
+
+/// The greatest width of a layer, and the most heads.
+const MOST_WIDTH: usize = 1 << 20;
+
+/// The most rows of a table of embeddings.
+const MOST_ROWS: usize = 1 << 28;
+
+/// The most weights in one matrix: 32 GiB of floats.
+const MOST_WEIGHTS: u64 = 1 << 33;
+
+/// `config.json` as it is written.
+struct Settings<'a> {
+    path: &'a Path,
+    values: serde_json::Map<String, Value>,
 }
 
-fn layer_norm_eps() -> f64 {
-    1e-12
-}
+impl Settings<'_> {
+    /// A setting that is not null.
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.values.get(name).filter(|value| !value.is_null())
+    }
 
-impl ConfigFile {
+    /// A size that every network has.
+    fn size(&self, name: &str, most: usize) -> Result<usize> {
+        self.whole_number(name, 1, most)?.ok_or_else(|| {
+            refuse(self.path, format!("{name} is missing, and must be a whole number from 1 to {most}"))
+        })
+    }
+
+    fn whole_number(&self, name: &str, least: usize, most: usize) -> Result<Option<usize>> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        match value.as_u64().and_then(|number| usize::try_from(number).ok()) {
+            Some(number) if (least..=most).contains(&number) => Ok(Some(number)),
+            _ => Err(self.unlike(name, value, &format!("a whole number from {least} to {most}"))),
+        }
+    }
+
+    fn text(&self, name: &str) -> Result<Option<&str>> {
+        self.get(name)
+            .map(|value| value.as_str().ok_or_else(|| self.unlike(name, value, "a text")))
+            .transpose()
+    }
+
+    /// What is added to a variance: above 0 and finite as an f32, in which it is computed with.
+    fn epsilon(&self, name: &str, default: f64) -> Result<f64> {
+        let Some(value) = self.get(name) else { return Ok(default) };
+        let number = value.as_f64().filter(|number| (*number as f32) > 0.0 && (*number as f32).is_finite());
+        number.ok_or_else(|| self.unlike(name, value, "a number above 0"))
+    }
+
+    fn unlike(&self, name: &str, value: &Value, expected: &str) -> Error {
+        // A hostile value may be as long as the file.
+        let found: String = value.to_string().chars().take(40).collect();
+        refuse(self.path, format!("{name} is {found}, and must be {expected}"))
+    }
+
     /// Refuses by name what would need another forward pass.
-    fn check(&self, path: &Path) -> Result<(), Error> {
-        if let Some(act) = self.hidden_act.as_deref().filter(|act| *act != "gelu") {
-            return Err(refuse(path, format!("hidden_act is {act:?}, and Akin computes \"gelu\" only")));
+    fn require_known_network(&self) -> Result<()> {
+        for (name, known) in [("hidden_act", "gelu"), ("position_embedding_type", "absolute")] {
+            if let Some(found) = self.text(name)?.filter(|found| *found != known) {
+                return Err(refuse(
+                    self.path,
+                    format!("{name} is {found:?}, and Akin computes {known:?} only"),
+                ));
+            }
         }
-        if let Some(kind) = self.position_embedding_type.as_deref().filter(|kind| *kind != "absolute") {
-            return Err(refuse(
-                path,
-                format!("position_embedding_type is {kind:?}, and Akin computes \"absolute\" only"),
-            ));
+        match self.get("is_decoder") {
+            None | Some(Value::Bool(false)) => Ok(()),
+            Some(value) => {
+                Err(refuse(self.path, format!("is_decoder is {value}, and Akin runs encoders only")))
+            }
         }
-        if self.is_decoder {
-            return Err(refuse(path, "is_decoder is true, and Akin runs encoders only"));
-        }
-        if !(self.layer_norm_eps > 0.0 && self.layer_norm_eps.is_finite()) {
-            return Err(refuse(
-                path,
-                format!("layer_norm_eps is {}, and must be above 0", self.layer_norm_eps),
-            ));
-        }
-        Ok(())
     }
 }

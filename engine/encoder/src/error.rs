@@ -1,4 +1,4 @@
-//! What can go wrong in the encoder: one sentence each, with the remedy.
+//! What can go wrong in the encoder: one sentence each, with the facts (path, setting, found, expected).
 
 use std::path::PathBuf;
 
@@ -28,8 +28,21 @@ pub enum Error {
         reason: String,
     },
     /// A model that was named cannot be found or downloaded.
-    #[error("{0}")]
-    ModelNotFound(String),
+    #[error("the model {model} {reason}")]
+    ModelNotFound {
+        /// The model that was named: a directory or an id.
+        model: String,
+        /// Why, as the end of a sentence that begins with the model.
+        reason: String,
+    },
+    /// A precision that the executor or this processor does not compute in.
+    #[error("{reason}")]
+    Precision {
+        /// The precision that was asked for.
+        precision: akin_kernels::rows::Precision,
+        /// What there is instead.
+        reason: String,
+    },
     /// A caller asked for something that cannot be.
     #[error("{0}")]
     Invalid(String),

@@ -1,40 +1,47 @@
 //! Sentences to embeddings.
 //!
-//! [`SentenceEncoder`] opens a sentence-transformers directory (`model_dir`, `weights`), cuts texts into
-//! tokens (`tokenize`), runs the network (`network`: `cpu`, or `burn_bert` over `batches` of like length) and makes one
+//! [`SentenceEncoder`] opens a sentence-transformers directory (`model_dir`, `config`, `weights`), cuts texts into
+//! tokens (`tokenize`), runs the network (`executors`: `cpu`, or `burn` over batches of like length) and makes one
 //! vector of the vectors of the tokens (`pooling`).
+//!
+//! Features, both on by default: `burn`, the executor on burn and the module that training differentiates; `hub`, models
+//! by name, downloaded where they are not on this machine. Without them the crate loads a model directory and runs it on
+//! processors.
 
-mod batches;
-mod burn_bert;
 mod config;
-mod cpu;
 mod error;
+mod executors;
+mod files;
 mod fingerprint;
+#[cfg(feature = "hub")]
 pub mod hub;
 mod model_dir;
-mod network;
 mod pooling;
-mod random;
 mod tokenize;
-pub mod training;
 mod weights;
 
 use std::path::Path;
 
 pub use akin_kernels::Embeddings;
 use akin_kernels::cpu::isa;
-pub use error::{Error, Result};
-
 pub use akin_kernels::rows::Precision;
+pub use error::{Error, Result};
+#[cfg(feature = "burn")]
+pub use executors::burn;
+pub use pooling::Pooling;
 
-pub use burn_bert::Bert;
-pub use config::Pooling;
-use model_dir::{ModelDir, read_file, refuse};
-pub use random::Random;
+use executors::Network;
+use files::{read_file, refuse};
+use model::{ModelDir, ModelWeights, SentenceTokenizer};
 
-use network::Network;
-use tokenize::SentenceTokenizer;
-use weights::Weights;
+/// The parts of a model directory, each checked as it is opened: what training begins with.
+pub mod model {
+    pub use crate::config::{Architecture, BertConfig};
+    pub use crate::model_dir::ModelDir;
+    pub use crate::pooling::pool_tokens;
+    pub use crate::tokenize::{SentenceTokenizer, Tokens};
+    pub use crate::weights::ModelWeights;
+}
 
 /// The model that is used when none is named.
 pub const DEFAULT_MODEL: &str = "sentence-transformers/all-MiniLM-L6-v2";
@@ -42,7 +49,7 @@ pub const DEFAULT_MODEL: &str = "sentence-transformers/all-MiniLM-L6-v2";
 /// What computes the network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Executor {
-    /// The module on burn: the reference, and what training differentiates.
+    /// The module on burn: the reference, and what training differentiates. With the feature `burn`.
     Burn,
     /// Inference on processors, with nothing padded: the same embeddings, several times as fast.
     #[default]
@@ -101,7 +108,7 @@ impl SentenceEncoder {
     ///
     /// # Errors
     /// [`Error::Model`] with the file at fault and what is expected of it;
-    /// [`Error::Invalid`] for a precision that the executor or this processor does not have.
+    /// [`Error::Precision`] for a precision that the executor or this processor does not compute in.
     pub fn load_with(dir: &Path, options: &EncoderOptions) -> Result<Self> {
         Self::open(ModelDir::open(dir)?, options)
     }
@@ -118,7 +125,7 @@ impl SentenceEncoder {
 
     fn open(model: ModelDir, options: &EncoderOptions) -> Result<Self> {
         check_options(options)?;
-        let weights = Weights::open(&model)?;
+        let weights = ModelWeights::open(&model)?;
         // Hashing the weights takes as long as loading them: each has a core.
         let (fingerprint, (tokenizer, network)) = rayon::join(
             || {
@@ -211,16 +218,17 @@ impl SentenceEncoder {
     }
 }
 
-/// Refuses a precision that cannot be had, and says which can.
+/// Refuses a precision that the executor or this processor does not compute in.
 fn check_options(options: &EncoderOptions) -> Result<()> {
     match (options.executor, options.precision) {
-        (Executor::Burn, Precision::Bf16 | Precision::Int8) => Err(Error::Invalid(
-            "the burn executor computes in f32 only: choose the precision f32, or the cpu executor".into(),
-        )),
-        (Executor::Cpu, Precision::Bf16) if !isa().multiplies_bf16() => Err(Error::Invalid(format!(
-            "this processor ({}) does not multiply bf16: choose the precision f32, or int8, which is faster",
-            isa().name()
-        ))),
+        (Executor::Burn, precision @ (Precision::Bf16 | Precision::Int8)) => {
+            Err(Error::Precision { precision, reason: "the burn executor computes in f32 only".into() })
+        }
+        (Executor::Cpu, precision @ Precision::Bf16) if !isa().multiplies_bf16() => {
+            let name = isa().name();
+            let reason = format!("this processor ({name}) does not multiply bf16, only f32 and int8");
+            Err(Error::Precision { precision, reason })
+        }
         _ => Ok(()),
     }
 }

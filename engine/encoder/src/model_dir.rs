@@ -6,14 +6,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
-use crate::{Error, Result};
-
-use super::config::{BertConfig, Pooling};
-
-/// What every model directory has, for the sentence that says a file is missing.
-const EXPECTED: &str = "a sentence-transformers model has modules.json, config.json, tokenizer.json, model.safetensors and 1_Pooling/config.json";
+use crate::Result;
+use crate::config::BertConfig;
+use crate::files::{read_json, read_optional, refuse};
+use crate::pooling::Pooling;
 
 /// The names that `max_seq_length` has been kept under.
 pub(super) const SENTENCE_CONFIGS: [&str; 3] =
@@ -21,11 +18,15 @@ pub(super) const SENTENCE_CONFIGS: [&str; 3] =
 
 /// A model directory whose settings have been read and understood.
 #[derive(Debug, Clone)]
-pub(crate) struct ModelDir {
+#[non_exhaustive]
+pub struct ModelDir {
+    /// The directory.
     pub root: PathBuf,
     /// Where the network is: `root`, or a folder of it.
     pub transformer: PathBuf,
+    /// The shape of the network.
     pub config: BertConfig,
+    /// How token vectors become the vector of a sentence.
     pub pooling: Pooling,
     /// Whether embeddings are divided by their length.
     pub normalize: bool,
@@ -37,7 +38,10 @@ pub(crate) struct ModelDir {
 
 impl ModelDir {
     /// Reads every setting of the model in `root`.
-    pub(crate) fn open(root: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`Error::Model`](crate::Error::Model) with the file and the setting at fault.
+    pub fn open(root: &Path) -> Result<Self> {
         if !root.is_dir() {
             return Err(refuse(
                 root,
@@ -48,7 +52,10 @@ impl ModelDir {
     }
 
     /// The same for a model to be trained, which may be a bare Hugging Face directory: it pools by the mean.
-    pub(crate) fn open_base(root: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// As [`ModelDir::open`].
+    pub fn open_base(root: &Path) -> Result<Self> {
         if root.join("modules.json").exists() {
             return Self::open(root);
         }
@@ -71,11 +78,15 @@ impl ModelDir {
             None => Pooling::Mean,
         };
         refuse_prompts(&root.join("config_sentence_transformers.json"))?;
-        let settings = read_sentence_config(&transformer)?;
+        let settings = read_sentence_config(&transformer, config.positions())?;
         check_tokenizer_config(&transformer)?;
+        let max_tokens = match settings.max_seq_length {
+            Some(length) => length,
+            None => common_length(&transformer, config.positions())?,
+        };
         Ok(Self {
             root: root.into(),
-            max_tokens: max_tokens(&transformer, &config, settings.max_seq_length)?,
+            max_tokens,
             lower_case: settings.do_lower_case,
             normalize: modules.is_some_and(|modules| modules.normalize),
             transformer,
@@ -84,16 +95,26 @@ impl ModelDir {
         })
     }
 
-    pub(crate) fn weights(&self) -> PathBuf {
+    /// The file of the weights.
+    pub fn weights(&self) -> PathBuf {
         self.transformer.join("model.safetensors")
     }
 
-    pub(crate) fn tokenizer(&self) -> PathBuf {
+    /// The file of the tokenizer.
+    pub fn tokenizer(&self) -> PathBuf {
         self.transformer.join("tokenizer.json")
     }
 
+    /// `config.json` as it is written.
+    ///
+    /// # Errors
+    /// [`Error::Model`](crate::Error::Model) when it is missing or not JSON.
+    pub fn config_json(&self) -> Result<serde_json::Value> {
+        read_json(&self.transformer.join("config.json"))
+    }
+
     /// Everything but weights and tokenizer that an embedding depends on, in one line.
-    pub(crate) fn settings(&self) -> String {
+    pub fn settings(&self) -> String {
         let c = &self.config;
         let mut line = String::new();
         write!(
@@ -179,16 +200,14 @@ fn read_pooling(path: &Path, hidden_size: usize) -> Result<Pooling> {
         }
         _ => {}
     }
-    let width = ["word_embedding_dimension", "embedding_dimension"]
-        .iter()
-        .find_map(|name| settings.get(*name)?.as_u64());
-    if let Some(width) = width.filter(|width| *width != hidden_size as u64) {
-        return Err(refuse(
-            path,
-            format!(
-                "it pools embeddings of {width} dimensions, and config.json says hidden_size {hidden_size}"
-            ),
-        ));
+    for name in ["word_embedding_dimension", "embedding_dimension"] {
+        let width = settings.get(name).filter(|width| !width.is_null());
+        if let Some(width) = width.filter(|width| width.as_u64() != Some(hidden_size as u64)) {
+            return Err(refuse(
+                path,
+                format!("{name} is {width}, and config.json says hidden_size {hidden_size}"),
+            ));
+        }
     }
     match modes.as_slice() {
         ["mean_tokens" | "mean"] => Ok(Pooling::Mean),
@@ -209,41 +228,48 @@ fn read_pooling(path: &Path, hidden_size: usize) -> Result<Pooling> {
 }
 
 /// `sentence_bert_config.json`.
-#[derive(Deserialize, Default)]
+#[derive(Default)]
 struct SentenceConfig {
     max_seq_length: Option<usize>,
-    #[serde(default)]
     do_lower_case: bool,
 }
 
-fn read_sentence_config(transformer: &Path) -> Result<SentenceConfig> {
-    match SENTENCE_CONFIGS.iter().map(|name| transformer.join(name)).find(|path| path.is_file()) {
-        Some(path) => read_json(&path),
-        None => Ok(SentenceConfig::default()),
-    }
+fn read_sentence_config(transformer: &Path, positions: usize) -> Result<SentenceConfig> {
+    let path = SENTENCE_CONFIGS.iter().map(|name| transformer.join(name)).find(|path| path.is_file());
+    let Some(path) = path else { return Ok(SentenceConfig::default()) };
+    let settings = read_optional(&path)?;
+    let get = |name: &str| settings.get(name).filter(|value| !value.is_null());
+    let max_seq_length = match get("max_seq_length") {
+        None => None,
+        Some(value) => {
+            let length = value.as_u64().and_then(|length| usize::try_from(length).ok());
+            let length = length.filter(|length| (1..=positions).contains(length)).ok_or_else(|| {
+                refuse(
+                    &path,
+                    format!(
+                        "max_seq_length is {value}, and the position embeddings reach {positions} tokens"
+                    ),
+                )
+            })?;
+            Some(length)
+        }
+    };
+    let do_lower_case = match get("do_lower_case") {
+        None => false,
+        Some(value) => value
+            .as_bool()
+            .ok_or_else(|| refuse(&path, format!("do_lower_case is {value}, and must be true or false")))?,
+    };
+    Ok(SentenceConfig { max_seq_length, do_lower_case })
 }
 
-/// `max_seq_length`, or what network and tokenizer agree on where the model does not say.
-fn max_tokens(transformer: &Path, config: &BertConfig, max_seq_length: Option<usize>) -> Result<usize> {
-    match max_seq_length {
-        Some(length) if length > config.positions() => Err(refuse(
-            transformer,
-            format!(
-                "max_seq_length is {length}, and the position embeddings reach {} tokens",
-                config.positions()
-            ),
-        )),
-        Some(length) => Ok(length),
-        None => {
-            let tokenizer = read_optional(&transformer.join("tokenizer_config.json"))?;
-            // Written as 1e30 where there is no limit; the conversion saturates.
-            let limit = tokenizer
-                .get("model_max_length")
-                .and_then(|limit| limit.as_f64())
-                .map(|limit| limit as usize);
-            Ok(limit.unwrap_or(usize::MAX).min(config.positions()))
-        }
-    }
+/// The length that network and tokenizer agree on, for a model that has no `max_seq_length`.
+fn common_length(transformer: &Path, positions: usize) -> Result<usize> {
+    let tokenizer = read_optional(&transformer.join("tokenizer_config.json"))?;
+    // Written as 1e30 where there is no limit; the conversion saturates.
+    let limit =
+        tokenizer.get("model_max_length").and_then(|limit| limit.as_f64()).map(|limit| limit as usize);
+    Ok(limit.unwrap_or(usize::MAX).min(positions))
 }
 
 /// Where `tokenizer_config.json` and `tokenizer.json` disagree on case, Python follows the one and we the other.
@@ -279,31 +305,4 @@ fn refuse_prompts(path: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn read_optional(path: &Path) -> Result<serde_json::Map<String, serde_json::Value>> {
-    if path.is_file() { read_json(path) } else { Ok(serde_json::Map::new()) }
-}
-
-/// Reads a file of the model; a missing one is named with what is expected.
-pub(super) fn read_file(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => missing(path),
-        _ => Error::Io { action: "read", path: path.into(), source },
-    })
-}
-
-/// The error for a file that a model needs and has not.
-pub(super) fn missing(path: &Path) -> Error {
-    refuse(path, format!("the file is missing; {EXPECTED}"))
-}
-
-pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    serde_json::from_slice(&read_file(path)?)
-        .map_err(|error| refuse(path, format!("not the JSON that belongs here: {error}")))
-}
-
-/// The error for something that cannot be honoured.
-pub(super) fn refuse(path: &Path, reason: impl Into<String>) -> Error {
-    Error::Model { path: path.into(), reason: reason.into() }
 }

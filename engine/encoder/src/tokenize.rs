@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
 
+use crate::files::{read_file, refuse};
+use crate::model_dir::ModelDir;
 use crate::{Error, Result};
-
-use super::model_dir::{ModelDir, read_file, refuse};
 
 /// How many bytes of a text are looked at first for each token that is kept.
 const BYTES_PER_TOKEN: usize = 64;
 
 /// The tokenizer of a model: cuts texts to ids, no more than the model reads.
-pub(super) struct SentenceTokenizer {
+pub struct SentenceTokenizer {
     tokenizer: Tokenizer,
     path: PathBuf,
     max_tokens: usize,
@@ -23,7 +23,8 @@ pub(super) struct SentenceTokenizer {
 }
 
 /// One text as the network reads it.
-pub(super) struct Tokens {
+#[derive(Debug, Clone)]
+pub struct Tokens {
     /// Special tokens included.
     pub ids: Vec<u32>,
     /// Whether the text was longer.
@@ -32,7 +33,10 @@ pub(super) struct Tokens {
 
 impl SentenceTokenizer {
     /// Reads `tokenizer.json`.
-    pub(super) fn load(model: &ModelDir) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`Error::Model`] when it is missing, cannot be read or does not fit the network.
+    pub fn load(model: &ModelDir) -> Result<Self> {
         let path = model.tokenizer();
         let mut tokenizer = Tokenizer::from_bytes(read_file(&path)?)
             .map_err(|error| refuse(&path, format!("not a tokenizer that Akin can read: {error}")))?;
@@ -61,7 +65,10 @@ impl SentenceTokenizer {
     }
 
     /// Tokenises `texts` on all threads.
-    pub(super) fn tokenize(&self, texts: &[&str]) -> Result<Vec<Tokens>> {
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the tokenizer refuses a text.
+    pub fn tokenize(&self, texts: &[&str]) -> Result<Vec<Tokens>> {
         texts.par_iter().map(|text| self.tokenize_one(text)).collect()
     }
 

@@ -8,24 +8,27 @@ use rayon::prelude::*;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
+use crate::config::BertConfig;
+use crate::files::{missing, refuse};
+use crate::model_dir::ModelDir;
 use crate::{Error, Result};
-
-use super::config::BertConfig;
-use super::model_dir::{ModelDir, missing, refuse};
 
 /// The prefixes that exports put before the names of the network.
 const PREFIXES: [&str; 3] = ["", "bert.", "roberta."];
 
 /// The weights of a model: the file in memory, known to hold every tensor of the network.
-pub(crate) struct Weights {
+pub struct ModelWeights {
     path: PathBuf,
     file: Mmap,
     prefix: &'static str,
 }
 
-impl Weights {
+impl ModelWeights {
     /// Opens the weights of `model` and checks names, shapes, types and values.
-    pub(crate) fn open(model: &ModelDir) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`Error::Model`] with the tensor at fault; [`Error::Io`].
+    pub fn open(model: &ModelDir) -> Result<Self> {
         let path = model.weights();
         let file = map(&path, &model.transformer)?;
         let tensors = parse(&file, &path)?;
@@ -44,7 +47,8 @@ impl Weights {
         Ok(Self { path, file, prefix })
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// The file.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
@@ -54,12 +58,15 @@ impl Weights {
     }
 
     /// The tensors, under the names of the file.
-    pub(crate) fn tensors(&self) -> Result<SafeTensors<'_>> {
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the file changed since it was checked.
+    pub fn tensors(&self) -> Result<SafeTensors<'_>> {
         parse(&self.file, &self.path)
     }
 
     /// What stands before the names of the network in this file.
-    pub(crate) fn prefix(&self) -> &'static str {
+    pub fn prefix(&self) -> &'static str {
         self.prefix
     }
 }

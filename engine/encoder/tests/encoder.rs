@@ -50,8 +50,8 @@ fn coarser_numbers_keep_the_direction_of_the_embeddings() {
     {
         let options = EncoderOptions { precision, ..Default::default() };
         let encoder = match SentenceEncoder::load_with(&minilm(), &options) {
-            // Not every processor multiplies bf16, and then the remedy is said.
-            Err(Error::Invalid(reason)) if precision == Precision::Bf16 => {
+            // Not every processor multiplies bf16, and then the error says what it multiplies.
+            Err(Error::Precision { precision: Precision::Bf16, reason }) => {
                 assert!(!isa().multiplies_bf16() && reason.contains("int8"), "{reason}");
                 continue;
             }
@@ -70,7 +70,7 @@ fn coarser_numbers_keep_the_direction_of_the_embeddings() {
 fn the_reference_executor_has_one_precision() {
     let options = EncoderOptions { executor: Executor::Burn, precision: Precision::Int8 };
     let refusal = SentenceEncoder::load_with(ModelCopy::tiny("bert").path(), &options).err().unwrap();
-    assert!(matches!(&refusal, Error::Invalid(reason) if reason.contains("f32")), "{refusal}");
+    assert!(matches!(&refusal, Error::Precision { reason, .. } if reason.contains("f32")), "{refusal}");
 }
 
 #[test]

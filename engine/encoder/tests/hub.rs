@@ -7,8 +7,8 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use akin_encoder::SentenceEncoder;
 use akin_encoder::hub::Hub;
+use akin_encoder::{DEFAULT_MODEL, Error, SentenceEncoder};
 use akin_fixtures::models::ModelCopy;
 use tempfile::TempDir;
 
@@ -41,7 +41,9 @@ fn serve(mut stream: TcpStream, model: &Path, log: &Mutex<Vec<String>>) {
     let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
     let path = request.split(' ').nth(1).unwrap_or_default().to_string();
     log.lock().unwrap().push(path.clone());
-    let file = path.strip_prefix(&format!("/{ID}/resolve/main/")).map(|file| model.join(file));
+    // `main` or a commit, then the file.
+    let file = path.strip_prefix(&format!("/{ID}/resolve/")).and_then(|rest| rest.split_once('/'));
+    let file = file.map(|(_, file)| model.join(file));
     let Some(content) = file.and_then(|file| std::fs::read(file).ok()) else {
         let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         return;
@@ -60,7 +62,8 @@ fn serve(mut stream: TcpStream, model: &Path, log: &Mutex<Vec<String>>) {
         content.len(),
         to - from,
     );
-    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&content[from..to]));
+    let body = if request.starts_with("HEAD ") { &[][..] } else { &content[from..to] };
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
 }
 
 /// Empty places, and a hub that nobody answers at.
@@ -134,14 +137,47 @@ fn a_model_that_the_hub_does_not_have_is_named() {
 }
 
 #[test]
-fn without_a_network_the_error_is_a_sentence_with_the_remedies() {
+fn without_a_network_the_error_names_the_model_and_the_hub() {
     let folder = TempDir::new().unwrap();
     let hub = places(&folder);
-    let error = hub.locate("all-MiniLM-L6-v2").unwrap_err().to_string();
-    for word in
-        ["sentence-transformers/all-MiniLM-L6-v2", "--model DIR", "make model", "HF_ENDPOINT", &hub.endpoint]
-    {
-        assert!(error.contains(word), "{word:?} is not in: {error}");
+    let error = hub.locate("all-MiniLM-L6-v2").unwrap_err();
+    assert!(matches!(&error, Error::ModelNotFound { model, .. } if model == DEFAULT_MODEL), "{error:?}");
+    let error = error.to_string();
+    assert!(error.contains(&hub.endpoint) && error.contains("out of reach"), "{error}");
+    assert!(!error.contains('\n') && !error.contains("--"), "{error}");
+}
+
+#[test]
+fn the_cache_has_the_layout_of_hugging_face() {
+    let tiny = ModelCopy::tiny("bert");
+    let server = Server::start(tiny.path());
+    let folder = TempDir::new().unwrap();
+    let hub = Hub { endpoint: server.endpoint, ..places(&folder) };
+    let snapshot = hub.locate(ID).unwrap();
+    let model = hub.cache.join("models--tests--tiny-bert");
+    let commit = std::fs::read_to_string(model.join("refs/main")).unwrap();
+    assert_eq!(snapshot, model.join("snapshots").join(commit));
+    for file in ["modules.json", "1_Pooling/config.json"] {
+        let blob = snapshot.join(file).canonicalize().unwrap();
+        assert_eq!(blob.parent().unwrap(), model.join("blobs").canonicalize().unwrap());
     }
-    assert!(!error.contains('\n'), "{error}");
+    let left = std::fs::read_dir(model.join("blobs")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(left.into_iter().all(|name| !name.to_string_lossy().ends_with(".incomplete")));
+}
+
+#[test]
+fn a_download_goes_on_where_it_broke_off() {
+    let tiny = ModelCopy::tiny("bert");
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(tiny.path());
+    let hub = Hub { endpoint: server.endpoint, ..places(&folder) };
+    let whole = hub.locate(ID).unwrap();
+    let blob = whole.join("tokenizer.json").canonicalize().unwrap();
+    let content = std::fs::read(&blob).unwrap();
+    let part = blob.with_file_name(format!("{}.incomplete", blob.file_name().unwrap().to_string_lossy()));
+    std::fs::write(&part, &content[..content.len() / 2]).unwrap();
+    std::fs::remove_file(&blob).unwrap();
+    assert_eq!(hub.locate(ID).unwrap(), whole);
+    assert_eq!(std::fs::read(&blob).unwrap(), content);
+    assert!(!part.exists());
 }

@@ -2,11 +2,15 @@
 
 #![allow(unsafe_code)]
 
-/// Numbers of four bytes.
-pub trait FourBytes: bytemuck::Pod {}
+use sealed::FourBytes;
 
-impl FourBytes for f32 {}
-impl FourBytes for u32 {}
+mod sealed {
+    /// Numbers of four bytes. Nobody else may add a type: one of another size would leave gaps between lines.
+    pub trait FourBytes: bytemuck::Pod {}
+
+    impl FourBytes for f32 {}
+    impl FourBytes for u32 {}
+}
 
 /// A cache line of numbers.
 #[derive(Clone, Copy)]

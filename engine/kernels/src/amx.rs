@@ -52,11 +52,11 @@ pub(super) enum Words {
     Bf16s,
 }
 
-/// What is multiplied: x, `[rows, depth]` words, and the first [`BLOCK`] columns of w, `[depth, w_stride]` words.
+/// The operands of a block: x, `[rows, depth]` words, and the first [`BLOCK`] columns of w, `[depth, w_stride]` words.
 ///
 /// Of x, [`SIDE`] rows are read, or [`BLOCK`] where `rows` is more; `depth` is a multiple of [`SIDE`], and not 0.
 #[derive(Clone, Copy)]
-pub(super) struct Factors {
+pub(super) struct TileOperands {
     pub words: Words,
     pub rows: usize,
     pub depth: usize,
@@ -109,8 +109,8 @@ impl Tiles {
     /// # Safety
     /// What `factors` say can be read, and as many rows of sums written as of x are read, [`BLOCK`] words each.
     #[inline(always)]
-    pub unsafe fn multiply(&mut self, factors: Factors, sums: *mut u32, sums_stride: usize) {
-        let Factors { words, rows, depth, x, w, w_stride } = factors;
+    pub unsafe fn multiply(&mut self, operands: TileOperands, sums: *mut u32, sums_stride: usize) {
+        let TileOperands { words, rows, depth, x, w, w_stride } = operands;
         // A loop of two tiles by two, or of one by two. Tiles 0 to 3 are sums, 4 and 5 of x, 6 and 7 of w; a row of a tile is
         // 64 bytes.
         macro_rules! lower {

@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use super::cpu::{Isa, isa};
+use super::cpu::{Isa, Kind, isa};
 
 /// Rows of codes begin at multiples of so many bytes: a cache line, and the widest vector.
 pub const CODE_BLOCK: usize = 64;
@@ -129,13 +129,13 @@ static UNIT: LazyLock<Unit> = LazyLock::new(|| Unit::within(isa()));
 impl Unit {
     /// The best of an instruction set that this processor has.
     fn within(isa: Isa) -> Unit {
-        match isa {
-            Isa::Portable => Unit::Portable,
-            Isa::Neon => Unit::Neon,
-            Isa::NeonDot => Unit::NeonDot,
-            Isa::Avx2 | Isa::AvxVnni => Unit::Avx2,
-            Isa::Avx512 => Unit::Avx512,
-            Isa::Avx512Vnni | Isa::Avx512Bf16 | Isa::Amx => Unit::Vnni,
+        match isa.kind() {
+            Kind::Portable => Unit::Portable,
+            Kind::Neon => Unit::Neon,
+            Kind::NeonDot => Unit::NeonDot,
+            Kind::Avx2 | Kind::AvxVnni => Unit::Avx2,
+            Kind::Avx512 => Unit::Avx512,
+            Kind::Avx512Vnni | Kind::Avx512Bf16 | Kind::Amx => Unit::Vnni,
         }
     }
 }
@@ -473,8 +473,16 @@ mod tests {
 
     #[test]
     fn no_wider_unit_than_the_instruction_set_is_chosen() {
-        assert_eq!(Unit::within(Isa::Portable), Unit::Portable);
-        assert_eq!(Unit::within(Isa::Avx2), Unit::Avx2);
+        for (name, unit) in [
+            ("portable", Unit::Portable),
+            ("avx2", Unit::Avx2),
+            ("avx512", Unit::Avx512),
+            ("amx", Unit::Vnni),
+        ] {
+            if let Some(isa) = Isa::named(name) {
+                assert_eq!(Unit::within(isa), unit);
+            }
+        }
     }
 
     #[test]

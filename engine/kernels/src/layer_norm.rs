@@ -24,7 +24,7 @@ impl LayerNorm {
     pub fn apply(&self, isa: Isa, input: &[f32], output: &mut [f32]) {
         assert_eq!(input.len(), output.len(), "input and output of one shape");
         assert_eq!(input.len() % self.weight.len(), 0, "whole rows");
-        dispatch(isa, Rows { norm: self, input: Some(input), output });
+        dispatch(isa, NormalizeRows { norm: self, input: Some(input), output });
     }
 
     /// Normalises each row of `values` (`[rows, width]`) in place.
@@ -33,11 +33,11 @@ impl LayerNorm {
     /// If they are not whole rows.
     pub fn apply_in_place(&self, isa: Isa, values: &mut [f32]) {
         assert_eq!(values.len() % self.weight.len(), 0, "whole rows");
-        dispatch(isa, Rows { norm: self, input: None, output: values });
+        dispatch(isa, NormalizeRows { norm: self, input: None, output: values });
     }
 }
 
-struct Rows<'a> {
+struct NormalizeRows<'a> {
     norm: &'a LayerNorm,
     /// None: what is in `output`.
     input: Option<&'a [f32]>,
@@ -47,7 +47,7 @@ struct Rows<'a> {
 /// Rows that are worked on together: each sum of a row waits for a long chain, and other rows' need not.
 const ROWS_AT_ONCE: usize = 4;
 
-impl Kernel for Rows<'_> {
+impl Kernel for NormalizeRows<'_> {
     type Output = ();
 
     #[inline(always)]

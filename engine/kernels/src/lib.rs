@@ -1,11 +1,14 @@
-//! The inner loops, for each processor, each with a portable twin.
+//! The inner loops of Akin: products of matrices, attention, normalisation, and dot products of vectors and of codes.
+//!
+//! Each kernel is written once over vectors of any width (`lanes`) and compiled for each instruction set; the portable
+//! one is the reference that the tests compare the others with. An instruction set is a [`cpu::Isa`], which only
+//! detection makes: safe code cannot run instructions that the processor lacks. All functions are safe to call; `unsafe`
+//! is inside, each block with its reason.
 
 pub mod aligned;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 pub mod attention;
-#[cfg(target_arch = "x86_64")]
-mod attention_tiles;
 pub mod codes;
 pub mod cpu;
 mod dot;

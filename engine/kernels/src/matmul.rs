@@ -53,7 +53,7 @@ impl<'a> Matrix<'a> {
 /// If the shapes do not match.
 pub fn multiply(a: Matrix<'_>, b: Matrix<'_>, accumulate: bool, output: &mut [f32]) {
     assert_eq!(a.columns, b.rows, "as many columns in a as rows in b");
-    assert_eq!(output.len(), a.rows * b.columns, "an output of [rows of a, columns of b]");
+    assert_eq!(Some(output.len()), a.rows.checked_mul(b.columns), "an output of [rows of a, columns of b]");
     if a.columns == 0 && !accumulate {
         output.fill(0.0);
     }

@@ -2,10 +2,11 @@
 
 #![allow(unsafe_code)]
 
-/// Keeps freed memory for what is asked for next, in place of giving it back to the system.
+/// Makes the allocator keep freed memory for the next allocation, instead of returning it to the system.
 ///
-/// Every step of training frees hundreds of megabytes and asks for as many again; each page of them that comes from the
-/// system costs a fault. Elsewhere than under glibc this does nothing.
+/// For the `main` of a program that trains: no library of Akin's calls it, because it changes the allocator of the
+/// whole process for good. A training step frees hundreds of megabytes and allocates as many again, and each page that
+/// comes from the system costs a page fault. Does nothing unless the C library is glibc.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

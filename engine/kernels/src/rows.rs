@@ -8,7 +8,7 @@
 #![allow(unsafe_code)]
 
 use super::aligned::AlignedWords;
-use super::cpu::Isa;
+use super::cpu::{Isa, Kind};
 use super::lanes::{Kernel, Lanes, codes_a_word, dispatch_words};
 
 /// In what numbers products of matrices are computed.
@@ -41,7 +41,7 @@ impl Precision {
 
     /// Whether the instruction set multiplies it tile by tile, each row of one [`TILE_WORDS`] long.
     pub(super) fn in_tiles(self, isa: Isa) -> bool {
-        isa == Isa::Amx && self != Self::F32
+        isa.kind() == Kind::Amx && self != Self::F32
     }
 }
 
@@ -49,9 +49,9 @@ impl Precision {
 pub(super) const TILE_ROWS: usize = 16;
 pub(super) const TILE_WORDS: usize = 16;
 
-/// Rows as words.
+/// Rows of a matrix, converted to the words that a product reads.
 #[derive(Clone, Copy)]
-pub struct Rows<'a> {
+pub struct InputRows<'a> {
     pub(super) precision: Precision,
     /// `[rows, words]`, and behind them what fills a tile.
     pub(super) words: &'a [u32],
@@ -59,14 +59,14 @@ pub struct Rows<'a> {
     pub(super) ranges: &'a [[f32; 2]],
 }
 
-impl<'a> Rows<'a> {
+impl<'a> InputRows<'a> {
     /// Floats as they are.
     pub fn floats(values: &'a [f32]) -> Self {
         Self { precision: Precision::F32, words: bytemuck::cast_slice(values), ranges: &[] }
     }
 }
 
-/// Room for rows as words, used again and again.
+/// A buffer for [`InputRows`], reused.
 #[derive(Default)]
 pub struct RowBuffer {
     words: AlignedWords,
@@ -92,7 +92,7 @@ impl RowBuffer {
         precision: Precision,
         values: &'a [f32],
         width: usize,
-    ) -> Rows<'a> {
+    ) -> InputRows<'a> {
         self.scaled_rows(isa, precision, values, width, &[])
     }
 
@@ -107,11 +107,11 @@ impl RowBuffer {
         values: &'a [f32],
         width: usize,
         factors: &'a [f32],
-    ) -> Rows<'a> {
+    ) -> InputRows<'a> {
         match precision {
             Precision::F32 => {
                 assert!(factors.is_empty(), "factors for codes only");
-                Rows::floats(values)
+                InputRows::floats(values)
             }
             _ => self.converted(isa, precision, values, width, factors),
         }
@@ -128,7 +128,7 @@ impl RowBuffer {
         values: &[f32],
         width: usize,
         factors: &[f32],
-    ) -> Rows<'_> {
+    ) -> InputRows<'_> {
         assert!(precision != Precision::F32, "floats stay what they are");
         let fit = factors.is_empty() || (precision == Precision::Int8 && factors.len() == width);
         assert!(fit, "a factor for each column of codes");
@@ -142,7 +142,7 @@ impl RowBuffer {
             let words = &mut words[..rows * depth];
             dispatch_words(isa, Convert { precision, values, width, factors, words, ranges });
         }
-        Rows { precision, words, ranges: if precision == Precision::Int8 { ranges } else { &[] } }
+        InputRows { precision, words, ranges: if precision == Precision::Int8 { ranges } else { &[] } }
     }
 }
 

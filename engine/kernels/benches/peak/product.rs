@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use akin_kernels::cpu;
-use akin_kernels::gemm::{PackedLinear, Then};
+use akin_kernels::gemm::{Epilogue, PackedLinear};
 use akin_kernels::rows::{Precision, RowBuffer};
 
 /// Rows, inner length and columns: all three matrices together lie in a second-level cache of 1 MiB.
@@ -29,7 +29,7 @@ fn rate(precision: Precision, rows: usize, inner: usize, columns: usize) -> f64 
     let mut best = f64::INFINITY;
     while begin.elapsed() < WHILE {
         let start = Instant::now();
-        linear.apply(black_box(input), rows, Then::Store, &mut output);
+        linear.apply(black_box(input), rows, Epilogue::Store, &mut output);
         best = best.min(start.elapsed().as_secs_f64());
         black_box(&mut output);
     }

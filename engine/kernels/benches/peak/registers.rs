@@ -51,8 +51,8 @@ pub fn peak(operands: Operands) -> Option<f64> {
 #[cfg(target_arch = "x86_64")]
 fn widest(operands: Operands) -> Option<(usize, unsafe fn())> {
     // As the kernels see the processor: AKIN_CPU masks the limit as it masks them.
-    let (avx2, avx512) = (cpu::isa() >= Isa::Avx2, cpu::isa() >= Isa::Avx512);
-    let amx = cpu::isa() == Isa::Amx;
+    let at_least = |name| Isa::named(name).is_some_and(|level| cpu::isa() >= level);
+    let (avx2, avx512, amx) = (at_least("avx2"), at_least("avx512"), at_least("amx"));
     match operands {
         Operands::Bf16 if amx => Some((x86::TILE * 32, x86::bf16_amx)),
         Operands::U8I8 if amx => Some((x86::TILE * 64, x86::u8i8_amx)),

@@ -1,6 +1,6 @@
 //! Products with packed weights by the matrix unit, a block of 32 rows and 32 columns at a time.
 
-use super::{Then, Work};
+use super::{Epilogue, Work};
 use crate::amx;
 use crate::gelu::gelu;
 use crate::gemm_tile::{Dequantize, Finish, Product};
@@ -10,7 +10,7 @@ impl Work<'_> {
     /// [`Work::run`] by the matrix unit.
     #[inline(always)]
     pub(super) fn run_in_tiles<L: Lanes, P: Product>(self, l: L, words: amx::Words) {
-        let Self { linear, input, rows, then, output, panels } = self;
+        let Self { linear, input, rows, epilogue, output, panels } = self;
         let (depth, columns) = (linear.depth, linear.columns);
         // SAFETY: the weights are packed for this instruction set only where it is available.
         let mut tiles = unsafe { amx::Tiles::new() };
@@ -21,7 +21,7 @@ impl Work<'_> {
             let (bias, scales, of_columns) =
                 (of_panel(&linear.bias), of_panel(&linear.scales), of_panel(&linear.sums));
             for row in (0..rows).step_by(amx::BLOCK) {
-                let factors = amx::Factors {
+                let operands = amx::TileOperands {
                     words,
                     rows: rows - row,
                     depth,
@@ -33,13 +33,13 @@ impl Work<'_> {
                 let codes = Dequantize { rows: rows_of_codes, scales, sums: of_columns };
                 let c = output.wrapping_add(row * columns + column);
                 let valid = amx::BLOCK.min(columns - column);
-                let accumulate = then == Then::Add;
+                let accumulate = epilogue == Epilogue::Add;
                 let finish = Finish { bias, accumulate, codes, ..Finish::store(c, columns, valid) };
                 // SAFETY: the input is [rows, depth] and whole tiles, and so is a panel, [depth, BLOCK]; the sums are a block;
                 // the output is [rows, columns], and `finish` says what is ours to write of it.
                 unsafe {
-                    tiles.multiply(factors, sums.0.as_mut_ptr().cast(), amx::BLOCK);
-                    finish_block::<L, P>(l, &sums, amx::BLOCK.min(rows - row), then, finish);
+                    tiles.multiply(operands, sums.0.as_mut_ptr().cast(), amx::BLOCK);
+                    finish_block::<L, P>(l, &sums, amx::BLOCK.min(rows - row), epilogue, finish);
                 }
             }
         }
@@ -55,14 +55,14 @@ unsafe fn finish_block<L: Lanes, P: Product>(
     l: L,
     sums: &amx::Sums,
     height: usize,
-    then: Then,
+    epilogue: Epilogue,
     finish: Finish,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        match then {
-            Then::Gelu => finish_rows::<L, P, true>(l, sums, height, finish),
-            Then::Store | Then::Add => finish_rows::<L, P, false>(l, sums, height, finish),
+        match epilogue {
+            Epilogue::Gelu => finish_rows::<L, P, true>(l, sums, height, finish),
+            Epilogue::Store | Epilogue::Add => finish_rows::<L, P, false>(l, sums, height, finish),
         }
     }
 }

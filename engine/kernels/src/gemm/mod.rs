@@ -23,7 +23,7 @@ use super::gemm_tile::{
     Ahead, Bf16s, Codes, Dequantize, Finish, Floats, LINE, Product, multiply_tile, row_tiles,
 };
 use super::lanes::{Kernel, Lanes, code_format, dispatch, dispatch_words, tile_shape};
-use super::rows::{Precision, Rows};
+use super::rows::{InputRows, Precision};
 use super::vecmath::map_in_place;
 
 /// A linear layer, packed for one instruction set and precision.
@@ -45,14 +45,14 @@ pub struct PackedLinear {
     sums: AlignedFloats,
 }
 
-/// What becomes of x Wᵀ + b.
+/// What is done with x Wᵀ + b.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
-    /// It is the output.
+pub enum Epilogue {
+    /// Stores it in the output.
     Store,
-    /// The output is its GELU.
+    /// Stores its GELU in the output.
     Gelu,
-    /// It is added to the output.
+    /// Adds it to the output.
     Add,
 }
 
@@ -82,7 +82,8 @@ impl PackedLinear {
         let padded = || AlignedFloats::zeroed(count * width);
         let (mut scales, mut sums, mut padded_bias) = (padded(), padded(), padded());
         padded_bias[..bias.len()].copy_from_slice(bias);
-        let mut panels = AlignedWords::zeroed(count * depth * width);
+        let words = (count * width).checked_mul(depth).expect("the weights fit the memory");
+        let mut panels = AlignedWords::zeroed(words);
         let (codes, most) = code_format(isa);
         panels
             .par_chunks_mut((depth * width).max(1))
@@ -147,10 +148,10 @@ impl PackedLinear {
     ///
     /// # Panics
     /// If the input is of another precision, or input or output do not have that shape.
-    pub fn apply(&self, input: Rows<'_>, rows: usize, then: Then, output: &mut [f32]) {
-        assert_eq!(output.len(), rows * self.columns, "an output of [rows, columns]");
+    pub fn apply(&self, input: InputRows<'_>, rows: usize, epilogue: Epilogue, output: &mut [f32]) {
+        assert_eq!(Some(output.len()), rows.checked_mul(self.columns), "an output of [rows, columns]");
         // SAFETY: the shape holds, and `output` is borrowed uniquely.
-        unsafe { self.apply_panels(input, rows, then, output.as_mut_ptr(), 0..self.panel_count()) }
+        unsafe { self.apply_panels(input, rows, epilogue, output.as_mut_ptr(), 0..self.panel_count()) }
     }
 
     /// The columns of a range of panels only.
@@ -163,19 +164,19 @@ impl PackedLinear {
     /// reads or writes meanwhile.
     pub(crate) unsafe fn apply_panels(
         &self,
-        input: Rows<'_>,
+        input: InputRows<'_>,
         rows: usize,
-        then: Then,
+        epilogue: Epilogue,
         output: *mut f32,
         panels: std::ops::Range<usize>,
     ) {
         assert_eq!(input.precision, self.precision, "an input of the precision of the weights");
         let in_memory = self.precision.rows(self.isa, rows);
-        assert_eq!(input.words.len(), in_memory * self.depth, "an input of [rows, inner]");
+        assert_eq!(Some(input.words.len()), in_memory.checked_mul(self.depth), "an input of [rows, inner]");
         let codes = self.precision == Precision::Int8;
         assert!(!codes || input.ranges.len() == rows, "a range for each row of codes");
         assert!(panels.end <= self.panel_count(), "panels that there are");
-        let work = Work { linear: self, input, rows, then, output, panels };
+        let work = Work { linear: self, input, rows, epilogue, output, panels };
         match self.precision {
             Precision::F32 => dispatch(self.isa, FloatWork(work)),
             Precision::Bf16 | Precision::Int8 => dispatch_words(self.isa, WordWork(work)),
@@ -239,9 +240,9 @@ fn code_word(weights: &[f32], scale: f32, codes_a_word: usize) -> u32 {
 
 struct Work<'a> {
     linear: &'a PackedLinear,
-    input: Rows<'a>,
+    input: InputRows<'a>,
     rows: usize,
-    then: Then,
+    epilogue: Epilogue,
     output: *mut f32,
     panels: std::ops::Range<usize>,
 }
@@ -280,7 +281,7 @@ impl Kernel for WordWork<'_> {
 impl Work<'_> {
     #[inline(always)]
     fn run<L: Lanes, P: Product>(self, l: L) {
-        let Self { linear, input, rows, then, output, panels } = self;
+        let Self { linear, input, rows, epilogue, output, panels } = self;
         let (depth, columns) = (linear.depth, linear.columns);
         let width = L::TILE_VECTORS * L::LEN;
         debug_assert_eq!(width, linear.panel_width);
@@ -303,7 +304,7 @@ impl Work<'_> {
                     let c = output.add(row * columns + column);
                     let finish = Finish {
                         bias,
-                        accumulate: then == Then::Add,
+                        accumulate: epilogue == Epilogue::Add,
                         codes,
                         ..Finish::store(c, columns, valid)
                     };
@@ -320,7 +321,7 @@ impl Work<'_> {
                         ahead,
                         finish,
                     );
-                    if then == Then::Gelu {
+                    if epilogue == Epilogue::Gelu {
                         for i in 0..height {
                             let row = std::slice::from_raw_parts_mut(c.add(i * columns), valid);
                             map_in_place::<L, Gelu>(l, row);
@@ -375,7 +376,7 @@ mod tests {
             rows in 0usize..70,
             inner in 1usize..200,
             columns in 1usize..110,
-            then in prop::sample::select(vec![Then::Store, Then::Gelu, Then::Add]),
+            epilogue in prop::sample::select(vec![Epilogue::Store, Epilogue::Gelu, Epilogue::Add]),
             with_bias in any::<bool>(),
             seed in any::<u64>(),
         ) {
@@ -393,21 +394,21 @@ mod tests {
                 let row = |c: usize| &w[c * inner..][..inner];
                 let linear = PackedLinear::pack(isa, precision, inner, columns, row, &bias);
                 let mut y = before.clone();
-                linear.apply(buffer.rows(isa, precision, &x, inner), rows, then, &mut y);
+                linear.apply(buffer.rows(isa, precision, &x, inner), rows, epilogue, &mut y);
                 for r in 0..rows {
                     for c in 0..columns {
                         let b = bias.get(c).copied().unwrap_or(0.0);
                         let (x, w) = rounded(isa, precision, &x[r * inner..][..inner], &w[c * inner..][..inner]);
                         let (sum, size) = twin(&x, &w, b);
                         let at = r * columns + c;
-                        let exact = match then {
-                            Then::Store => sum,
-                            Then::Gelu => sum * 0.5 * (1.0 + erf_reference(sum / 2f64.sqrt())),
-                            Then::Add => sum + f64::from(before[at]),
+                        let exact = match epilogue {
+                            Epilogue::Store => sum,
+                            Epilogue::Gelu => sum * 0.5 * (1.0 + erf_reference(sum / 2f64.sqrt())),
+                            Epilogue::Add => sum + f64::from(before[at]),
                         };
                         let bound = (size + 1.0) * 2e-6;
                         prop_assert!((f64::from(y[at]) - exact).abs() <= bound,
-                            "{:?} {:?} row {} column {}: {} is not {}", isa, then, r, c, y[at], exact);
+                            "{:?} {:?} row {} column {}: {} is not {}", isa, epilogue, r, c, y[at], exact);
                     }
                 }
             }
@@ -457,7 +458,7 @@ mod tests {
             let linear = PackedLinear::pack(isa, Precision::Int8, inner, 1, |_| &w, &[]);
             let mut y = [0.0];
             let mut buffer = RowBuffer::default();
-            linear.apply(buffer.rows(isa, Precision::Int8, &x, inner), 1, Then::Store, &mut y);
+            linear.apply(buffer.rows(isa, Precision::Int8, &x, inner), 1, Epilogue::Store, &mut y);
             assert!((y[0] - exact).abs() <= exact * 1e-6, "{isa:?}: {} is not {exact}", y[0]);
         }
     }
@@ -470,7 +471,7 @@ mod tests {
                 let linear = PackedLinear::pack(isa, precision, 3, 1, |_| &w, &[]);
                 let mut y = [0.0];
                 let mut buffer = RowBuffer::default();
-                linear.apply(buffer.rows(isa, precision, &[1.0, 2.0, 3.0], 3), 1, Then::Store, &mut y);
+                linear.apply(buffer.rows(isa, precision, &[1.0, 2.0, 3.0], 3), 1, Epilogue::Store, &mut y);
                 assert!(y[0].is_nan(), "{isa:?} {precision:?}");
             }
         }

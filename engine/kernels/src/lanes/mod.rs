@@ -11,7 +11,7 @@ mod avx512;
 mod neon;
 mod portable;
 
-use super::cpu::Isa;
+use super::cpu::{Isa, Kind};
 #[cfg(target_arch = "aarch64")]
 pub(super) use neon::dot_bytes;
 
@@ -171,15 +171,15 @@ pub(crate) trait Kernel {
 /// Runs `kernel`, which computes with floats only, compiled for `isa`.
 #[inline]
 pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
-    match isa {
-        // SAFETY: `Isa` names an instruction set only where the processor has it (see `cpu::isa`).
+    match isa.kind() {
+        // SAFETY: an `Isa` is made by detection only, so the processor has these instructions.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 | Isa::Amx => unsafe { avx512::run(kernel) },
+        Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Bf16 | Kind::Amx => unsafe { avx512::run(kernel) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 | Isa::AvxVnni => unsafe { avx2::run(kernel) },
+        Kind::Avx2 | Kind::AvxVnni => unsafe { avx2::run(kernel) },
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon | Isa::NeonDot => neon::run(kernel),
+        Kind::Neon | Kind::NeonDot => neon::run(kernel),
         #[allow(unreachable_patterns)]
         _ => kernel.run(portable::Portable),
     }
@@ -188,19 +188,19 @@ pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
 /// Runs `kernel`, which also computes with codes or bf16, compiled for `isa`.
 #[inline]
 pub(crate) fn dispatch_words<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
-    match isa {
+    match isa.kind() {
         // SAFETY: as for `dispatch`.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Bf16 | Isa::Amx => unsafe { avx512::run_bf16(kernel) },
+        Kind::Avx512Bf16 | Kind::Amx => unsafe { avx512::run_bf16(kernel) },
         // SAFETY: as for `dispatch`.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Vnni => unsafe { avx512::run_vnni(kernel) },
+        Kind::Avx512Vnni => unsafe { avx512::run_vnni(kernel) },
         // SAFETY: as for `dispatch`.
         #[cfg(target_arch = "x86_64")]
-        Isa::AvxVnni => unsafe { avx2::run_vnni(kernel) },
+        Kind::AvxVnni => unsafe { avx2::run_vnni(kernel) },
         // SAFETY: as for `dispatch`.
         #[cfg(target_arch = "aarch64")]
-        Isa::NeonDot => unsafe { neon::run_dot(kernel) },
+        Kind::NeonDot => unsafe { neon::run_dot(kernel) },
         _ => dispatch(isa, kernel),
     }
 }

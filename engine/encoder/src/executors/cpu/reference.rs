@@ -9,13 +9,13 @@ use akin_kernels::vecmath::erf_reference;
 /// Tensors by name: shape and values.
 pub(super) type Tensors = HashMap<String, (Vec<usize>, Vec<f32>)>;
 
-type Rows = Vec<Vec<f64>>;
+type Matrix = Vec<Vec<f64>>;
 
 /// The last hidden state of each token of one sentence.
-pub(super) fn forward(config: &BertConfig, tensors: &Tensors, ids: &[u32]) -> Rows {
+pub(super) fn forward(config: &BertConfig, tensors: &Tensors, ids: &[u32]) -> Matrix {
     let get = |name: &str| &tensors[name].1;
     let row = |name: &str, r: usize, c: usize| f64::from(get(name)[r * config.hidden_size + c]);
-    let mut x: Rows = ids
+    let mut x: Matrix = ids
         .iter()
         .zip(places(config.position_offset, ids))
         .map(|(&id, place)| {
@@ -61,7 +61,7 @@ fn places(offset: usize, ids: &[u32]) -> Vec<usize> {
     ids.iter().map(&mut place).collect()
 }
 
-fn linear(tensors: &Tensors, name: &str, x: &Rows) -> Rows {
+fn linear(tensors: &Tensors, name: &str, x: &Matrix) -> Matrix {
     let (shape, weight) = &tensors[&format!("{name}.weight")];
     let bias = &tensors[&format!("{name}.bias")].1;
     let product = |x: &Vec<f64>, c: usize| {
@@ -71,7 +71,7 @@ fn linear(tensors: &Tensors, name: &str, x: &Rows) -> Rows {
     x.iter().map(|x| (0..shape[0]).map(|c| product(x, c)).collect()).collect()
 }
 
-fn attention(heads: usize, q: &Rows, k: &Rows, v: &Rows) -> Rows {
+fn attention(heads: usize, q: &Matrix, k: &Matrix, v: &Matrix) -> Matrix {
     let dim = q[0].len() / heads;
     let mut out = vec![vec![0.0; q[0].len()]; q.len()];
     for (q, out) in q.iter().zip(&mut out) {
@@ -92,13 +92,13 @@ fn attention(heads: usize, q: &Rows, k: &Rows, v: &Rows) -> Rows {
     out
 }
 
-fn add(x: &mut Rows, y: &Rows) {
+fn add(x: &mut Matrix, y: &Matrix) {
     for (x, y) in x.iter_mut().flatten().zip(y.iter().flatten()) {
         *x += y;
     }
 }
 
-fn norm(config: &BertConfig, tensors: &Tensors, name: &str, x: &mut Rows) {
+fn norm(config: &BertConfig, tensors: &Tensors, name: &str, x: &mut Matrix) {
     let (weight, bias) = (&tensors[&format!("{name}.weight")].1, &tensors[&format!("{name}.bias")].1);
     for row in x {
         let mean = row.iter().sum::<f64>() / row.len() as f64;

@@ -6,7 +6,6 @@
 //! them into burn's graph. Heads and losses are ordinary burn code, and so is every gradient between these. The module
 //! and its parameters are those of the reference ([`Bert`]), which the tests compare this with.
 
-mod base;
 mod embedding;
 mod layer;
 mod operation;
@@ -15,16 +14,15 @@ mod sparse;
 #[cfg(test)]
 mod tests;
 
-pub use base::BaseModel;
 pub use sparse::SparseGradient;
 
 use std::ops::Range;
 
+use akin_encoder::Pooling;
+use akin_encoder::burn::Bert;
+use akin_encoder::model::BertConfig;
 use burn::module::ParamId;
 use burn::tensor::Tensor;
-
-use super::burn_bert::Bert;
-use super::config::{BertConfig, Pooling};
 
 /// Sentences of token ids, end to end.
 #[derive(Debug, Clone, Default)]
@@ -68,6 +66,16 @@ impl RaggedBatch {
         self.ids.len()
     }
 
+    #[cfg(test)]
+    pub(crate) fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    #[cfg(test)]
+    pub(crate) fn types(&self) -> &[u32] {
+        &self.types
+    }
+
     /// The rows of each sentence.
     fn spans(&self) -> Vec<Range<usize>> {
         self.offsets.windows(2).map(|pair| pair[0]..pair[1]).collect()
@@ -105,37 +113,33 @@ impl Randomness {
     }
 }
 
-impl Bert {
-    /// Hidden states of the last layer, `[tokens, hidden]`, differentiable on Flex's autodiff device. With `words` the
-    /// gradient of the word embeddings goes there, and not into burn's graph.
-    ///
-    /// # Panics
-    /// If the module is on another device.
-    pub fn forward_ragged(
-        &self,
-        batch: &RaggedBatch,
-        randomness: &Randomness,
-        words: Option<&SparseGradient>,
-    ) -> Tensor<2> {
-        let embedded = embedding::embed(&self.embeddings, batch, randomness, words);
-        let groups = batch.groups();
-        self.layers.iter().enumerate().fold(embedded, |hidden, (number, module)| {
-            layer::forward(module, hidden, &groups, randomness, number)
-        })
-    }
+/// Hidden states of the last layer, `[tokens, hidden]`, differentiable on Flex's autodiff device. With `words` the
+/// gradient of the word embeddings goes there, and not into burn's graph.
+///
+/// # Panics
+/// If the module is on another device.
+pub fn forward(
+    bert: &Bert,
+    batch: &RaggedBatch,
+    randomness: &Randomness,
+    words: Option<&SparseGradient>,
+) -> Tensor<2> {
+    let embedded = embedding::embed(&bert.embeddings, batch, randomness, words);
+    let groups = batch.groups();
+    bert.layers.iter().enumerate().fold(embedded, |hidden, (number, module)| {
+        layer::forward(module, hidden, &groups, randomness, number)
+    })
 }
 
-impl Bert {
-    /// The parameter of the word embeddings.
-    pub fn words(&self) -> ParamId {
-        self.embeddings.word_embeddings.weight.id
-    }
+/// The parameter of the word embeddings.
+pub fn word_embeddings(bert: &Bert) -> ParamId {
+    bert.embeddings.word_embeddings.weight.id
 }
 
 /// Pools hidden states `[tokens, hidden]` of a batch to `[sentences, hidden]`.
 ///
 /// # Panics
 /// If the tensor is not on Flex's autodiff device, or of another batch.
-pub fn pool_ragged(hidden: Tensor<2>, batch: &RaggedBatch, pooling: Pooling) -> Tensor<2> {
+pub fn pool(hidden: Tensor<2>, batch: &RaggedBatch, pooling: Pooling) -> Tensor<2> {
     pooling::pool(hidden, batch.spans(), pooling)
 }

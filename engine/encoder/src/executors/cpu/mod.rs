@@ -10,6 +10,7 @@ mod balance;
 mod embedding;
 mod group;
 mod layer;
+mod network;
 #[cfg(test)]
 mod reference;
 mod team;
@@ -24,9 +25,10 @@ use safetensors::SafeTensors;
 use self::embedding::Embedding;
 use self::group::Group;
 use self::layer::Layer;
+pub(crate) use self::network::CpuNetwork;
 use self::team::Team;
-use self::weights::Weights;
-use super::config::BertConfig;
+use self::weights::TensorReader;
+use crate::config::BertConfig;
 use crate::{Error, Result};
 use akin_kernels::cpu::Isa;
 use akin_kernels::rows::Precision;
@@ -76,7 +78,7 @@ impl CpuBert {
                 config.hidden_size
             ));
         }
-        let weights = Weights { tensors, prefix };
+        let weights = TensorReader { tensors, prefix };
         let (embedding, layers) = rayon::join(
             || Embedding::load(config, weights),
             || {

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use akin_encoder::Pooling;
+use akin_encoder::burn::{self as reference, Bert, PaddedBatch};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 
-use super::{BaseModel, Randomness, SparseGradient, pool_ragged};
-use crate::burn_bert::{Bert, PaddedBatch};
-use crate::config::Pooling;
-use crate::pooling::pool;
+use super::{Randomness, SparseGradient, forward, pool};
+use crate::base::BaseModel;
 
 const TEXTS: [&str; 5] = [
     "A man is feeding the ducks by the pond.",
@@ -19,7 +19,7 @@ const TEXTS: [&str; 5] = [
 ];
 
 fn base(name: &str) -> BaseModel {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models").join(name);
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/models").join(name);
     BaseModel::open(&dir, None, None).unwrap()
 }
 
@@ -55,10 +55,9 @@ fn loss_and_every_gradient_are_those_of_the_reference() {
         let sentences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
         for pooling in [Pooling::Mean, Pooling::Cls, Pooling::Max] {
             let padded = PaddedBatch::new(&sentences, &base.dir.config, &device);
-            let expected = loss(pool(bert.forward(&padded), padded.padding, pooling));
+            let expected = loss(reference::pool(bert.forward(&padded), padded.padding, pooling));
             let ragged = base.batch(&sentences);
-            let found =
-                loss(pool_ragged(bert.forward_ragged(&ragged, &Randomness::none(), None), &ragged, pooling));
+            let found = loss(pool(forward(&bert, &ragged, &Randomness::none(), None), &ragged, pooling));
             let value = |loss: &Tensor<1>| loss.clone().inner().into_scalar::<f32>();
             let scale = value(&expected).abs().max(1.0);
             assert!((value(&expected) - value(&found)).abs() < 1e-4 * scale, "{name} {pooling:?}");
@@ -87,7 +86,7 @@ fn a_sparse_gradient_is_the_dense_one_without_its_zeros() {
     let tokens = base.tokenize(&TEXTS).unwrap();
     let batch = base.batch(&tokens.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let run = |sparse: Option<&SparseGradient>| {
-        loss(pool_ragged(bert.forward_ragged(&batch, &Randomness::none(), sparse), &batch, Pooling::Mean))
+        loss(pool(forward(&bert, &batch, &Randomness::none(), sparse), &batch, Pooling::Mean))
     };
     // The words are the first parameter of the module.
     let dense = gradients(&bert, run(None).backward()).swap_remove(0);
@@ -112,9 +111,7 @@ fn gradients_under_dropout_are_the_slopes_of_the_loss() {
     let tokens = base.tokenize(&TEXTS).unwrap();
     let sentences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
     let batch = base.batch(&sentences);
-    let of = |bert: &Bert| {
-        loss(pool_ragged(bert.forward_ragged(&batch, &randomness, None), &batch, Pooling::Mean))
-    };
+    let of = |bert: &Bert| loss(pool(forward(bert, &batch, &randomness, None), &batch, Pooling::Mean));
     let bert = base.network(&device).unwrap();
     let gradients = gradients(&bert, of(&bert).backward());
     let length = gradients.iter().flatten().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
@@ -137,45 +134,7 @@ fn gradients_under_dropout_are_the_slopes_of_the_loss() {
     };
     let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
     assert!((slope - length).abs() < 0.02 * length, "the slope is {slope}, the gradient says {length}");
-    let plain =
-        loss(pool_ragged(bert.forward_ragged(&batch, &Randomness::none(), None), &batch, Pooling::Mean));
+    let plain = loss(pool(forward(&bert, &batch, &Randomness::none(), None), &batch, Pooling::Mean));
     let value = |loss: Tensor<1>| loss.inner().into_scalar::<f32>();
     assert_ne!(value(plain), value(of(&bert)));
-}
-
-#[test]
-fn a_model_is_read_back_as_it_was_written() {
-    let device = Device::flex().autodiff();
-    for name in ["tiny-bert", "tiny-roberta"] {
-        let base = base(name);
-        let bert = base.network(&device).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        base.save(&bert, folder.path()).unwrap();
-        let again = BaseModel::open(folder.path(), None, None).unwrap();
-        assert_eq!(again.dir.settings(), base.dir.settings());
-        assert_eq!(again.network(&device).unwrap().named_weights(), bert.named_weights());
-        let other = base.reinitialized(bert.clone(), 1, 9);
-        for ((name, _, before), (_, _, after)) in bert.named_weights().iter().zip(other.named_weights()) {
-            // Biases and norms are as fresh in the fixture as they become.
-            let drawn = name.starts_with("encoder.layer.1.") && !name.contains("LayerNorm");
-            assert_eq!(drawn && name.ends_with("weight"), *before != after, "{name}");
-        }
-    }
-}
-
-#[test]
-fn a_pair_is_one_sequence_and_loses_the_end_of_its_longer_sentence() {
-    let bert = base("tiny-bert");
-    let batch = bert.pair_batch(&[[&[2, 10, 11, 3], &[2, 12, 3]]]);
-    assert_eq!(batch.ids, [2, 10, 11, 3, 12, 3]);
-    assert_eq!(batch.types, [0, 0, 0, 0, 1, 1]);
-    let long: Vec<u32> = [2].into_iter().chain(100..160).chain([3]).collect();
-    let batch = bert.pair_batch(&[[&long, &[2, 12, 3]]]);
-    assert_eq!(batch.tokens(), 48);
-    assert_eq!(batch.ids[45..], [3, 12, 3]);
-
-    let roberta = base("tiny-roberta");
-    let batch = roberta.pair_batch(&[[&[0, 10, 2], &[0, 12, 2]]]);
-    assert_eq!(batch.ids, [0, 10, 2, 2, 12, 2]);
-    assert_eq!(batch.types, [0; 6]);
 }

@@ -1,6 +1,6 @@
 //! The first step: what a token, its place and its segment stand for, summed and normalised.
 
-use super::weights::Weights;
+use super::weights::TensorReader;
 use crate::config::BertConfig;
 use akin_kernels::cpu::Isa;
 use akin_kernels::layer_norm::LayerNorm;
@@ -16,7 +16,7 @@ pub(super) struct Embedding {
 }
 
 impl Embedding {
-    pub fn load(config: &BertConfig, weights: Weights<'_>) -> Result<Self, String> {
+    pub fn load(config: &BertConfig, weights: TensorReader<'_>) -> Result<Self, String> {
         let hidden = config.hidden_size;
         let get = |name: &str, rows: usize| {
             weights.get(&format!("embeddings.{name}_embeddings.weight"), &[rows, hidden])

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
-
-use crate::burn_bert::Embeddings;
+use akin_encoder::burn::BertEmbeddings;
 use akin_kernels::cpu::isa;
 use akin_kernels::gradient::dropout::Dropout;
 use akin_kernels::gradient::norm;
+use burn::tensor::Tensor;
 
 use super::operation::{FlexFloats, input, record, values};
 use super::{RaggedBatch, Randomness, SparseGradient};
 
 /// What the network is given: `[tokens, hidden]`.
 pub(super) fn embed(
-    module: &Embeddings,
+    module: &BertEmbeddings,
     batch: &RaggedBatch,
     randomness: &Randomness,
     sparse: Option<&SparseGradient>,

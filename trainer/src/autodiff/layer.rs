@@ -7,17 +7,16 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::nn::{LayerNorm, Linear};
-use burn::tensor::Tensor;
-use rayon::prelude::*;
-
-use crate::burn_bert::Layer;
+use akin_encoder::burn::BertLayer;
 use akin_kernels::cpu::isa;
 use akin_kernels::gelu::gelu_in_place;
 use akin_kernels::gradient::attention::{self, Projections};
 use akin_kernels::gradient::dropout::Dropout;
 use akin_kernels::gradient::{add_column_sums, fill_rows, gelu, norm};
 use akin_kernels::matmul::{Matrix, multiply};
+use burn::nn::{LayerNorm, Linear};
+use burn::tensor::Tensor;
+use rayon::prelude::*;
 
 use super::Randomness;
 use super::operation::{FlexFloats, input, record, values};
@@ -30,7 +29,7 @@ const ROWS: usize = 192;
 
 /// `hidden` (`[tokens, hidden]`) through layer `number`.
 pub(super) fn forward(
-    module: &Layer,
+    module: &BertLayer,
     hidden: Tensor<2>,
     groups: &[Vec<Range<usize>>],
     randomness: &Randomness,
@@ -55,7 +54,7 @@ pub(super) fn forward(
         output: dropout(randomness.hidden_dropout, 2),
     };
     record(inputs, |inputs| {
-        let weights = Weights::of(inputs);
+        let weights = LayerWeights::of(inputs);
         let hidden = values(&inputs[0]);
         let width = weights.query.1.len();
         let mut output = vec![0.0; hidden.len()];
@@ -66,7 +65,7 @@ pub(super) fn forward(
             parts.push((group, part));
             rest = after;
         }
-        let kept: Vec<Kept> = parts
+        let kept: Vec<Activations> = parts
             .into_par_iter()
             .map(|(group, part)| {
                 let rows = rows_of(group);
@@ -75,7 +74,7 @@ pub(super) fn forward(
             .collect();
         let tokens = hidden.len() / width;
         let gradient = move |inputs: &[FlexFloats; INPUTS], upstream: &[f32]| {
-            shape.gradient(&Weights::of(inputs), &kept, values(&inputs[0]), upstream)
+            shape.gradient(&LayerWeights::of(inputs), &kept, values(&inputs[0]), upstream)
         };
         (output, [tokens, width], Arc::new(gradient))
     })
@@ -96,7 +95,7 @@ fn rows_of(group: &[Range<usize>]) -> Range<usize> {
 /// Weight, as `[in, out]`, and bias of a linear layer, or of a norm.
 type Pair<'a> = (&'a [f32], &'a [f32]);
 
-struct Weights<'a> {
+struct LayerWeights<'a> {
     query: Pair<'a>,
     key: Pair<'a>,
     value: Pair<'a>,
@@ -107,7 +106,7 @@ struct Weights<'a> {
     norm: Pair<'a>,
 }
 
-impl<'a> Weights<'a> {
+impl<'a> LayerWeights<'a> {
     fn of(inputs: &'a [FlexFloats; INPUTS]) -> Self {
         let pair = |number: usize| (values(&inputs[2 * number + 1]), values(&inputs[2 * number + 2]));
         Self {
@@ -123,7 +122,7 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// What is the same for every sentence.
+/// The settings of the layer that are the same for every sentence.
 #[derive(Clone, Copy)]
 struct Shape {
     heads: usize,
@@ -133,8 +132,8 @@ struct Shape {
     output: Dropout,
 }
 
-/// What the gradient of a group of sentences needs.
-struct Kept {
+/// The activations of a group of sentences that its gradient needs.
+struct Activations {
     spans: Vec<Range<usize>>,
     queries: Vec<f32>,
     keys: Vec<f32>,
@@ -144,7 +143,7 @@ struct Kept {
     context: Vec<f32>,
     attention_normal: Vec<f32>,
     attention_scales: Vec<f32>,
-    /// After the first norm: what the feed-forward network reads.
+    /// After the first norm: the input of the feed-forward network.
     attended: Vec<f32>,
     /// Before GELU, and after.
     inner: Vec<f32>,
@@ -169,11 +168,11 @@ struct Upstream {
 impl Shape {
     fn forward(
         &self,
-        weights: &Weights<'_>,
+        weights: &LayerWeights<'_>,
         group: &[Range<usize>],
         hidden: &[f32],
         output: &mut [f32],
-    ) -> Kept {
+    ) -> Activations {
         let isa = isa();
         let first = rows_of(group).start;
         let width = weights.query.1.len();
@@ -217,7 +216,7 @@ impl Shape {
         add(&mut normal, &attended);
         let mut scales = vec![0.0; rows];
         norm::forward(isa, (weights.norm.0, weights.norm.1, self.epsilon), &mut normal, &mut scales, output);
-        Kept {
+        Activations {
             spans: group.to_vec(),
             queries,
             keys,
@@ -237,8 +236,8 @@ impl Shape {
     /// The gradients of all [`INPUTS`].
     fn gradient(
         &self,
-        weights: &Weights<'_>,
-        kept: &[Kept],
+        weights: &LayerWeights<'_>,
+        kept: &[Activations],
         hidden: &[f32],
         upstream: &[f32],
     ) -> [Vec<f32>; INPUTS] {
@@ -247,8 +246,8 @@ impl Shape {
         let gradients: Vec<Upstream> =
             kept.par_iter().map(|kept| self.backward(weights, kept, upstream)).collect();
 
-        let pairs: Vec<(&Kept, &Upstream)> = kept.iter().zip(&gradients).collect();
-        let input = |kept: &Kept| {
+        let pairs: Vec<(&Activations, &Upstream)> = kept.iter().zip(&gradients).collect();
+        let input = |kept: &Activations| {
             let rows = rows_of(&kept.spans);
             &hidden[rows.start * width..rows.end * width]
         };
@@ -305,7 +304,7 @@ impl Shape {
         [of_hidden, qw, qb, kw, kb, vw, vb, ow, ob, aw, ab, iw, ib, fw, fb, nw, nb]
     }
 
-    fn backward(&self, weights: &Weights<'_>, kept: &Kept, upstream: &[f32]) -> Upstream {
+    fn backward(&self, weights: &LayerWeights<'_>, kept: &Activations, upstream: &[f32]) -> Upstream {
         let isa = isa();
         let width = weights.query.1.len();
         let rows = rows_of(&kept.spans);

@@ -1,59 +1,58 @@
 //! One layer of the transformer, over a group of sentences that lie end to end.
 //!
-//! Both halves of a layer are sums of *parts* that know nothing of one another: some of the heads, and
-//! some of the inner columns of the feed-forward network, each through its own rows of the matrix that
-//! leads back to the hidden states (as Shoeybi et al. 2019 divide a layer among processors). One thread
-//! takes the parts in turn; several threads may take one each (`team`).
+//! A layer has two sublayers, attention and the feed-forward network. Each is split into *parts*: a group of heads, or
+//! of inner columns of the feed-forward network. The outputs of the parts are added (as Shoeybi et al. 2019 divide a
+//! layer among processors), so one thread takes them in turn, and several threads may take one each (`team`).
 
 use super::balance::balance;
-use super::weights::Weights;
+use super::weights::TensorReader;
 use crate::config::BertConfig;
 use akin_kernels::aligned::AlignedFloats;
 use akin_kernels::attention::{AttentionScratch, attention};
 use akin_kernels::cpu::Isa;
-use akin_kernels::gemm::{PackedLinear, Then};
+use akin_kernels::gemm::{Epilogue, PackedLinear};
 use akin_kernels::layer_norm::LayerNorm;
-use akin_kernels::rows::{Precision, RowBuffer, Rows};
+use akin_kernels::rows::{InputRows, Precision, RowBuffer};
 
-/// Inner columns of a part of the feed-forward network: what lies between its two products stays as
-/// small as the rest.
+/// Inner columns of a part of the feed-forward network. Few enough that the activations between its two products stay
+/// in the second-level cache with the others.
 const INNER: usize = 384;
 
-/// Parts that the heads are divided into, where they can be.
+/// Parts that the heads are divided into, if their number is even.
 const HEAD_PARTS: usize = 2;
 
 /// A layer's weights, packed for one instruction set and precision.
 pub(super) struct Layer {
-    attention: Vec<Heads>,
+    attention: Vec<AttentionPart>,
     attention_norm: LayerNorm,
-    feed_forward: Vec<Inner>,
+    feed_forward: Vec<FeedForwardPart>,
     output_norm: LayerNorm,
-    /// What the columns of the input of each half are multiplied by before they become codes; none for floats.
+    /// Of each sublayer: a factor for each column of its input, applied before the input is quantized. Empty for floats.
     factors: [Vec<f32>; 2],
 }
 
-/// Some of the heads.
-struct Heads {
+/// A group of heads.
+struct AttentionPart {
     count: usize,
     /// Their queries, keys and values in one product.
     projection: PackedLinear,
     output: PackedLinear,
 }
 
-/// Some of the inner columns.
-struct Inner {
+/// A group of inner columns of the feed-forward network: the product into them, and the one out of them.
+struct FeedForwardPart {
     into: PackedLinear,
     out: PackedLinear,
 }
 
-/// What a part works in: allocated once, used for every layer and group.
+/// Buffers of one part: allocated once, reused for every layer and group.
 #[derive(Default)]
 pub(super) struct Scratch {
     /// `[tokens, 3 * heads * head_dim]`
     projected: AlignedFloats,
-    /// What leads back to the hidden states: `[tokens, heads * head_dim]` or `[tokens, INNER]`.
+    /// The input of the product that leads back to the hidden states: `[tokens, heads * head_dim]` or `[tokens, INNER]`.
     inner: AlignedFloats,
-    /// The same as products take it.
+    /// The same, converted for the product.
     rows: RowBuffer,
     attention: AttentionScratch,
 }
@@ -69,15 +68,15 @@ impl Scratch {
     }
 }
 
-/// Of the two halves of a layer.
+/// One of the two sublayers of a layer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Half {
+pub(super) enum Sublayer {
     Attention,
     FeedForward,
 }
 
-impl Half {
-    pub const BOTH: [Half; 2] = [Half::Attention, Half::FeedForward];
+impl Sublayer {
+    pub const BOTH: [Sublayer; 2] = [Sublayer::Attention, Sublayer::FeedForward];
 }
 
 impl Layer {
@@ -86,7 +85,7 @@ impl Layer {
         isa: Isa,
         precision: Precision,
         config: &BertConfig,
-        weights: Weights<'_>,
+        weights: TensorReader<'_>,
         index: usize,
     ) -> Result<Self, String> {
         let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
@@ -120,7 +119,7 @@ impl Layer {
             let projection = PackedLinear::pack(isa, precision, hidden, 3 * width, row, &bias);
             let row = |c: usize| &back[c * hidden + first..][..width];
             let output = PackedLinear::pack(isa, precision, width, hidden, row, once(&back_bias, first));
-            Heads { count: width / (hidden / config.num_attention_heads), projection, output }
+            AttentionPart { count: width / (hidden / config.num_attention_heads), projection, output }
         };
         let inner = |first: usize| {
             let width = INNER.min(intermediate - first);
@@ -128,7 +127,7 @@ impl Layer {
             let into = PackedLinear::pack(isa, precision, hidden, width, row, &up_bias[first..][..width]);
             let row = |c: usize| &down[c * intermediate + first..][..width];
             let out = PackedLinear::pack(isa, precision, width, hidden, row, once(&down_bias, first));
-            Inner { into, out }
+            FeedForwardPart { into, out }
         };
         Ok(Self {
             attention: (0..hidden).step_by(width).map(heads).collect(),
@@ -139,60 +138,66 @@ impl Layer {
         })
     }
 
-    /// How many parts a half has.
-    pub fn parts(&self, half: Half) -> usize {
-        match half {
-            Half::Attention => self.attention.len(),
-            Half::FeedForward => self.feed_forward.len(),
+    /// How many parts a sublayer has.
+    pub fn parts(&self, sublayer: Sublayer) -> usize {
+        match sublayer {
+            Sublayer::Attention => self.attention.len(),
+            Sublayer::FeedForward => self.feed_forward.len(),
         }
     }
 
-    /// The layer normalisation that ends a half.
-    pub fn norm(&self, half: Half) -> &LayerNorm {
-        match half {
-            Half::Attention => &self.attention_norm,
-            Half::FeedForward => &self.output_norm,
+    /// The layer normalisation that ends a sublayer.
+    pub fn norm(&self, sublayer: Sublayer) -> &LayerNorm {
+        match sublayer {
+            Sublayer::Attention => &self.attention_norm,
+            Sublayer::FeedForward => &self.output_norm,
         }
     }
 
-    /// What the columns of the input of a half are multiplied by before they become codes; none for floats.
-    pub fn factors(&self, half: Half) -> &[f32] {
-        &self.factors[half as usize]
+    /// A factor for each column of a sublayer's input, applied before the input is quantized. Empty for floats.
+    pub fn factors(&self, sublayer: Sublayer) -> &[f32] {
+        &self.factors[sublayer as usize]
     }
 
-    /// What one part of a half makes of the hidden states of a group, `input`: `then` says whether it
-    /// becomes `output` (`[tokens, hidden]`) or is added to it. `offsets` are the sentences' boundaries
-    /// among the tokens of the whole batch, the first being the group's own.
+    /// Computes one part of a sublayer from the hidden states of a group, `input`, into `output` (`[tokens, hidden]`);
+    /// `epilogue` says whether it is stored or added. `offsets` are the boundaries of the group's sentences, counted in
+    /// tokens of the whole batch.
     #[allow(clippy::too_many_arguments)]
     pub fn apply(
         &self,
         isa: Isa,
-        half: Half,
+        sublayer: Sublayer,
         part: usize,
-        input: Rows<'_>,
+        input: InputRows<'_>,
         offsets: &[usize],
         scratch: &mut Scratch,
-        then: Then,
+        epilogue: Epilogue,
         output: &mut [f32],
     ) {
         let tokens = offsets[offsets.len() - 1] - offsets[0];
-        let back = match half {
-            Half::Attention => self.attention[part].attend(isa, input, offsets, scratch),
-            Half::FeedForward => self.feed_forward[part].activate(input, tokens, scratch),
+        let back = match sublayer {
+            Sublayer::Attention => self.attention[part].attend(isa, input, offsets, scratch),
+            Sublayer::FeedForward => self.feed_forward[part].activate(input, tokens, scratch),
         };
         let inner = &scratch.inner[..tokens * back.inner()];
         let rows = scratch.rows.rows(isa, back.precision(), inner, back.inner());
-        back.apply(rows, tokens, then, output);
+        back.apply(rows, tokens, epilogue, output);
     }
 }
 
-impl Heads {
-    /// Leaves the context of these heads in `scratch.inner`, and says what leads back.
-    fn attend(&self, isa: Isa, input: Rows<'_>, offsets: &[usize], scratch: &mut Scratch) -> &PackedLinear {
+impl AttentionPart {
+    /// Writes the context of these heads to `scratch.inner`. Returns the product that leads back to the hidden states.
+    fn attend(
+        &self,
+        isa: Isa,
+        input: InputRows<'_>,
+        offsets: &[usize],
+        scratch: &mut Scratch,
+    ) -> &PackedLinear {
         let (first, tokens) = (offsets[0], offsets[offsets.len() - 1] - offsets[0]);
         let width = self.output.inner();
         let projected = &mut scratch.projected[..tokens * 3 * width];
-        self.projection.apply(input, tokens, Then::Store, projected);
+        self.projection.apply(input, tokens, Epilogue::Store, projected);
         for sentence in offsets.windows(2) {
             let (from, to) = (sentence[0] - first, sentence[1] - first);
             attention(
@@ -209,21 +214,22 @@ impl Heads {
     }
 }
 
-impl Inner {
-    /// Leaves the activations of these columns in `scratch.inner`, and says what leads back.
-    fn activate(&self, input: Rows<'_>, tokens: usize, scratch: &mut Scratch) -> &PackedLinear {
+impl FeedForwardPart {
+    /// Writes the activations of these columns to `scratch.inner`. Returns the product that leads back to the hidden
+    /// states.
+    fn activate(&self, input: InputRows<'_>, tokens: usize, scratch: &mut Scratch) -> &PackedLinear {
         let inner = &mut scratch.inner[..tokens * self.into.columns()];
-        self.into.apply(input, tokens, Then::Gelu, inner);
+        self.into.apply(input, tokens, Epilogue::Gelu, inner);
         &self.out
     }
 }
 
-/// The bias of a sum of parts, for the first of them only.
+/// The bias of a sublayer, for its first part only: the outputs of the parts are added.
 fn once(bias: &[f32], first: usize) -> &[f32] {
     if first == 0 { bias } else { &[] }
 }
 
-/// How many parts the heads are divided into, equally many in each.
+/// How many parts the heads are divided into; each has as many heads.
 fn head_parts(config: &BertConfig) -> usize {
     if config.num_attention_heads.is_multiple_of(HEAD_PARTS) { HEAD_PARTS } else { 1 }
 }

@@ -5,12 +5,12 @@
 
 #![allow(unsafe_code)]
 
-use super::aligned::{AlignedFloats, AlignedWords};
-use super::amx::{BLOCK, Factors, SIDE, Tiles, Words};
-use super::attention::transpose;
-use super::lanes::{Kernel, Lanes};
-use super::rows::narrow_row;
-use super::softmax::softmax_row_bf16;
+use super::transpose::transpose;
+use crate::aligned::{AlignedFloats, AlignedWords};
+use crate::amx::{BLOCK, SIDE, TileOperands, Tiles, Words};
+use crate::lanes::{Kernel, Lanes};
+use crate::rows::narrow_row;
+use crate::softmax::softmax_row_bf16;
 
 /// Room for one head to work in, used again and again. Tokens are as many as fill blocks.
 #[derive(Default)]
@@ -46,7 +46,7 @@ pub(super) fn takes(head_dim: usize) -> bool {
     head_dim > 0 && head_dim.is_multiple_of(BLOCK)
 }
 
-/// See [`super::attention::attention`]; this processor has tiles.
+/// See [`super::attention`]; this processor has tiles.
 pub(super) struct InTiles<'a> {
     pub projected: &'a [f32],
     pub tokens: usize,
@@ -136,7 +136,7 @@ impl TileScratch {
         for key in (0..padded).step_by(BLOCK) {
             // SAFETY: queries are whole tiles of `words` words; keys are [words, padded], and scores [BLOCK, padded].
             unsafe {
-                let factors = Factors {
+                let operands = TileOperands {
                     words: Words::Bf16s,
                     rows: height,
                     depth: words,
@@ -144,7 +144,7 @@ impl TileScratch {
                     w: keys.add(key),
                     w_stride: padded,
                 };
-                tiles.multiply(factors, scores.add(key).cast(), padded);
+                tiles.multiply(operands, scores.add(key).cast(), padded);
             }
         }
     }
@@ -170,7 +170,7 @@ impl TileScratch {
             // SAFETY: shares are [BLOCK, padded / 2], values [padded / 2, head_dim] and the context [BLOCK, head_dim], all of
             // them whole tiles.
             unsafe {
-                let factors = Factors {
+                let operands = TileOperands {
                     words: Words::Bf16s,
                     rows: height,
                     depth: padded / 2,
@@ -178,7 +178,7 @@ impl TileScratch {
                     w: values.add(d),
                     w_stride: head_dim,
                 };
-                tiles.multiply(factors, context.add(d).cast(), head_dim);
+                tiles.multiply(operands, context.add(d).cast(), head_dim);
             }
         }
     }

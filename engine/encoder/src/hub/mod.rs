@@ -1,22 +1,22 @@
-//! Where a model is: a directory, Akin's own folder, the Hugging Face cache, or the hub.
+//! Where a model is: a directory, Akin's own folder, the Hugging Face cache (`cache`), or the hub (`client`).
+
+mod cache;
+mod client;
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
-use hf_hub::{Cache, CacheRepo};
-
-use crate::{Error, Result};
-
-use super::DEFAULT_MODEL;
-use super::model_dir::{Modules, SENTENCE_CONFIGS};
+use self::cache::CachedModel;
+use self::client::{Download, Failure};
+use crate::model_dir::{Modules, SENTENCE_CONFIGS};
+use crate::{DEFAULT_MODEL, Error, Result};
 
 /// The directory of `model`, which is a directory, or the id of a model on the hub: `org/name`, or the
 /// name alone for an original one of sentence-transformers. A model that is not on this machine is
 /// downloaded, as `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_CACHE`, `HF_TOKEN` and `HF_HUB_OFFLINE` say.
 ///
 /// # Errors
-/// [`Error::ModelNotFound`] with the remedies.
+/// [`Error::ModelNotFound`] with the reason; [`Error::Io`] when the cache cannot be written.
 pub fn locate(model: &str) -> Result<PathBuf> {
     Hub::from_env().locate(model)
 }
@@ -63,7 +63,7 @@ impl Hub {
     /// As [`locate`], in these places.
     ///
     /// # Errors
-    /// [`Error::ModelNotFound`] with the remedies.
+    /// [`Error::ModelNotFound`] with the reason; [`Error::Io`] when the cache cannot be written.
     pub fn locate(&self, model: &str) -> Result<PathBuf> {
         if Path::new(model).is_dir() {
             return Ok(model.into());
@@ -72,11 +72,12 @@ impl Hub {
         if let Some(directory) = self.installed(&id) {
             return Ok(directory);
         }
-        if let Some(directory) = cached(&Cache::new(self.cache.clone()).model(id.clone())) {
+        if let Some(directory) = self.cached(&id) {
             return Ok(directory);
         }
         if self.offline {
-            return Err(not_found(&id, "is not on this machine, and HF_HUB_OFFLINE forbids to download it"));
+            let reason = "is not on this machine, and HF_HUB_OFFLINE forbids to download it".to_owned();
+            return Err(Error::ModelNotFound { model: id, reason });
         }
         self.download(&id)
     }
@@ -87,27 +88,32 @@ impl Hub {
         directory.join("modules.json").is_file().then_some(directory)
     }
 
-    /// Downloads what the encoder reads, weights last: a snapshot with weights is a whole one.
+    /// The snapshot in the cache, if it has every file that is needed.
+    fn cached(&self, id: &str) -> Option<PathBuf> {
+        let snapshot = CachedModel::of(&self.cache, id).main()?;
+        let modules = Modules::read(&snapshot.join("modules.json")).ok()?;
+        required_files(&modules).iter().all(|file| snapshot.join(file).is_file()).then_some(snapshot)
+    }
+
+    /// Downloads the files that the encoder reads, weights last: a snapshot with weights is complete.
     fn download(&self, id: &str) -> Result<PathBuf> {
-        let failed = |error: ApiError| {
-            not_found(id, &format!("cannot be downloaded from {}: {}", self.endpoint, reason(error)))
+        let failed = |failure: Failure| match failure {
+            Failure::Disk(error) => error,
+            failure => {
+                let reason = format!("cannot be downloaded from {}: {}", self.endpoint, reason(&failure));
+                Error::ModelNotFound { model: id.into(), reason }
+            }
         };
-        let mut hub = ApiBuilder::from_cache(Cache::new(self.cache.clone()))
-            .with_endpoint(self.endpoint.trim_end_matches('/').into())
-            .with_retries(2);
-        if self.token.is_some() {
-            hub = hub.with_token(self.token.clone());
-        }
-        let repo = hub.build().map_err(failed)?.model(id.into());
-        let modules_path = repo.get("modules.json").map_err(failed)?;
+        let mut download = Download::new(self, id);
+        let modules_path = download.fetch("modules.json").map_err(failed)?;
         let modules = Modules::read(&modules_path)?;
         for file in optional_files(&modules) {
-            fetch_optional(&repo, &file).map_err(failed)?;
+            download.fetch_optional(&file).map_err(failed)?;
         }
         for file in required_files(&modules) {
-            repo.get(&file).map_err(failed)?;
+            download.fetch(&file).map_err(failed)?;
         }
-        Ok(parent(modules_path))
+        Ok(modules_path.parent().map(Path::to_path_buf).unwrap_or_default())
     }
 }
 
@@ -131,48 +137,16 @@ fn join(folder: &str, file: &str) -> String {
     if folder.is_empty() { file.into() } else { format!("{folder}/{file}") }
 }
 
-/// The snapshot in the cache, if it has every file that is needed.
-fn cached(repo: &CacheRepo) -> Option<PathBuf> {
-    let modules_path = repo.get("modules.json")?;
-    let modules = Modules::read(&modules_path).ok()?;
-    let whole = required_files(&modules).iter().all(|file| repo.get(file).is_some());
-    whole.then(|| parent(modules_path))
-}
-
-fn parent(file: PathBuf) -> PathBuf {
-    file.parent().map(Path::to_path_buf).unwrap_or_default()
-}
-
-/// A file that the hub does not have is not an error.
-fn fetch_optional(repo: &ApiRepo, file: &str) -> Result<(), ApiError> {
-    match repo.get(file) {
-        Err(error) if status(&error).as_deref() == Some("404") => Ok(()),
-        other => other.map(|_| ()),
-    }
-}
-
-/// The HTTP status of a failed request; the client's own error type says it only in its text.
-fn status(error: &ApiError) -> Option<String> {
-    match error {
-        ApiError::RequestError(request) => {
-            let text = request.to_string();
-            let (_, code) = text.rsplit_once("status code ")?;
-            Some(code.chars().take_while(char::is_ascii_digit).collect())
-        }
-        _ => None,
-    }
-}
-
-fn reason(error: ApiError) -> String {
-    match status(&error).as_deref() {
-        Some("404") => "the hub has no such model in sentence-transformers form".into(),
-        Some("401" | "403") => "the hub does not let it be read (wrong name, or HF_TOKEN must be set)".into(),
-        // Without a status nobody answered; what the system says of it is the end of a long chain.
-        None if matches!(error, ApiError::RequestError(_)) => {
-            let chain = error.to_string();
-            format!("it is out of reach ({})", chain.rsplit(": ").next().unwrap_or(&chain))
-        }
-        _ => error.to_string(),
+fn reason(failure: &Failure) -> String {
+    match failure {
+        Failure::Status(status) => match status.as_u16() {
+            404 => "the hub has no such model in sentence-transformers form".into(),
+            401 | 403 => "the hub does not let it be read (wrong name, or HF_TOKEN must be set)".into(),
+            _ => format!("the hub answers {status}"),
+        },
+        Failure::Unreachable(error) => format!("it is out of reach ({error})"),
+        Failure::Broken(error) => error.clone(),
+        Failure::Disk(error) => error.to_string(),
     }
 }
 
@@ -186,17 +160,11 @@ fn hub_id(model: &str) -> Result<String> {
     match model.split('/').collect::<Vec<_>>().as_slice() {
         [one] if name(one) => Ok(format!("sentence-transformers/{one}")),
         [org, one] if name(org) && name(one) => Ok(model.into()),
-        _ => Err(Error::ModelNotFound(format!(
-            "{model} is neither a directory nor the id of a model, as {DEFAULT_MODEL} is: give one of them with --model"
-        ))),
+        _ => Err(Error::ModelNotFound {
+            model: model.into(),
+            reason: format!("is neither a directory nor the id of a model, as {DEFAULT_MODEL} is"),
+        }),
     }
-}
-
-fn not_found(id: &str, why: &str) -> Error {
-    let make = if id == DEFAULT_MODEL { ", run `make model`" } else { "" };
-    Error::ModelNotFound(format!(
-        "the model {id} {why}; give the directory of a model with --model DIR{make}, or set HF_ENDPOINT to a hub within reach"
-    ))
 }
 
 #[cfg(test)]

@@ -1,5 +1,9 @@
 //! Smart batching (section 7 of the paper): texts of like length together, so that little is padded.
 
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+
+use crate::config::BertConfig;
+
 /// The most tokens in a batch, padding included: its activations stay in the cache of a core.
 const BATCH_TOKENS: usize = 1024;
 
@@ -28,6 +32,45 @@ pub(super) fn smart_batches(lengths: &[usize], threads: usize) -> Vec<Vec<usize>
 /// Whether a batch of `texts` texts, the longest of them `longest` tokens, takes one of `length` tokens more.
 fn fits(texts: usize, longest: usize, length: usize, budget: usize) -> bool {
     (texts + 1) * longest <= budget && (length == longest || texts * longest < PADDED_TOKENS)
+}
+
+/// Sentences of several lengths as one rectangle, `[sentences, longest]`.
+#[derive(Debug)]
+pub struct PaddedBatch {
+    /// The tokens; 0 where there is none.
+    pub ids: Tensor<2, Int>,
+    /// Where each token stands, as rows of the position embeddings.
+    pub positions: Tensor<2, Int>,
+    /// True where there is no token; nothing when all sentences are equally long.
+    pub padding: Option<Tensor<2, Bool>>,
+}
+
+impl PaddedBatch {
+    /// Pads `sentences` at their ends.
+    pub fn new(sentences: &[&[u32]], config: &BertConfig, device: &Device) -> Self {
+        let rows = sentences.len();
+        let longest = sentences.iter().map(|ids| ids.len()).max().unwrap_or(0);
+        let mut ids = vec![0i64; rows * longest];
+        let mut positions = vec![0i64; rows * longest];
+        let mut padding = vec![true; rows * longest];
+        for (row, sentence) in sentences.iter().enumerate() {
+            let tokens = sentence.iter().zip(config.positions_of(sentence));
+            for (at, (id, position)) in (row * longest..).zip(tokens) {
+                ids[at] = i64::from(*id);
+                positions[at] = position as i64;
+                padding[at] = false;
+            }
+        }
+        let shape = [rows, longest];
+        let integers = |values| Tensor::from_data(TensorData::new(values, shape), device);
+        Self {
+            padding: padding
+                .contains(&true)
+                .then(|| Tensor::from_data(TensorData::new(padding, shape), device)),
+            ids: integers(ids),
+            positions: integers(positions),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The examples that encoders are trained on and evaluated with.
+//! Files of sentence pairs, with scores or labels, and of triplets: what encoders are trained on and evaluated with.
 
 use std::path::Path;
 

@@ -1,20 +1,20 @@
 //! A group of sentences through the network in one thread.
 
 use super::CpuBert;
-use super::layer::{Half, Scratch};
+use super::layer::{Scratch, Sublayer};
 use akin_kernels::aligned::AlignedFloats;
-use akin_kernels::gemm::Then;
-use akin_kernels::rows::{Precision, RowBuffer, Rows};
+use akin_kernels::gemm::Epilogue;
+use akin_kernels::rows::{InputRows, Precision, RowBuffer};
 
-/// What a group is computed in: allocated once, used for every group.
+/// Buffers of one group: allocated once, reused for every group.
 #[derive(Default)]
 pub(super) struct Group {
-    /// `[tokens, hidden]`: into a layer, and out of it.
+    /// `[tokens, hidden]`: the input of a layer, then its output.
     hidden: AlignedFloats,
-    /// The same as products take it.
+    /// The same, converted for the products.
     rows: RowBuffer,
-    /// `[tokens, hidden]`: the hidden states and what the parts of a half add to them, where these read the hidden states
-    /// themselves.
+    /// `[tokens, hidden]`: the hidden states plus the outputs of a sublayer's parts. Used only in f32, where the parts read
+    /// the hidden states themselves, so these must not change meanwhile.
     sum: AlignedFloats,
     scratch: Scratch,
 }
@@ -32,21 +32,30 @@ impl Group {
 
         bert.embedding.apply(isa, ids, offsets, hidden);
         for layer in &bert.layers {
-            for half in Half::BOTH {
-                let factors = layer.factors(half);
-                let mut add_parts = |input: Rows<'_>, sum: &mut [f32]| {
-                    for part in 0..layer.parts(half) {
-                        layer.apply(isa, half, part, input, offsets, &mut self.scratch, Then::Add, sum);
+            for sublayer in Sublayer::BOTH {
+                let factors = layer.factors(sublayer);
+                let mut add_parts = |input: InputRows<'_>, sum: &mut [f32]| {
+                    for part in 0..layer.parts(sublayer) {
+                        layer.apply(
+                            isa,
+                            sublayer,
+                            part,
+                            input,
+                            offsets,
+                            &mut self.scratch,
+                            Epilogue::Add,
+                            sum,
+                        );
                     }
                 };
                 if in_place {
                     add_parts(self.rows.converted(isa, precision, hidden, width, factors), hidden);
-                    layer.norm(half).apply_in_place(isa, hidden);
+                    layer.norm(sublayer).apply_in_place(isa, hidden);
                 } else {
                     let sum = &mut self.sum[..tokens * width];
                     sum.copy_from_slice(hidden);
-                    add_parts(Rows::floats(hidden), sum);
-                    layer.norm(half).apply(isa, sum, hidden);
+                    add_parts(InputRows::floats(hidden), sum);
+                    layer.norm(sublayer).apply(isa, sum, hidden);
                 }
             }
         }

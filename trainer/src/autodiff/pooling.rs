@@ -3,10 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use akin_encoder::Pooling;
+use akin_encoder::model::pool_tokens;
 use burn::tensor::Tensor;
-
-use crate::config::Pooling;
-use crate::pooling::pool_tokens;
 
 use super::operation::{record, values};
 

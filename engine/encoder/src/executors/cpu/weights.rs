@@ -12,12 +12,12 @@ pub(super) type Floats<'a> = Cow<'a, [f32]>;
 
 /// The tensors whose names begin with `prefix`.
 #[derive(Clone, Copy)]
-pub(super) struct Weights<'a> {
+pub(super) struct TensorReader<'a> {
     pub tensors: &'a SafeTensors<'a>,
     pub prefix: &'a str,
 }
 
-impl<'a> Weights<'a> {
+impl<'a> TensorReader<'a> {
     /// The tensor `name` of that shape; f16 and bf16 are widened.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<Floats<'a>, String> {
         let name = format!("{}{name}", self.prefix);

@@ -1,32 +1,31 @@
 //! A single group through the network by several threads: what makes one query fast.
 //!
-//! A query of a dozen tokens costs about as much as it takes to read the weights, and one core alone
-//! cannot draw on all of the memory's bandwidth. So threads share a layer: each takes a part of it, with
-//! the weights of that part, and adds what becomes of the hidden states to a sum of its own. The one who
-//! asked, the *leader*, puts the sums together between two halves. It waits for nobody who has not begun:
-//! where no other thread is free, it takes every part itself.
+//! A query of a dozen tokens costs about as much as reading the weights once, and one core cannot use all of the memory's
+//! bandwidth. So the threads share each layer: a thread takes one part, reads the weights of that part, and stores the
+//! part's output in a buffer of its own. The calling thread, the *leader*, adds these outputs after each sublayer. It
+//! never waits for a thread that has not begun: if no other thread is free, it computes every part itself.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, RwLock};
 
 use super::CpuBert;
-use super::layer::{Half, Layer, Scratch};
+use super::layer::{Layer, Scratch, Sublayer};
 use akin_kernels::aligned::AlignedFloats;
-use akin_kernels::gemm::Then;
+use akin_kernels::gemm::Epilogue;
 use akin_kernels::rows::RowBuffer;
 
 /// Turns of waiting before a thread offers its processor to others.
 const PATIENCE: usize = 2000;
 
-/// What a team computes in: allocated once, used for every query.
+/// Buffers of a team: allocated once, reused for every query.
 #[derive(Default)]
 pub(super) struct Team {
-    /// `[tokens, hidden]`: read by all during a half, written by the leader between two.
+    /// `[tokens, hidden]`: read by all threads during a sublayer, written by the leader between two.
     hidden: RwLock<AlignedFloats>,
     members: Vec<Mutex<Member>>,
 }
 
-/// What one part of a half is computed in.
+/// Buffers of one part of a sublayer.
 #[derive(Default)]
 struct Member {
     rows: RowBuffer,
@@ -35,23 +34,23 @@ struct Member {
     sum: AlignedFloats,
 }
 
-/// One half of one layer.
+/// One sublayer of one layer.
 struct Stage<'a> {
     layer: &'a Layer,
-    half: Half,
-    /// Parts that somebody has taken; may count beyond their number.
+    sublayer: Sublayer,
+    /// Parts that threads have taken. Threads that find none left count too, so it may exceed the number of parts.
     taken: AtomicUsize,
     done: AtomicUsize,
 }
 
-/// What a team works on.
+/// One pass of a team through the network.
 struct Work<'a> {
     bert: &'a CpuBert,
     offsets: &'a [usize],
     stages: Vec<Stage<'a>>,
-    /// How many stages may be worked on.
+    /// How many stages the leader has opened.
     open: AtomicUsize,
-    /// Set if a thread panics: nobody must wait for its part.
+    /// Set if a thread panics, so that no thread waits for its part.
     broken: AtomicBool,
 }
 
@@ -71,8 +70,11 @@ impl Team {
         hidden.reserve_len(tokens * width);
         bert.embedding.apply(bert.isa, ids, offsets, &mut hidden[..tokens * width]);
 
-        let stages: Vec<Stage<'_>> =
-            bert.layers.iter().flat_map(|layer| Half::BOTH.map(|half| Stage::new(layer, half))).collect();
+        let stages: Vec<Stage<'_>> = bert
+            .layers
+            .iter()
+            .flat_map(|layer| Sublayer::BOTH.map(|sublayer| Stage::new(layer, sublayer)))
+            .collect();
         let most = stages.iter().map(Stage::parts).max().unwrap_or(0);
         self.members.resize_with(self.members.len().max(most), Mutex::default);
         for member in &mut self.members {
@@ -91,7 +93,7 @@ impl Team {
         finish(&self.hidden.read().expect(UNBROKEN)[..tokens * width])
     }
 
-    /// Opens one stage after the other, works on it, and adds up what has become of it.
+    /// The leader: opens one stage after the other, takes parts of it, and adds the outputs of all parts.
     fn lead(&self, work: &Work<'_>) {
         // Whatever happens, those who help must not wait for another stage.
         let _end = EndOfWork(work);
@@ -113,11 +115,11 @@ impl Team {
                     *x += y;
                 }
             }
-            stage.layer.norm(stage.half).apply_in_place(work.bert.isa, hidden);
+            stage.layer.norm(stage.sublayer).apply_in_place(work.bert.isa, hidden);
         }
     }
 
-    /// Works on every stage as it is opened, until there is no more.
+    /// A helper: takes parts of every stage that the leader opens, until the last.
     fn help(&self, work: &Work<'_>) {
         let _end = PanicOfHelper(work);
         for (number, stage) in work.stages.iter().enumerate() {
@@ -159,25 +161,25 @@ impl Member {
         let (bert, offsets) = (work.bert, work.offsets);
         let width = bert.config.hidden_size;
         let tokens = offsets[offsets.len() - 1] - offsets[0];
-        let (hidden, factors) = (&hidden[..tokens * width], stage.layer.factors(stage.half));
+        let (hidden, factors) = (&hidden[..tokens * width], stage.layer.factors(stage.sublayer));
         let input = self.rows.scaled_rows(bert.isa, bert.precision, hidden, width, factors);
         let sum = &mut self.sum[..tokens * width];
         let scratch = &mut self.scratch;
-        stage.layer.apply(bert.isa, stage.half, part, input, offsets, scratch, Then::Store, sum);
+        stage.layer.apply(bert.isa, stage.sublayer, part, input, offsets, scratch, Epilogue::Store, sum);
     }
 }
 
 impl<'a> Stage<'a> {
-    fn new(layer: &'a Layer, half: Half) -> Self {
-        Self { layer, half, taken: AtomicUsize::new(0), done: AtomicUsize::new(0) }
+    fn new(layer: &'a Layer, sublayer: Sublayer) -> Self {
+        Self { layer, sublayer, taken: AtomicUsize::new(0), done: AtomicUsize::new(0) }
     }
 
     fn parts(&self) -> usize {
-        self.layer.parts(self.half)
+        self.layer.parts(self.sublayer)
     }
 }
 
-/// Opens what is left when the leader is done, or panics: whoever helps takes it and ends.
+/// Opens all remaining stages when the leader returns or panics, so that every helper ends.
 struct EndOfWork<'a>(&'a Work<'a>);
 
 impl Drop for EndOfWork<'_> {
@@ -200,7 +202,7 @@ impl Drop for PanicOfHelper<'_> {
     }
 }
 
-/// Waiting that is quick at first and polite later.
+/// A wait that spins at first and yields the processor later.
 #[derive(Default)]
 struct Patience(usize);
 

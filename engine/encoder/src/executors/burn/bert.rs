@@ -1,0 +1,193 @@
+//! The BERT network as a burn module: the reference forward pass, and what training differentiates.
+//!
+//! Devlin et al. 2019; RoBERTa (Liu et al. 2019) differs only in where its positions begin.
+
+use burn::module::Module;
+use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::tensor::activation::gelu;
+use burn::tensor::module::attention;
+use burn::tensor::{Bool, DType, Device, Tensor};
+use burn_store::{
+    FloatCastAdapter, KeyRemapper, ModuleAdapter, ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore,
+};
+
+use super::PaddedBatch;
+use crate::Result;
+use crate::config::BertConfig;
+use crate::files::refuse;
+use crate::weights::ModelWeights;
+
+/// BERT without a head: token ids to hidden states.
+#[derive(Module, Debug)]
+pub struct Bert {
+    /// What the first layer is given.
+    pub embeddings: BertEmbeddings,
+    /// The transformer layers, the first first.
+    pub layers: Vec<BertLayer>,
+}
+
+impl Bert {
+    /// A network of this shape, its weights not yet set.
+    pub fn new(config: &BertConfig, device: &Device) -> Self {
+        Self {
+            embeddings: BertEmbeddings::new(config, device),
+            layers: (0..config.num_hidden_layers).map(|_| BertLayer::new(config, device)).collect(),
+        }
+    }
+
+    /// Reads the weights, which have been checked, as f32.
+    ///
+    /// # Errors
+    /// [`Error::Model`](crate::Error::Model) when burn cannot load them.
+    pub fn load(config: &BertConfig, weights: &ModelWeights, device: &Device) -> Result<Self> {
+        let mut bert = Self::new(config, device);
+        let names = [
+            (r"^(bert|roberta)\.", ""),
+            (r"^encoder\.layer\.", "layers."),
+            (r"attention\.self\.", "attention."),
+            (r"attention\.output\.dense\.", "attention.output."),
+            (r"attention\.output\.LayerNorm\.", "attention.norm."),
+            (r"intermediate\.dense\.", "intermediate."),
+            (r"output\.dense\.", "output."),
+            (r"output\.LayerNorm\.", "norm."),
+            (r"embeddings\.LayerNorm\.", "embeddings.norm."),
+        ];
+        let remapper =
+            KeyRemapper::from_patterns(names.to_vec()).expect("the patterns are regular expressions");
+        let mut store = SafetensorsStore::from_file(weights.path())
+            .with_from_adapter(PyTorchToBurnAdapter.chain(FloatCastAdapter::to(DType::F32)))
+            .remap(remapper);
+        bert.load_from(&mut store)
+            .map_err(|error| refuse(weights.path(), format!("its tensors cannot be loaded: {error}")))?;
+        Ok(bert)
+    }
+
+    /// Hidden states of the last layer, `[sentences, longest, hidden]`; those of padding mean nothing.
+    pub fn forward(&self, batch: &PaddedBatch) -> Tensor<3> {
+        let [rows, longest] = batch.ids.dims();
+        let mask = batch
+            .padding
+            .clone()
+            .map(|padding| padding.reshape([rows, 1, 1, longest]).expand([rows, 1, longest, longest]));
+        let embedded = self.embeddings.forward(batch);
+        self.layers.iter().fold(embedded, |hidden, layer| layer.forward(hidden, mask.clone()))
+    }
+}
+
+/// Word, position and token type embeddings, summed and normalised.
+#[derive(Module, Debug)]
+pub struct BertEmbeddings {
+    /// `[vocab_size, hidden]`
+    pub word_embeddings: Embedding,
+    /// `[max_position_embeddings, hidden]`
+    pub position_embeddings: Embedding,
+    /// `[type_vocab_size, hidden]`
+    pub token_type_embeddings: Embedding,
+    /// The layer normalisation at its end.
+    pub norm: LayerNorm,
+    /// Added to the variance in the layer normalisations.
+    pub layer_norm_eps: f64,
+}
+
+impl BertEmbeddings {
+    fn new(config: &BertConfig, device: &Device) -> Self {
+        let table = |rows| EmbeddingConfig::new(rows, config.hidden_size).init(device);
+        Self {
+            word_embeddings: table(config.vocab_size),
+            position_embeddings: table(config.max_position_embeddings),
+            token_type_embeddings: table(config.type_vocab_size),
+            norm: layer_norm(config, device),
+            layer_norm_eps: config.layer_norm_eps,
+        }
+    }
+
+    fn forward(&self, batch: &PaddedBatch) -> Tensor<3> {
+        let words = self.word_embeddings.forward(batch.ids.clone());
+        let positions = self.position_embeddings.forward(batch.positions.clone());
+        // One sentence at a time, so every token is of type 0.
+        let types = self.token_type_embeddings.weight.val().narrow(0, 0, 1);
+        self.norm.forward(words + positions + types.unsqueeze())
+    }
+}
+
+/// One transformer layer: self-attention, then a feed-forward network, each with a residual and a norm.
+#[derive(Module, Debug)]
+pub struct BertLayer {
+    /// The attention of the tokens of a sentence to one another.
+    pub attention: SelfAttention,
+    /// The first product of the feed-forward network, before its GELU.
+    pub intermediate: Linear,
+    /// The product that leads back to the hidden states.
+    pub output: Linear,
+    /// The layer normalisation at its end.
+    pub norm: LayerNorm,
+    /// Added to the variance in the layer normalisations.
+    pub layer_norm_eps: f64,
+}
+
+impl BertLayer {
+    fn new(config: &BertConfig, device: &Device) -> Self {
+        Self {
+            attention: SelfAttention::new(config, device),
+            intermediate: LinearConfig::new(config.hidden_size, config.intermediate_size).init(device),
+            output: LinearConfig::new(config.intermediate_size, config.hidden_size).init(device),
+            norm: layer_norm(config, device),
+            layer_norm_eps: config.layer_norm_eps,
+        }
+    }
+
+    fn forward(&self, hidden: Tensor<3>, mask: Option<Tensor<4, Bool>>) -> Tensor<3> {
+        let hidden = self.attention.forward(hidden, mask);
+        let inner = gelu(self.intermediate.forward(hidden.clone()));
+        self.norm.forward(self.output.forward(inner) + hidden)
+    }
+}
+
+/// Self-attention (Vaswani et al. 2017) with its output product, residual and norm.
+#[derive(Module, Debug)]
+pub struct SelfAttention {
+    /// The queries of all heads.
+    pub query: Linear,
+    /// The keys of all heads.
+    pub key: Linear,
+    /// The values of all heads.
+    pub value: Linear,
+    /// The product that leads back to the hidden states.
+    pub output: Linear,
+    /// The layer normalisation at its end.
+    pub norm: LayerNorm,
+    /// The number of heads.
+    pub heads: usize,
+}
+
+impl SelfAttention {
+    fn new(config: &BertConfig, device: &Device) -> Self {
+        let square = || LinearConfig::new(config.hidden_size, config.hidden_size).init(device);
+        Self {
+            query: square(),
+            key: square(),
+            value: square(),
+            output: square(),
+            norm: layer_norm(config, device),
+            heads: config.num_attention_heads,
+        }
+    }
+
+    fn forward(&self, hidden: Tensor<3>, mask: Option<Tensor<4, Bool>>) -> Tensor<3> {
+        let [rows, longest, width] = hidden.dims();
+        let by_head = |linear: &Linear| {
+            linear
+                .forward(hidden.clone())
+                .reshape([rows, longest, self.heads, width / self.heads])
+                .swap_dims(1, 2)
+        };
+        let (query, key, value) = (by_head(&self.query), by_head(&self.key), by_head(&self.value));
+        let attended = attention(query, key, value, mask, None, Default::default());
+        let attended = attended.swap_dims(1, 2).reshape([rows, longest, width]);
+        self.norm.forward(self.output.forward(attended) + hidden)
+    }
+}
+
+fn layer_norm(config: &BertConfig, device: &Device) -> LayerNorm {
+    LayerNormConfig::new(config.hidden_size).with_epsilon(config.layer_norm_eps).init(device)
+}

@@ -1,0 +1,80 @@
+//! The executor on burn: the reference, and the module that training differentiates.
+//!
+//! Texts of like length go through the network together (`batches`), padded to the longest of a batch; `bert` is the
+//! module, and `pooling` makes one vector of the vectors of the tokens.
+
+mod batches;
+mod bert;
+mod pooling;
+
+use burn::tensor::Device;
+use rayon::prelude::*;
+
+pub use self::batches::PaddedBatch;
+use self::batches::smart_batches;
+pub use self::bert::{Bert, BertEmbeddings, BertLayer, SelfAttention};
+pub use self::pooling::pool;
+use crate::config::BertConfig;
+use crate::model_dir::ModelDir;
+use crate::pooling::Pooling;
+use crate::weights::ModelWeights;
+use crate::{Error, Result};
+
+/// The module on burn. Products of matrices stay in one thread, and each thread takes whole batches.
+pub(crate) struct BurnNetwork {
+    bert: Bert,
+    device: Device,
+    pooling: Pooling,
+    config: BertConfig,
+}
+
+impl BurnNetwork {
+    pub(crate) fn load(model: &ModelDir, weights: &ModelWeights) -> Result<Self> {
+        let device = Device::default();
+        Ok(Self {
+            bert: Bert::load(&model.config, weights, &device)?,
+            device,
+            pooling: model.pooling,
+            config: model.config.clone(),
+        })
+    }
+
+    /// The pooled vectors of `sentences` in their order, `[sentences, hidden]`.
+    pub(crate) fn embed(&self, sentences: &[&[u32]]) -> Result<Vec<f32>> {
+        let lengths: Vec<usize> = sentences.iter().map(|ids| ids.len()).collect();
+        let batches = smart_batches(&lengths, rayon::current_num_threads());
+        let pooled: Vec<Vec<f32>> = batches
+            .par_iter()
+            .with_max_len(1)
+            .map(|batch| self.embed_batch(&batch.iter().map(|row| sentences[*row]).collect::<Vec<_>>()))
+            .collect::<Result<_>>()?;
+
+        let width = self.config.hidden_size;
+        let mut rows = vec![0.0; sentences.len() * width];
+        for (batch, vectors) in batches.iter().zip(&pooled) {
+            for (row, vector) in batch.iter().zip(vectors.chunks_exact(width)) {
+                rows[row * width..][..width].copy_from_slice(vector);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The same in the order given, `batch` sentences at a time.
+    pub(crate) fn embed_padded(&self, sentences: &[&[u32]], batch: usize) -> Result<Vec<f32>> {
+        let pooled: Vec<Vec<f32>> = sentences
+            .par_chunks(batch)
+            .with_max_len(1)
+            .map(|batch| self.embed_batch(batch))
+            .collect::<Result<_>>()?;
+        Ok(pooled.concat())
+    }
+
+    fn embed_batch(&self, sentences: &[&[u32]]) -> Result<Vec<f32>> {
+        let batch = PaddedBatch::new(sentences, &self.config, &self.device);
+        let pooled = pool(self.bert.forward(&batch), batch.padding, self.pooling);
+        pooled
+            .into_data()
+            .try_into_vec()
+            .map_err(|error| Error::Invalid(format!("burn gives no f32 embeddings: {error}")))
+    }
+}

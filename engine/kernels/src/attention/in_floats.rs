@@ -1,0 +1,134 @@
+//! Attention in single precision, on every processor.
+
+#![allow(unsafe_code)]
+
+use super::transpose::transpose;
+use crate::aligned::AlignedFloats;
+use crate::gemm_tile::{Ahead, Finish, Floats, multiply_tile, row_tiles};
+use crate::lanes::{Kernel, Lanes};
+use crate::softmax::softmax_row;
+
+/// Buffers for one head, reused.
+#[derive(Default)]
+pub(super) struct FloatScratch {
+    /// The keys of one head, transposed: `[head_dim, tokens]`, rows padded to whole vectors.
+    keys: AlignedFloats,
+    /// Its values, when a head is not whole vectors: `[tokens, head_dim]`, padded likewise.
+    values: AlignedFloats,
+    /// Of one tile of queries: `[tile rows, tokens]`, padded likewise.
+    scores: AlignedFloats,
+}
+
+/// Attention in single precision, its lengths checked by [`attention`](super::attention).
+pub(super) struct InFloats<'a> {
+    pub projected: &'a [f32],
+    pub tokens: usize,
+    pub heads: usize,
+    pub head_dim: usize,
+    pub scratch: &'a mut FloatScratch,
+    pub context: &'a mut [f32],
+}
+
+/// The most rows that the tile of any instruction set has.
+const MOST_ROWS: usize = 8;
+
+impl Kernel for InFloats<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let Self { projected, tokens, heads, head_dim, scratch, context } = self;
+        let hidden = heads * head_dim;
+        let stride = 3 * hidden;
+        let padded_tokens = tokens.next_multiple_of(L::LEN);
+        let padded_dim = head_dim.next_multiple_of(L::LEN);
+        scratch.keys.reserve_len(head_dim * padded_tokens);
+        scratch.scores.reserve_len(L::TILE_ROWS * padded_tokens);
+        if padded_dim != head_dim {
+            scratch.values.reserve_len(tokens * padded_dim);
+        }
+        let factor = 1.0 / (head_dim as f32).sqrt();
+        for head in 0..heads {
+            let (query, key) = (head * head_dim, hidden + head * head_dim);
+            let value = 2 * hidden + head * head_dim;
+            transpose(l, &projected[key..], stride, tokens, head_dim, padded_tokens, &mut scratch.keys);
+            let (values, value_stride) = if padded_dim == head_dim {
+                (&projected[value..], stride)
+            } else {
+                for t in 0..tokens {
+                    scratch.values[t * padded_dim..][..head_dim]
+                        .copy_from_slice(&projected[t * stride + value..][..head_dim]);
+                }
+                (&scratch.values[..], padded_dim)
+            };
+            for (row, height) in row_tiles(tokens, L::TILE_ROWS) {
+                let scores = &mut scratch.scores[..L::TILE_ROWS * padded_tokens];
+                // SAFETY: queries are rows `row..row + height` of `projected`, `head_dim` floats from
+                // column `query` on; keys are [head_dim, padded_tokens]; the scores have room for the
+                // rows of a tile.
+                unsafe {
+                    let queries = projected.as_ptr().add(row * stride + query);
+                    let finish = Finish::store(scores.as_mut_ptr(), padded_tokens, padded_tokens);
+                    let keys = (scratch.keys.as_ptr(), padded_tokens);
+                    multiply_rows(l, height, head_dim, (queries, stride), keys, finish);
+                }
+                let mut scale = [0.0; MOST_ROWS];
+                for (i, scale) in scale.iter_mut().enumerate().take(height) {
+                    let row = &mut scores[i * padded_tokens..][..tokens];
+                    *scale = 1.0 / softmax_row(l, row, factor);
+                }
+                // SAFETY: the scores are [height, tokens] with rows of `padded_tokens`; values are
+                // [tokens, padded_dim] with rows of `value_stride`, and where they are read in place
+                // `padded_dim` is `head_dim`, so that no row is read past its end; the context has
+                // `head_dim` columns from `query` on in each of its rows.
+                unsafe {
+                    let finish = Finish {
+                        row_scale: scale.as_ptr(),
+                        ..Finish::store(context.as_mut_ptr().add(row * hidden + query), hidden, head_dim)
+                    };
+                    let (scores, values) =
+                        ((scores.as_ptr(), padded_tokens), (values.as_ptr(), value_stride));
+                    multiply_rows(l, height, tokens, scores, values, finish);
+                }
+            }
+        }
+    }
+}
+
+/// A tile of rows of a b, of all the columns that `finish` has: each matrix with the floats from one row to the next.
+///
+/// # Safety
+/// As for [`multiply_tile`], and whole vectors of b's columns can be read.
+#[inline(always)]
+unsafe fn multiply_rows<L: Lanes>(
+    l: L,
+    rows: usize,
+    depth: usize,
+    (a, lda): (*const f32, usize),
+    (b, ldb): (*const f32, usize),
+    finish: Finish,
+) {
+    let mut column = 0;
+    while column < finish.columns {
+        let columns = finish.columns - column;
+        let vectors = columns.div_ceil(L::LEN).min(L::TILE_VECTORS);
+        // SAFETY: the caller's promises, and `column` is below the number of columns.
+        unsafe {
+            let finish = Finish { c: finish.c.add(column), columns, ..finish };
+            let b = b.add(column).cast();
+            multiply_tile::<L, Floats>(
+                l,
+                rows,
+                vectors,
+                depth,
+                a.cast(),
+                lda,
+                b,
+                ldb,
+                Ahead::stay(b),
+                finish,
+            );
+        }
+        column += vectors * L::LEN;
+    }
+}

@@ -1,0 +1,180 @@
+//! The model that training begins with.
+
+use std::path::Path;
+
+use akin_encoder::Pooling;
+use akin_encoder::burn::Bert;
+use akin_encoder::model::{Architecture, ModelDir, ModelWeights, SentenceTokenizer};
+use burn::tensor::Device;
+use safetensors::Dtype;
+
+use crate::Result;
+use crate::autodiff::{RaggedBatch, Randomness};
+use crate::initialize::reinitialized;
+
+/// A base model: a sentence-transformers directory, or a Hugging Face one with `config.json` and `tokenizer.json`.
+pub struct BaseModel {
+    pub(crate) dir: ModelDir,
+    tokenizer: SentenceTokenizer,
+    hidden_dropout: f64,
+    attention_dropout: f64,
+}
+
+impl BaseModel {
+    /// Opens the model in `dir`. Where it does not say how it pools, it pools by the mean; `pooling` and `max_tokens`
+    /// override what it says.
+    ///
+    /// # Errors
+    /// [`akin_encoder::Error::Model`] with the file at fault and what is expected of it.
+    pub fn open(dir: &Path, pooling: Option<Pooling>, max_tokens: Option<usize>) -> Result<Self> {
+        let mut dir = ModelDir::open_base(dir)?;
+        dir.pooling = pooling.unwrap_or(dir.pooling);
+        dir.max_tokens = max_tokens.map_or(dir.max_tokens, |most| most.min(dir.max_tokens));
+        let config = dir.config_json()?;
+        let probability =
+            |name: &str| config[name].as_f64().filter(|p| (0.0..1.0).contains(p)).unwrap_or(0.1);
+        Ok(Self {
+            tokenizer: SentenceTokenizer::load(&dir)?,
+            hidden_dropout: probability("hidden_dropout_prob"),
+            attention_dropout: probability("attention_probs_dropout_prob"),
+            dir,
+        })
+    }
+
+    /// The network with the weights of the model, on `device`.
+    ///
+    /// # Errors
+    /// [`akin_encoder::Error::Model`] when the weights are missing or do not fit.
+    pub fn network(&self, device: &Device) -> Result<Bert> {
+        Ok(Bert::load(&self.dir.config, &ModelWeights::open(&self.dir)?, device)?)
+    }
+
+    /// The network with random weights: normal with deviation 0.02, as BERT begins.
+    pub fn random_network(&self, seed: u64, device: &Device) -> Bert {
+        reinitialized(Bert::new(&self.dir.config, device), self.dir.config.num_hidden_layers, true, seed)
+    }
+
+    /// `network` with the linear layers and norms of its last `layers` layers drawn anew, as BERT begins.
+    pub fn reinitialized(&self, network: Bert, layers: usize, seed: u64) -> Bert {
+        reinitialized(network, layers, false, seed)
+    }
+
+    /// The length of an embedding.
+    pub fn dimension(&self) -> usize {
+        self.dir.config.hidden_size
+    }
+
+    /// How many transformer layers there are.
+    pub fn layers(&self) -> usize {
+        self.dir.config.num_hidden_layers
+    }
+
+    /// How sentences are pooled.
+    pub fn pooling(&self) -> Pooling {
+        self.dir.pooling
+    }
+
+    /// Whether embeddings are divided by their length.
+    pub fn normalizes(&self) -> bool {
+        self.dir.normalize
+    }
+
+    /// The dropout that the model was made for, with the random numbers of `seed`.
+    pub fn randomness(&self, seed: u64) -> Randomness {
+        Randomness { hidden_dropout: self.hidden_dropout, attention_dropout: self.attention_dropout, seed }
+    }
+
+    /// The ids of each text, special tokens included, cut to what the model reads.
+    ///
+    /// # Errors
+    /// When the tokenizer refuses a text.
+    pub fn tokenize(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>> {
+        Ok(self.tokenizer.tokenize(texts)?.into_iter().map(|tokens| tokens.ids).collect())
+    }
+
+    /// Tokenised sentences as the network reads them.
+    pub fn batch(&self, sentences: &[&[u32]]) -> RaggedBatch {
+        RaggedBatch::of_sentences(sentences, &self.dir.config)
+    }
+
+    /// Pairs of tokenised sentences, each as one sequence with a separator between, as a cross-encoder reads them. A pair
+    /// that is too long loses the end of its longer sentence.
+    pub fn pair_batch(&self, pairs: &[[&[u32]; 2]]) -> RaggedBatch {
+        let config = &self.dir.config;
+        let mut batch = RaggedBatch::default();
+        for [first, second] in pairs {
+            // The second without the token that begins a text; RoBERTa puts another separator in its place.
+            let (mut first, mut second) = (first.to_vec(), second.get(1..).unwrap_or_default().to_vec());
+            if config.architecture == Architecture::Roberta {
+                second.insert(0, first.last().copied().unwrap_or_default());
+            }
+            while first.len() + second.len() > self.dir.max_tokens && first.len().max(second.len()) > 2 {
+                let longer = if first.len() > second.len() { &mut first } else { &mut second };
+                longer.remove(longer.len() - 2);
+            }
+            let mut types = vec![0; first.len()];
+            types.resize(first.len() + second.len(), u32::from(config.type_vocab_size > 1));
+            first.extend_from_slice(&second);
+            batch.push(&first, &types, config);
+        }
+        batch
+    }
+
+    /// Where the model was found.
+    pub fn name(&self) -> String {
+        self.dir.root.display().to_string()
+    }
+
+    /// Weight, as `[inputs, outputs]`, and bias of a linear layer that is not the encoder's own, such as `pooler.dense`,
+    /// where the model has one in f32.
+    ///
+    /// # Errors
+    /// [`akin_encoder::Error::Model`] when the weights do not fit.
+    pub fn dense(&self, name: &str, inputs: usize, outputs: usize) -> Result<Option<(Vec<f32>, Vec<f32>)>> {
+        if !self.dir.weights().is_file() {
+            return Ok(None);
+        }
+        let weights = ModelWeights::open(&self.dir)?;
+        let tensors = weights.tensors()?;
+        let read = |part: &str, length: usize| {
+            let own = format!("{}{name}.{part}", weights.prefix());
+            let tensor = tensors.tensor(&own).or_else(|_| tensors.tensor(&format!("{name}.{part}"))).ok()?;
+            let (values, rest) = tensor.data().as_chunks::<4>();
+            (tensor.dtype() == Dtype::F32 && rest.is_empty() && values.len() == length)
+                .then(|| values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect::<Vec<f32>>())
+        };
+        let (Some(weight), Some(bias)) = (read("weight", inputs * outputs), read("bias", outputs)) else {
+            return Ok(None);
+        };
+        let transposed =
+            (0..inputs * outputs).map(|at| weight[at % outputs * inputs + at / outputs]).collect();
+        Ok(Some((transposed, bias)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(name: &str) -> BaseModel {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/models").join(name);
+        BaseModel::open(&dir, None, None).unwrap()
+    }
+
+    #[test]
+    fn a_pair_is_one_sequence_and_loses_the_end_of_its_longer_sentence() {
+        let bert = base("tiny-bert");
+        let batch = bert.pair_batch(&[[&[2, 10, 11, 3], &[2, 12, 3]]]);
+        assert_eq!(batch.ids(), [2, 10, 11, 3, 12, 3]);
+        assert_eq!(batch.types(), [0, 0, 0, 0, 1, 1]);
+        let long: Vec<u32> = [2].into_iter().chain(100..160).chain([3]).collect();
+        let batch = bert.pair_batch(&[[&long, &[2, 12, 3]]]);
+        assert_eq!(batch.tokens(), 48);
+        assert_eq!(batch.ids()[45..], [3, 12, 3]);
+
+        let roberta = base("tiny-roberta");
+        let batch = roberta.pair_batch(&[[&[0, 10, 2], &[0, 12, 2]]]);
+        assert_eq!(batch.ids(), [0, 10, 2, 2, 12, 2]);
+        assert_eq!(batch.types(), [0; 6]);
+    }
+}

@@ -1,0 +1,52 @@
+//! The weights of a network under the names of Hugging Face's files.
+
+use akin_encoder::burn::Bert;
+use burn::nn::LayerNorm;
+use burn::tensor::Tensor;
+
+/// Name, shape and values of a tensor.
+pub(crate) type NamedTensor = (String, Vec<usize>, Vec<f32>);
+
+/// Every weight under its name in Hugging Face's files, with its shape there: linear layers as `[out, in]`.
+pub(crate) fn named_weights(bert: &Bert) -> Vec<NamedTensor> {
+    let mut weights = Vec::new();
+    let embeddings = &bert.embeddings;
+    for (name, table) in [
+        ("word", &embeddings.word_embeddings),
+        ("position", &embeddings.position_embeddings),
+        ("token_type", &embeddings.token_type_embeddings),
+    ] {
+        weights.push(named(format!("embeddings.{name}_embeddings.weight"), table.weight.val()));
+    }
+    push_norm(&mut weights, "embeddings.LayerNorm", &embeddings.norm);
+    for (number, layer) in bert.layers.iter().enumerate() {
+        let prefix = format!("encoder.layer.{number}");
+        for (name, linear) in [
+            ("attention.self.query", &layer.attention.query),
+            ("attention.self.key", &layer.attention.key),
+            ("attention.self.value", &layer.attention.value),
+            ("attention.output.dense", &layer.attention.output),
+            ("intermediate.dense", &layer.intermediate),
+            ("output.dense", &layer.output),
+        ] {
+            weights.push(named(format!("{prefix}.{name}.weight"), linear.weight.val().transpose()));
+            let bias = linear.bias.as_ref().expect("BERT's linear layers have a bias");
+            weights.push(named(format!("{prefix}.{name}.bias"), bias.val()));
+        }
+        push_norm(&mut weights, &format!("{prefix}.attention.output.LayerNorm"), &layer.attention.norm);
+        push_norm(&mut weights, &format!("{prefix}.output.LayerNorm"), &layer.norm);
+    }
+    weights
+}
+
+fn named<const D: usize>(name: String, tensor: Tensor<D>) -> NamedTensor {
+    let shape = tensor.dims().to_vec();
+    let values = tensor.inner().into_data().try_into_vec().expect("weights are f32");
+    (name, shape, values)
+}
+
+fn push_norm(weights: &mut Vec<NamedTensor>, name: &str, norm: &LayerNorm) {
+    let bias = norm.beta.as_ref().expect("BERT's layer norms have a bias");
+    weights.push(named(format!("{name}.weight"), norm.gamma.val()));
+    weights.push(named(format!("{name}.bias"), bias.val()));
+}

@@ -1,0 +1,162 @@
+//! A trained network as a directory, which sentence-transformers reads too.
+
+use std::fs;
+use std::path::Path;
+
+use akin_encoder::Pooling;
+use akin_encoder::burn::Bert;
+use akin_encoder::model::{Architecture, ModelWeights};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use serde_json::{Value, json};
+
+use crate::base::BaseModel;
+use crate::named_weights::{NamedTensor, named_weights};
+use crate::{Error, Result};
+
+/// Files of a base model that are copied as they are, where there are any.
+const COPIED: [&str; 8] = [
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "config_sentence_transformers.json",
+];
+
+impl BaseModel {
+    /// Writes `network` as a sentence-transformers directory, which is made: its weights, and of this model everything
+    /// else.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be written.
+    pub fn save(&self, network: &Bert, to: &Path) -> Result<()> {
+        self.copy_files(to)?;
+        let module = |index: usize, path: &str, kind: &str| {
+            let kind = format!("sentence_transformers.models.{kind}");
+            json!({ "idx": index, "name": index.to_string(), "path": path, "type": kind })
+        };
+        let mut modules = vec![module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling")];
+        if self.dir.normalize {
+            modules.push(module(2, "2_Normalize", "Normalize"));
+            create(&to.join("2_Normalize"))?;
+        }
+        write_json(&to.join("modules.json"), &Value::Array(modules))?;
+        create(&to.join("1_Pooling"))?;
+        let pooling = json!({
+            "word_embedding_dimension": self.dimension(),
+            "pooling_mode_cls_token": self.dir.pooling == Pooling::Cls,
+            "pooling_mode_mean_tokens": self.dir.pooling == Pooling::Mean,
+            "pooling_mode_max_tokens": self.dir.pooling == Pooling::Max,
+        });
+        write_json(&to.join("1_Pooling/config.json"), &pooling)?;
+        let sentences =
+            json!({ "max_seq_length": self.dir.max_tokens, "do_lower_case": self.dir.lower_case });
+        write_json(&to.join("sentence_bert_config.json"), &sentences)?;
+        self.write_weights("", network, &[], &to.join("model.safetensors"))
+    }
+
+    /// Writes `network` with `head` as a Hugging Face directory of a sequence classifier with one output, which Python's
+    /// `CrossEncoder` reads.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be written; [`Error::Invalid`] for a network other than BERT, whose head differs.
+    pub fn save_cross_encoder(&self, network: &Bert, head: &[NamedTensor], to: &Path) -> Result<()> {
+        if self.dir.config.architecture != Architecture::Bert {
+            return Err(Error::Invalid("a cross-encoder begins with BERT: other heads are not there".into()));
+        }
+        self.copy_files(to)?;
+        let mut config = self.dir.config_json()?;
+        config["architectures"] = json!(["BertForSequenceClassification"]);
+        config["id2label"] = json!({ "0": "LABEL_0" });
+        config["label2id"] = json!({ "LABEL_0": 0 });
+        write_json(&to.join("config.json"), &config)?;
+        self.write_weights("bert.", network, head, &to.join("model.safetensors"))
+    }
+
+    fn copy_files(&self, to: &Path) -> Result<()> {
+        create(to)?;
+        for name in COPIED {
+            let from = [&self.dir.transformer, &self.dir.root].map(|dir| dir.join(name));
+            if let Some(from) = from.iter().find(|path| path.is_file()) {
+                fs::copy(from, to.join(name)).map_err(io(&to.join(name)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The weights under Hugging Face's names, then those of a head; without one, the pooler of the base, which Python
+    /// would miss.
+    fn write_weights(&self, prefix: &str, network: &Bert, head: &[NamedTensor], path: &Path) -> Result<()> {
+        let own = named_weights(network);
+        let mut tensors: Vec<(String, TensorView<'_>)> = own
+            .iter()
+            .map(|(name, shape, values)| (format!("{prefix}{name}"), shape, values))
+            .chain(head.iter().map(|(name, shape, values)| (name.clone(), shape, values)))
+            .map(|(name, shape, values)| {
+                let view = TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values));
+                (name, view.expect("a weight has as many values as its shape says"))
+            })
+            .collect();
+        let base = self.dir.weights().is_file().then(|| ModelWeights::open(&self.dir)).transpose()?;
+        if let Some(base) = base.as_ref().filter(|_| head.is_empty()) {
+            for (name, view) in base.tensors()?.tensors() {
+                let name = name.strip_prefix(base.prefix()).unwrap_or(&name).to_owned();
+                if name.starts_with("pooler.") {
+                    tensors.push((name, view));
+                }
+            }
+        }
+        let metadata = [("format".to_owned(), "pt".to_owned())].into();
+        let bytes = safetensors::serialize(tensors, Some(metadata))
+            .map_err(|error| io(path)(std::io::Error::other(error)))?;
+        fs::write(path, bytes).map_err(io(path))
+    }
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { action: "write", path, source }
+}
+
+fn create(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(io(folder))
+}
+
+fn write_json(path: &Path, value: &Value) -> Result<()> {
+    fs::write(path, format!("{value:#}\n")).map_err(io(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    fn base(name: &str) -> BaseModel {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/models").join(name);
+        BaseModel::open(&dir, None, None).unwrap()
+    }
+
+    #[test]
+    fn a_model_is_read_back_as_it_was_written() {
+        let device = Device::flex().autodiff();
+        for name in ["tiny-bert", "tiny-roberta"] {
+            let base = base(name);
+            let bert = base.network(&device).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            base.save(&bert, folder.path()).unwrap();
+            let again = BaseModel::open(folder.path(), None, None).unwrap();
+            assert_eq!(again.dir.settings(), base.dir.settings());
+            assert_eq!(named_weights(&again.network(&device).unwrap()), named_weights(&bert));
+            let other = base.reinitialized(bert.clone(), 1, 9);
+            for ((name, _, before), (_, _, after)) in named_weights(&bert).iter().zip(named_weights(&other)) {
+                // Biases and norms are as fresh in the fixture as they become.
+                let drawn = name.starts_with("encoder.layer.1.") && !name.contains("LayerNorm");
+                assert_eq!(drawn && name.ends_with("weight"), *before != after, "{name}");
+            }
+        }
+    }
+}
