@@ -90,6 +90,10 @@ impl Storage for Folder {
         sync_folder(&self.path)
     }
 
+    fn sync_manifest(&self) -> io::Result<()> {
+        sync_folder(&self.path)
+    }
+
     fn open(&self, name: &str) -> io::Result<Blob> {
         let path = self.segment(name);
         if !fs::metadata(&path)?.is_file() {

@@ -120,6 +120,10 @@ fn settle(
     create: Option<&ModelIdentity>,
 ) -> Result<Manifest> {
     let published = storage.manifest().map_err(|error| Error::reading(storage, error))?;
+    if published.is_some() {
+        // Files of the commit before it are removed below, so a loss of power must not bring that one back.
+        storage.sync_manifest().map_err(|error| Error::writing(storage, &error))?;
+    }
     let committed = catalogue.manifest(storage)?;
     match (published, committed) {
         (None, None) => {
