@@ -118,7 +118,11 @@ impl Storage for Folder {
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        sync_folder(&self.path.join(SEGMENTS))
+        match sync_folder(&self.path.join(SEGMENTS)) {
+            // An index without documents has no such folder yet.
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn list(&self) -> io::Result<Vec<(String, u64)>> {
