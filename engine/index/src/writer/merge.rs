@@ -91,10 +91,12 @@ impl Index {
                 self.name_deleted(&snapshot, record.id, &deleted, &mut manifest)?;
             }
         }
-        self.commit(manifest)?;
-        // It is the index's own now.
-        merged.record = None;
-        Ok(())
+        let committed = self.commit(manifest).map(drop);
+        if committed.is_ok() || self.failed {
+            // Its file is the index's own now, or may be: a commit that failed late may be on the disk.
+            merged.record = None;
+        }
+        committed
     }
 
     /// Runs all merges that are due, one after another. `progress` hears how many passages of a merge are in
