@@ -108,7 +108,15 @@ impl Index {
         let recent = RecentIds::of(&snapshot).map_err(|fault| snapshot.fault(fault))?;
         let next_segment = snapshot.manifest.next_segment;
         let reader = Reader::with(storage, pool, Reload::OnDemand, snapshot, Default::default());
-        Ok(Self { reader, catalogue, recent, next_segment, unnamed: Vec::new(), failed: false, _lock: lock })
+        Ok(Self {
+            reader,
+            catalogue,
+            recent,
+            next_segment,
+            unnamed: Vec::new(),
+            failed: false,
+            lock: lock.into(),
+        })
     }
 }
 
