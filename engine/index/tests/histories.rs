@@ -44,8 +44,7 @@ impl History {
             false => (Faulty::new(dice.next()), Model::default()),
         };
         let (merging, log) = (None, Vec::new());
-        let mut history =
-            Self { dice, disk, index: None, merging, model, created: is_large, is_large, log };
+        let mut history = Self { dice, disk, index: None, merging, model, created: is_large, is_large, log };
         history.open(&history.model.clone());
         history
     }
@@ -207,6 +206,10 @@ impl History {
     /// Opens it, in spite of what the plan lets fail. It holds what was acknowledged, or `after`.
     fn open(&mut self, after: &Model) {
         loop {
+            if self.disk.is_off() {
+                // It went while the index was closed.
+                self.disk = self.disk.surviving();
+            }
             let seen = self.read(after);
             match Index::open_or_create_in(Arc::new(self.disk.clone()), &identity()) {
                 Ok(index) => {
@@ -227,9 +230,7 @@ impl History {
                 }
                 Err(error) => {
                     self.log.push(format!("  open: {error}"));
-                    if self.disk.is_off() {
-                        self.disk = self.disk.surviving();
-                    } else {
+                    if !self.disk.is_off() {
                         assert_ne!(self.disk.operations(), 0, "{error}");
                         self.disk.plan(Plan::Sound);
                     }

@@ -52,6 +52,9 @@ impl Copied {
             let bytes = match (was, is) {
                 (Some(was), Some(is)) if is_log => Some(torn_bytes(was, is, dice)),
                 (None, Some(is)) if is_log && dice.once_in(2) => Some(torn_bytes(&[], is, dice)),
+                // Sled never syncs its `conf`.
+                (None, Some(_)) if name == Path::new("conf") && dice.once_in(3) => Some(Vec::new()),
+                (None, Some(is)) if name == Path::new("conf") && dice.once_in(3) => Some(vec![0; is.len()]),
                 _ => dice.pick(&[was, is]).cloned(),
             };
             if let Some(bytes) = bytes {
