@@ -151,7 +151,12 @@ impl Storage for Folder {
     }
 
     fn lock(&self) -> io::Result<Box<dyn Send + Sync>> {
-        let file = File::options().write(true).create(true).truncate(false).open(self.path.join(LOCK))?;
+        let path = self.path.join(LOCK);
+        // Opening a pipe would wait for somebody who reads it.
+        if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Err(io::Error::other("`writer.lock` is not a file"));
+        }
+        let file = File::options().write(true).create(true).truncate(false).open(path)?;
         let asked = Instant::now();
         loop {
             match file.try_lock() {
