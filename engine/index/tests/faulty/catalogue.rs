@@ -61,6 +61,13 @@ impl Copied {
                 found.insert(name.clone(), bytes);
             }
         }
+        // Sled has its log on the disk before it writes a snapshot.
+        let is_snapshot = |name: &PathBuf| name.to_string_lossy().starts_with("snap.");
+        let is_new = |name: &PathBuf| is_snapshot(name) && !durable.0.contains_key(name);
+        if found.keys().any(is_new) {
+            found
+                .extend(self.0.get_key_value(Path::new("db")).map(|(name, log)| (name.clone(), log.clone())));
+        }
         Self(found)
     }
 }
