@@ -27,6 +27,9 @@ pub(crate) const DIMENSION_LIMIT: u64 = 65_536;
 /// A segment holds fewer passages: they are points of a graph.
 pub(crate) const PASSAGE_LIMIT: u64 = crate::graph::POINT_LIMIT as u64;
 
+/// Numbers of commits and segments are less: there is always a next one.
+const NUMBER_LIMIT: u64 = 1 << 62;
+
 const CODEC: Configuration<bincode::config::LittleEndian, bincode::config::Varint, Limit<RECORD_LIMIT>> =
     bincode::config::standard().with_limit::<RECORD_LIMIT>();
 
@@ -197,6 +200,12 @@ impl Manifest {
         if !(1..=DIMENSION_LIMIT).contains(&self.model.dimension) {
             return Err(format!("its model has {} dimensions", self.model.dimension));
         }
+        if self.generation >= NUMBER_LIMIT || self.next_segment >= NUMBER_LIMIT {
+            return Err(format!(
+                "it is commit {}, and its next segment {}",
+                self.generation, self.next_segment
+            ));
+        }
         let mut ids = HashSet::with_capacity(self.segments.len());
         for segment in &self.segments {
             let id = segment.id;
@@ -323,6 +332,9 @@ mod tests {
         refuse(&|m| m.segments[0].documents = 8);
         refuse(&|m| m.segments[0].deleted.as_mut().unwrap().passages = 8);
         refuse(&|m| m.model.dimension = 1 << 40);
+        refuse(&|m| m.generation = u64::MAX);
+        refuse(&|m| m.next_segment = u64::MAX);
+        refuse(&|m| m.segments[0].documents = 1 << 63);
     }
 
     proptest! {

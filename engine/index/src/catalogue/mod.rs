@@ -10,7 +10,7 @@ mod shield;
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 pub use self::shield::catches_panics;
 pub(crate) use self::shield::refuses_writes;
 use self::shield::{Failure, shield};
+use crate::storage::folder::sync_folder;
 use crate::storage::memory::Records;
 use crate::storage::{CatalogueHome, Storage};
 use crate::{Error, Result};
@@ -66,7 +67,11 @@ impl Catalogue {
         match storage.catalogue() {
             CatalogueHome::Memory(records) => Ok(Self::Memory(records)),
             CatalogueHome::Folder(folder) => {
+                if let Some(name) = strange_file(&folder) {
+                    return Err(damaged(storage, format!("{} is not a file", name.display())));
+                }
                 let open = open_database(&folder).map_err(|failure| opening(storage, &failure))?;
+                storage.catalogue_synced();
                 Ok(Self::Sled(Database { open: Some(open) }))
             }
         }
@@ -191,8 +196,7 @@ fn open_database(folder: &Path) -> Result<Open, Failure> {
     loop {
         match shield(|| config.open()) {
             Ok(db) => {
-                let log = File::options().read(true).write(true).open(folder.join("db"));
-                let log = log.map_err(|error| Failure::Sled(error.into()))?;
+                let log = sync_opened(folder).map_err(|error| Failure::Sled(error.into()))?;
                 return Ok(Open { db, log });
             }
             Err(failure) if failure.is_lock() && asked.elapsed() < RELEASE_WAIT => {
@@ -201,6 +205,25 @@ fn open_database(folder: &Path) -> Result<Open, Failure> {
             Err(failure) => return Err(failure),
         }
     }
+}
+
+/// Has on the disk what opening wrote: sled never syncs its settings, nor the names of its files, and it may
+/// have gone by a log that is only in the system's cache. Gives the log.
+fn sync_opened(folder: &Path) -> io::Result<File> {
+    let log = File::options().read(true).write(true).open(folder.join("db"))?;
+    log.sync_data()?;
+    File::open(folder.join("conf"))?.sync_all()?;
+    sync_folder(folder)?;
+    Ok(log)
+}
+
+/// Something in the folder that is neither a file nor a folder: opening a pipe would wait for ever.
+fn strange_file(folder: &Path) -> Option<PathBuf> {
+    std::fs::read_dir(folder)
+        .ok()?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()))
 }
 
 fn opening(storage: &dyn Storage, failure: &Failure) -> Error {

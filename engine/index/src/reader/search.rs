@@ -129,6 +129,12 @@ impl Snapshot {
         let document = self.document(near.doc)?;
         let segment = &self.segments[near.doc.segment as usize].segment;
         let passage = segment.span(near.passage as usize).map_err(|fault| self.fault(fault))?;
+        let within =
+            |span: &crate::Passage| document.text.get(span.start as usize..span.end as usize).is_some();
+        if !passage.as_ref().is_none_or(within) {
+            let why = format!("a passage of document {:?} is outside of its text", document.id);
+            return Err(Error::damaged(&*self.storage, why));
+        }
         let whole = passage.is_none_or(|span| (span.start, span.end as usize) == (0, document.text.len()));
         Ok(Hit { score: near.score, document, passage: passage.filter(|_| !whole) })
     }

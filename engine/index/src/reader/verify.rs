@@ -12,8 +12,12 @@ impl Snapshot {
     /// [`Error::Damaged`] on the first fault.
     pub fn verify(&self) -> Result<Verification> {
         let mut seen = Verification::default();
-        for view in &self.segments {
+        for (view, record) in self.segments.iter().zip(&self.manifest.segments) {
             let verified = view.segment.verify().map_err(|fault| self.fault(fault))?;
+            if record.edges.is_some_and(|edges| edges != view.segment.edges()) {
+                let why = format!("segment {} has other edges than the manifest says", record.id);
+                return Err(Error::damaged(&*self.storage, why));
+            }
             seen.chunks += verified.blocks;
             seen.bytes += verified.bytes;
         }

@@ -150,7 +150,13 @@ impl Segment {
             }
         }
         self.each_record(0..self.documents(), &|_| true, &mut |document, bytes| {
-            let id = DocumentRecord::document(bytes)?.id;
+            let Document { id, text, .. } = DocumentRecord::document(bytes)?;
+            for passage in self.passages_of(document).map_err(|fault| fault.0)? {
+                let span = self.span(passage).map_err(|fault| fault.0)?;
+                if span.is_some_and(|span| text.get(span.start as usize..span.end as usize).is_none()) {
+                    return Err(format!("passage {passage} is outside of its text"));
+                }
+            }
             if id.is_empty() || id.len() > ID_LIMIT || of[document] != Some(id_hash(&id)) {
                 return Err(format!("it is not found by its id {id:?}"));
             }

@@ -74,6 +74,19 @@ impl Segment {
         lists.iter().flat_map(|targets| targets.iter()).filter(|target| **target != NONE).count() as u64
     }
 
+    /// Checks a whole section, and of a graph that it names only points and rows that exist: once its blocks
+    /// are known to hold their checksums, no walk looks at that again.
+    pub(super) fn check_content(&self, section: Section) -> Result<(), Fault> {
+        let bytes = 0..self.sections.len(section) as usize;
+        match (&self.header.graph, section) {
+            (Some(shape), Section::GraphRows) => CheckedAtUse { segment: self, shape }.rows(bytes),
+            (Some(shape), Section::GraphBase | Section::GraphUpper) => {
+                CheckedAtUse { segment: self, shape }.targets(section, bytes)
+            }
+            _ => self.check_section(section),
+        }
+    }
+
     /// Checks all arrays of its graph.
     fn check_graph(&self, shape: &Shape) -> Result<(), Fault> {
         let trust = CheckedAtUse { segment: self, shape };

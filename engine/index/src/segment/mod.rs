@@ -11,6 +11,8 @@ mod passages;
 pub(crate) mod rows;
 pub(crate) mod search;
 pub(crate) mod sections;
+#[cfg(test)]
+mod tests;
 mod vectors;
 pub(crate) mod write;
 
@@ -62,7 +64,9 @@ impl Segment {
         let damaged = |why: &str| {
             Unopened::Failed(Error::damaged(storage, format!("{}: {why}", segment.sections.name())))
         };
-        if segment.trailer.checksum != record.checksum || segment.header.dimension != dimension {
+        let is_named =
+            segment.trailer.checksum == record.checksum && segment.trailer.length() == record.length;
+        if !is_named || segment.header.dimension != dimension {
             return Err(damaged("it is not the file that the manifest names"));
         }
         if segment.documents() as u64 != record.documents
@@ -149,7 +153,7 @@ impl Segment {
         let mut verified = Verified::default();
         for section in Section::ALL {
             let bytes = self.sections.len(section) as usize;
-            self.check_section(section)?;
+            self.check_content(section)?;
             verified.blocks += bytes.div_ceil(sections::BLOCK);
             verified.bytes += bytes as u64;
             self.sections.forget(section);

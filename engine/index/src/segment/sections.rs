@@ -225,6 +225,11 @@ impl Sections {
                     .map_err(|why| format!("{}: {why}", placed.name))?,
             );
         }
+        let mut ranges: Vec<_> = open.iter().flatten().map(|open: &Open| open.range.clone()).collect();
+        ranges.sort_unstable_by_key(|range| (range.start, range.end));
+        if ranges.windows(2).any(|pair| pair[1].start < pair[0].end) {
+            return Err("two of its sections overlap".into());
+        }
         Ok((Self { blob, name, open }, header))
     }
 

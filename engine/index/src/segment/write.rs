@@ -113,8 +113,26 @@ impl<'a> SegmentWriter<'a> {
     }
 
     /// Writes the tables of checksums, the directory and the trailer. Everything is on the disk when it returns,
-    /// but for the name of the file.
-    pub(crate) fn finish(mut self, mut header: Header) -> Result<Sealed> {
+    /// but for the name of the file. The file is gone if that fails.
+    pub(crate) fn finish(mut self, header: Header) -> Result<Sealed> {
+        match self.write_end(header) {
+            Ok(checksum) => {
+                let Self { storage, name, output, at: length, .. } = self;
+                output.finish().map_err(|error| {
+                    let _ = storage.remove(&name);
+                    Error::writing(storage, &error)
+                })?;
+                Ok(Sealed { length, checksum })
+            }
+            Err(error) => {
+                self.discard();
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes what follows the sections, and gives the checksum of the trailer.
+    fn write_end(&mut self, mut header: Header) -> Result<u32> {
         self.end_section();
         for at in 0..self.placed.len() {
             self.pad()?;
@@ -130,13 +148,7 @@ impl<'a> SegmentWriter<'a> {
         let (trailer, checksum) = Trailer::bytes(self.index, self.segment, self.at, &directory);
         self.put(&directory)?;
         self.put(&trailer)?;
-        let length = self.at;
-        let Self { storage, name, output, .. } = self;
-        output.finish().map_err(|error| {
-            let _ = storage.remove(&name);
-            Error::writing(storage, &error)
-        })?;
-        Ok(Sealed { length, checksum })
+        Ok(checksum)
     }
 
     /// Gives the file up.

@@ -90,6 +90,10 @@ impl Storage for Folder {
         sync_folder(&self.path)
     }
 
+    fn sync_manifest(&self) -> io::Result<()> {
+        sync_folder(&self.path)
+    }
+
     fn open(&self, name: &str) -> io::Result<Blob> {
         let path = self.segment(name);
         if !fs::metadata(&path)?.is_file() {
@@ -114,7 +118,11 @@ impl Storage for Folder {
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        sync_folder(&self.path.join(SEGMENTS))
+        match sync_folder(&self.path.join(SEGMENTS)) {
+            // An index without documents has no such folder yet.
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn list(&self) -> io::Result<Vec<(String, u64)>> {
@@ -143,7 +151,12 @@ impl Storage for Folder {
     }
 
     fn lock(&self) -> io::Result<Box<dyn Send + Sync>> {
-        let file = File::options().write(true).create(true).truncate(false).open(self.path.join(LOCK))?;
+        let path = self.path.join(LOCK);
+        // Opening a pipe would wait for somebody who reads it.
+        if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Err(io::Error::other("`writer.lock` is not a file"));
+        }
+        let file = File::options().write(true).create(true).truncate(false).open(path)?;
         let asked = Instant::now();
         loop {
             match file.try_lock() {

@@ -50,6 +50,13 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// [`io::ErrorKind::AlreadyExists`] if the published manifest is not `expected`; what the system reports.
     fn publish(&self, manifest: &[u8], expected: Option<&[u8]>) -> io::Result<()>;
 
+    /// Makes the published manifest durable: a writer that ended while it published may have left it to the
+    /// system's cache.
+    ///
+    /// # Errors
+    /// What the system reports.
+    fn sync_manifest(&self) -> io::Result<()>;
+
     /// Opens a file of `segments/`.
     ///
     /// # Errors
@@ -110,7 +117,7 @@ pub enum CatalogueHome {
 
 /// Changes whenever a manifest is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Stamp(pub(crate) [u64; 4]);
+pub struct Stamp(pub [u64; 4]);
 
 /// A file that is being written, front to back.
 pub trait Output: Send {

@@ -42,9 +42,8 @@ impl Index {
             self.replace(&snapshot, &snapshot.segments, record)?;
             self.recent = super::ids::RecentIds::of(&self.now()).map_err(|fault| snapshot.fault(fault))?;
         }
-        for name in std::mem::take(&mut self.unnamed) {
-            snapshot.storage.remove(&name).map_err(|error| Error::writing(&*snapshot.storage, &error))?;
-        }
+        // What cannot be removed now goes with the next commit, or at the next open.
+        self.unnamed.retain(|name| snapshot.storage.remove(name).is_err());
         let bytes_after = snapshot.storage.bytes().map_err(reading)?;
         Ok(Compaction { documents, removed, bytes_before, bytes_after })
     }

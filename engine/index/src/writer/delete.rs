@@ -71,8 +71,17 @@ impl Index {
     }
 
     /// Writes the tombstones of `docs`, and names them in a manifest. Segments without a live document are left
-    /// out of it.
+    /// out of it. If that fails no file is left.
     pub(super) fn bury(&self, snapshot: &Snapshot, docs: &[DocId], manifest: &mut Manifest) -> Result<()> {
+        let written = self.bury_each(snapshot, docs, manifest);
+        if written.is_err() {
+            let before = snapshot.manifest.files();
+            manifest.files().difference(&before).for_each(|name| drop(self.reader.storage().remove(name)));
+        }
+        written
+    }
+
+    fn bury_each(&self, snapshot: &Snapshot, docs: &[DocId], manifest: &mut Manifest) -> Result<()> {
         let mut by_segment: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         for doc in docs {
             by_segment.entry(doc.segment).or_default().push(doc.document);

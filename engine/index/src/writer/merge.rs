@@ -7,12 +7,13 @@
 //! [`MERGED_PASSAGES`] is left alone unless half of it is deleted, so that an index of n passages has at most
 //! 2n / [`MERGED_PASSAGES`] of those and [`FAN`] - 1 of each smaller size.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Index;
 use super::flat::SEAL_PASSAGES;
 use super::join::{Progress, join};
+use super::{Index, WriterLock};
 use crate::manifest::{IndexId, SegmentRecord};
 use crate::reader::snapshot::{SegmentView, Snapshot};
 use crate::segment::Deleted;
@@ -25,22 +26,23 @@ const FAN: usize = 4;
 /// No merge makes a segment of more passages than this.
 pub const MERGED_PASSAGES: usize = 1 << 21;
 
-/// A merge that is due. It can [run](Self::run) on any thread while the index takes documents.
-#[derive(Debug)]
+/// A merge that is due. It can [run](Self::run) on any thread while the index takes documents. Until it and what
+/// comes of it are dropped no other writer can open the index.
 pub struct Merge {
     snapshot: Arc<Snapshot>,
     sources: Vec<SegmentView>,
     /// The id of the new segment.
     id: u64,
+    lock: Arc<WriterLock>,
 }
 
 /// A merge that has run, and counts when its index has [taken](Index::take_merged) it. Dropped, its file goes.
-#[derive(Debug)]
 pub struct Merged {
     index: IndexId,
     sources: Vec<SegmentView>,
     record: Option<SegmentRecord>,
     storage: Arc<dyn Storage>,
+    _lock: Arc<WriterLock>,
 }
 
 impl Index {
@@ -56,7 +58,7 @@ impl Index {
             .collect();
         let sources: Vec<SegmentView> = sealed[due(&sizes)?].iter().map(|view| (*view).clone()).collect();
         let id = self.new_segment();
-        Some(Merge { snapshot, sources, id })
+        Some(Merge { snapshot, sources, id, lock: Arc::clone(&self.lock) })
     }
 
     /// Puts a merged segment in the place of those it was made of; on the disk when it returns. What was
@@ -91,10 +93,12 @@ impl Index {
                 self.name_deleted(&snapshot, record.id, &deleted, &mut manifest)?;
             }
         }
-        self.commit(manifest)?;
-        // It is the index's own now.
-        merged.record = None;
-        Ok(())
+        let committed = self.commit(manifest).map(drop);
+        if committed.is_ok() || self.failed {
+            // Its file is the index's own now, or may be: a commit that failed late may be on the disk.
+            merged.record = None;
+        }
+        committed
     }
 
     /// Runs all merges that are due, one after another. `progress` hears how many passages of a merge are in
@@ -126,7 +130,7 @@ impl Merge {
         // With a graph however few are left: segments without one are the newest, and stay behind the others.
         let record = join(&self.snapshot, &self.sources, self.id, true, progress)?;
         let (index, storage) = (self.snapshot.manifest.index, Arc::clone(&self.snapshot.storage));
-        Ok(Merged { index, sources: self.sources, record, storage })
+        Ok(Merged { index, sources: self.sources, record, storage, _lock: self.lock })
     }
 }
 
@@ -158,6 +162,18 @@ impl Merged {
             }
         }
         Ok((deleted.documents() > 0).then_some(deleted))
+    }
+}
+
+impl fmt::Debug for Merge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Merge").field("of", &self.snapshot).field("documents", &self.documents()).finish()
+    }
+}
+
+impl fmt::Debug for Merged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Merged").field("record", &self.record).finish_non_exhaustive()
     }
 }
 

@@ -40,8 +40,11 @@ pub struct Index {
     /// Whether a commit failed when it could not be undone: what is on the disk is known at the next open.
     failed: bool,
     /// Dropped last: another may write then.
-    _lock: Box<dyn Send + Sync>,
+    lock: Arc<WriterLock>,
 }
+
+/// The right to write. A merge has it, too: it writes a file, and the next writer would use the same name.
+type WriterLock = dyn Send + Sync;
 
 impl Index {
     /// A reader of this index, for other threads. It sees each commit at once.

@@ -13,6 +13,7 @@ use crate::folder::{Contents, contents};
 use crate::manifest::{DIMENSION_LIMIT, FORMAT, Manifest, ModelRecord};
 use crate::reader::snapshot::{Opened, Snapshot, read_manifest};
 use crate::reader::{QueryPool, Reload};
+use crate::storage::folder::sync_folder;
 use crate::storage::{Folder, Storage};
 use crate::{Error, ModelIdentity, Reader, Result};
 
@@ -42,7 +43,7 @@ impl Index {
                 return Err(Error::Format { path: path.to_owned(), found: 3, known: FORMAT });
             }
             Contents::Other(Found::Nothing) => {
-                fs::create_dir_all(path).map_err(|error| Error::writing_at(path, &error))?;
+                create_folder(path).map_err(|error| Error::writing_at(path, &error))?;
             }
             Contents::Other(Found::EmptyFolder | Found::Interrupted) => {}
             Contents::Other(found) => return Err(Error::NotAnIndex { path: path.to_owned(), found }),
@@ -94,7 +95,13 @@ impl Index {
             kind if refuses_writes(kind) => Error::writing(&*storage, &error),
             _ => Error::Io { action: "lock", path: storage.path().to_owned(), source: error },
         })?;
-        let mut catalogue = Catalogue::open(&*storage)?;
+        let mut catalogue = match Catalogue::open(&*storage) {
+            Err(Error::Catalogue { .. }) if create.is_some() && is_unborn(&*storage)? => {
+                crate::catalogue::remove(&*storage)?;
+                Catalogue::open(&*storage)?
+            }
+            other => other?,
+        };
         let manifest = settle(&*storage, &mut catalogue, create)?;
         let pool = Arc::new(QueryPool::new(None));
         let published = manifest.to_bytes();
@@ -108,8 +115,30 @@ impl Index {
         let recent = RecentIds::of(&snapshot).map_err(|fault| snapshot.fault(fault))?;
         let next_segment = snapshot.manifest.next_segment;
         let reader = Reader::with(storage, pool, Reload::OnDemand, snapshot, Default::default());
-        Ok(Self { reader, catalogue, recent, next_segment, unnamed: Vec::new(), failed: false, _lock: lock })
+        Ok(Self {
+            reader,
+            catalogue,
+            recent,
+            next_segment,
+            unnamed: Vec::new(),
+            failed: false,
+            lock: lock.into(),
+        })
     }
+}
+
+/// Makes a folder and those above it, durably: what is committed in it must not vanish with its name.
+fn create_folder(path: &Path) -> std::io::Result<()> {
+    let path = std::path::absolute(path)?;
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    fs::create_dir_all(&path)?;
+    missing.iter().filter_map(|folder| folder.parent()).try_for_each(sync_folder)
+}
+
+/// Whether creating the index was interrupted: nothing was published, so that no document was added.
+fn is_unborn(storage: &dyn Storage) -> Result<bool> {
+    let reading = |error| Error::reading(storage, error);
+    Ok(storage.manifest().map_err(reading)?.is_none() && storage.list().map_err(reading)?.is_empty())
 }
 
 /// Brings the catalogue and the published manifest to the same commit, the newer of the two: its files were on
@@ -120,8 +149,15 @@ fn settle(
     create: Option<&ModelIdentity>,
 ) -> Result<Manifest> {
     let published = storage.manifest().map_err(|error| Error::reading(storage, error))?;
+    if published.is_some() {
+        // Files of the commit before it are removed below, so a loss of power must not bring that one back.
+        storage.sync_manifest().map_err(|error| Error::writing(storage, &error))?;
+    }
     let committed = catalogue.manifest(storage)?;
     match (published, committed) {
+        (None, None) if !is_unborn(storage)? => {
+            Err(Error::damaged(storage, "its manifest is missing, and its catalogue is empty"))
+        }
         (None, None) => {
             let not_an_index =
                 || Error::NotAnIndex { path: storage.path().to_owned(), found: Found::Interrupted };

@@ -260,6 +260,10 @@ impl Storage for Unpublished {
         Ok(())
     }
 
+    fn sync_manifest(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn open(&self, name: &str) -> io::Result<Blob> {
         self.inner.open(name)
     }
