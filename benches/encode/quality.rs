@@ -5,7 +5,7 @@ use std::path::Path;
 
 use akin_index::exact::exact_search;
 use akin_kernels::Embeddings;
-use akin_trainer::{pairs, sts};
+use akin_trainer::{sentence_pairs, sts};
 
 use crate::contender::Ours;
 use crate::speed::cosine;
@@ -18,7 +18,7 @@ const K: usize = 10;
 pub fn print(ours: &[Ours], texts: &Texts, scored: Option<&Path>) -> anyhow::Result<()> {
     println!("quality");
     println!("  {:24} {:>12} {:>12} {:>10} {:>10}", "", "mean cosine", "least", "recall@10", "Spearman");
-    let pairs = scored.map(pairs::read_scored_pairs).transpose()?;
+    let pairs = scored.map(sentence_pairs::read_scored_pairs).transpose()?;
     let sentences = texts.sentences.borrowed();
     let collection: Vec<&str> = texts.collection.iter().map(String::as_str).collect();
     let mut reference: Option<(Embeddings, Vec<HashSet<u32>>)> = None;
