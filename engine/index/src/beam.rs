@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 use super::codes::Codes;
 use super::graph::{Adjacency, NONE};
 use super::nearest::Nearest;
-use akin_kernels::{Factors, prefetch};
+use akin_kernels::{QuantizedQuery, prefetch};
 
 /// A point and how near it is to what is looked for: greater is nearer, and of two equally near ones the
 /// lower point is greater. Points are below [`POINT_LIMIT`](super::graph::POINT_LIMIT).
@@ -38,7 +38,7 @@ impl Candidate {
 #[derive(Default)]
 pub(super) struct Beam {
     /// What is looked for.
-    pub(super) query: Factors,
+    pub(super) query: QuantizedQuery,
     visited: Visited,
     /// The best points so far, best first, `limit` at most.
     best: Vec<Candidate>,

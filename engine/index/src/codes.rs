@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::pages::Pages;
 use crate::Embeddings;
 use akin_kernels::codes::{code, encode};
-use akin_kernels::{CODE_BLOCK, Factors, ZERO_CODE};
+use akin_kernels::{CODE_BLOCK, QuantizedQuery, ZERO_CODE};
 
 /// The greatest integer that a number becomes.
 const GREATEST: f32 = 127.0;
@@ -57,13 +57,13 @@ impl Codes {
     /// By how much the product of `query` and a row may differ from what it were without rounding, in
     /// all cases but one of millions: six standard deviations. Each of the two is rounded by up to a
     /// half, which is a twelfth of variance for each number of the other.
-    pub(super) fn error(&self, query: &Factors) -> i32 {
+    pub(super) fn error(&self, query: &QuantizedQuery) -> i32 {
         (6.0 * ((query.square() as f32 + self.square) / 12.0).sqrt()) as i32
     }
 }
 
 /// Makes `factors` those of `query`.
-pub(super) fn set_query(factors: &mut Factors, query: &[f32]) {
+pub(super) fn set_query(factors: &mut QuantizedQuery, query: &[f32]) {
     let factor = factor(query);
     factors.set(query.iter().map(|value| code(*value, factor)));
 }
@@ -117,7 +117,7 @@ mod tests {
         let vectors = Embeddings::from_values(100, (0..100 * 500).map(|_| next()).collect());
         let order: Vec<u32> = (0..500).collect();
         let codes = Codes::of(&vectors, &order);
-        let (mut factors, mut sums) = (Factors::default(), Vec::new());
+        let (mut factors, mut sums) = (QuantizedQuery::default(), Vec::new());
         let row_factor = factor(vectors.as_slice());
         for query in vectors.iter() {
             set_query(&mut factors, query);
