@@ -20,13 +20,13 @@ const LEAST_AHEAD: usize = 8;
 
 /// A row of small integers to multiply codes by, padded with zeros to whole blocks.
 #[derive(Debug, Clone, Default)]
-pub struct Factors {
+pub struct QuantizedQuery {
     values: Vec<i8>,
     /// What the offset of the codes adds to every sum.
     offset: i32,
 }
 
-impl Factors {
+impl QuantizedQuery {
     /// Takes small integers, at most 65,536 of them so that no sum overflows.
     ///
     /// # Panics
@@ -437,7 +437,7 @@ mod tests {
             let expected: Vec<i32> = asked.iter().map(|row| {
                 rows[*row as usize].iter().zip(&factor).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum()
             }).collect();
-            let mut factors = Factors::default();
+            let mut factors = QuantizedQuery::default();
             factors.set(factor.into_iter());
             for unit in units() {
                 let mut sums = vec![7; 3];
@@ -451,7 +451,7 @@ mod tests {
     fn the_greatest_values_saturate_nowhere() {
         for value in [-128i8, 127] {
             let matrix = codes(&[vec![-128; 384], vec![127; 384]]);
-            let mut factors = Factors::default();
+            let mut factors = QuantizedQuery::default();
             factors.set([value; 384].into_iter());
             for unit in units() {
                 let mut sums = Vec::new();
@@ -464,7 +464,7 @@ mod tests {
     #[test]
     fn a_row_of_codes_multiplies_as_what_it_stands_for() {
         let matrix = codes(&[vec![1, -2, 3], vec![-128, 127, 0]]);
-        let mut factors = Factors::default();
+        let mut factors = QuantizedQuery::default();
         factors.set_codes(&matrix[CODE_BLOCK..]);
         let mut sums = Vec::new();
         factors.dots(&matrix, &[0, 1], &mut sums);
@@ -488,7 +488,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "not in the matrix")]
     fn a_row_beyond_the_matrix_is_refused() {
-        let mut factors = Factors::default();
+        let mut factors = QuantizedQuery::default();
         factors.set([1i8; 64].into_iter());
         factors.dots(&[0; 128], &[2], &mut Vec::new());
     }

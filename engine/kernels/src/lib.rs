@@ -28,6 +28,6 @@ mod softmax;
 pub mod vecmath;
 
 pub use dot::dot;
-pub use dot_i8::{CODE_BLOCK, Factors, ZERO_CODE};
+pub use dot_i8::{CODE_BLOCK, QuantizedQuery, ZERO_CODE};
 pub use embeddings::Embeddings;
 pub use prefetch::prefetch;

@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 use super::codes::CodesView;
 use super::nearest::Nearest;
 use super::{Fault, Lists, NONE, Trust};
-use akin_kernels::{Factors, prefetch};
+use akin_kernels::{QuantizedQuery, prefetch};
 
 /// A point and how near it is to what is looked for: greater is nearer, and of two equally near ones the
 /// lower point is greater. Points are below [`POINT_LIMIT`](super::POINT_LIMIT).
@@ -38,7 +38,7 @@ impl Candidate {
 #[derive(Default)]
 pub(crate) struct Beam {
     /// What is looked for.
-    pub(crate) query: Factors,
+    pub(crate) query: QuantizedQuery,
     visited: Visited,
     /// The best points so far, best first, `limit` at most.
     best: Vec<Candidate>,

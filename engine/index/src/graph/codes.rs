@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::{Matrix, Pages};
 use akin_kernels::codes::{code, encode};
-use akin_kernels::{CODE_BLOCK, Factors, ZERO_CODE};
+use akin_kernels::{CODE_BLOCK, QuantizedQuery, ZERO_CODE};
 
 /// The greatest integer that a number becomes.
 const GREATEST: f32 = 127.0;
@@ -69,13 +69,13 @@ impl<'a> CodesView<'a> {
     /// By how much the product of `query` and a row may differ from what it would be without rounding, in all
     /// cases but one in millions: six standard deviations. `square` is the greatest squared length of a row.
     /// Each of the two is rounded by up to a half, which is a twelfth of variance for each number of the other.
-    pub(crate) fn error(&self, square: f32, query: &Factors) -> i32 {
+    pub(crate) fn error(&self, square: f32, query: &QuantizedQuery) -> i32 {
         (6.0 * ((query.square() as f32 + square) / 12.0).sqrt()) as i32
     }
 }
 
 /// Makes `factors` those of `query`.
-pub(crate) fn set_query(factors: &mut Factors, query: &[f32]) {
+pub(crate) fn set_query(factors: &mut QuantizedQuery, query: &[f32]) {
     let factor = factor(query);
     factors.set(query.iter().map(|value| code(*value, factor)));
 }
@@ -140,7 +140,7 @@ mod tests {
         let vectors = Embeddings::from_values(100, (0..100 * 500).map(|_| next()).collect());
         let order: Vec<u32> = (0..500).collect();
         let codes = Codes::of(&vectors, &order);
-        let (mut factors, mut sums) = (Factors::default(), Vec::new());
+        let (mut factors, mut sums) = (QuantizedQuery::default(), Vec::new());
         let row_factor = factor(vectors.as_slice());
         for query in vectors.iter() {
             set_query(&mut factors, query);

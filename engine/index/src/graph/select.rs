@@ -3,7 +3,7 @@
 
 use super::beam::Candidate;
 use super::codes::CodesView;
-use akin_kernels::Factors;
+use akin_kernels::QuantizedQuery;
 
 /// Chooses neighbors. Its memory serves one choice after another.
 #[derive(Default)]
@@ -12,7 +12,7 @@ pub(super) struct NeighborSelection {
     /// What may still be chosen, best first.
     left: Vec<Candidate>,
     points: Vec<u32>,
-    factors: Factors,
+    factors: QuantizedQuery,
     sums: Vec<i32>,
 }
 
