@@ -28,7 +28,11 @@ fn main() {
     let reader = Reader::open(Path::new(index)).expect("the index can be opened");
     let snapshot = reader.snapshot();
     let passages = snapshot.stat().expect("the index can be listed").passages;
-    println!("{passages} passages opened in {:.2?}, {:.1} MB", begun.elapsed(), (resident() - before) as f64 / 1e6);
+    println!(
+        "{passages} passages opened in {:.2?}, {:.1} MB",
+        begun.elapsed(),
+        (resident() - before) as f64 / 1e6
+    );
     if is_loaded {
         let begun = Instant::now();
         snapshot.load();

@@ -84,7 +84,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Compact(arguments) => compact::run(&arguments, &terminal),
         Command::Repair(arguments) => repair::run(&arguments, &terminal),
         Command::Stat(arguments) => stat::run(&arguments, &terminal),
-        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments, &terminal),
         Command::Train(arguments) => train::run(&arguments, &terminal),
         Command::Eval(arguments) => eval::run(&arguments, &terminal),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -21,6 +21,21 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
         if let Some(remedy) = index.and_then(of_index) {
             return Some(remedy);
         }
+        let trainer = cause.downcast_ref::<akin_trainer::Error>();
+        let encoder = match cause.downcast_ref::<akin_query::Error>() {
+            Some(akin_query::Error::Encoder(error)) => Some(error),
+            _ => match (indexer, trainer) {
+                (Some(Error::Encoder(error)), _) => Some(error),
+                (_, Some(akin_trainer::Error::Encoder(error))) => Some(error),
+                _ => cause.downcast_ref::<akin_encoder::Error>(),
+            },
+        };
+        if let Some(remedy) = encoder.and_then(of_encoder) {
+            return Some(remedy);
+        }
+        if let Some(akin_trainer::Error::OutputExists { unfinished, .. }) = trainer {
+            return Some(if *unfinished { "--resume goes on with it" } else { "name another with --output" });
+        }
         match indexer? {
             Error::MissingField { role: FieldRole::Id, .. } => Some("name another with --id-field"),
             Error::MissingField { role: FieldRole::Text, .. } => Some("name another with --text-field"),
@@ -29,6 +44,17 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
             }
             _ => None,
         }
+    })
+}
+
+/// What to do about a model.
+fn of_encoder(error: &akin_encoder::Error) -> Option<&'static str> {
+    Some(match error {
+        akin_encoder::Error::ModelNotFound { .. } => {
+            "name a directory with --model, fetch the default one with `make model`, or set HF_ENDPOINT to a mirror"
+        }
+        akin_encoder::Error::Precision { .. } => "--precision f32 works everywhere",
+        _ => return None,
     })
 }
 

@@ -61,6 +61,11 @@ impl Terminal {
         self.bar(Some(total as u64), "{bar:28} {percent:>3}% of {human_len}  {msg}  {eta} left", "")
     }
 
+    /// A bar over bytes, with their rate.
+    pub fn bytes_bar(&self) -> ProgressBar {
+        self.bar(Some(0), "{bar:28} {percent:>3}% of {total_bytes}  {bytes_per_sec}  {eta} left", "")
+    }
+
     /// A bar over things done, with their rate.
     pub fn count_bar(&self, total: Option<u64>, unit: &str) -> ProgressBar {
         self.bar(

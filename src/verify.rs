@@ -1,16 +1,25 @@
 //! `akin verify`: checks every byte of an index.
 
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 
 use anyhow::Context;
 
 use crate::cli::VerifyArguments;
 use crate::model;
-use crate::terminal::{bytes, counted};
+use crate::terminal::{Terminal, bytes, counted};
 
 /// Prints what was checked; the first fault is the error.
-pub fn run(arguments: &VerifyArguments) -> anyhow::Result<()> {
-    let verification = model::open_reader(&arguments.index)?.verify()?;
+pub fn run(arguments: &VerifyArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    let snapshot = model::open_reader(&arguments.index)?.snapshot();
+    let bar = terminal.bytes_bar();
+    let verification = snapshot.verify_with(&|done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+        ControlFlow::Continue(())
+    });
+    bar.finish_and_clear();
+    let verification = verification?;
     let documents = counted(verification.documents, "document");
     let chunks = counted(verification.chunks, "block");
     writeln!(io::stdout(), "ok: {documents}, {chunks}, {}", bytes(verification.bytes))

@@ -48,6 +48,7 @@ pub(crate) enum Catalogue {
 
 /// The handles into sled; none after a panic, when nothing more may be written through them.
 pub(crate) struct Database {
+    folder: PathBuf,
     open: Option<Open>,
 }
 
@@ -70,9 +71,11 @@ impl Catalogue {
                 if let Some(name) = strange_file(&folder) {
                     return Err(damaged(storage, format!("{} is not a file", name.display())));
                 }
+                // What an earlier process left of one that sled gave up on.
+                let _ = std::fs::remove_dir_all(failed(&folder));
                 let open = open_database(&folder).map_err(|failure| opening(storage, &failure))?;
                 storage.catalogue_synced();
-                Ok(Self::Sled(Database { open: Some(open) }))
+                Ok(Self::Sled(Database { folder, open: Some(open) }))
             }
         }
     }
@@ -162,8 +165,10 @@ impl Database {
         };
         let outcome = shield(|| call(open));
         if let Err(Failure::Panic(_)) = &outcome {
-            // Dropping flushes, and what a panic left behind must not reach the disk.
+            // Dropping flushes, and what a panic left behind must not reach the disk. So sled holds its lock for
+            // as long as the process lives: out of the way of the next open, which begins a new catalogue.
             std::mem::forget(self.open.take());
+            let _ = std::fs::rename(&self.folder, failed(&self.folder));
         }
         outcome
     }
@@ -177,6 +182,11 @@ impl Drop for Database {
             Ok(())
         });
     }
+}
+
+/// Where a catalogue goes that sled gave up on.
+fn failed(folder: &Path) -> PathBuf {
+    folder.with_extension("failed")
 }
 
 /// The key of a piece of the manifest.
@@ -252,5 +262,32 @@ pub(crate) fn remove(storage: &dyn Storage) -> Result<()> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::writing(storage, &error)),
             _ => Ok(()),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::Folder;
+
+    #[test]
+    fn after_a_panic_in_sled_the_same_process_opens_a_new_catalogue() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Folder::new(folder.path());
+        let mut catalogue = Catalogue::open(&storage).unwrap();
+        catalogue.commit(&storage, b"a manifest").unwrap();
+        let Catalogue::Sled(database) = &mut catalogue else { panic!("it is in a folder") };
+        let failure = database.call(|_| -> sled::Result<()> { panic!("a page is damaged") }).unwrap_err();
+        assert!(failure.describe().contains("a page is damaged"));
+        assert!(matches!(catalogue.commit(&storage, b"another"), Err(Error::Catalogue { .. })));
+        let mut again = Catalogue::open(&storage).unwrap();
+        assert_eq!(again.manifest(&storage).unwrap(), None);
+        again.commit(&storage, b"another").unwrap();
+        drop(again);
+        assert!(!folder.path().join("catalogue.failed").exists());
+        assert_eq!(
+            Catalogue::open(&storage).unwrap().manifest(&storage).unwrap().as_deref(),
+            Some(&b"another"[..])
+        );
     }
 }

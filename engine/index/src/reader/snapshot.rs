@@ -1,6 +1,7 @@
 //! What an index holds as of one commit: immutable, and kept for as long as anybody has it.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use super::pool::QueryPool;
@@ -290,8 +291,16 @@ impl Snapshot {
             model: self.model.clone(),
             format: FORMAT,
             ef: self.default_ef(),
-            bytes_on_disk: self.storage.bytes().map_err(|error| Error::reading(&*self.storage, error))?,
+            bytes_on_disk: self.bytes_on_disk().map_err(|error| Error::reading(&*self.storage, error))?,
         })
+    }
+
+    /// Bytes of all files but those that a commit under way, or one that was killed, has not named.
+    fn bytes_on_disk(&self) -> io::Result<u64> {
+        let named = self.manifest.files();
+        let unnamed = self.storage.list()?.into_iter().filter(|(name, _)| !named.contains(name));
+        let unnamed: u64 = unnamed.map(|(_, bytes)| bytes).sum();
+        Ok(self.storage.bytes()?.saturating_sub(unnamed))
     }
 
     /// Copies graphs and vectors into memory where there is room for them: for servers and measurements, which

@@ -1,5 +1,7 @@
 //! Reading everything that is stored and holding it against each other.
 
+use std::ops::ControlFlow;
+
 use super::Snapshot;
 use crate::{DocId, Error, Result, Verification};
 
@@ -11,9 +13,21 @@ impl Snapshot {
     /// # Errors
     /// [`Error::Damaged`] on the first fault.
     pub fn verify(&self) -> Result<Verification> {
+        self.verify_with(&|_, _| ControlFlow::Continue(()))
+    }
+
+    /// The same. `progress` hears how many bytes of segments are checked and how many there are, and may stop it.
+    ///
+    /// # Errors
+    /// As [`Snapshot::verify`], and [`Error::Cancelled`] if `progress` stopped it.
+    pub fn verify_with(&self, progress: &dyn Fn(u64, u64) -> ControlFlow<()>) -> Result<Verification> {
+        let total = self.segments.iter().map(|view| view.segment.length()).sum();
         let mut seen = Verification::default();
         for (view, record) in self.segments.iter().zip(&self.manifest.segments) {
-            let verified = view.segment.verify().map_err(|fault| self.fault(fault))?;
+            let before = seen.bytes;
+            let look = |bytes: u64| progress(before + bytes, total).is_continue();
+            let verified = view.segment.verify(&look).map_err(|fault| self.fault(fault))?;
+            let verified = verified.ok_or(Error::Cancelled)?;
             if record.edges.is_some_and(|edges| edges != view.segment.edges()) {
                 let why = format!("segment {} has other edges than the manifest says", record.id);
                 return Err(Error::damaged(&*self.storage, why));

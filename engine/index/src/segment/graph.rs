@@ -1,5 +1,6 @@
 //! The graph of a sealed segment: mapped and checked at first use, or a copy in large pages.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use super::Segment;
@@ -74,16 +75,15 @@ impl Segment {
         lists.iter().flat_map(|targets| targets.iter()).filter(|target| **target != NONE).count() as u64
     }
 
-    /// Checks a whole section, and of a graph that it names only points and rows that exist: once its blocks
+    /// Checks a range of a section, and of a graph that it names only points and rows that exist: once its blocks
     /// are known to hold their checksums, no walk looks at that again.
-    pub(super) fn check_content(&self, section: Section) -> Result<(), Fault> {
-        let bytes = 0..self.sections.len(section) as usize;
+    pub(super) fn check_content(&self, section: Section, bytes: Range<usize>) -> Result<(), Fault> {
         match (&self.header.graph, section) {
             (Some(shape), Section::GraphRows) => CheckedAtUse { segment: self, shape }.rows(bytes),
             (Some(shape), Section::GraphBase | Section::GraphUpper) => {
                 CheckedAtUse { segment: self, shape }.targets(section, bytes)
             }
-            _ => self.check_section(section),
+            _ => self.sections.check(section, bytes),
         }
     }
 

@@ -43,6 +43,9 @@ pub(crate) struct Segment {
     searches: AtomicU64,
 }
 
+/// Bytes that a verification checks between two looks at whether to go on: whole blocks.
+const VERIFIED_AT_ONCE: usize = 64 << 20;
+
 /// Why a segment cannot be opened.
 #[derive(Debug)]
 pub(crate) enum Unopened {
@@ -148,12 +151,18 @@ impl Segment {
         self.header.graph.is_some()
     }
 
-    /// Checks every block of every section, and what they say of each other.
-    pub(crate) fn verify(&self) -> Result<Verified, Fault> {
+    /// Checks every block of every section, and what they say of each other. `look` hears how many bytes are
+    /// checked; none if it says to stop.
+    pub(crate) fn verify(&self, look: &dyn Fn(u64) -> bool) -> Result<Option<Verified>, Fault> {
         let mut verified = Verified::default();
         for section in Section::ALL {
             let bytes = self.sections.len(section) as usize;
-            self.check_content(section)?;
+            for first in (0..bytes).step_by(VERIFIED_AT_ONCE) {
+                if !look(verified.bytes + first as u64) {
+                    return Ok(None);
+                }
+                self.check_content(section, first..bytes.min(first + VERIFIED_AT_ONCE))?;
+            }
             verified.blocks += bytes.div_ceil(sections::BLOCK);
             verified.bytes += bytes as u64;
             self.sections.forget(section);
@@ -162,7 +171,7 @@ impl Segment {
         self.verify_documents()?;
         self.verify_graph()?;
         Section::ALL.iter().for_each(|section| self.sections.forget(*section));
-        Ok(verified)
+        Ok(Some(verified))
     }
 }
 

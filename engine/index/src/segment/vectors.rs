@@ -6,8 +6,8 @@ use std::ops::Range;
 use akin_kernels::{dot, prefetch};
 
 use super::Segment;
-use super::sections::Section;
 use super::graph::has_memory_for;
+use super::sections::Section;
 use crate::graph::vectors::Vectors;
 use crate::graph::{Fault, Matrix, Pages};
 
