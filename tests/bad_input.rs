@@ -286,7 +286,6 @@ fn a_session_sees_what_another_process_commits() {
     assert_eq!(ask(new), new);
     workplace.akin(&["delete", "notes", "more.txt:1"]).succeeded();
     assert_ne!(ask(new), new);
-    drop(ask);
     drop(stdin);
     assert!(session.wait().unwrap().success());
 }

@@ -148,7 +148,10 @@ fn a_file_of_another_index_or_of_an_older_commit_is_noticed() {
 
 /// Ways to put something else in the place of a file.
 #[cfg(unix)]
-fn replacements() -> Vec<(&'static str, fn(&Path))> {
+/// Puts something else in the place of a file.
+type Replace = fn(&Path);
+
+fn replacements() -> Vec<(&'static str, Replace)> {
     use std::os::unix::fs::symlink;
     vec![
         ("nothing", |_| ()),

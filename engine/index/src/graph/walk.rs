@@ -77,7 +77,7 @@ impl GraphView<'_> {
             None => beam.walk_live(trust, self.base(), codes, start, ef.max(k), &|_| Ok(true), usize::MAX)?,
             Some(Filtered { live, most }) => {
                 let rows = self.rows;
-                let live = |point: u32| Ok(trust.row(point).map(|()| live(rows[point as usize]))?);
+                let live = |point: u32| trust.row(point).map(|()| live(rows[point as usize]));
                 beam.walk_live(trust, self.base(), codes, start, ef.max(k), &live, most)?
             }
         };

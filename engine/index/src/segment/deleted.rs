@@ -133,7 +133,8 @@ impl Deleted {
         let words: Vec<u64> =
             content[HEADER..].as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
         let set: usize = words.iter().map(|word| word.count_ones() as usize).sum();
-        let beyond = passages % 64 != 0 && words.last().is_some_and(|last| last >> (passages % 64) != 0);
+        let beyond =
+            !passages.is_multiple_of(64) && words.last().is_some_and(|last| last >> (passages % 64) != 0);
         let (documents, dead) = (number(40), number(48));
         if set as u64 != dead || beyond || documents == 0 || documents > dead {
             return Err(damaged("its counts contradict its bits"));

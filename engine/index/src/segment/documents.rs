@@ -12,6 +12,9 @@ use crate::manifest::RECORD_LIMIT;
 /// Bytes of records that are read together where many are wanted.
 const READ_BYTES: usize = 1 << 20;
 
+/// Takes a document and its record, or says what is wrong with it.
+pub(crate) type Show<'a> = &'a mut dyn FnMut(usize, &[u8]) -> Result<(), String>;
+
 impl Segment {
     /// A document by its place in the segment.
     pub(crate) fn document(&self, document: usize) -> Result<Document, Fault> {
@@ -98,7 +101,7 @@ impl Segment {
         &self,
         documents: Range<usize>,
         wanted: &dyn Fn(usize) -> bool,
-        show: &mut dyn FnMut(usize, &[u8]) -> Result<(), String>,
+        show: Show<'_>,
     ) -> Result<(), Fault> {
         let mut next = documents.start;
         let mut bytes = Vec::new();

@@ -126,6 +126,9 @@ struct Open {
     checked: Vec<AtomicU64>,
 }
 
+/// Judges the content of a block: it is given the place of its first byte in the section, and the block.
+type Look<'a> = &'a dyn Fn(usize, &[u8]) -> Result<(), String>;
+
 /// What identifies a segment file: the manifest names it by these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Trailer {
@@ -272,7 +275,7 @@ impl Sections {
         &self,
         section: Section,
         range: Range<usize>,
-        look: &dyn Fn(usize, &[u8]) -> Result<(), String>,
+        look: Look<'_>,
     ) -> Result<(), Fault> {
         let Some(open) = &self.open[section as usize] else {
             return if range.is_empty() { Ok(()) } else { Err(self.fault(section, "it is not there")) };
@@ -286,13 +289,7 @@ impl Sections {
     }
 
     #[cold]
-    fn check_block(
-        &self,
-        section: Section,
-        open: &Open,
-        block: usize,
-        look: &dyn Fn(usize, &[u8]) -> Result<(), String>,
-    ) -> Result<(), Fault> {
+    fn check_block(&self, section: Section, open: &Open, block: usize, look: Look<'_>) -> Result<(), Fault> {
         let range = open.block(block).ok_or_else(|| self.fault(section, "it is too short"))?;
         let bytes = &self.blob.bytes()[range];
         self.compare(section, open, block, bytes)?;
