@@ -87,6 +87,9 @@ fn fail_everywhere(from: &(Faulty, Model), after: &Model, call: &dyn Fn(&mut Ind
     }
 }
 
+/// A call that is stopped after so many looks at its progress.
+type Call<'a> = &'a dyn Fn(&mut Index, usize) -> Result<()>;
+
 #[test]
 fn a_call_that_fails_at_any_operation_leaves_the_last_commit_and_no_file() {
     let from = small();
@@ -145,7 +148,7 @@ fn a_stopped_seal_merge_or_compaction_leaves_the_last_commit_and_no_file() {
         (0..4200).map(|i| Entry::random(&format!("fresh {i}"), None, &mut dice)).collect();
     upsert(&mut index, &fresh).unwrap();
     let model = model.with(&fresh);
-    let calls: [&dyn Fn(&mut Index, usize) -> Result<()>; 3] =
+    let calls: [Call<'_>; 3] =
         [&|index, n| index.seal(&stop_after(n)), &|index, n| index.merge(&stop_after(n)), &|index, n| {
             index.compact(&stop_after(n)).map(drop)
         }];
