@@ -34,7 +34,7 @@ mod document;
 mod error;
 pub mod filter;
 mod folder;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 pub mod graph;
 mod manifest;

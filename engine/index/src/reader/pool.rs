@@ -28,9 +28,4 @@ impl QueryPool {
             None => work(),
         }
     }
-
-    /// Whether this thread is one of them.
-    pub(crate) fn is_here(&self) -> bool {
-        self.pool.get().and_then(Option::as_ref).is_some_and(|pool| pool.current_thread_index().is_some())
-    }
 }

@@ -62,7 +62,9 @@ impl Snapshot {
         let live = |view: &SegmentView| view.live_passages();
         let (segments, work) = (self.segments.len(), self.segments.iter().map(live).sum::<usize>());
         let scans = options.exact || options.among.is_some() || options.k.saturating_mul(8) > work;
-        let shared = work > ALONE && (scans || segments > 1) && !self.pool.is_here();
+        // A thread of a pool has company already: the caller spreads queries over threads, or wants only one.
+        let is_alone = rayon::current_thread_index().is_none();
+        let shared = work > ALONE && (scans || segments > 1) && is_alone;
         let found = match shared {
             true => self.pool.run(|| self.collect(&query, options, true)),
             false => self.collect(&query, options, false),
