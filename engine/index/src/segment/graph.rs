@@ -2,14 +2,15 @@
 
 use std::ops::Range;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::Segment;
 use super::sections::Section;
 use crate::graph::pages::memory_available;
 use crate::graph::{Fault, Graph, GraphView, Layer, Lists, NONE, Pages, Shape, Trust};
 
-/// A copy of the graph costs about as much as one search for each so many points saves by it.
-const POINTS_PER_SEARCH: u64 = 256;
+/// Bytes of a graph that are copied, checks and page faults included, in a nanosecond.
+const COPIED_A_NANOSECOND: u64 = 1;
 
 /// Arrays of fewer bytes are copied without asking for the memory that is free.
 const SMALL: u64 = 64 << 20;
@@ -28,26 +29,29 @@ impl Segment {
         Some((view, CheckedAtUse { segment: self, shape }))
     }
 
-    /// The copy of its graph in large pages, once so many searches came that it pays: they are a third faster
-    /// there.
+    /// The copy of its graph in large pages, where walks are a third faster. It is made once walks through the
+    /// mapping have taken as long as the copy would: a process that asks once never pays for it.
     pub(super) fn resident_graph(&self) -> Option<&Graph> {
         if let Some(resident) = self.resident.get() {
             return resident.as_deref();
         }
-        let searches = self.searches.fetch_add(1, Ordering::Relaxed);
-        if searches < self.passages() as u64 / POINTS_PER_SEARCH {
+        let copy = self.header.graph.as_ref().map_or(0, graph_bytes) / COPIED_A_NANOSECOND;
+        if self.walked.load(Ordering::Relaxed) < copy {
             return None;
         }
         self.load_graph()
+    }
+
+    /// Notes how long a walk through the mapping took.
+    pub(super) fn note_walk(&self, took: Duration) {
+        self.walked.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
     }
 
     /// Copies its graph into large pages, if there is memory for it.
     pub(crate) fn load_graph(&self) -> Option<&Graph> {
         let resident = self.resident.get_or_init(|| {
             let shape = self.header.graph.as_ref()?;
-            let bytes =
-                shape.code_bytes() + 4 * (shape.base_len() + shape.upper_len() + u64::from(shape.points));
-            has_memory_for(bytes).then(|| self.copy_graph(shape).ok().map(Box::new)).flatten()
+            has_memory_for(graph_bytes(shape)).then(|| self.copy_graph(shape).ok().map(Box::new)).flatten()
         });
         resident.as_deref()
     }
@@ -129,10 +133,15 @@ impl Segment {
     }
 }
 
-/// Whether arrays of so many bytes may be copied into memory. A process that is stopped for taking too much
-/// answers nothing; a mapped file only answers slower.
+/// Bytes of all arrays of a graph.
+fn graph_bytes(shape: &Shape) -> u64 {
+    shape.code_bytes() + 4 * (shape.base_len() + shape.upper_len() + u64::from(shape.points))
+}
+
+/// Whether arrays of so many bytes may be copied into memory: a fifth of what is available must be left. A process
+/// that is stopped for taking too much answers nothing; a mapped file only answers slower.
 pub(super) fn has_memory_for(bytes: u64) -> bool {
-    bytes <= SMALL || memory_available().is_none_or(|available| bytes <= available / 2)
+    bytes <= SMALL || memory_available().is_none_or(|available| bytes <= available / 5 * 4)
 }
 
 /// Checks the blocks of a mapped graph when they are first used, and that they name only points and rows that

@@ -36,11 +36,12 @@ pub(crate) struct Segment {
     header: Header,
     trailer: Trailer,
     sections: Sections,
-    /// The graph in large pages of this process, once enough searches came to pay for the copy.
+    /// The graph in large pages of this process, once walks have taken long enough to pay for the copy.
     resident: std::sync::OnceLock<Option<Box<Graph>>>,
     /// The vectors in large pages of this process, if somebody asked for it.
     resident_vectors: std::sync::OnceLock<Option<Pages<f32>>>,
-    searches: AtomicU64,
+    /// Nanoseconds that walks through the mapping took.
+    walked: AtomicU64,
 }
 
 /// Bytes that a verification checks between two looks at whether to go on: whole blocks.
@@ -107,7 +108,7 @@ impl Segment {
                 sections,
                 resident: std::sync::OnceLock::new(),
                 resident_vectors: std::sync::OnceLock::new(),
-                searches: AtomicU64::new(0),
+                walked: AtomicU64::new(0),
             })
         };
         open().map_err(|why| Unopened::Failed(Error::damaged(storage, format!("{name}: {why}"))))

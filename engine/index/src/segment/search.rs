@@ -1,5 +1,7 @@
 //! Searching one segment: by a walk through its graph, or by comparing with every passage.
 
+use std::time::Instant;
+
 use super::rows::VISIT;
 use super::{Deleted, RowSet, Segment};
 use crate::graph::exact::{scan, scan_among};
@@ -69,6 +71,9 @@ impl Segment {
             return graph.view().search(&Trusted, &self.vectors(), query, k, ef, filtered);
         }
         let (view, trust) = self.mapped_graph().expect("only a segment with a graph is walked");
-        view.search(&trust, &self.vectors(), query, k, ef, filtered)
+        let begun = Instant::now();
+        let found = view.search(&trust, &self.vectors(), query, k, ef, filtered);
+        self.note_walk(begun.elapsed());
+        found
     }
 }

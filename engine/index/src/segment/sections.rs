@@ -17,6 +17,9 @@ use crate::storage::Blob;
 /// Bytes that one checksum stands for.
 pub(crate) const BLOCK: usize = 16 << 10;
 
+/// Blocks that are asked for together where many are checked in a row: two megabytes.
+const READ_AHEAD: usize = 128;
+
 /// Sections begin at multiples of so many bytes: a cache line.
 pub(crate) const ALIGNMENT: u64 = 64;
 
@@ -280,12 +283,23 @@ impl Sections {
         let Some(open) = &self.open[section as usize] else {
             return if range.is_empty() { Ok(()) } else { Err(self.fault(section, "it is not there")) };
         };
-        for block in blocks(&range) {
+        let blocks = blocks(&range);
+        for block in blocks.clone() {
             if !open.is_checked(block) {
+                if (block - blocks.start).is_multiple_of(READ_AHEAD) && blocks.len() > 1 {
+                    self.read_ahead(open, block..blocks.end.min(block + 2 * READ_AHEAD));
+                }
                 self.check_block(section, open, block, look)?;
             }
         }
         Ok(())
+    }
+
+    /// Asks for blocks that are about to be checked: the mapping itself reads nothing ahead, since walks jump.
+    fn read_ahead(&self, open: &Open, blocks: Range<usize>) {
+        let start = open.range.start + blocks.start * BLOCK;
+        let end = open.range.end.min(open.range.start + blocks.end * BLOCK);
+        self.blob.will_need(start as u64, end.saturating_sub(start));
     }
 
     #[cold]
@@ -364,8 +378,11 @@ impl Sections {
 
     /// Tells the system that a range of a section is about to be [read](Self::read).
     pub(crate) fn will_need(&self, section: Section, range: Range<usize>) {
-        if let Some(open) = &self.open[section as usize] {
+        let Some(open) = &self.open[section as usize] else { return };
+        if blocks(&range).all(|block| open.is_checked(block)) {
             self.blob.will_need((open.range.start + range.start) as u64, range.len());
+        } else {
+            self.read_ahead(open, blocks(&range));
         }
     }
 

@@ -7,6 +7,15 @@ use std::ops::Range;
 
 use memmap2::{Advice, Mmap, MmapOptions, UncheckedAdvice};
 
+#[cfg(target_os = "linux")]
+const RANDOM: libc::c_int = libc::POSIX_FADV_RANDOM;
+#[cfg(target_os = "linux")]
+const WILL_NEED: libc::c_int = libc::POSIX_FADV_WILLNEED;
+#[cfg(not(target_os = "linux"))]
+const RANDOM: i32 = 0;
+#[cfg(not(target_os = "linux"))]
+const WILL_NEED: i32 = 0;
+
 /// A file that is mapped and can be read beside the mapping.
 #[derive(Debug)]
 pub(crate) struct Map {
@@ -29,7 +38,9 @@ impl Map {
         let map = unsafe { MmapOptions::new().len(to_usize(length)?).map(&file)? };
         // A walk jumps: reading ahead would fetch what nobody asked for.
         let _ = map.advise(Advice::Random);
-        Ok(Self { file, map: Some(map) })
+        let mapped = Self { file, map: Some(map) };
+        mapped.advise(0, 0, RANDOM);
+        Ok(mapped)
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -66,16 +77,20 @@ impl Map {
     }
 
     pub(crate) fn will_need(&self, offset: u64, length: usize) {
-        #[cfg(target_os = "linux")]
-        {
-            use std::os::fd::AsRawFd;
-            let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else { return };
-            // SAFETY: advice about a file that is open for as long as `self`; it touches no memory.
-            unsafe { libc::posix_fadvise(self.file.as_raw_fd(), offset, length, libc::POSIX_FADV_WILLNEED) };
-        }
-        #[cfg(not(target_os = "linux"))]
-        let _ = (offset, length);
+        self.advise(offset, length, WILL_NEED);
     }
+
+    /// Tells the system how the file will be read, beside the mapping.
+    #[cfg(target_os = "linux")]
+    fn advise(&self, offset: u64, length: usize, advice: libc::c_int) {
+        use std::os::fd::AsRawFd;
+        let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else { return };
+        // SAFETY: advice about a file that is open for as long as `self`; it touches no memory.
+        unsafe { libc::posix_fadvise(self.file.as_raw_fd(), offset, length, advice) };
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn advise(&self, _: u64, _: usize, _: i32) {}
 
     pub(crate) fn forget(&self, range: Range<usize>) {
         let Some(map) = &self.map else { return };
