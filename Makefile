@@ -16,7 +16,7 @@ test: tools model wordnet  ## everything that the continuous integration runs
 	cargo test --workspace
 
 torture: tools  ## at length: kills, flipped bytes, cut files and full disks
-	AKIN_TORTURE=1 cargo test --workspace --test torture --test crash --test killed -- --nocapture
+	AKIN_TORTURE=1 cargo test --workspace --test torture --test crash --test histories --test damage --test killed -- --nocapture
 
 SECONDS ?= 60
 
