@@ -88,9 +88,16 @@ impl History {
                 })
             }
             6..=8 => {
-                let keys: Vec<String> = (0..1 + self.dice.below(4)).map(|_| self.key()).collect();
+                let keys: Vec<String> = match self.is_large && self.dice.once_in(3) {
+                    // Most of a segment, so that a merge is due.
+                    true => {
+                        let first = self.dice.below(2) * SEALED / 2;
+                        (first..first + SEALED / 3).map(sealed_id).collect()
+                    }
+                    false => (0..1 + self.dice.below(4)).map(|_| self.key()).collect(),
+                };
                 let ids: Vec<&str> = keys.iter().map(String::as_str).collect();
-                self.log.push(format!("delete {}", ids.join(", ")));
+                self.log.push(format!("delete {}: {}", ids.len(), ids[..ids.len().min(4)].join(", ")));
                 after = after.without(&ids);
                 let gone = self.model.entries.len() - after.entries.len();
                 let existed = self.index.as_mut().unwrap().delete(&ids);
@@ -115,8 +122,14 @@ impl History {
                 index.set_default_ef(ef)
             }
             12..=13 => {
-                self.log.push("merge".into());
-                self.merge_on()
+                let result = self.merge_on();
+                let step = match self.merging {
+                    None => "taken or none",
+                    Some(Merging::Due(_)) => "due",
+                    Some(Merging::Run(_)) => "run",
+                };
+                self.log.push(format!("merge: {step}"));
+                result
             }
             14 if self.dice.once_in(2) => {
                 self.log.push("lose power".into());
@@ -155,7 +168,7 @@ impl History {
         entries
     }
 
-    /// Takes the next step of a merge. In a large index segments become half dead now and then, so that one is due.
+    /// Takes the next step of a merge.
     fn merge_on(&mut self) -> Result<()> {
         let index = self.index.as_mut().unwrap();
         match self.merging.take() {

@@ -27,7 +27,7 @@ pub enum Reload {
     /// When [`Reader::reload`] is called.
     #[default]
     OnDemand,
-    /// Whenever it is asked for its snapshot: it looks at the manifest's file, which takes a microsecond.
+    /// Whenever it is asked for its snapshot: it looks at the manifest's file, which takes some microseconds.
     OnChange,
 }
 

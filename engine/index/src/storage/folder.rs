@@ -1,7 +1,7 @@
 //! An index in a folder of the file system.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -66,10 +66,18 @@ impl Storage for Folder {
     }
 
     fn manifest_stamp(&self) -> io::Result<Stamp> {
-        let metadata = fs::metadata(self.path.join(MANIFEST))?;
+        let path = self.path.join(MANIFEST);
+        let metadata = fs::metadata(&path)?;
+        // Length, time and number of the file are not enough: two commits later a file may have the number of
+        // the first again, within one tick of the clock of file times. The beginning has a checksum of the rest.
+        let mut beginning = [0; 24];
+        if metadata.is_file() {
+            let _ = File::open(&path)?.read(&mut beginning)?;
+        }
         let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let changed = changed.map_or(0, |time| time.as_nanos() as u64);
-        Ok(Stamp([metadata.len(), changed, inode(&metadata), 0]))
+        let beginning = u64::from(crc32fast::hash(&beginning));
+        Ok(Stamp([metadata.len(), changed, inode(&metadata), beginning]))
     }
 
     fn publish(&self, manifest: &[u8], expected: Option<&[u8]>) -> io::Result<()> {
@@ -217,4 +225,28 @@ fn inode(metadata: &fs::Metadata) -> u64 {
 #[cfg(not(unix))]
 fn inode(_: &fs::Metadata) -> u64 {
     0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ModelIdentity;
+    use crate::manifest::Manifest;
+
+    #[test]
+    fn a_manifest_that_has_only_its_content_changed_has_another_stamp() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::new(temporary.path());
+        let manifest = Manifest::begin(&ModelIdentity::unknown(4));
+        folder.publish(&manifest.to_bytes(), None).unwrap();
+        let stamp = folder.manifest_stamp().unwrap();
+        assert_eq!(folder.manifest_stamp().unwrap(), stamp);
+        // As two commits within one tick leave it: the file has the number, length and time of the first.
+        let path = temporary.path().join(MANIFEST);
+        let time = fs::metadata(&path).unwrap().modified().unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        (&file).write_all(&Manifest { generation: 3, ..manifest }.to_bytes()).unwrap();
+        file.set_modified(time).unwrap();
+        assert_ne!(folder.manifest_stamp().unwrap(), stamp);
+    }
 }
