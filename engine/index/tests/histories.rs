@@ -76,7 +76,12 @@ impl History {
         let Some(index) = &mut self.index else { unreachable!("it is open between steps") };
         let go_on = |_, _| ControlFlow::Continue(());
         let mut after = self.model.clone();
-        let result: Result<()> = match self.dice.below(16) {
+        // A merge that is under way goes on more often than not.
+        let kind = match self.merging.is_some() && self.dice.once_in(2) {
+            true => 12,
+            false => self.dice.below(16),
+        };
+        let result: Result<()> = match kind {
             0..=5 => {
                 let entries = self.entries();
                 self.log.push(format!("upsert {}", ids(&entries).join(", ")));
