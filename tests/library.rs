@@ -87,3 +87,18 @@ fn a_run_that_is_stopped_leaves_its_last_commit() {
     let report = index.add_files(&[corpus], &Default::default(), &mut |_| ControlFlow::Continue(())).unwrap();
     assert_eq!((report.added, report.unchanged), (3000 - committed, committed));
 }
+
+#[test]
+fn a_searcher_refuses_an_index_of_another_model_that_took_the_place_of_its_own() {
+    let folder = Folder::new();
+    let path = folder.path("index");
+    SemanticIndex::open_or_create(&path, &tiny_model()).unwrap().add(&documents(0..5)).unwrap();
+    let reading = ReaderOptions { reload: Reload::OnChange, ..ReaderOptions::default() };
+    let searcher = Searcher::open(&path, None, &akin::EncoderOptions::default(), reading).unwrap();
+    assert_eq!(searcher.ask("sentence", &SearchOptions::default()).unwrap().hits.len(), 5);
+    std::fs::remove_dir_all(&path).unwrap();
+    let other = fixture("models/tiny-tuned").to_str().unwrap().to_owned();
+    SemanticIndex::open_or_create(&path, &other).unwrap().add(&documents(0..5)).unwrap();
+    let refused = searcher.ask("sentence", &SearchOptions::default()).unwrap_err();
+    assert!(matches!(refused, Error::Index(akin::index::Error::OtherModel { .. })), "{refused}");
+}

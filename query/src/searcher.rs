@@ -121,6 +121,8 @@ impl Searcher {
         texts: &[&str],
         options: &SearchOptions,
     ) -> Result<(Vec<Answer>, usize)> {
+        // A reader that follows commits may have followed another index into the same folder.
+        snapshot.require_model(self.encoder.fingerprint())?;
         let asked: Vec<&str> = texts.iter().copied().filter(|text| !is_blank(text)).collect();
         let started = Instant::now();
         let encoding = self.encoder.encode(&asked)?;
