@@ -40,7 +40,7 @@ impl Index {
             let id = self.new_segment();
             let record = join(&snapshot, &snapshot.segments, id, graph, progress)?;
             self.replace(&snapshot, &snapshot.segments, record)?;
-            self.recent = super::ids::RecentIds::of(&self.now()).map_err(|fault| snapshot.fault(fault))?;
+            self.find_recent_ids()?;
         }
         // What cannot be removed now goes with the next commit, or at the next open.
         self.unnamed.retain(|name| snapshot.storage.remove(name).is_err());

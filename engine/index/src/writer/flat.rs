@@ -75,9 +75,7 @@ impl Index {
         let id = self.new_segment();
         let record = join(&snapshot, &sources, id, graph, progress)?;
         self.replace(&snapshot, &sources, record)?;
-        let recent = super::ids::RecentIds::of(&self.now());
-        self.recent = recent.map_err(|fault| snapshot.fault(fault))?;
-        Ok(())
+        self.find_recent_ids()
     }
 
     /// Names a segment in the place of those that it was made of.

@@ -68,6 +68,17 @@ impl Index {
         }
     }
 
+    /// Finds the ids of documents in segments without a graph again, after a commit that put such segments together.
+    /// Without them a document could be added a second time, so that nothing more is written if that fails.
+    fn find_recent_ids(&mut self) -> Result<()> {
+        let now = self.now();
+        self.recent = RecentIds::of(&now).map_err(|fault| {
+            self.failed = true;
+            now.fault(fault)
+        })?;
+        Ok(())
+    }
+
     /// The id of a new segment.
     fn new_segment(&mut self) -> u64 {
         self.next_segment += 1;
