@@ -304,7 +304,7 @@ impl Snapshot {
     }
 
     /// Copies graphs and vectors into memory where there is room for them: for servers and measurements, which
-    /// search again and again. The graphs alone a snapshot copies by itself once enough searches came that it pays;
+    /// search again and again. The graphs alone a snapshot copies by itself once walks have taken as long as the copy would;
     /// the vectors, three times as large, it otherwise reads from the files, some ten for a query.
     pub fn load(&self) {
         for view in &self.segments {

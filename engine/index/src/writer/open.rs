@@ -38,7 +38,8 @@ impl Index {
     /// As [`Index::open`], and [`Error::OtherModel`] or [`Error::Dimension`] if it was built with another model.
     pub fn open_or_create(path: &Path, model: &ModelIdentity) -> Result<Self> {
         match contents(path)? {
-            Contents::Index => {}
+            // An upgrade that was interrupted when the new index was complete leaves the old one beside it.
+            Contents::Index => crate::upgrade::remove_leftovers(path)?,
             Contents::Older => {
                 return Err(Error::Format { path: path.to_owned(), found: 3, known: FORMAT });
             }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Index;
 use crate::catalogue::{self, Catalogue};
 use crate::error::Found;
-use crate::manifest::{IndexId, Manifest, ModelRecord, SegmentRecord};
+use crate::manifest::{IndexId, Manifest, SegmentRecord};
 use crate::reader::QueryPool;
 use crate::reader::snapshot::{Opened, Snapshot, read_manifest};
 use crate::segment::sections::Trailer;
@@ -80,11 +80,10 @@ impl Index {
         let mut found = None;
         for (manifest, from) in [(known, RepairedFrom::Catalogue), (shown, RepairedFrom::Manifest)] {
             let Some(manifest) = manifest else { continue };
-            let newer = |(best, _): &(Manifest, _)| best.generation < manifest.generation;
-            if opens(&storage, &manifest) && found.as_ref().is_none_or(newer) || {
-                let same = |(best, _): &(Manifest, _)| *best == manifest;
-                found.as_ref().is_some_and(same)
-            } {
+            // Where both are the same commit the published one is said to be what was found.
+            let better =
+                |(best, _): &(Manifest, _)| best.generation < manifest.generation || *best == manifest;
+            if found.as_ref().is_none_or(better) && opens(&storage, &manifest) {
                 found = Some((manifest, from));
             }
         }
@@ -144,7 +143,7 @@ fn gather(storage: &dyn Storage, lost: &mut Vec<String>) -> Result<Manifest> {
     Ok(Manifest {
         index,
         generation: generation.unwrap_or(1) + 1,
-        model: ModelRecord { ..model },
+        model,
         ef: 0,
         next_segment,
         segments: records.collect(),
