@@ -21,7 +21,7 @@ pub fn exact_search(
     k: usize,
     live: &(dyn Fn(u32) -> bool + Sync),
 ) -> Vec<(f32, u32)> {
-    scan(vectors, query, k, live).expect("rows in memory have no faults")
+    scan(vectors, query, k, &|row| Ok(live(row))).expect("rows in memory have no faults")
 }
 
 /// The same for rows that may have to be checked.
@@ -32,7 +32,7 @@ pub(crate) fn scan(
     vectors: &impl Matrix,
     query: &[f32],
     k: usize,
-    live: &(dyn Fn(u32) -> bool + Sync),
+    live: &(dyn Fn(u32) -> Result<bool, Fault> + Sync),
 ) -> Result<Vec<(f32, u32)>, Fault> {
     assert_eq!(query.len(), vectors.dimension(), "a query of another dimension");
     let rows = vectors.rows();
@@ -43,7 +43,7 @@ pub(crate) fn scan(
         for row in range {
             let hit = Ranked::new(dot(query, vectors.row(row)), row as u32);
             // The score first: it is at hand, and only few rows are good enough to ask whether they live.
-            if nearest.admits(hit) && live(row as u32) {
+            if nearest.admits(hit) && live(row as u32)? {
                 nearest.offer(hit);
             }
         }

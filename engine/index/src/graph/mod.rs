@@ -144,12 +144,14 @@ impl Graph {
         query: &[f32],
         k: usize,
         ef: usize,
-        live: Option<&dyn Fn(u32) -> bool>,
+        live: Option<&(dyn Fn(u32) -> bool + Sync)>,
     ) -> Vec<(f32, u32)> {
         assert_eq!(vectors.rows(), self.points(), "a graph of other embeddings");
-        let filtered = live.map(|live| Filtered { live, most: usize::MAX });
+        let fits = live.map(|live| move |row: u32| Ok(live(row)));
+        let filtered = fits.as_ref().map(|live| Filtered { live, most: usize::MAX });
         let found = self.view().search(&Trusted, vectors, query, k, ef, filtered);
-        found.expect("arrays in memory have no faults").expect("no walk meets more than all points")
+        let found = found.expect("arrays in memory have no faults");
+        found.unwrap_or_else(|| exact::exact_search(vectors, query, k, &|row| live.is_none_or(|live| live(row))))
     }
 
     /// What walks it.

@@ -10,7 +10,7 @@ use crate::document::DocumentRecord;
 use crate::filter::pick::pick;
 use crate::graph::Fault;
 use crate::manifest::IndexId;
-use crate::segment::RowSet;
+use crate::segment::PassageSet;
 use crate::{Filter, Result};
 
 /// Documents that one thread looks at at a time.
@@ -26,7 +26,7 @@ struct Selected {
     generation: u64,
     documents: usize,
     /// The passages of those documents, by segment.
-    rows: Vec<RowSet>,
+    rows: Vec<PassageSet>,
 }
 
 impl Selection {
@@ -48,7 +48,7 @@ impl Selection {
     }
 
     /// The passages of the segment at a place.
-    pub(super) fn rows(&self, segment: usize) -> &RowSet {
+    pub(super) fn rows(&self, segment: usize) -> &PassageSet {
         &self.0.rows[segment]
     }
 }
@@ -76,7 +76,7 @@ impl Snapshot {
 fn select_rows(
     view: &SegmentView,
     fits: &(dyn Fn(&str) -> Result<bool, String> + Sync),
-) -> Result<(usize, RowSet), Fault> {
+) -> Result<(usize, PassageSet), Fault> {
     let segment = &view.segment;
     let blocks = (0..segment.documents().div_ceil(BLOCK)).into_par_iter().map(|block| {
         let begin = block * BLOCK;
@@ -100,5 +100,5 @@ fn select_rows(
             words[passage / 64] |= 1 << (passage % 64);
         }
     }
-    Ok((documents, RowSet::of(words)))
+    Ok((documents, PassageSet::of(words)))
 }

@@ -87,6 +87,7 @@ impl Segment {
             (Some(shape), Section::GraphBase | Section::GraphUpper) => {
                 CheckedAtUse { segment: self, shape }.targets(section, bytes)
             }
+            (_, Section::PassageVectors | Section::VectorPassages) => self.check_numbers(section, bytes),
             _ => self.sections.check(section, bytes),
         }
     }
@@ -109,7 +110,7 @@ impl Segment {
         let Some(shape) = &self.header.graph else { return Ok(()) };
         // The blocks are known by now, so look at what they say again.
         let fault = |section: Section, why: String| self.sections.fault(section, &why);
-        let mut seen = vec![false; self.passages()];
+        let mut seen = vec![false; self.distinct_vectors()];
         for (point, row) in self.sections.numbers::<u32>(Section::GraphRows).iter().enumerate() {
             match seen.get_mut(*row as usize) {
                 Some(seen) if !*seen => *seen = true,
@@ -155,17 +156,7 @@ pub(super) struct CheckedAtUse<'a> {
 impl CheckedAtUse<'_> {
     #[inline]
     fn rows(&self, bytes: std::ops::Range<usize>) -> Result<(), Fault> {
-        let passages = self.segment.passages();
-        self.segment.sections.check_with(Section::GraphRows, bytes, &|_, block| match bytemuck::cast_slice::<
-            u8,
-            u32,
-        >(block)
-        .iter()
-        .find(|row| **row as usize >= passages)
-        {
-            Some(row) => Err(format!("it names row {row} of {passages}")),
-            None => Ok(()),
-        })
+        self.segment.check_numbers(Section::GraphRows, bytes)
     }
 
     #[inline]

@@ -8,9 +8,10 @@ mod deleted;
 mod documents;
 mod graph;
 mod passages;
-pub(crate) mod rows;
+pub(crate) mod passage_set;
 pub(crate) mod search;
 pub(crate) mod sections;
+pub(crate) mod shared;
 #[cfg(test)]
 mod tests;
 mod vectors;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 pub(crate) use self::deleted::{Deleted, deleted_file_name, segment_of_deleted};
-pub(crate) use self::rows::RowSet;
+pub(crate) use self::passage_set::PassageSet;
 use self::sections::{Section, Sections, Trailer};
 use self::write::{Header, file_name};
 use crate::graph::codes::stride;
@@ -169,6 +170,7 @@ impl Segment {
             self.sections.forget(section);
         }
         self.verify_vectors()?;
+        self.verify_sharing()?;
         self.verify_documents()?;
         self.verify_graph()?;
         Section::ALL.iter().for_each(|section| self.sections.forget(*section));
@@ -196,7 +198,7 @@ fn check_header(header: &Header, sections: &Sections) -> Result<(), String> {
         length if length == expected => Ok(()),
         length => Err(format!("{}: it has {length} bytes and not {expected}", section.name())),
     };
-    require(Section::Vectors, 4 * passages * dimension)?;
+    let vectors = check_vectors(header, sections)?;
     require(Section::DocumentEnds, 8 * documents)?;
     require(Section::IdHashes, 8 * documents)?;
     require(Section::IdDocuments, 4 * documents)?;
@@ -210,14 +212,35 @@ fn check_header(header: &Header, sections: &Sections) -> Result<(), String> {
     }
     let Some(shape) = &header.graph else { return Ok(()) };
     shape.check()?;
-    if u64::from(shape.points) != passages || shape.stride as usize != stride(dimension as usize) {
-        return Err("its graph has other points than it has passages".into());
+    if u64::from(shape.points) != vectors || shape.stride as usize != stride(dimension as usize) {
+        return Err("its graph has other points than it has vectors".into());
     }
     if !(shape.square.is_finite() && shape.square >= 0.0) {
         return Err("its codes have no length".into());
     }
-    require(Section::GraphRows, 4 * passages)?;
+    require(Section::GraphRows, 4 * vectors)?;
     require(Section::GraphBase, 4 * shape.base_len())?;
     require(Section::GraphUpper, 4 * shape.upper_len())?;
     require(Section::Codes, shape.code_bytes())
+}
+
+/// How many vectors a segment has: as many as passages, or fewer where it says which passages have one.
+fn check_vectors(header: &Header, sections: &Sections) -> Result<u64, String> {
+    let Header { passages, dimension, .. } = *header;
+    let bytes = sections.len(Section::Vectors);
+    let vectors = bytes / (4 * dimension);
+    let shared = sections.has(Section::PassageVectors);
+    let counts = if shared { 1..=passages } else { passages..=passages };
+    if !bytes.is_multiple_of(4 * dimension) || !counts.contains(&vectors) {
+        return Err(format!("vectors: it has {bytes} bytes for {passages} passages of {dimension} numbers"));
+    }
+    let lengths = [
+        (Section::PassageVectors, 4 * passages),
+        (Section::VectorEnds, 4 * (vectors + 1)),
+        (Section::VectorPassages, 4 * passages),
+    ];
+    match lengths.into_iter().find(|(section, length)| sections.len(*section) != if shared { *length } else { 0 }) {
+        Some((section, _)) => Err(format!("{}: it has {} bytes", section.name(), sections.len(section))),
+        None => Ok(vectors),
+    }
 }

@@ -2,10 +2,9 @@
 
 use std::time::Instant;
 
-use super::rows::VISIT;
-use super::{Deleted, RowSet, Segment};
+use super::{Deleted, PassageSet, Segment};
 use crate::graph::exact::{scan, scan_among};
-use crate::graph::walk::Found;
+use crate::graph::walk::{Found, VISIT};
 use crate::graph::{Fault, Filtered, Trusted};
 
 /// What a search of a segment looks for.
@@ -18,46 +17,90 @@ pub(crate) struct Wanted<'a> {
     pub(crate) ef: usize,
     /// Compare with every passage.
     pub(crate) exact: bool,
-    /// Only these rows, all of them live.
-    pub(crate) among: Option<&'a RowSet>,
+    /// Only these passages, all of them live.
+    pub(crate) among: Option<&'a PassageSet>,
     pub(crate) deleted: Option<&'a Deleted>,
+}
+
+impl Wanted<'_> {
+    /// Whether a passage may be found.
+    #[inline]
+    fn fits(&self, passage: u32) -> bool {
+        match self.among {
+            Some(among) => among.contains(passage),
+            None => !self.deleted.is_some_and(|deleted| deleted.contains(passage)),
+        }
+    }
 }
 
 impl Segment {
     /// The live passages nearest to a query: (score, passage), best first.
     pub(crate) fn nearest(&self, wanted: &Wanted<'_>) -> Result<Vec<(f32, u32)>, Fault> {
         let live = self.passages() - wanted.deleted.map_or(0, Deleted::passages);
-        let k = wanted.k.min(wanted.among.map_or(live, RowSet::count));
+        let k = wanted.k.min(wanted.among.map_or(live, PassageSet::count));
         if k == 0 {
             return Ok(Vec::new());
         }
-        let ef = wanted.ef.min(self.passages()).max(k);
-        let is_live = |row: u32| !wanted.deleted.is_some_and(|deleted| deleted.contains(row));
+        let vectors = self.nearest_vectors(wanted, k.min(self.distinct_vectors()))?;
+        if !self.shares_vectors() {
+            return Ok(vectors);
+        }
+        let mut found = Vec::with_capacity(k);
+        for (score, vector) in vectors {
+            let passages = self.passages_with(vector)?;
+            let fitting = passages.iter().filter(|passage| wanted.fits(*passage));
+            found.extend(fitting.take(k - found.len()).map(|passage| (score, passage)));
+        }
+        Ok(found)
+    }
+
+    /// The `k` nearest vectors that a live passage has: (score, vector), best first.
+    fn nearest_vectors(&self, wanted: &Wanted<'_>, k: usize) -> Result<Vec<(f32, u32)>, Fault> {
+        let vectors = self.distinct_vectors();
+        let ef = wanted.ef.min(vectors).max(k);
+        let fits = |vector: u32| match self.shares_vectors() {
+            false => Ok(wanted.fits(vector)),
+            true => Ok(self.passages_with(vector)?.iter().any(|passage| wanted.fits(passage))),
+        };
+        let walks = self.walks(wanted, ef);
         match wanted.among {
-            None if self.walks(wanted, ef) => {
-                let filtered = wanted.deleted.map(|_| Filtered { live: &is_live, most: usize::MAX });
-                let found = self.walk(wanted.query, k, ef, filtered)?;
-                Ok(found.expect("no walk meets more than all points"))
+            None => {
+                if walks {
+                    let filtered = wanted.deleted.map(|_| Filtered { live: &fits, most: usize::MAX });
+                    if let Some(found) = self.walk(wanted.query, k, ef, filtered)? {
+                        return Ok(found);
+                    }
+                }
+                scan(&self.vectors(), wanted.query, k, &fits)
             }
-            None => scan(&self.vectors(), wanted.query, k, &is_live),
-            Some(rows) => {
-                if self.walks(wanted, ef) && rows.favors_walk(self.passages(), ef) {
-                    let fits = |row: u32| rows.contains(row);
-                    let filtered = Filtered { live: &fits, most: rows.count() };
+            Some(among) => {
+                if walks && among.favors_walk(self.passages(), ef) {
+                    let filtered = Filtered { live: &fits, most: among.count() };
                     if let Some(found) = self.walk(wanted.query, k, ef, Some(filtered))? {
                         return Ok(found);
                     }
                 }
-                let rows: Vec<u32> = rows.iter().collect();
-                scan_among(&self.vectors(), wanted.query, k, &rows)
+                scan_among(&self.vectors(), wanted.query, k, &self.vectors_of(among)?)
             }
         }
     }
 
-    /// Whether a walk that keeps `ef` candidates costs less than comparing with every passage: it visits more
+    /// The vectors of some passages, ascending, each once.
+    fn vectors_of(&self, among: &PassageSet) -> Result<Vec<u32>, Fault> {
+        if !self.shares_vectors() {
+            return Ok(among.iter().collect());
+        }
+        let vector_of = |passage: u32| self.vector_of(passage as usize).map(|vector| vector as u32);
+        let mut vectors = among.iter().map(vector_of).collect::<Result<Vec<u32>, Fault>>()?;
+        vectors.sort_unstable();
+        vectors.dedup();
+        Ok(vectors)
+    }
+
+    /// Whether a walk that keeps `ef` candidates costs less than comparing with every vector: it visits more
     /// points than it keeps, and each takes as long as [`VISIT`] comparisons.
     fn walks(&self, wanted: &Wanted<'_>, ef: usize) -> bool {
-        self.has_graph() && !wanted.exact && ef.saturating_mul(VISIT) < self.passages()
+        self.has_graph() && !wanted.exact && ef.saturating_mul(VISIT) < self.distinct_vectors()
     }
 
     fn walk(

@@ -36,8 +36,15 @@ const DIRECTORY_LIMIT: u64 = 1 << 20;
 /// and `columns` (fields).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub(crate) enum Section {
-    /// Unit vectors of the passages: f32, `[passages, dimension]`.
+    /// Unit vectors, equal ones once: f32, `[vectors, dimension]`.
     Vectors,
+    /// The vector of each passage: u32, `[passages]`. This and the next two are absent where all vectors differ:
+    /// there passage and vector are the same number.
+    PassageVectors,
+    /// Where the passages of each vector begin in the next section, and the number of passages: u32, `[vectors + 1]`.
+    VectorEnds,
+    /// The passages of each vector, ascending: u32, `[passages]`.
+    VectorPassages,
     /// Records of the documents, one after another: bytes.
     Documents,
     /// Where the record of each document ends: u64, `[documents]`.
@@ -52,7 +59,7 @@ pub(crate) enum Section {
     /// Where each passage begins and ends in its document's text, in bytes: u32, `[passages, 2]`. Absent where
     /// every document is one passage.
     Spans,
-    /// The row of each point of the graph: u32, `[points]`.
+    /// The vector of each point of the graph: u32, `[points]`.
     GraphRows,
     /// Lists of the base layer: u32, `[points, base width]`.
     GraphBase,
@@ -64,8 +71,11 @@ pub(crate) enum Section {
 
 impl Section {
     /// All of them.
-    pub(crate) const ALL: [Section; 11] = [
+    pub(crate) const ALL: [Section; 14] = [
         Section::Vectors,
+        Section::PassageVectors,
+        Section::VectorEnds,
+        Section::VectorPassages,
         Section::Documents,
         Section::DocumentEnds,
         Section::IdHashes,
@@ -82,6 +92,9 @@ impl Section {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Section::Vectors => "vectors",
+            Section::PassageVectors => "passages.vectors",
+            Section::VectorEnds => "vectors.ends",
+            Section::VectorPassages => "vectors.passages",
             Section::Documents => "documents",
             Section::DocumentEnds => "documents.ends",
             Section::IdHashes => "ids.hashes",

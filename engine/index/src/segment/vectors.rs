@@ -32,7 +32,7 @@ impl SegmentVectors<'_> {
 
 impl Matrix for SegmentVectors<'_> {
     fn rows(&self) -> usize {
-        self.0.passages()
+        self.0.distinct_vectors()
     }
 
     fn dimension(&self) -> usize {
@@ -122,17 +122,18 @@ impl Segment {
         self.sections.forget(Section::Vectors);
     }
 
-    /// A copy of one vector.
+    /// A copy of the vector of a passage.
     pub(crate) fn vector(&self, passage: usize) -> Result<Vec<f32>, Fault> {
         let mut bytes = Vec::new();
-        let range = self.vectors().bytes_of(&(passage..passage + 1));
+        let row = self.vector_of(passage)?;
+        let range = self.vectors().bytes_of(&(row..row + 1));
         self.sections.read(Section::Vectors, range, &mut bytes)?;
         Ok(bytes.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect())
     }
 
     /// Every vector has length one, or zero.
     pub(super) fn verify_vectors(&self) -> Result<(), Fault> {
-        for row in 0..self.passages() {
+        for row in 0..self.distinct_vectors() {
             let norm = self.vectors().row(row).iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
             if norm != 0.0 && (norm - 1.0).abs() > NORM_TOLERANCE || !norm.is_finite() {
                 return Err(self

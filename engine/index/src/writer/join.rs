@@ -8,6 +8,7 @@ use crate::graph::{Fault, Graph, Matrix};
 use crate::manifest::{Manifest, PASSAGE_LIMIT, SegmentRecord};
 use crate::reader::snapshot::{SegmentView, Snapshot};
 use crate::segment::sections::Section;
+use crate::segment::shared::SharedVectors;
 use crate::segment::write::{Header, SegmentWriter};
 use crate::{Error, Result};
 
@@ -30,13 +31,14 @@ pub(super) fn join(
     graph: bool,
     progress: Progress<'_>,
 ) -> Result<Option<SegmentRecord>> {
-    let live = LivePassages::of(sources).map_err(|fault| snapshot.fault(fault))?;
-    if live.rows() as u64 >= PASSAGE_LIMIT {
+    let passages: usize = sources.iter().map(SegmentView::live_passages).sum();
+    if passages as u64 >= PASSAGE_LIMIT {
         return Err(Error::Invalid(format!("a segment holds fewer than {PASSAGE_LIMIT} passages")));
     }
-    if live.rows() == 0 {
+    if passages == 0 {
         return Ok(None);
     }
+    let live = LiveVectors::of(sources).map_err(|fault| snapshot.fault(fault))?;
     let manifest = &snapshot.manifest;
     let mut writer = SegmentWriter::create(&*snapshot.storage, manifest.index, id)?;
     let written = Joining { snapshot, sources, live: &live, progress }.write(&mut writer, graph);
@@ -57,27 +59,39 @@ pub(super) fn join(
     result
 }
 
-/// The live passages of several segments: rows of one matrix, in their order.
-struct LivePassages<'a> {
+/// The vectors of the live passages of several segments, equal ones once: rows of one matrix.
+struct LiveVectors<'a> {
     sources: &'a [SegmentView],
     dimension: usize,
-    /// The place of the segment among the sources, and the passage.
+    passages: usize,
+    /// The place of the segment among the sources, and the vector.
     rows: Vec<(u32, u32)>,
+    /// Which passages have which row, if some have the same.
+    shared: Option<SharedVectors>,
 }
 
-impl<'a> LivePassages<'a> {
+impl<'a> LiveVectors<'a> {
     fn of(sources: &'a [SegmentView]) -> Result<Self, Fault> {
         let mut rows = Vec::with_capacity(sources.iter().map(SegmentView::live_passages).sum());
         for (at, view) in (0..).zip(sources) {
-            let passages = (0..view.segment.passages()).filter(|passage| view.is_live(*passage));
-            rows.extend(passages.map(|passage| (at, passage as u32)));
+            // Damage must not be copied under a new checksum.
+            view.segment.check_section(Section::Vectors)?;
+            for passage in (0..view.segment.passages()).filter(|passage| view.is_live(*passage)) {
+                rows.push((at, view.segment.vector_of(passage)? as u32));
+            }
         }
         let dimension = sources.first().map_or(1, |view| view.segment.dimension());
-        Ok(Self { sources, dimension, rows })
+        let mut live = Self { sources, dimension, passages: rows.len(), rows, shared: None };
+        let shared = SharedVectors::find(live.passages, &|passage| unit(live.row(passage)));
+        if let Some(shared) = &shared {
+            live.rows = shared.first().iter().map(|passage| live.rows[*passage as usize]).collect();
+        }
+        live.shared = shared;
+        Ok(live)
     }
 }
 
-impl Matrix for LivePassages<'_> {
+impl Matrix for LiveVectors<'_> {
     fn rows(&self) -> usize {
         self.rows.len()
     }
@@ -87,9 +101,9 @@ impl Matrix for LivePassages<'_> {
     }
 
     fn row(&self, row: usize) -> &[f32] {
-        let (source, passage) = self.rows[row];
+        let (source, vector) = self.rows[row];
         let vectors = self.sources[source as usize].segment.mapped_vectors();
-        &vectors[passage as usize * self.dimension..][..self.dimension]
+        &vectors[vector as usize * self.dimension..][..self.dimension]
     }
 }
 
@@ -97,7 +111,7 @@ impl Matrix for LivePassages<'_> {
 struct Joining<'a> {
     snapshot: &'a Snapshot,
     sources: &'a [SegmentView],
-    live: &'a LivePassages<'a>,
+    live: &'a LiveVectors<'a>,
     progress: Progress<'a>,
 }
 
@@ -120,7 +134,7 @@ impl Joining<'_> {
         let Manifest { model, generation, .. } = &self.snapshot.manifest;
         let header = Header {
             documents,
-            passages: self.live.rows() as u64,
+            passages: self.live.passages as u64,
             dimension: self.live.dimension() as u64,
             model: model.clone(),
             generation: generation + 1,
@@ -132,9 +146,6 @@ impl Joining<'_> {
     }
 
     fn write_vectors(&self, writer: &mut SegmentWriter<'_>) -> Result<()> {
-        // Damage must not be copied under a new checksum.
-        let checked = self.sources.iter().try_for_each(|view| view.segment.check_section(Section::Vectors));
-        checked.map_err(|fault| self.snapshot.fault(fault))?;
         writer.begin(Section::Vectors)?;
         for row in 0..self.live.rows() {
             if row % COPIED_AT_ONCE == 0 {
@@ -142,7 +153,7 @@ impl Joining<'_> {
             }
             writer.append(bytemuck::cast_slice(&unit(self.live.row(row))))?;
         }
-        Ok(())
+        self.live.shared.as_ref().map_or(Ok(()), |shared| shared.write(writer))
     }
 
     /// Writes the records and ids of the live documents, and tells how many there are.
@@ -185,7 +196,7 @@ impl Joining<'_> {
         if !self.sources.iter().any(|view| view.segment.has_passages()) {
             return Ok(());
         }
-        let (mut first, mut spans) = (vec![0u32], Vec::with_capacity(self.live.rows()));
+        let (mut first, mut spans) = (vec![0u32], Vec::with_capacity(self.live.passages));
         let mut copy = |view: &SegmentView| -> Result<(), Fault> {
             for document in view.documents() {
                 let document = document?;

@@ -8,6 +8,7 @@ use crate::document::{DocumentRecord, id_hash, unit};
 use crate::manifest::{ModelRecord, SegmentRecord};
 use crate::reader::Snapshot;
 use crate::segment::sections::Section;
+use crate::segment::shared::SharedVectors;
 use crate::segment::write::{Header, SegmentWriter};
 use crate::{Document, Embeddings, Error, Passage, Result, Upserted};
 
@@ -105,10 +106,7 @@ fn write_sections(
     passages: Option<&[Vec<Passage>]>,
     embeddings: &Embeddings,
 ) -> Result<()> {
-    writer.begin(Section::Vectors)?;
-    for row in embeddings.iter() {
-        writer.append(bytemuck::cast_slice(&unit(row)))?;
-    }
+    write_vectors(writer, embeddings)?;
     writer.begin(Section::Documents)?;
     let mut ends = Vec::with_capacity(records.len());
     let mut end = 0u64;
@@ -130,6 +128,20 @@ fn write_sections(
     let spans: Vec<[u32; 2]> =
         passages.iter().flatten().map(|passage| [passage.start, passage.end]).collect();
     writer.section(Section::Spans, bytemuck::cast_slice(&spans))
+}
+
+/// Writes unit vectors, equal ones once.
+fn write_vectors(writer: &mut SegmentWriter<'_>, embeddings: &Embeddings) -> Result<()> {
+    writer.begin(Section::Vectors)?;
+    let vector = |passage: usize| unit(embeddings.row(passage));
+    let Some(shared) = SharedVectors::find(embeddings.rows(), &vector) else {
+        return (0..embeddings.rows())
+            .try_for_each(|passage| writer.append(bytemuck::cast_slice(&vector(passage))));
+    };
+    for passage in shared.first() {
+        writer.append(bytemuck::cast_slice(&vector(*passage as usize)))?;
+    }
+    shared.write(writer)
 }
 
 /// Writes the sections that find documents by the hashes of their ids.

@@ -1,17 +1,15 @@
 //! A set of rows of a segment: a bit each.
 
-/// A walk visits a point in the time of so many exact comparisons (measured on 117,659 vectors of 384 numbers,
-/// with a filter that has nothing to do with the queries, where both take 0.9 ms for 9,000 rows).
-pub(crate) const VISIT: usize = 8;
+use crate::graph::walk::VISIT;
 
 /// A set of rows of a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RowSet {
+pub(crate) struct PassageSet {
     words: Vec<u64>,
     count: usize,
 }
 
-impl RowSet {
+impl PassageSet {
     /// Those whose bits are set: row `r` is bit `r % 64` of word `r / 64`.
     pub(crate) fn of(words: Vec<u64>) -> Self {
         let count = words.iter().map(|word| word.count_ones() as usize).sum();
@@ -59,7 +57,7 @@ mod tests {
     proptest! {
         #[test]
         fn rows_are_those_whose_bits_are_set(words in prop::collection::vec(any::<u64>(), 0..150)) {
-            let rows = RowSet::of(words.clone());
+            let rows = PassageSet::of(words.clone());
             let expected: Vec<u32> =
                 (0..words.len() as u32 * 64).filter(|row| words[*row as usize / 64] >> (row % 64) & 1 == 1).collect();
             prop_assert_eq!(rows.count(), expected.len());
