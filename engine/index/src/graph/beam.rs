@@ -41,8 +41,14 @@ pub(crate) struct Beam {
     pub(crate) query: QuantizedQuery,
     visited: Visited,
     /// The best points so far, best first, `limit` at most.
-    best: Vec<Candidate>,
+    pub(super) best: Vec<Candidate>,
     limit: usize,
+    /// What was met and is not among the best: a walk that is [widened](Self::widen) takes the better of them in again.
+    others: Vec<Candidate>,
+    /// How many points were expanded, and how many when the first `watched` of the best changed last.
+    expanded: usize,
+    changed: usize,
+    watched: usize,
     /// Neighbors of one point that are met for the first time, and their nearness.
     fresh: Vec<u32>,
     sums: Vec<i32>,
@@ -87,9 +93,25 @@ impl Beam {
         start: Candidate,
         limit: usize,
     ) -> Result<&[Candidate], Fault> {
+        self.walk_watching(trust, layer, codes, start, limit, 0)
+    }
+
+    /// The same, and it can be [widened](Self::widen) if `watched` is not 0: it notes when the best `watched` points
+    /// [changed](Self::changed_late) last.
+    pub(crate) fn walk_watching(
+        &mut self,
+        trust: &impl Trust,
+        layer: Lists<'_>,
+        codes: CodesView<'_>,
+        start: Candidate,
+        limit: usize,
+        watched: usize,
+    ) -> Result<&[Candidate], Fault> {
         self.visited.clear(layer.points());
         self.best.clear();
+        self.others.clear();
         self.limit = limit;
+        (self.expanded, self.changed, self.watched) = (0, 0, watched);
         for start in [start, Candidate::new(self.nearness(codes, 0), 0)] {
             if self.best.len() < limit && self.visited.insert(start.point()) {
                 self.take(start);
@@ -97,6 +119,29 @@ impl Beam {
             }
         }
         Ok(&self.best)
+    }
+
+    /// Goes on with a walk that has ended, with more candidates.
+    pub(crate) fn widen(
+        &mut self,
+        trust: &impl Trust,
+        layer: Lists<'_>,
+        codes: CodesView<'_>,
+        limit: usize,
+    ) -> Result<&[Candidate], Fault> {
+        self.limit = limit;
+        self.others.sort_unstable_by(|a, b| b.cmp(a));
+        // Each of the best is better than all others.
+        let more = self.others.len().min(limit - self.best.len());
+        self.best.extend(self.others.drain(..more));
+        self.expand_all(trust, layer, codes)?;
+        Ok(&self.best)
+    }
+
+    /// Whether the best of a walk changed in the second half of its expansions: more of them may be near that it did
+    /// not meet.
+    pub(crate) fn changed_late(&self) -> bool {
+        2 * self.changed > self.expanded
     }
 
     /// Expands the best unexpanded candidate, again and again, until every kept one is expanded.
@@ -115,6 +160,7 @@ impl Beam {
             }
             candidate.0 ^= AHEAD;
             let point = candidate.point();
+            self.expanded += 1;
             if let Some(next) = self.best.get(at + 1) {
                 prefetch(layer.place(next.point()));
             }
@@ -123,11 +169,16 @@ impl Beam {
                 let candidate = Candidate::new(self.sums[met], self.fresh[met]);
                 if self.best.len() < self.limit || self.best.last().is_some_and(|worst| candidate > *worst) {
                     let place = self.take(candidate);
+                    if place < self.watched {
+                        self.changed = self.expanded;
+                    }
                     if place <= at {
                         // It is the next to be expanded, unless a better one comes.
                         prefetch(layer.place(candidate.point()));
                         at = place;
                     }
+                } else if self.watched > 0 {
+                    self.others.push(candidate);
                 }
             }
         }
@@ -136,8 +187,11 @@ impl Beam {
 
     /// Puts a candidate among the best, and tells where.
     fn take(&mut self, candidate: Candidate) -> usize {
-        if self.best.len() == self.limit {
-            self.best.pop();
+        if self.best.len() == self.limit
+            && let Some(worst) = self.best.pop()
+            && self.watched > 0
+        {
+            self.others.push(worst);
         }
         let place = self.best.partition_point(|other| *other > candidate);
         self.best.insert(place, candidate);

@@ -25,6 +25,8 @@ pub(crate) const VISIT: usize = 8;
 /// A walk that is crowded is made again with so many times the candidates, until it has this many.
 const WIDER: usize = 4;
 const WIDEST: usize = 8192;
+const WATCHED: usize = 4;
+const LATE: usize = 8;
 
 /// Whether all candidates of a walk are so near the best `k` that codes cannot tell which are nearer: others that it did
 /// not keep may be as near.
@@ -88,15 +90,35 @@ impl GraphView<'_> {
             start = beam.descend(trust, layer, codes, start)?;
         }
         let error = codes.error(self.shape.square, &beam.query);
+        let base = self.base();
         let mut ef = ef.max(k);
+        if filtered.is_none() && ef <= SORTED {
+            let watched = k.min(ef / WATCHED);
+            let most = (ef * LATE).min(SORTED);
+            let mut met = beam.walk_watching(trust, base, codes, start, ef, watched)?.len();
+            loop {
+                let crowded = is_crowded(&beam.best, k, ef, error);
+                let late = beam.changed_late() && ef < most;
+                if met < ef || !(crowded || late) {
+                    return self.rank_again(trust, vectors, query, k, &beam.best, error).map(Some);
+                }
+                ef *= if crowded { 4 } else { 2 };
+                if ef * VISIT > self.shape.points as usize {
+                    return Ok(None);
+                }
+                if ef > SORTED {
+                    break;
+                }
+                met = beam.widen(trust, base, codes, ef)?.len();
+            }
+        }
         loop {
             let met = match &filtered {
-                None if ef <= SORTED => Some(beam.walk(trust, self.base(), codes, start, ef)?),
-                None => beam.walk_live(trust, self.base(), codes, start, ef, &|_| Ok(true), usize::MAX)?,
+                None => beam.walk_live(trust, base, codes, start, ef, &|_| Ok(true), usize::MAX)?,
                 Some(Filtered { live, most }) => {
                     let rows = self.rows;
                     let live = |point: u32| trust.row(point).and_then(|()| live(rows[point as usize]));
-                    beam.walk_live(trust, self.base(), codes, start, ef, &live, *most)?
+                    beam.walk_live(trust, base, codes, start, ef, &live, *most)?
                 }
             };
             let Some(met) = met else { return Ok(None) };
