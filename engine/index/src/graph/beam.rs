@@ -23,6 +23,11 @@ impl Candidate {
         Self(u64::from(ordered) << 32 | u64::from(!point << 1) | AHEAD)
     }
 
+    /// The same, to be expanded.
+    pub(crate) fn ahead(self) -> Self {
+        Self(self.0 | AHEAD)
+    }
+
     #[inline]
     pub(crate) fn point(self) -> u32 {
         !(self.0 as u32) >> 1
@@ -34,6 +39,17 @@ impl Candidate {
     }
 }
 
+/// How far a walk goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    /// Candidates that it keeps.
+    pub(crate) limit: usize,
+    /// How many of the best are watched for late changes.
+    pub(crate) watched: usize,
+    /// Candidates that it keeps in the end, at most, if those change late.
+    pub(crate) widest: usize,
+}
+
 /// The state of a walk, and what it has found. Its memory serves one walk after another.
 #[derive(Default)]
 pub(crate) struct Beam {
@@ -41,7 +57,7 @@ pub(crate) struct Beam {
     pub(crate) query: QuantizedQuery,
     visited: Visited,
     /// The best points so far, best first, `limit` at most.
-    pub(super) best: Vec<Candidate>,
+    best: Vec<Candidate>,
     limit: usize,
     /// What was met and is not among the best: a walk that is [widened](Self::widen) takes the better of them in again.
     others: Vec<Candidate>,
@@ -61,49 +77,34 @@ impl Beam {
         self.sums[0]
     }
 
-    /// Goes from `start` to whichever neighbor is nearest, until none is nearer (algorithm 5).
-    pub(crate) fn descend(
+    /// The `limit` best points of the lowest of `layers`, which come from the highest down: each is walked from the best
+    /// of the one above. One candidate would come down among the points that there are most of.
+    pub(crate) fn come_down<'a>(
         &mut self,
         trust: &impl Trust,
-        layer: Lists<'_>,
+        layers: impl Iterator<Item = Lists<'a>>,
         codes: CodesView<'_>,
-        mut start: Candidate,
-    ) -> Result<Candidate, Fault> {
-        loop {
-            self.fresh.clear();
-            trust.list(layer, start.point())?;
-            self.fresh.extend(layer.of(start.point()));
-            trust.codes(&self.fresh)?;
-            self.query.dots(codes.bytes, &self.fresh, &mut self.sums);
-            let met = self.fresh.iter().zip(&self.sums).map(|(point, sum)| Candidate::new(*sum, *point));
-            match met.max() {
-                Some(nearest) if nearest.nearness() > start.nearness() => start = nearest,
-                _ => return Ok(start),
-            }
+        limit: usize,
+    ) -> Result<Vec<Candidate>, Fault> {
+        let mut starts = vec![Candidate::new(self.nearness(codes, 0), 0)];
+        for layer in layers {
+            starts = self.walk(trust, layer, codes, &starts, limit, 0)?.to_vec();
+            starts.iter_mut().for_each(|start| *start = start.ahead());
         }
+        Ok(starts)
     }
 
-    /// The `limit` points nearest to what is looked for that the walk from `start` meets, best first.
-    /// Fewer only where point 0 does not lead to so many.
+    /// The `limit` points nearest to what is looked for that the walk from `starts` meets, best first. Fewer only where
+    /// point 0 does not lead to so many.
+    ///
+    /// If `watched` is not 0 the walk can be [widened](Self::widen), and notes when the best `watched` points
+    /// [changed](Self::changed_late) last.
     pub(crate) fn walk(
         &mut self,
         trust: &impl Trust,
         layer: Lists<'_>,
         codes: CodesView<'_>,
-        start: Candidate,
-        limit: usize,
-    ) -> Result<&[Candidate], Fault> {
-        self.walk_watching(trust, layer, codes, start, limit, 0)
-    }
-
-    /// The same, and it can be [widened](Self::widen) if `watched` is not 0: it notes when the best `watched` points
-    /// [changed](Self::changed_late) last.
-    pub(crate) fn walk_watching(
-        &mut self,
-        trust: &impl Trust,
-        layer: Lists<'_>,
-        codes: CodesView<'_>,
-        start: Candidate,
+        starts: &[Candidate],
         limit: usize,
         watched: usize,
     ) -> Result<&[Candidate], Fault> {
@@ -112,11 +113,17 @@ impl Beam {
         self.others.clear();
         self.limit = limit;
         (self.expanded, self.changed, self.watched) = (0, 0, watched);
-        for start in [start, Candidate::new(self.nearness(codes, 0), 0)] {
-            if self.best.len() < limit && self.visited.insert(start.point()) {
-                self.take(start);
-                self.expand_all(trust, layer, codes)?;
+        for start in starts {
+            if self.visited.insert(start.point()) {
+                self.take(*start);
             }
+        }
+        self.expand_all(trust, layer, codes)?;
+        // Where the starts do not lead to enough points, the first point does.
+        if self.best.len() < limit && self.visited.insert(0) {
+            let first = Candidate::new(self.nearness(codes, 0), 0);
+            self.take(first);
+            self.expand_all(trust, layer, codes)?;
         }
         Ok(&self.best)
     }
@@ -138,10 +145,15 @@ impl Beam {
         Ok(&self.best)
     }
 
-    /// Whether the best of a walk changed in the second half of its expansions: more of them may be near that it did
-    /// not meet.
+    /// Whether the watched best changed late in the walk, so that more of them may be near that it has not met. Where
+    /// neighbors are easy to find, a walk meets them early and then expands the rest in vain.
     pub(crate) fn changed_late(&self) -> bool {
-        2 * self.changed > self.expanded
+        5 * self.changed > 2 * self.expanded
+    }
+
+    /// What the walk has found, best first.
+    pub(crate) fn best(&self) -> &[Candidate] {
+        &self.best
     }
 
     /// Expands the best unexpanded candidate, again and again, until every kept one is expanded.
@@ -198,48 +210,68 @@ impl Beam {
         place
     }
 
-    /// The `limit` live points nearest to what is looked for that the walk from `start` meets, best
+    /// The `limit` live points nearest to what is looked for that the walk from `starts` meets, best
     /// first. Dead points are walked through all the same and do not count, so that `limit` points come
-    /// back wherever point 0 leads to so many live ones. None if it meets more than `most` points before it ends.
+    /// back wherever point 0 leads to so many live ones. While the best `watched` [change late](Self::changed_late) the
+    /// walk goes on with twice the candidates, up to `widest`. None if it meets more than `most` points before it ends.
     #[allow(clippy::too_many_arguments)] // those of a walk, and of its filter
     pub(crate) fn walk_live(
         &mut self,
         trust: &impl Trust,
         layer: Lists<'_>,
         codes: CodesView<'_>,
-        start: Candidate,
-        limit: usize,
+        starts: &[Candidate],
+        Extent { mut limit, watched, widest }: Extent,
         live: &dyn Fn(u32) -> Result<bool, Fault>,
         most: usize,
     ) -> Result<Option<&[Candidate]>, Fault> {
         self.visited.clear(layer.points());
+        self.others.clear();
+        (self.expanded, self.changed) = (0, 0);
         let mut found = Nearest::new(limit);
+        let mut top = Nearest::new(watched);
+        // The live points that were met, and the candidates to be expanded.
+        let (mut lives, mut ahead) = (Vec::new(), BinaryHeap::new());
         let mut met = 0;
-        // Candidates to be expanded.
-        let mut ahead = BinaryHeap::new();
-        for start in [start, Candidate::new(self.nearness(codes, 0), 0)] {
-            if found.is_full() || !self.visited.insert(start.point()) {
-                continue;
+        let mut meet = starts.to_vec();
+        meet.retain(|start| self.visited.insert(start.point()));
+        loop {
+            for candidate in meet.drain(..) {
+                if !found.admits(candidate) {
+                    self.others.push(candidate);
+                    continue;
+                }
+                ahead.push(candidate);
+                if live(candidate.point())? {
+                    found.offer(candidate);
+                    lives.push(candidate);
+                    if top.admits(candidate) {
+                        top.offer(candidate);
+                        self.changed = self.expanded;
+                    }
+                }
             }
-            ahead.push(start);
-            if live(start.point())? {
-                found.offer(start);
-            }
-            while let Some(best) = ahead.pop().filter(|best| found.admits(*best)) {
-                self.meet_neighbors(trust, layer, codes, best.point())?;
+            if let Some(best) = ahead.peek().filter(|best| found.admits(**best)) {
+                let point = best.point();
+                ahead.pop();
+                self.expanded += 1;
+                self.meet_neighbors(trust, layer, codes, point)?;
                 met += self.fresh.len();
                 if met > most {
                     return Ok(None);
                 }
-                for (point, sum) in self.fresh.iter().zip(&self.sums) {
-                    let candidate = Candidate::new(*sum, *point);
-                    if found.admits(candidate) {
-                        ahead.push(candidate);
-                        if live(*point)? {
-                            found.offer(candidate);
-                        }
-                    }
-                }
+                let fresh = self.fresh.iter().zip(&self.sums);
+                meet.extend(fresh.map(|(point, sum)| Candidate::new(*sum, *point)));
+            } else if !found.is_full() && self.visited.insert(0) {
+                // The first point leads to all others.
+                meet.push(Candidate::new(self.nearness(codes, 0), 0));
+            } else if found.is_full() && limit < widest && self.changed_late() {
+                limit = widest.min(2 * limit);
+                found = Nearest::new(limit);
+                lives.iter().for_each(|live| found.offer(*live));
+                meet.append(&mut self.others);
+            } else {
+                break;
             }
         }
         self.best.clear();

@@ -12,12 +12,15 @@ use super::beam::{Beam, Candidate};
 use super::codes::{Codes, CodesView};
 use super::connect::connect;
 use super::lists::{Adjacency, NONE};
+use super::order::put_regions_first;
 use super::select::NeighborSelection;
 use super::{Graph, Matrix, NEIGHBORS, POINT_LIMIT, Trusted};
 use crate::Embeddings;
 
 /// Candidates among which a new point chooses its neighbors: `efConstruction` of the paper.
 const EF_CONSTRUCTION: usize = 200;
+/// Candidates with which a walk goes from one layer to the next.
+const STARTS: usize = 8;
 /// The greatest batch; points of one batch do not see each other.
 const BATCH: usize = 2048;
 /// A batch is one in so many of the points before it.
@@ -46,8 +49,9 @@ impl Graph {
         let rows = vectors.rows();
         assert!(rows < POINT_LIMIT, "a graph has less than 2^31 points");
         // Neighbors in the corpus are often neighbors in meaning, and would miss each other in a batch.
-        let order = shuffled(rows as u32);
-        let codes = Codes::of(vectors, &order);
+        let mut order = shuffled(rows as u32);
+        let mut codes = Codes::of(vectors, &order);
+        put_regions_first(&mut order, &mut codes);
         let mut layers: Vec<Growing> = layer_sizes(rows)
             .enumerate()
             .map(|(layer, points)| Growing::new(points, if layer == 0 { 2 * NEIGHBORS } else { NEIGHBORS }))
@@ -114,17 +118,18 @@ impl Workspace {
     fn choose(&mut self, layers: &[Growing], codes: CodesView<'_>, point: u32) -> Vec<Vec<Candidate>> {
         let beam = &mut self.beam;
         beam.query.set_codes(codes.row(point));
-        let mut start = Candidate::new(beam.nearness(codes, 0), 0);
+        let mut starts = vec![Candidate::new(beam.nearness(codes, 0), 0)];
         let mut chosen = Vec::new();
         for layer in layers.iter().rev() {
-            if point as usize >= layer.points() {
-                start = beam.descend(&Trusted, layer.lists.lists(), codes, start).expect(IN_MEMORY);
-                continue;
+            let lists = layer.lists.lists();
+            let is_on = (point as usize) < layer.points();
+            let limit = if is_on { EF_CONSTRUCTION } else { STARTS };
+            let met = beam.walk(&Trusted, lists, codes, &starts, limit, 0).expect(IN_MEMORY);
+            starts.clear();
+            starts.extend(met.iter().take(STARTS).map(|near| near.ahead()));
+            if is_on {
+                chosen.push(self.selection.select(codes, met, NEIGHBORS).to_vec());
             }
-            let met =
-                beam.walk(&Trusted, layer.lists.lists(), codes, start, EF_CONSTRUCTION).expect(IN_MEMORY);
-            start = met[0];
-            chosen.push(self.selection.select(codes, met, NEIGHBORS).to_vec());
         }
         chosen.reverse();
         chosen

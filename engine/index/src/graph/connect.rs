@@ -27,7 +27,7 @@ pub(super) fn connect(base: &mut Adjacency, codes: CodesView<'_>) {
         // All that a walk from the entry meets is reached, and so is this point from then on.
         let start = Candidate::new(beam.nearness(codes, 0), 0);
         let near = beam
-            .walk(&Trusted, base.lists(), codes, start, 2 * NEIGHBORS)
+            .walk(&Trusted, base.lists(), codes, &[start], 2 * NEIGHBORS, 0)
             .expect("lists in memory have no faults");
         // The point that was reached last leads nowhere yet in the tree, so that it has a place.
         let hosts = near.iter().map(|near| near.point()).chain(tree.order.iter().rev().copied());

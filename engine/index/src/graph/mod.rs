@@ -14,6 +14,7 @@ mod connect;
 pub mod exact;
 pub(crate) mod lists;
 pub(crate) mod nearest;
+mod order;
 pub(crate) mod pages;
 mod reorder;
 mod select;

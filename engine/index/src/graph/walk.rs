@@ -3,37 +3,37 @@
 
 use std::cell::Cell;
 
-use super::beam::{Beam, Candidate};
+use super::beam::{Beam, Candidate, Extent};
 use super::codes::{CodesView, set_query};
 use super::nearest::{Nearest, Ranked};
 use super::vectors::Vectors;
 use super::{Fault, GraphView, Trust};
 
+/// Cost of visiting one point in a walk, in units of one exact comparison (measured on 117,659 vectors of 384 numbers,
+/// with a filter that has nothing to do with the queries, where both take 0.9 ms for 9,000 rows).
+pub(crate) const VISIT: usize = 8;
+
 /// Up to so many candidates are kept in a sorted list, which is faster than a heap; entering one into a longer
 /// list would cost its length.
 const SORTED: usize = 1024;
 
+/// One in so many of a walk's candidates comes down through the upper layers, and at most [`STARTS`].
+const COME_DOWN: usize = 8;
+const STARTS: usize = 16;
+
+/// One in so many of a walk's candidates is watched, and at most `k`: a walk whose watched candidates change late goes on.
+const WATCHED: usize = 4;
+
+/// How many times the candidates that were asked for a walk takes in the end if its best change late.
+const LATE: usize = 8;
+
+/// A crowded walk goes on with so many times the candidates, until it has [`WIDEST`].
+const WIDER: usize = 4;
+const WIDEST: usize = 8192;
+
 thread_local! {
     /// The buffers of this thread's last walk, for the next one.
     static BEAM: Cell<Option<Box<Beam>>> = const { Cell::new(None) };
-}
-
-/// A walk visits a point in the time of so many exact comparisons (measured on 117,659 vectors of 384 numbers,
-/// with a filter that has nothing to do with the queries, where both take 0.9 ms for 9,000 rows).
-pub(crate) const VISIT: usize = 8;
-
-/// A walk that is crowded is made again with so many times the candidates, until it has this many.
-const WIDER: usize = 4;
-const WIDEST: usize = 8192;
-const WATCHED: usize = 4;
-const LATE: usize = 8;
-
-/// Whether all candidates of a walk are so near the best `k` that codes cannot tell which are nearer: others that it did
-/// not keep may be as near.
-fn is_crowded(met: &[Candidate], k: usize, ef: usize, error: i32) -> bool {
-    met.len() == ef
-        && met.len() > k
-        && met[ef - 1].nearness() >= met[k - 1].nearness().saturating_sub(error)
 }
 
 /// Only some rows may be found.
@@ -46,6 +46,96 @@ pub(crate) struct Filtered<'a> {
 
 /// What a search found: (dot product, row), best first. None where a filtered walk gave up.
 pub(crate) type Found = Option<Vec<(f32, u32)>>;
+
+/// How a walk ended.
+enum Ended {
+    /// Its best points are those of the beam.
+    Complete,
+    /// It would visit so many points that comparing with every row costs less.
+    TooWide,
+}
+
+/// A walk through the base layer.
+struct Walk<'a> {
+    graph: &'a GraphView<'a>,
+    codes: CodesView<'a>,
+    starts: Vec<Candidate>,
+    /// By how much the codes may be wrong.
+    error: i32,
+    k: usize,
+    /// Candidates that it keeps.
+    ef: usize,
+}
+
+impl Walk<'_> {
+    /// Walks with the candidates in a sorted list, and goes on while the best change late or are crowded.
+    fn sorted(&mut self, beam: &mut Beam, trust: &impl Trust) -> Result<Ended, Fault> {
+        let base = self.graph.base();
+        let asked = self.ef;
+        let watched = self.k.min(asked / WATCHED);
+        let mut met = beam.walk(trust, base, self.codes, &self.starts, asked, watched)?;
+        loop {
+            let factor = match () {
+                _ if self.is_crowded(met) => WIDER,
+                _ if met.len() == self.ef && self.ef < LATE * asked && beam.changed_late() => 2,
+                _ => return Ok(Ended::Complete),
+            };
+            if !self.grow(factor) {
+                return Ok(Ended::TooWide);
+            }
+            if self.ef > SORTED {
+                return self.heaped(beam, trust, None);
+            }
+            met = beam.widen(trust, base, self.codes, self.ef)?;
+        }
+    }
+
+    /// Walks with the candidates in a heap, and begins anew with more while they are crowded.
+    fn heaped(
+        &mut self,
+        beam: &mut Beam,
+        trust: &impl Trust,
+        filtered: Option<Filtered<'_>>,
+    ) -> Result<Ended, Fault> {
+        let rows = self.graph.rows;
+        let most = filtered.as_ref().map_or(usize::MAX, |filtered| filtered.most);
+        let live = |point: u32| match &filtered {
+            Some(filtered) => trust.row(point).and_then(|()| (filtered.live)(rows[point as usize])),
+            None => Ok(true),
+        };
+        loop {
+            let extent = Extent {
+                limit: self.ef,
+                watched: self.k.min(self.ef / WATCHED),
+                widest: (LATE * self.ef).min(WIDEST),
+            };
+            let (base, starts) = (self.graph.base(), &self.starts);
+            let met = beam.walk_live(trust, base, self.codes, starts, extent, &live, most)?;
+            let Some(met) = met else { return Ok(Ended::TooWide) };
+            if !self.is_crowded(met) {
+                return Ok(Ended::Complete);
+            }
+            if !self.grow(WIDER) {
+                return Ok(Ended::TooWide);
+            }
+        }
+    }
+
+    /// Whether all candidates are so near the best `k` that codes cannot tell which are nearer: others that were not kept
+    /// may be as near.
+    fn is_crowded(&self, met: &[Candidate]) -> bool {
+        let least = |last: Candidate| last.nearness().saturating_sub(self.error);
+        met.len() >= self.ef
+            && (self.k + 1..WIDEST).contains(&met.len())
+            && met[met.len() - 1].nearness() >= least(met[self.k - 1])
+    }
+
+    /// Takes `factor` times the candidates; false if comparing with every row costs less.
+    fn grow(&mut self, factor: usize) -> bool {
+        self.ef *= factor;
+        self.ef * VISIT <= self.graph.shape.points as usize
+    }
+}
 
 impl GraphView<'_> {
     /// The `k` rows nearest to `query` that a walk with `ef` candidates meets. `ef` below `k` counts as `k`.
@@ -85,51 +175,21 @@ impl GraphView<'_> {
         let codes = CodesView { stride: self.shape.stride as usize, bytes: self.codes };
         set_query(&mut beam.query, query);
         trust.codes(&[0])?;
-        let mut start = Candidate::new(beam.nearness(codes, 0), 0);
-        for layer in self.upper_down() {
-            start = beam.descend(trust, layer, codes, start)?;
-        }
-        let error = codes.error(self.shape.square, &beam.query);
-        let base = self.base();
-        let mut ef = ef.max(k);
-        if filtered.is_none() && ef <= SORTED {
-            let watched = k.min(ef / WATCHED);
-            let most = (ef * LATE).min(SORTED);
-            let mut met = beam.walk_watching(trust, base, codes, start, ef, watched)?.len();
-            loop {
-                let crowded = is_crowded(&beam.best, k, ef, error);
-                let late = beam.changed_late() && ef < most;
-                if met < ef || !(crowded || late) {
-                    return self.rank_again(trust, vectors, query, k, &beam.best, error).map(Some);
-                }
-                ef *= if crowded { 4 } else { 2 };
-                if ef * VISIT > self.shape.points as usize {
-                    return Ok(None);
-                }
-                if ef > SORTED {
-                    break;
-                }
-                met = beam.widen(trust, base, codes, ef)?.len();
-            }
-        }
-        loop {
-            let met = match &filtered {
-                None => beam.walk_live(trust, base, codes, start, ef, &|_| Ok(true), usize::MAX)?,
-                Some(Filtered { live, most }) => {
-                    let rows = self.rows;
-                    let live = |point: u32| trust.row(point).and_then(|()| live(rows[point as usize]));
-                    beam.walk_live(trust, base, codes, start, ef, &live, *most)?
-                }
-            };
-            let Some(met) = met else { return Ok(None) };
-            if ef < WIDEST && is_crowded(met, k, ef, error) {
-                ef *= WIDER;
-                if ef * VISIT > self.shape.points as usize {
-                    return Ok(None);
-                }
-                continue;
-            }
-            return self.rank_again(trust, vectors, query, k, met, error).map(Some);
+        let mut walk = Walk {
+            starts: beam.come_down(trust, self.upper_down(), codes, (ef / COME_DOWN).clamp(1, STARTS))?,
+            error: codes.error(self.shape.square, &beam.query),
+            ef: ef.max(k),
+            graph: self,
+            codes,
+            k,
+        };
+        let ended = match filtered {
+            None if walk.ef <= SORTED => walk.sorted(beam, trust)?,
+            filtered => walk.heaped(beam, trust, filtered)?,
+        };
+        match ended {
+            Ended::Complete => self.rank_again(trust, vectors, query, k, beam.best(), walk.error).map(Some),
+            Ended::TooWide => Ok(None),
         }
     }
 
