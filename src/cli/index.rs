@@ -22,7 +22,8 @@ crash stays. Equal texts are encoded once.
 With --recall, documents of up to 48 regions of the index, 32 of each, are looked up with more and more \
 candidates (ef), until the mean and the worst region have the recall; below the default ef only where every region \
 proves it. A document as near as the true tenth counts as found. Small groups of documents have regions of their \
-own. The recall is printed, and where no ef reaches it that is said.
+own. The mean and the worst recall are printed, and where no ef reaches the one asked for, that is said; with \
+--json they are ef, recall, recall_worst, regions and recall_reached.
 
 Examples:
   akin index notes notes.txt
