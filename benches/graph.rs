@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use akin_index::graph::Graph;
 use akin_index::graph::exact::exact_search;
+use akin_index::recall::right_hits;
 use akin_indexer::npy::NpyReader;
 use akin_kernels::Embeddings;
 use akin_kernels::{cpu, dot};
@@ -63,10 +64,10 @@ fn main() -> Result<(), String> {
     println!("hnsw_rs alone: {:.2} s", start.elapsed().as_secs_f64());
 
     let everything = |_: u32| true;
-    let exact = |query: &[f32]| -> Vec<u32> {
-        exact_search(&vectors, query, K, &everything).into_iter().map(|hit| hit.1).collect()
+    let exact = |query: &[f32]| -> Vec<f32> {
+        exact_search(&vectors, query, K, &everything).into_iter().map(|hit| hit.0).collect()
     };
-    let truth: Vec<Vec<u32>> = queries.iter().map(exact).collect();
+    let truth: Vec<Vec<f32>> = queries.iter().map(exact).collect();
     let (scans, _) = measure(&queries, &truth, exact);
     println!("exact, all threads: {scans:.0} queries/s");
     println!(
@@ -75,10 +76,10 @@ fn main() -> Result<(), String> {
     );
     for ef in efs {
         let (ours, our_recall) = measure(&queries, &truth, |query| {
-            graph.search(&vectors, query, K, ef, None).into_iter().map(|hit| hit.1).collect()
+            graph.search(&vectors, query, K, ef, None).into_iter().map(|hit| hit.0).collect()
         });
         let (theirs, their_recall) = measure(&queries, &truth, |query| {
-            hnsw.search(query, K, ef).into_iter().map(|hit| hit.d_id as u32).collect()
+            hnsw.search(query, K, ef).into_iter().map(|hit| dot(query, vectors.row(hit.d_id))).collect()
         });
         let ratio = ours / theirs;
         println!("{ef:>5} {ours:>12.0} {our_recall:>8.4} {theirs:>12.0} {their_recall:>8.4} {ratio:>6.2}");
@@ -93,13 +94,9 @@ fn read(path: &str) -> Result<Embeddings, String> {
     if vectors.rows() < 20 { Err(format!("{path} has fewer than 20 rows")) } else { Ok(vectors) }
 }
 
-/// Queries a second, and the share of the true hits that were found.
-fn measure(queries: &Embeddings, truth: &[Vec<u32>], search: impl Fn(&[f32]) -> Vec<u32>) -> (f64, f64) {
-    let found: usize = queries
-        .iter()
-        .zip(truth)
-        .map(|(query, truth)| search(query).iter().filter(|row| truth.contains(row)).count())
-        .sum();
+/// Queries a second, and the share of the true hits that were found. A search gives the scores of its hits.
+fn measure(queries: &Embeddings, truth: &[Vec<f32>], search: impl Fn(&[f32]) -> Vec<f32>) -> (f64, f64) {
+    let found: usize = queries.iter().zip(truth).map(|(query, truth)| right_hits(search(query), truth)).sum();
     let start = Instant::now();
     let mut asked = 0;
     for query in (0..queries.rows()).cycle().map(|row| queries.row(row)) {

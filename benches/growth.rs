@@ -13,6 +13,7 @@ use std::time::Instant;
 use akin_index::DEFAULT_EF;
 use akin_index::graph::Graph;
 use akin_index::graph::exact::exact_search;
+use akin_index::recall::right_hits;
 use akin_kernels::Embeddings;
 
 const DIMENSION: usize = 64;
@@ -64,6 +65,10 @@ fn main() -> Result<(), String> {
     }
 }
 
+fn scores(hits: &[(f32, u32)]) -> impl Iterator<Item = f32> {
+    hits.iter().map(|hit| hit.0)
+}
+
 fn log_n(row: &Row) -> f64 {
     (row.vectors as f64).ln()
 }
@@ -86,7 +91,7 @@ fn measure(count: usize) -> Row {
         .map(|query| {
             let truth = exact_search(&vectors, query, K, &|_| true);
             let hits = graph.search(&vectors, query, K, DEFAULT_EF, None);
-            hits.iter().filter(|hit| truth.iter().any(|near| near.1 == hit.1)).count()
+            right_hits(scores(&hits), &scores(&truth).collect::<Vec<_>>())
         })
         .sum();
     let query_micros = (0..3)

@@ -7,6 +7,7 @@
 use std::time::Instant;
 
 use akin_indexer::npy::NpyReader;
+use akin_mining::Sentences;
 use akin_mining::pairs::most_similar;
 
 /// Pairs to find.
@@ -24,11 +25,13 @@ fn main() -> Result<(), String> {
     let mut file = NpyReader::open(path.as_ref()).map_err(|error| error.to_string())?;
     let vectors = file.read(number(0, file.rows())?).map_err(|error| error.to_string())?;
     let rows = vectors.rows();
+    let sentences = Sentences::of(&vectors);
+    drop(vectors);
     let mut seconds = Vec::new();
     let mut best = None;
     for _ in 0..number(1, 5)?.max(1) {
         let begun = Instant::now();
-        best = most_similar(&vectors, TOP, -1.0).first().copied();
+        best = most_similar(&sentences, TOP, -1.0).pairs.first().copied();
         seconds.push(begun.elapsed().as_secs_f64());
     }
     seconds.sort_by(f64::total_cmp);

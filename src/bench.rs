@@ -36,8 +36,10 @@ pub fn run(arguments: &BenchArguments, threads: usize, terminal: &Terminal) -> a
         counted(threads, "thread")
     ));
     if !arguments.json {
-        let heading =
-            format!("{:>6} {:>8} {:>10} {:>9} {:>9}", "ef", "recall", "queries/s", "p50 ms", "p99 ms");
+        let heading = format!(
+            "{:>6} {:>8} {:>8} {:>8} {:>10} {:>9} {:>9}",
+            "ef", "recall", "p1", "p10", "queries/s", "p50 ms", "p99 ms"
+        );
         print(&terminal.paint(Style::Dim, &heading))?;
     }
     for ef in arguments.ef.iter().copied().map(NonZeroUsize::get) {
@@ -52,6 +54,8 @@ fn print(line: &str) -> anyhow::Result<()> {
 }
 
 fn row(measurement: &Measurement) -> String {
-    let Measurement { ef, recall, qps, p50_ms, p99_ms } = measurement;
-    format!("{ef:>6} {recall:>8.4} {qps:>10.0} {p50_ms:>9.3} {p99_ms:>9.3}")
+    let Measurement { ef, recall, recall_p1, recall_p10, qps, p50_ms, p99_ms } = measurement;
+    format!(
+        "{ef:>6} {recall:>8.4} {recall_p1:>8.4} {recall_p10:>8.4} {qps:>10.0} {p50_ms:>9.3} {p99_ms:>9.3}"
+    )
 }

@@ -1,16 +1,14 @@
-//! `akin cluster`: groups the documents of a corpus by topic.
+//! `akin cluster`: groups the documents of a corpus or an index by topic.
 
 use std::io::Write;
 
 use akin_index::Document;
-use akin_indexer::corpus::CorpusReader;
 use akin_mining::cluster::{AGGLOMERATIVE_MAX_SENTENCES, Clustering, Cut, agglomerative, kmeans};
 use anyhow::bail;
 use serde_json::json;
 
 use crate::cli::{ClusterArguments, ClusterMethod};
-use crate::corpus::{self, Encoded};
-use crate::model;
+use crate::compared::{Compared, Source};
 use crate::output::write_whole;
 use crate::terminal::{Style, Terminal, counted, grouped, on_one_line};
 
@@ -20,13 +18,12 @@ enum Plan {
     Agglomerative(Cut),
 }
 
-/// Encodes every document once, and groups the embeddings.
+/// Encodes every text once, unless its vector is stored, and groups the embeddings.
 pub fn run(arguments: &ClusterArguments, terminal: &Terminal) -> anyhow::Result<()> {
-    let mut reader = CorpusReader::open(&arguments.corpus.paths, &arguments.corpus.options())?;
-    let survey = reader.survey()?;
-    let plan = plan(arguments, survey.documents)?;
-    let encoder = model::load(&arguments.model.model, &arguments.compute.options())?;
-    let Encoded { documents, embeddings } = corpus::encode(reader, survey.documents, &encoder, terminal)?;
+    let source = Source::open(&arguments.compared)?;
+    let plan = plan(arguments, source.len())?;
+    let Compared { documents, sentences } = source.read(terminal)?;
+    let embeddings = sentences.into_embeddings();
     let clustering = match plan {
         Plan::Kmeans(clusters) => kmeans(&embeddings, clusters, arguments.seed, &mut |round, mean| {
             terminal.step(format_args!("round {round}: mean similarity {mean:.5}"));

@@ -1,29 +1,26 @@
-//! `akin dedup`: finds the near duplicates of a corpus, and writes the corpus without them.
+//! `akin dedup`: finds the near duplicates of a corpus or an index, and writes its documents without them.
 
 use std::io::Write;
 
 use akin_index::Document;
-use akin_indexer::corpus::CorpusReader;
-use akin_mining::duplicates::{Group, near_duplicates};
+use akin_mining::duplicates::{Group, NearDuplicates, near_duplicates};
 use anyhow::bail;
 use serde_json::json;
 
 use crate::cli::DedupArguments;
-use crate::corpus::{self, Encoded};
-use crate::model;
+use crate::compared::{Compared, Source, tell_recall};
+use crate::corpus;
 use crate::output::write_whole;
 use crate::terminal::{Style, Terminal, counted, grouped, on_one_line};
 
-/// Encodes every document once, compares the embeddings, and says which say the same.
+/// Encodes every text once, unless its vector is stored, compares the embeddings, and says which say the same.
 pub fn run(arguments: &DedupArguments, terminal: &Terminal) -> anyhow::Result<()> {
     if !(-1.0..=1.0).contains(&arguments.threshold) {
         bail!("--threshold {} is no cosine similarity: from -1 to 1", arguments.threshold);
     }
-    let mut reader = CorpusReader::open(&arguments.corpus.paths, &arguments.corpus.options())?;
-    let survey = reader.survey()?;
-    let encoder = model::load(&arguments.model.model, &arguments.compute.options())?;
-    let Encoded { documents, embeddings } = corpus::encode(reader, survey.documents, &encoder, terminal)?;
-    let groups = near_duplicates(&embeddings, arguments.threshold);
+    let Compared { documents, sentences } = Source::open(&arguments.compared)?.read(terminal)?;
+    let NearDuplicates { groups, recall } = near_duplicates(&sentences, arguments.threshold);
+    drop(sentences);
     let duplicates: usize = groups.iter().map(|group| group.duplicates.len()).sum();
     let total = documents.len();
 
@@ -38,7 +35,7 @@ pub fn run(arguments: &DedupArguments, terminal: &Terminal) -> anyhow::Result<()
     if let Some(path) = &arguments.unique {
         let mut is_kept = vec![true; total];
         groups.iter().flat_map(|group| &group.duplicates).for_each(|one| is_kept[one.row] = false);
-        let (id_field, text_field) = (&arguments.corpus.id_field, &arguments.corpus.format.text_field);
+        let (id_field, text_field) = (&arguments.compared.id_field, &arguments.compared.format.text_field);
         let mut kept = documents.into_iter().zip(is_kept).filter(|(_, is_kept)| *is_kept);
         write_whole(Some(path), &mut |output| {
             kept.by_ref()
@@ -52,6 +49,7 @@ pub fn run(arguments: &DedupArguments, terminal: &Terminal) -> anyhow::Result<()
         if duplicates == 1 { "says" } else { "say" },
         counted(groups.len(), "group")
     ));
+    tell_recall(recall, "near duplicates", terminal);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! `akin encode`: writes the embeddings of a corpus to a NumPy file.
 
 use akin_indexer::corpus::CorpusReader;
+use akin_indexer::distinct::DistinctEncoder;
 
 use crate::cli::EncodeArguments;
 use crate::model;
@@ -17,6 +18,7 @@ pub fn run(arguments: &EncodeArguments, terminal: &Terminal) -> anyhow::Result<(
     let encoder = model::load(&arguments.model.model, &arguments.precision.options(arguments.executor))?;
     let mut output = VectorsOutput::create(&arguments.output, encoder.dimension())?;
 
+    let mut distinct = DistinctEncoder::new(&encoder);
     let bar = terminal.count_bar(Some(survey.documents as u64), "documents");
     let (mut rows, mut truncated) = (0, 0);
     loop {
@@ -28,7 +30,7 @@ pub fn run(arguments: &EncodeArguments, terminal: &Terminal) -> anyhow::Result<(
         if texts.is_empty() {
             break;
         }
-        let encoding = encoder.encode(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let encoding = distinct.encode(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
         output.write(&encoding.embeddings)?;
         rows += texts.len();
         truncated += encoding.truncated;
@@ -40,7 +42,7 @@ pub fn run(arguments: &EncodeArguments, terminal: &Terminal) -> anyhow::Result<(
     if truncated > 0 {
         terminal.note(format_args!(
             "{} longer than the {} tokens that the model reads: the end was left out",
-            counted(truncated, "document"),
+            counted(truncated, "text"),
             encoder.max_tokens()
         ));
     }

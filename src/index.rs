@@ -12,7 +12,7 @@ use akin_index::{Error, Index};
 use akin_indexer::IndexingReport;
 use akin_indexer::corpus::CorpusReader;
 use akin_indexer::pipeline::{Phase, Progress, index_surveyed};
-use akin_query::measure::{Tuning, tune};
+use akin_query::tune::{Tuning, tune};
 use anyhow::Context;
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -37,26 +37,41 @@ pub fn run(arguments: &IndexArguments, terminal: &Terminal) -> anyhow::Result<()
     bar.finish_and_clear();
     let report = report?;
     tell(&report, &encoder, terminal);
-    if let Some(recall) = arguments.recall {
-        tune_to(&mut index, recall, terminal)?;
-    }
+    let tuning = match arguments.recall {
+        Some(recall) => tune_to(&mut index, recall, terminal)?,
+        None => None,
+    };
     if arguments.json {
-        writeln!(io::stdout(), "{}", to_json(&report, index.len())).context("cannot write to stdout")?;
+        let line = to_json(&report, index.len(), tuning.as_ref());
+        writeln!(io::stdout(), "{line}").context("cannot write to stdout")?;
     }
     Ok(())
 }
 
 /// Has the index search with as many candidates as `recall` takes.
-fn tune_to(index: &mut Index, recall: f64, terminal: &Terminal) -> anyhow::Result<()> {
+fn tune_to(index: &mut Index, recall: f64, terminal: &Terminal) -> anyhow::Result<Option<Tuning>> {
     let Some(tuning) = tune(&index.reader().snapshot(), recall)? else {
         terminal.note(format_args!("the index is searched exactly: there is nothing to tune"));
-        return Ok(());
+        return Ok(None);
     };
     index.set_default_ef(tuning.ef)?;
-    let Tuning { ef, recall: reached, .. } = tuning;
-    let missed = if reached < recall { ", the most that there is" } else { "" };
-    terminal.note(format_args!("searches keep {ef} candidates: recall {reached:.4}{missed}"));
-    Ok(())
+    let Tuning { ef, regions, reached, .. } = tuning;
+    let missed = match reached {
+        true => String::new(),
+        false => format!(": not the {recall} asked for everywhere, and no greater ef was tried"),
+    };
+    terminal.note(format_args!(
+        "recall {} (worst of {} {}) with ef {ef}{missed}",
+        cut(tuning.recall),
+        counted(regions, "region"),
+        cut(tuning.worst),
+    ));
+    Ok(Some(tuning))
+}
+
+/// A recall with four digits, never more than it is: 0.98999 is not 0.99.
+fn cut(recall: f64) -> String {
+    format!("{:.4}", (recall * 1e4 + 1e-6).floor() / 1e4)
 }
 
 /// Tells of progress: to a bar, and to whoever wants every step.
@@ -122,7 +137,7 @@ fn is_vacant(path: &Path) -> bool {
 }
 
 fn tell(report: &IndexingReport, encoder: &SentenceEncoder, terminal: &Terminal) {
-    let encoded = report.added + report.replaced;
+    let encoded = report.encoded;
     // A rate of a moment says little.
     let rate = if encoded == 0 || report.seconds < 1.0 {
         String::new()
@@ -146,24 +161,33 @@ fn tell(report: &IndexingReport, encoder: &SentenceEncoder, terminal: &Terminal)
     if report.truncated > 0 {
         terminal.note(format_args!(
             "{} longer than the {} tokens that the model reads: the end is not searched",
-            counted(report.truncated, "document"),
+            counted(report.truncated, "text"),
             encoder.max_tokens()
         ));
     }
 }
 
-fn to_json(report: &IndexingReport, documents: usize) -> serde_json::Value {
-    json!({
+fn to_json(report: &IndexingReport, documents: usize, tuning: Option<&Tuning>) -> serde_json::Value {
+    let mut line = json!({
         "read": report.read,
         "added": report.added,
         "replaced": report.replaced,
         "unchanged": report.unchanged,
         "duplicates": report.duplicates,
+        "encoded": report.encoded,
         "truncated": report.truncated,
         "tokens": report.tokens,
         "seconds": report.seconds,
         "sentences_per_second": (report.added + report.replaced) as f64 / report.seconds,
         "tokens_per_second": report.tokens as f64 / report.seconds,
         "documents": documents,
-    })
+    });
+    if let Some(tuning) = tuning {
+        line["ef"] = tuning.ef.into();
+        line["recall"] = tuning.recall.into();
+        line["recall_worst"] = tuning.worst.into();
+        line["regions"] = tuning.regions.into();
+        line["recall_reached"] = tuning.reached.into();
+    }
+    line
 }

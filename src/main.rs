@@ -10,6 +10,7 @@ mod bench;
 mod cli;
 mod cluster;
 mod compact;
+mod compared;
 mod completions;
 mod corpus;
 mod dedup;

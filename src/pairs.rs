@@ -1,34 +1,30 @@
-//! `akin pairs`: prints the most similar pairs of a corpus.
+//! `akin pairs`: prints the most similar pairs of a corpus or an index.
 
 use std::io::{self, BufWriter, Write};
 
 use akin_index::Document;
-use akin_indexer::corpus::CorpusReader;
-use akin_mining::pairs::{Pair, most_similar};
+use akin_mining::pairs::{MostSimilar, Pair, most_similar};
 use anyhow::{Context, bail};
 use serde_json::json;
 
 use crate::cli::PairsArguments;
-use crate::corpus::{self, Encoded};
-use crate::model;
+use crate::compared::{Compared, Source, tell_recall};
 use crate::terminal::{Style, Terminal, counted, on_one_line};
 
-/// Encodes every document once, and compares the embeddings.
+/// Encodes every text once, unless its vector is stored, and compares the embeddings.
 pub fn run(arguments: &PairsArguments, terminal: &Terminal) -> anyhow::Result<()> {
     if !(-1.0..=1.0).contains(&arguments.threshold) {
         bail!("--threshold {} is no cosine similarity: from -1 to 1", arguments.threshold);
     }
-    let mut reader = CorpusReader::open(&arguments.corpus.paths, &arguments.corpus.options())?;
-    let survey = reader.survey()?;
-    let encoder = model::load(&arguments.model.model, &arguments.compute.options())?;
-    let Encoded { documents, embeddings } = corpus::encode(reader, survey.documents, &encoder, terminal)?;
-    let pairs = most_similar(&embeddings, arguments.top.get(), arguments.threshold);
+    let Compared { documents, sentences } = Source::open(&arguments.compared)?.read(terminal)?;
+    let MostSimilar { pairs, recall } = most_similar(&sentences, arguments.top.get(), arguments.threshold);
     print(&documents, &pairs, arguments.json, terminal).context("cannot write to stdout")?;
     terminal.note(format_args!(
         "{} of {}",
         counted(pairs.len(), "pair"),
         counted(documents.len(), "document")
     ));
+    tell_recall(recall, "pairs", terminal);
     Ok(())
 }
 

@@ -1,10 +1,15 @@
-//! A corpus compared with itself: `akin dedup` and `akin cluster`.
+//! Documents compared with each other: `akin dedup`, `akin pairs` and `akin cluster`, of a corpus or an index.
 
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
 mod common;
 
-use common::{Workplace, sentences};
+use std::collections::HashSet;
+
+use akin_fixtures::npy;
+use akin_index::Embeddings;
+use common::{Workplace, real_model, sentences};
+use serde_json::Value;
 
 /// Forty sentences; numbers 6 and 32 are the same, and so are 11, 21 and 40.
 fn with_copies() -> (Workplace, Vec<String>) {
@@ -114,4 +119,158 @@ fn what_cannot_be_grouped_is_refused_with_what_to_do() {
     let agglomerative = ["cluster", "many.txt", "--clusters", "3", "--method", "agglomerative"];
     let sentence = workplace.akin(&agglomerative).refused();
     assert!(sentence.contains("at most 16,384") && sentence.contains("kmeans"), "{sentence}");
+}
+
+/// The ids of the documents of each group, the kept one first.
+fn groups(lines: &[Value]) -> Vec<Vec<String>> {
+    let id = |document: &Value| document["id"].as_str().unwrap().to_owned();
+    let group = |line: &Value| {
+        let duplicates = line["duplicates"].as_array().unwrap().iter().map(id);
+        std::iter::once(id(&line["kept"])).chain(duplicates).collect()
+    };
+    lines.iter().map(group).collect()
+}
+
+/// The ids of both documents of each pair.
+fn pairs(lines: &[Value]) -> Vec<[String; 2]> {
+    lines.iter().map(|line| ["first", "second"].map(|one| line[one]["id"].as_str().unwrap().into())).collect()
+}
+
+#[test]
+fn each_copy_of_a_text_is_in_one_pair_with_the_first() {
+    let workplace = Workplace::new();
+    let mut texts = sentences(20);
+    texts.extend(std::iter::repeat_n(texts[3].clone(), 500));
+    workplace.write("c.txt", texts.join("\n"));
+    let run = workplace.akin(&["pairs", "c.txt", "--top", "1000", "--json"]).succeeded();
+    let lines = run.json_lines();
+    assert_eq!(lines.len(), 500 + 20 * 19 / 2, "no pair of two copies");
+    let (equal, others) = lines.split_at(500);
+    assert!(equal.iter().all(|line| line["score"] == 1.0 && line["first"]["id"] == "c.txt:4"));
+    let copies: HashSet<String> = pairs(equal).into_iter().map(|[_, copy]| copy).collect();
+    assert_eq!(copies.len(), 500, "each copy once");
+    assert!(others.iter().all(|line| line["first"]["text"] != line["second"]["text"]));
+    assert_eq!(
+        workplace.akin(&["pairs", "c.txt", "--top", "30", "--json"]).succeeded().json_lines().len(),
+        30
+    );
+}
+
+#[test]
+fn an_index_is_compared_by_its_stored_vectors_without_a_model() {
+    let (workplace, _) = with_copies();
+    workplace.akin(&["index", "ix", "notes.txt"]).succeeded();
+    let of_index = |arguments: &[&str]| {
+        let mut command = workplace.command(arguments);
+        let run = common::Run::of(command.env("AKIN_MODEL", "/there/is/no/model")).succeeded();
+        run.json_lines()
+    };
+    let dedup = |path| ["dedup", path, "--threshold", "0.9999", "--json"];
+    let of_corpus = workplace.akin(&dedup("notes.txt")).succeeded().json_lines();
+    assert_eq!(groups(&of_index(&dedup("ix"))), groups(&of_corpus));
+    let equal = |path| ["pairs", path, "--threshold", "0.9999", "--json"];
+    let of_corpus = workplace.akin(&equal("notes.txt")).succeeded().json_lines();
+    assert_eq!(of_corpus.len(), 3);
+    assert_eq!(of_index(&equal("ix")), of_corpus);
+    let clusters = of_index(&["cluster", "ix", "--clusters", "7", "--json"]);
+    assert_eq!(clusters.len(), 40);
+    assert_eq!(clusters[5]["cluster"], clusters[31]["cluster"]);
+    // What was deleted is compared no more; what is kept is written.
+    workplace.akin(&["delete", "ix", "notes.txt:11"]).succeeded();
+    assert_eq!(groups(&of_index(&dedup("ix")))[1], ["notes.txt:21", "notes.txt:40"]);
+    let unique = of_index(&["dedup", "ix", "--threshold", "0.9999", "--unique", "-"]);
+    assert_eq!(unique.len(), 39 - 2);
+}
+
+#[test]
+fn equal_texts_are_duplicates_though_their_vectors_differ() {
+    let workplace = Workplace::new();
+    let lines: Vec<String> = ["same", "other", "same", "third", "same"]
+        .iter()
+        .enumerate()
+        .map(|(id, text)| serde_json::json!({ "id": id, "text": text }).to_string())
+        .collect();
+    workplace.write("d.jsonl", lines.join("\n"));
+    let vectors = [1.0, 0.0, 0.0, 1.0, 0.6, 0.8, -1.0, 0.0, 0.0, 0.0];
+    workplace.write("v.npy", npy::matrix(&Embeddings::from_values(2, vectors.to_vec())));
+    workplace.akin(&["import", "ix", "--vectors", "v.npy", "--documents", "d.jsonl"]).succeeded();
+    let dedup = workplace.akin(&["dedup", "ix", "--threshold", "1", "--json"]).succeeded().json_lines();
+    assert_eq!(groups(&dedup), [["0", "2", "4"]]);
+    let found = workplace.akin(&["pairs", "ix", "--threshold", "1", "--json"]).succeeded().json_lines();
+    assert_eq!(pairs(&found), [["0", "2"], ["0", "4"]]);
+}
+
+#[test]
+fn vectors_without_texts_are_duplicates_if_the_vectors_are() {
+    let workplace = Workplace::new();
+    let mut vectors = akin_fixtures::random::unit_vectors(50, 4, 7);
+    for copy in [3, 3, 9] {
+        let row = vectors.row(copy).to_vec();
+        vectors.push(&row);
+    }
+    vectors.push(&[0.0; 4]);
+    vectors.push(&[0.0; 4]);
+    workplace.write("v.npy", npy::matrix(&vectors));
+    workplace.akin(&["import", "ix", "--vectors", "v.npy"]).succeeded();
+    let dedup = workplace.akin(&["dedup", "ix", "--threshold", "0.9999", "--json"]).succeeded().json_lines();
+    assert_eq!(groups(&dedup), [vec!["3", "50", "51"], vec!["9", "52"]]);
+    for arguments in [&["--clusters", "5"][..], &["--method", "agglomerative", "--threshold", "0.5"]] {
+        let run = workplace.akin(&[&["cluster", "ix", "--json"], arguments].concat()).succeeded();
+        assert_eq!(run.json_lines().len(), 55);
+        assert!(run.json_lines().iter().all(|line| line["score"].is_f64()), "no NaN: {run:?}");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_beside_an_index_is_refused() {
+    let (workplace, _) = with_copies();
+    workplace.akin(&["index", "ix", "notes.txt"]).succeeded();
+    workplace.akin(&["index", "empty", "notes.txt"]).succeeded();
+    let ids: Vec<String> = (1..=40).map(|line| format!("notes.txt:{line}")).collect();
+    let delete: Vec<&str> = ["delete", "empty"].into_iter().chain(ids.iter().map(String::as_str)).collect();
+    workplace.akin(&delete).succeeded();
+    let other = real_model();
+    for (arguments, said) in [
+        (&["dedup", "ix", "--model", other.to_str().unwrap()][..], "was built with the model"),
+        (&["pairs", "ix", "notes.txt"], "name it alone"),
+        (&["pairs", "notes.txt", "ix"], "name it alone"),
+        (&["cluster", "ix", "--clusters", "2", "--format", "jsonl"], "--format"),
+        (&["dedup", "ix", "--precision", "int8"], "--precision"),
+        (&["dedup", "empty"], "is empty"),
+        (&["cluster", "ix", "--clusters", "41"], "40 documents"),
+        (&["dedup", "."], "directory"),
+    ] {
+        let sentence = workplace.akin(arguments).refused();
+        assert!(sentence.contains(said), "{arguments:?}: {sentence}");
+    }
+    let own = common::tiny_model();
+    workplace.akin(&["dedup", "ix", "--model", own.to_str().unwrap()]).succeeded();
+}
+
+#[test]
+fn few_and_equal_and_empty_documents_are_clustered() {
+    let workplace = Workplace::new();
+    workplace.write("one.txt", "one\n");
+    workplace.write("same.txt", "same\n".repeat(50));
+    workplace.write(
+        "empty.jsonl",
+        "{\"id\":1,\"text\":\"\"}\n{\"id\":2,\"text\":\"two\"}\n{\"id\":3,\"text\":\"\"}\n",
+    );
+    let agglomerative = ["--method", "agglomerative", "--threshold", "0.5"];
+    for (file, how, lines) in [
+        ("one.txt", &["--clusters", "1"][..], 1),
+        ("one.txt", &agglomerative, 1),
+        ("same.txt", &["--clusters", "5"], 50),
+        ("same.txt", &["--clusters", "50"], 50),
+        ("same.txt", &agglomerative, 50),
+        ("empty.jsonl", &["--clusters", "3"], 3),
+        ("empty.jsonl", &agglomerative, 3),
+    ] {
+        let run = workplace.akin(&[&["cluster", file, "--json"], how].concat()).succeeded();
+        assert_eq!(run.json_lines().len(), lines, "{file} {how:?}");
+        assert!(run.json_lines().iter().all(|line| line["score"].is_f64()), "no NaN: {run:?}");
+    }
+    assert_eq!(workplace.akin(&["pairs", "one.txt", "--json"]).succeeded().stdout, "");
+    let unique = workplace.akin(&["dedup", "same.txt", "--unique", "-"]).succeeded();
+    assert_eq!(unique.json_lines().len(), 1);
 }

@@ -15,7 +15,8 @@ use akin_fixtures::models::minilm;
 use akin_fixtures::npy;
 use akin_index::graph::Graph;
 use akin_index::graph::exact::exact_search;
-use akin_index::{DEFAULT_EF, DocId, Index, ModelIdentity, SearchOptions};
+use akin_index::recall::right_hits;
+use akin_index::{DEFAULT_EF, Index, ModelIdentity, SearchOptions};
 use akin_index::{Document, Embeddings};
 
 /// Sentences in the graph.
@@ -36,6 +37,10 @@ static SENTENCES: LazyLock<(Embeddings, Embeddings)> = LazyLock::new(|| {
 static GRAPH: LazyLock<Graph> =
     LazyLock::new(|| Graph::build(&SENTENCES.0, &|_, _| ControlFlow::Continue(())).unwrap());
 
+fn scores(hits: &[(f32, u32)]) -> impl Iterator<Item = f32> {
+    hits.iter().map(|hit| hit.0)
+}
+
 /// The share of the true `K` nearest live rows that a walk with `ef` candidates finds.
 fn recall(ef: usize, live: Option<&(dyn Fn(u32) -> bool + Sync)>) -> f64 {
     let (vectors, queries) = &*SENTENCES;
@@ -45,7 +50,7 @@ fn recall(ef: usize, live: Option<&(dyn Fn(u32) -> bool + Sync)>) -> f64 {
             let truth = exact_search(vectors, query, K, live.unwrap_or(&|_| true));
             let hits = GRAPH.search(vectors, query, K, ef, live.map(|live| live as &dyn Fn(u32) -> bool));
             assert_eq!(hits.len(), K);
-            hits.iter().filter(|hit| truth.iter().any(|true_hit| true_hit.1 == hit.1)).count()
+            right_hits(scores(&hits), &scores(&truth).collect::<Vec<_>>())
         })
         .sum();
     found as f64 / (QUERIES * K) as f64
@@ -60,14 +65,14 @@ fn the_graph_finds_98_of_100_true_neighbors_at_the_default_ef() {
 
 /// The share of the true `K` nearest documents of an index that it finds by itself.
 fn recall_of(index: &Index) -> f64 {
-    let ids = |query: &[f32], exact| -> Vec<DocId> {
+    let scores = |query: &[f32], exact| -> Vec<f32> {
         let options = SearchOptions { k: K, exact, ..SearchOptions::default() };
-        index.nearest(query, &options).unwrap().iter().map(|near| near.doc).collect()
+        index.nearest(query, &options).unwrap().iter().map(|near| near.score).collect()
     };
     let found = SENTENCES.1.iter().map(|query| {
-        let (truth, found) = (ids(query, true), ids(query, false));
+        let (truth, found) = (scores(query, true), scores(query, false));
         assert_eq!(found.len(), K);
-        found.iter().filter(|doc| truth.contains(doc)).count()
+        right_hits(found, &truth)
     });
     found.sum::<usize>() as f64 / (QUERIES * K) as f64
 }

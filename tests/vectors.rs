@@ -27,7 +27,9 @@ fn imported_vectors_are_measured_with_a_json_line_an_ef() {
     assert_eq!(lines.iter().map(|line| line["ef"].as_u64().unwrap()).collect::<Vec<_>>(), [5, 100]);
     for line in &lines {
         let keys: Vec<_> = line.as_object().unwrap().keys().collect();
-        assert_eq!(keys, ["ef", "recall", "qps", "p50_ms", "p99_ms"]);
+        assert_eq!(keys, ["ef", "recall", "recall_p1", "recall_p10", "qps", "p50_ms", "p99_ms"]);
+        let [mean, p1, p10] = ["recall", "recall_p1", "recall_p10"].map(|key| line[key].as_f64().unwrap());
+        assert!((0.0..=p10).contains(&p1) && p10 <= 1.0 && p1 <= mean, "{line}");
         assert!(line["qps"].as_f64().unwrap() > 0.0);
         assert!(line["p99_ms"].as_f64().unwrap() >= line["p50_ms"].as_f64().unwrap());
     }
@@ -35,6 +37,22 @@ fn imported_vectors_are_measured_with_a_json_line_an_ef() {
     assert!(recall(0) <= recall(1) && recall(1) > 0.99 && recall(1) <= 1.0, "{lines:?}");
     let table = workplace.akin(&["bench", "index", "--vectors", "q.npy", "--ef", "50"]).succeeded();
     assert_eq!(table.stdout.lines().count(), 2, "{table:?}");
+    assert!(table.stdout.contains("p1") && table.stdout.contains("p10"), "{table:?}");
+}
+
+#[test]
+fn a_hit_as_near_as_the_true_ones_is_right() {
+    let workplace = Workplace::new();
+    // Each vector thirty times: any ten of thirty answer a query for ten.
+    let different = unit_vectors(150, 4, 7);
+    let values = (0..30).flat_map(|_| different.as_slice().to_vec()).collect();
+    workplace.write("v.npy", npy::matrix(&akin_index::Embeddings::from_values(4, values)));
+    workplace.write("q.npy", npy::matrix(&different));
+    workplace.akin(&["import", "index", "--vectors", "v.npy"]).succeeded();
+    let bench = ["bench", "index", "--vectors", "q.npy", "--ef", "128", "--json"];
+    let line = workplace.akin(&bench).succeeded().json();
+    let [mean, worst] = ["recall", "recall_p1"].map(|key| line[key].as_f64().unwrap());
+    assert!(mean > 0.97 && worst <= mean, "{line}");
 }
 
 #[test]

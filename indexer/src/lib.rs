@@ -2,12 +2,14 @@
 //!
 //! - [`corpus`]: reads files of texts, one document at a time.
 //! - [`pipeline`]: encodes the documents, and commits them to an [`akin_index::Index`] in batches.
+//! - [`distinct`]: encodes equal texts once.
 //! - [`npy`]: reads and writes vectors as NumPy files.
 //!
 //! The whole corpus is read once before the first text is encoded. So a malformed line anywhere in it is reported
 //! within seconds, and leaves the index as it was.
 
 pub mod corpus;
+pub mod distinct;
 mod error;
 pub mod npy;
 pub mod pipeline;

@@ -12,6 +12,7 @@ use akin_encoder::SentenceEncoder;
 use akin_index::{Document, Index, Merge, Merged};
 
 use crate::corpus::{CorpusReader, Survey};
+use crate::distinct::DistinctEncoder;
 use crate::{Error, Result};
 
 /// Documents of a batch: encoded together and committed together.
@@ -37,7 +38,9 @@ pub struct IndexingReport {
     pub unchanged: usize,
     /// Documents that a later one of the corpus replaces.
     pub duplicates: usize,
-    /// Texts longer than the model reads, whose end was left out.
+    /// Texts that went through the model: of equal ones about one.
+    pub encoded: usize,
+    /// Of these, texts longer than the model reads, whose end was left out.
     pub truncated: usize,
     /// Tokens encoded.
     pub tokens: usize,
@@ -116,7 +119,7 @@ pub fn index_surveyed(
     let begin = Instant::now();
     let mut run = Run {
         index,
-        encoder,
+        encoder: DistinctEncoder::new(encoder),
         report: IndexingReport::default(),
         progress: Progress {
             phase: Phase::Encoding,
@@ -178,7 +181,7 @@ impl<'scope> Merging<'scope> {
 /// A run under way.
 struct Run<'a, 'o> {
     index: &'a mut Index,
-    encoder: &'a SentenceEncoder,
+    encoder: DistinctEncoder<'a>,
     report: IndexingReport,
     progress: Progress,
     observer: Observer<'o>,
@@ -257,6 +260,7 @@ impl Run<'_, '_> {
             let upserted = self.index.upsert(&documents, &encoding.embeddings)?;
             report.added += upserted.added;
             report.replaced += upserted.replaced;
+            report.encoded += encoding.encoded;
             report.truncated += encoding.truncated;
             report.tokens += encoding.tokens;
         }

@@ -43,11 +43,19 @@ pub struct Pair {
 ///
 /// Up to [`MAX_EXACT_SENTENCES`] rows, each such pair is shown exactly once. Beyond, only pairs of a row with its
 /// [`GRAPH_NEIGHBORS`] nearest in a graph are shown: a pair comes twice if each is a neighbor of the other, and is
-/// missed if neither is.
-pub fn each_pair(embeddings: &Embeddings, least: &(dyn Fn() -> f32 + Sync), show: &(dyn Fn(&[Pair]) + Sync)) {
+/// missed if neither is. Returns the graph where there is one, so that what it misses can be
+/// [measured](crate::sampled).
+pub fn each_pair(
+    embeddings: &Embeddings,
+    least: &(dyn Fn() -> f32 + Sync),
+    show: &(dyn Fn(&[Pair]) + Sync),
+) -> Option<Graph> {
     match embeddings.rows() {
-        0..=MAX_EXACT_SENTENCES => by_products(embeddings, least, show),
-        _ => by_graph(embeddings, least, show),
+        0..=MAX_EXACT_SENTENCES => {
+            by_products(embeddings, least, show);
+            None
+        }
+        _ => Some(by_graph(embeddings, least, show)),
     }
 }
 
@@ -85,21 +93,29 @@ pub(crate) fn by_graph(
     embeddings: &Embeddings,
     least: &(dyn Fn() -> f32 + Sync),
     show: &(dyn Fn(&[Pair]) + Sync),
-) {
+) -> Graph {
     let graph = Graph::build(embeddings, &|_, _| ControlFlow::Continue(())).expect("nothing stops it");
     (0..embeddings.rows()).into_par_iter().with_min_len(256).for_each_init(Vec::new, |pairs, row| {
         pairs.clear();
         let least = least();
-        for (score, other) in
-            graph.search(embeddings, embeddings.row(row), GRAPH_NEIGHBORS + 1, GRAPH_EF, None)
-        {
-            let other = other as usize;
-            if other != row && score >= least {
+        for (score, other) in neighbors(&graph, embeddings, row) {
+            if score >= least {
                 pairs.push(Pair { score: score.min(1.0), first: row.min(other), second: row.max(other) });
             }
         }
         show(pairs);
     });
+    graph
+}
+
+/// The neighbors of a row that the graph finds, beside itself: (score, row), best first.
+pub(crate) fn neighbors(
+    graph: &Graph,
+    embeddings: &Embeddings,
+    row: usize,
+) -> impl Iterator<Item = (f32, usize)> {
+    let found = graph.search(embeddings, embeddings.row(row), GRAPH_NEIGHBORS + 1, GRAPH_EF, None);
+    found.into_iter().map(|(score, other)| (score, other as usize)).filter(move |(_, other)| *other != row)
 }
 
 #[derive(Default)]

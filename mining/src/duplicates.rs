@@ -1,16 +1,15 @@
 //! Groups of near duplicates.
 //!
 //! Two sentences are linked if their similarity is at least a threshold. A group is a connected component of the
-//! links (single linkage), so its ends may be less similar than the threshold.
+//! links (single linkage), so its ends may be less similar than the threshold. Equal sentences are always linked.
 
-use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
-use akin_kernels::Embeddings;
 use akin_kernels::dot;
 
 use crate::compare::{Pair, each_pair};
+use crate::sampled::{SampledRecall, pair_recall};
+use crate::sentences::Sentences;
 
 /// A group of near duplicates. The first sentence stands for the group.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,70 +31,40 @@ pub struct Duplicate {
     pub link: f32,
 }
 
-/// Groups of near duplicates, in the order of their first rows. The rows have length one.
+/// The near duplicates of a set of sentences.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NearDuplicates {
+    /// The groups, in the order of their first sentences. Single sentences are left out.
+    pub groups: Vec<Group>,
+    /// Where a graph chose what is compared: the share of the true links, between different sentences, whose ends are
+    /// in one group. None where every pair was compared: then it is one.
+    pub recall: Option<SampledRecall>,
+}
+
+/// Groups of near duplicates.
 ///
-/// Groups are the connected components of the pairs with a similarity of at least `threshold`; single sentences
-/// are left out. The pairs are those that [`each_pair`] finds, and all pairs of equal rows: among many copies of one
-/// sentence a graph would find only some. Memory grows with the rows, not with the pairs.
-pub fn near_duplicates(embeddings: &Embeddings, threshold: f32) -> Vec<Group> {
-    let mut links = Links::new(embeddings.rows());
-    let distinct = link_copies(embeddings, threshold, &mut links);
+/// Groups are the connected components of all pairs of equal sentences, and of the pairs with a similarity of at least
+/// `threshold` that [`each_pair`] finds of the different ones. Memory grows with the sentences, not with the pairs.
+pub fn near_duplicates(sentences: &Sentences, threshold: f32) -> NearDuplicates {
+    let mut links = Links::new(sentences.len());
+    sentences.copies().for_each(|(first, copy)| links.enter(1.0, first, copy));
     let links = Mutex::new(links);
     let enter = |pairs: &[Pair]| {
         if !pairs.is_empty() {
             let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
             for pair in pairs {
-                links.enter(pair.score, distinct[pair.first], distinct[pair.second]);
+                links.enter(pair.score, sentences.first_of(pair.first), sentences.first_of(pair.second));
             }
         }
     };
-    if distinct.len() == embeddings.rows() {
-        each_pair(embeddings, &|| threshold, &enter);
-    } else {
-        each_pair(&picked(embeddings, &distinct), &|| threshold, &enter);
-    }
-    links.into_inner().unwrap_or_else(PoisonError::into_inner).into_groups(embeddings)
-}
-
-/// Links each row with the first row that equals it, and returns the rows that equal no earlier one.
-fn link_copies(embeddings: &Embeddings, threshold: f32, links: &mut Links) -> Vec<usize> {
-    let mut first_of_equals = HashMap::new();
-    let mut distinct = Vec::new();
-    for (row, values) in embeddings.iter().enumerate() {
-        let first = *first_of_equals.entry(Bits(values)).or_insert(row);
-        let score = dot(values, values);
-        // A row of zeros is similar to nothing, its copies neither.
-        if first != row && score >= threshold {
-            links.enter(score.min(1.0), first, row);
-        } else {
-            distinct.push(row);
-        }
-    }
-    distinct
-}
-
-/// Some rows of a matrix.
-fn picked(embeddings: &Embeddings, rows: &[usize]) -> Embeddings {
-    let mut picked = Embeddings::empty(embeddings.dimension());
-    rows.iter().for_each(|row| picked.push(embeddings.row(*row)));
-    picked
-}
-
-/// A row that is equal to another if all bits are.
-struct Bits<'a>(&'a [f32]);
-
-impl PartialEq for Bits<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.iter().map(|value| value.to_bits()).eq(other.0.iter().map(|value| value.to_bits()))
-    }
-}
-
-impl Eq for Bits<'_> {}
-
-impl Hash for Bits<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.iter().for_each(|value| state.write_u32(value.to_bits()));
-    }
+    let graph = each_pair(sentences.distinct(), &|| threshold, &enter);
+    let mut links = links.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let recall = graph.map(|_| {
+        let firsts: Vec<usize> =
+            (0..sentences.distinct().rows()).map(|row| links.first_of(sentences.first_of(row))).collect();
+        pair_recall(sentences.distinct(), threshold, &|one, other| firsts[one] == firsts[other])
+    });
+    NearDuplicates { groups: links.into_groups(sentences), recall }
 }
 
 /// A union-find over rows, with the greatest similarity of each row to another.
@@ -127,7 +96,8 @@ impl Links {
         row
     }
 
-    fn into_groups(mut self, embeddings: &Embeddings) -> Vec<Group> {
+    fn into_groups(mut self, sentences: &Sentences) -> Vec<Group> {
+        let embeddings = sentences.distinct();
         let mut groups: Vec<Group> = Vec::new();
         let mut group_of = vec![None; self.parent.len()];
         for row in 0..self.parent.len() {
@@ -139,7 +109,11 @@ impl Links {
                 groups.push(Group { kept, duplicates: Vec::new() });
                 groups.len() - 1
             });
-            let score = dot(embeddings.row(kept), embeddings.row(row)).clamp(-1.0, 1.0);
+            let [first, own] = [kept, row].map(|sentence| sentences.row_of(sentence));
+            let score = match first == own {
+                true => 1.0,
+                false => dot(embeddings.row(first), embeddings.row(own)).clamp(-1.0, 1.0),
+            };
             groups[group].duplicates.push(Duplicate { row, score, link: self.best[row] });
         }
         groups.sort_unstable_by_key(|group| group.kept);
@@ -150,8 +124,13 @@ impl Links {
 #[cfg(test)]
 mod tests {
     use akin_fixtures::Random;
+    use akin_kernels::Embeddings;
 
     use super::*;
+
+    fn near_duplicates(embeddings: &Embeddings, threshold: f32) -> Vec<Group> {
+        super::near_duplicates(&Sentences::of(embeddings), threshold).groups
+    }
 
     /// Unit vectors in a plane, by their angles in degrees.
     fn at_degrees(degrees: &[f32]) -> Embeddings {
@@ -220,5 +199,16 @@ mod tests {
         assert_eq!(near_duplicates(&at_degrees(&[1.0]), -1.0), []);
         let all = near_duplicates(&at_degrees(&[7.0; 2000]), 0.999);
         assert_eq!((all.len(), all[0].kept, all[0].duplicates.len()), (1, 0, 1999));
+    }
+
+    #[test]
+    fn equal_texts_are_duplicates_whatever_their_embeddings() {
+        let mut sentences = Sentences::of(&Embeddings::from_values(2, vec![0.0, 0.0, 1.0, 0.0]));
+        sentences.push_copy(0);
+        sentences.push_copy(1);
+        let groups = super::near_duplicates(&sentences, 1.0).groups;
+        let rows: Vec<(usize, usize)> = groups.iter().map(|g| (g.kept, g.duplicates[0].row)).collect();
+        assert_eq!(rows, [(0, 2), (1, 3)]);
+        assert!(groups.iter().all(|g| (g.duplicates[0].score, g.duplicates[0].link) == (1.0, 1.0)));
     }
 }

@@ -1,14 +1,22 @@
 //! Finds structure in a set of sentence embeddings: similar pairs, near duplicates, clusters.
 //!
-//! Every function takes [`Embeddings`](akin_kernels::Embeddings) whose rows have length one, and answers with row
-//! numbers. No stored index is needed.
+//! Pairs and duplicates take [`Sentences`], of which equal ones are kept once; clusters take
+//! [`Embeddings`](akin_kernels::Embeddings) whose rows have length one. All answer with the numbers of sentences. No
+//! stored index is needed.
 //!
+//! - [`sentences`]: sentences with their embeddings.
 //! - [`pairs`]: the most similar pairs (paraphrase mining).
 //! - [`duplicates`]: groups of near duplicates.
 //! - [`cluster`]: k-means and agglomerative clustering.
-//! - [`compare`]: the comparison of all pairs that the first two are built on.
+//! - [`compare`]: the comparison of all pairs that pairs and duplicates are built on.
+//! - [`sampled`]: how many of the true neighbors that comparison found, measured on a sample.
 
 pub mod cluster;
 pub mod compare;
 pub mod duplicates;
 pub mod pairs;
+pub mod sampled;
+pub mod sentences;
+
+pub use sampled::SampledRecall;
+pub use sentences::Sentences;

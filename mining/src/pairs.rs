@@ -7,32 +7,69 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use akin_kernels::Embeddings;
+use akin_index::graph::Graph;
 
 use crate::compare::{MAX_EXACT_SENTENCES, each_pair};
+use crate::sampled::{SampledRecall, neighbor_recall};
+use crate::sentences::Sentences;
 
 pub use crate::compare::Pair;
 
-/// The `top` most similar pairs with a similarity of at least `threshold`, best first. The rows have length one.
-/// Equally similar pairs are ordered by their rows.
+/// The most similar pairs of a set of sentences.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MostSimilar {
+    /// The pairs, best first; equally similar ones by their sentences. `first` and `second` are sentences.
+    pub pairs: Vec<Pair>,
+    /// Where a graph chose what is compared: the share of the 10 true nearest of a sentence that it finds, beside its
+    /// copies and above the threshold. None where every pair was compared, or none had to be.
+    pub recall: Option<SampledRecall>,
+}
+
+/// The `top` most similar pairs with a similarity of at least `threshold`, best first.
 ///
-/// Compares every pair of up to [`MAX_EXACT_SENTENCES`] rows, and those that [`each_pair`] finds of more. Memory
-/// grows with `top`, not with the number of pairs.
-pub fn most_similar(embeddings: &Embeddings, top: usize, threshold: f32) -> Vec<Pair> {
+/// Equal sentences come first: each copy in a pair with the first sentence that it equals, with a similarity of one.
+/// Of two copies no pair is made, and of other pairs only the first of equal sentences is part: a thousand copies make
+/// 999 pairs and not half a million.
+///
+/// Compares every pair of up to [`MAX_EXACT_SENTENCES`] different sentences, and those that [`each_pair`] finds of more.
+/// Memory grows with `top`, not with the number of pairs.
+pub fn most_similar(sentences: &Sentences, top: usize, threshold: f32) -> MostSimilar {
+    let equal = |(first, second)| Pair { score: 1.0, first, second };
+    let mut pairs: Vec<Pair> = sentences.copies().map(equal).filter(|pair| pair.score >= threshold).collect();
+    pairs.sort_unstable_by_key(|pair| (pair.first, pair.second));
+    pairs.truncate(top);
+    let left = top - pairs.len();
+    let embeddings = sentences.distinct();
+    if left == 0 {
+        return MostSimilar { pairs, recall: None };
+    }
     let twice = embeddings.rows() > MAX_EXACT_SENTENCES;
-    best(top, threshold, twice, &|least, show| each_pair(embeddings, least, show))
+    let (found, graph) = best(left, threshold, twice, &|least, show| each_pair(embeddings, least, show));
+    let sentence = |row| sentences.first_of(row);
+    pairs.extend(found.iter().map(|pair| Pair {
+        first: sentence(pair.first),
+        second: sentence(pair.second),
+        ..*pair
+    }));
+    let recall = graph.map(|graph| neighbor_recall(&graph, embeddings, threshold));
+    MostSimilar { pairs, recall }
 }
 
 type Least<'a> = &'a (dyn Fn() -> f32 + Sync);
 type Show<'a> = &'a (dyn Fn(&[Pair]) + Sync);
 
-/// The best of the pairs that `each` shows. `twice` says that it may show a pair two times.
-fn best(top: usize, threshold: f32, twice: bool, each: &dyn Fn(Least<'_>, Show<'_>)) -> Vec<Pair> {
+/// The best of the pairs that `each` shows, and the graph that it made. `twice` says that it may show a pair two times.
+fn best(
+    top: usize,
+    threshold: f32,
+    twice: bool,
+    each: &dyn Fn(Least<'_>, Show<'_>) -> Option<Graph>,
+) -> (Vec<Pair>, Option<Graph>) {
     let limit = if twice { top.saturating_mul(2) } else { top };
     let best = Mutex::new(Best::new(limit, threshold));
     let lock = || -> MutexGuard<'_, Best> { best.lock().unwrap_or_else(PoisonError::into_inner) };
     // Pairs below the current limit are dropped before they are collected.
-    each(&|| lock().least(), &|pairs| {
+    let graph = each(&|| lock().least(), &|pairs| {
         if !pairs.is_empty() {
             let mut best = lock();
             pairs.iter().for_each(|pair| best.take(pair.score, pair.first, pair.second));
@@ -41,7 +78,7 @@ fn best(top: usize, threshold: f32, twice: bool, each: &dyn Fn(Least<'_>, Show<'
     let mut pairs = best.into_inner().unwrap_or_else(PoisonError::into_inner).into_pairs();
     pairs.dedup_by_key(|pair| (pair.first, pair.second));
     pairs.truncate(top);
-    pairs
+    (pairs, graph)
 }
 
 /// The best pairs so far.
@@ -108,16 +145,21 @@ impl PartialOrd for Ranked {
 #[cfg(test)]
 mod tests {
     use akin_fixtures::random::{Random, normalize};
+    use akin_kernels::Embeddings;
 
     use super::*;
     use crate::compare::{BLOCK_COLUMNS, BLOCK_ROWS, by_graph, by_products};
 
     fn by_products_best(embeddings: &Embeddings, top: usize, threshold: f32) -> Vec<Pair> {
-        best(top, threshold, false, &|least, show| by_products(embeddings, least, show))
+        let each = |least: Least<'_>, show: Show<'_>| {
+            by_products(embeddings, least, show);
+            None
+        };
+        best(top, threshold, false, &each).0
     }
 
     fn by_graph_best(embeddings: &Embeddings, top: usize, threshold: f32) -> Vec<Pair> {
-        best(top, threshold, true, &|least, show| by_graph(embeddings, least, show))
+        best(top, threshold, true, &|least, show| Some(by_graph(embeddings, least, show))).0
     }
 
     /// Rows of length one; every seventh repeats the one before, a little moved.
@@ -185,10 +227,26 @@ mod tests {
     #[test]
     fn few_sentences_have_few_pairs() {
         for count in 0..4 {
-            let pairs = most_similar(&rows(count), 10, -1.0);
+            let pairs = most_similar(&Sentences::of(&rows(count)), 10, -1.0).pairs;
             assert_eq!(pairs.len(), count * count.saturating_sub(1) / 2);
         }
-        assert_eq!(most_similar(&rows(30), 0, -1.0), []);
-        assert_eq!(most_similar(&rows(5), 10, 0.9999999), []);
+        assert_eq!(most_similar(&Sentences::of(&rows(30)), 0, -1.0).pairs, []);
+        assert_eq!(most_similar(&Sentences::of(&rows(5)), 10, 0.9999999).pairs, []);
+    }
+
+    #[test]
+    fn each_copy_is_paired_with_the_first_and_only_the_first_with_others() {
+        let embeddings = rows(6);
+        let mut sentences = Sentences::of(&embeddings);
+        (0..300).for_each(|_| sentences.push_copy(4));
+        sentences.push(embeddings.row(1));
+        let found = most_similar(&sentences, 1000, -1.0).pairs;
+        let copies: Vec<(usize, usize)> =
+            std::iter::once((1, 306)).chain((6..306).map(|copy| (4, copy))).collect();
+        assert_eq!(places(&found[..301]), copies);
+        assert!(found[..301].iter().all(|pair| pair.score == 1.0));
+        assert_eq!(found.len(), 301 + 6 * 5 / 2, "every pair of different sentences comes once");
+        assert!(found[301..].iter().all(|pair| pair.second < 6));
+        assert_eq!(places(&most_similar(&sentences, 2, -1.0).pairs), [(1, 306), (4, 6)]);
     }
 }

@@ -3,7 +3,8 @@
 //! - [`Searcher`]: an open index with the encoder that it was built with; it gives an [`Answer`] to each query.
 //! - [`batch`]: answers any number of queries in bounded memory, one JSON line for each.
 //! - [`model`]: finds and loads models by name.
-//! - [`measure`]: measures recall and speed of an index, and chooses its `ef`.
+//! - [`measure`]: measures recall and speed of an index.
+//! - [`tune`]: chooses its `ef` by the recall in all regions of what it holds.
 
 pub mod answer;
 pub mod batch;
@@ -11,6 +12,7 @@ pub mod error;
 pub mod measure;
 pub mod model;
 pub mod searcher;
+pub mod tune;
 
 pub use answer::{Answer, RankedHit};
 pub use error::{Error, Result};

@@ -1,8 +1,9 @@
-//! Measures the searches of an index: recall, queries a second and latency at each `ef`; and chooses an `ef`.
+//! Measures the searches of an index: recall, queries a second and latency at each `ef`.
 
 use std::time::{Duration, Instant};
 
-use akin_index::{DocId, Embeddings, SearchOptions, Snapshot};
+use akin_index::recall::right_hits;
+use akin_index::{Embeddings, Neighbor, SearchOptions, Snapshot};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -12,13 +13,18 @@ use crate::{Error, Result};
 const WHILE: Duration = Duration::from_secs(1);
 
 /// What the searches with one `ef` came to. As JSON it is one line:
-/// `{"ef":…,"recall":…,"qps":…,"p50_ms":…,"p99_ms":…}`.
+/// `{"ef":…,"recall":…,"recall_p1":…,"recall_p10":…,"qps":…,"p50_ms":…,"p99_ms":…}`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Measurement {
     /// The candidates that each walk kept.
     pub ef: usize,
-    /// The share of the true k nearest that were found.
+    /// The share of the true k nearest that were found, over all queries. A document as near as the true k-th counts
+    /// as one of them.
     pub recall: f64,
+    /// The recall of a query that one of a hundred stays below: the 1st percentile.
+    pub recall_p1: f64,
+    /// The recall of a query that one of ten stays below: the 10th percentile.
+    pub recall_p10: f64,
     /// Queries answered a second, by all threads together.
     pub qps: f64,
     /// The time of one query, in milliseconds: the median.
@@ -32,7 +38,8 @@ pub struct Bench<'a> {
     index: &'a Snapshot,
     queries: &'a Embeddings,
     options: SearchOptions,
-    truth: Vec<Vec<DocId>>,
+    /// The scores of the true nearest of each query, best first.
+    truth: Vec<Vec<f32>>,
 }
 
 impl<'a> Bench<'a> {
@@ -47,7 +54,7 @@ impl<'a> Bench<'a> {
         }
         let exact = SearchOptions { exact: true, ..options.clone() };
         let truth = index.nearest_all(queries, &exact)?;
-        let truth = truth.into_iter().map(|found| found.iter().map(|near| near.doc).collect()).collect();
+        let truth = truth.iter().map(|found| scores(found).collect()).collect();
         Ok(Self { index, queries, options, truth })
     }
 
@@ -75,10 +82,12 @@ impl<'a> Bench<'a> {
         pool.install(|| {
             let found = pass()?;
             let answers = found.iter().zip(&self.truth);
-            let right: usize = answers
-                .map(|((found, _), truth)| found.iter().filter(|near| truth.contains(&near.doc)).count())
-                .sum();
+            let right: Vec<usize> =
+                answers.map(|((found, _), truth)| right_hits(scores(found), truth)).collect();
             let possible: usize = self.truth.iter().map(Vec::len).sum();
+            let mut recalls: Vec<f64> =
+                right.iter().zip(&self.truth).map(|(right, truth)| share(*right, truth.len())).collect();
+            recalls.sort_unstable_by(f64::total_cmp);
             let mut times = Vec::new();
             let begun = Instant::now();
             while begun.elapsed() < WHILE {
@@ -86,74 +95,30 @@ impl<'a> Bench<'a> {
             }
             let seconds = begun.elapsed().as_secs_f64();
             times.sort_unstable();
-            let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+            let milliseconds = |share: f64| percentile(&times, share).as_secs_f64() * 1e3;
             Ok(Measurement {
                 ef,
-                recall: right as f64 / possible.max(1) as f64,
+                recall: share(right.iter().sum(), possible),
+                recall_p1: percentile(&recalls, 0.01),
+                recall_p10: percentile(&recalls, 0.1),
                 qps: times.len() as f64 / seconds,
-                p50_ms: at(0.5),
-                p99_ms: at(0.99),
+                p50_ms: milliseconds(0.5),
+                p99_ms: milliseconds(0.99),
             })
         })
     }
 }
 
-/// Candidates that a tuned index may keep, fewest first.
-const TUNED: [usize; 12] = [12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512];
-
-/// Documents that stand in for queries.
-const SAMPLE: usize = 500;
-
-/// The neighbors that a tuned search is to find.
-const NEIGHBORS: usize = 10;
-
-/// How many candidates a search must keep.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Tuning {
-    /// The least number of candidates that reaches the recall, or the greatest that was tried.
-    pub ef: usize,
-    /// The share of the 10 nearest others of a sample of documents that it finds.
-    pub recall: f64,
+fn scores(found: &[Neighbor]) -> impl Iterator<Item = f32> {
+    found.iter().map(|near| near.score)
 }
 
-/// Finds how many candidates searches must keep to find the share `recall` of the true 10 nearest. Documents
-/// of the index are the queries, and do not count as their own neighbors. None where there is no graph.
-///
-/// # Errors
-/// What the index reports.
-pub fn tune(index: &Snapshot, recall: f64) -> Result<Option<Tuning>> {
-    let docs = index.docs()?;
-    if docs.is_empty() || index.stat()?.segments.is_empty() {
-        return Ok(None);
-    }
-    let sample: Vec<DocId> = docs.iter().copied().step_by(docs.len().div_ceil(SAMPLE).max(1)).collect();
-    let mut queries = Embeddings::empty(index.model().dimension);
-    for doc in &sample {
-        queries.push(&index.vectors(*doc)?[0]);
-    }
-    let bench = Bench::new(index, &queries, SearchOptions { k: NEIGHBORS + 1, ..SearchOptions::default() })?;
-    let mut tuning = Tuning { ef: 0, recall: 0.0 };
-    for ef in TUNED {
-        tuning = Tuning { ef, recall: bench.recall_of_others(ef, &sample)? };
-        if tuning.recall >= recall {
-            break;
-        }
-    }
-    Ok(Some(tuning))
+/// The share that was found. Where there was nothing to find, nothing was missed.
+fn share(right: usize, possible: usize) -> f64 {
+    if possible == 0 { 1.0 } else { right as f64 / possible as f64 }
 }
 
-impl Bench<'_> {
-    /// The share of the neighbors found with `ef` candidates, not counting the documents asked with.
-    fn recall_of_others(&self, ef: usize, own: &[DocId]) -> Result<f64> {
-        let options = SearchOptions { ef: Some(ef), ..self.options.clone() };
-        let found = (0..self.queries.rows()).into_par_iter().map(|row| -> Result<(usize, usize)> {
-            let found = self.index.nearest(self.queries.row(row), &options)?;
-            let others = self.truth[row].iter().filter(|doc| **doc != own[row]).take(self.options.k - 1);
-            let right = |doc: &&DocId| found.iter().any(|near| near.doc == **doc);
-            Ok((others.clone().filter(right).count(), others.count()))
-        });
-        let sums: (usize, usize) =
-            found.try_reduce(|| (0, 0), |one, other| Ok((one.0 + other.0, one.1 + other.1)))?;
-        Ok(sums.0 as f64 / sums.1.max(1) as f64)
-    }
+/// The value that the share `share` of `sorted`, ascending and not empty, is not above.
+fn percentile<T: Copy>(sorted: &[T], share: f64) -> T {
+    sorted[((sorted.len() - 1) as f64 * share) as usize]
 }

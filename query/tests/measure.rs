@@ -6,10 +6,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use akin_fixtures::Folder;
-use akin_fixtures::random::unit_vectors;
+use akin_fixtures::random::{clustered, unit_vectors};
 use akin_index::{Document, Embeddings, Index, ModelIdentity, SearchOptions, Snapshot};
 use akin_query::Error;
-use akin_query::measure::{Bench, tune};
+use akin_query::measure::Bench;
+use akin_query::tune::tune;
 
 const DIMENSION: usize = 8;
 
@@ -41,6 +42,7 @@ fn queries_of_an_index_without_a_graph_find_all_neighbors() {
     let queries = unit_vectors(4, DIMENSION, 2);
     let measurement = Bench::new(&index, &queries, SearchOptions::default()).unwrap().run(16, 1).unwrap();
     assert_eq!((measurement.ef, measurement.recall), (16, 1.0));
+    assert_eq!((measurement.recall_p1, measurement.recall_p10), (1.0, 1.0));
     assert!(measurement.qps > 0.0 && measurement.p50_ms <= measurement.p99_ms, "{measurement:?}");
 }
 
@@ -52,4 +54,39 @@ fn an_index_without_documents_has_no_ef_to_choose() {
     let ids: Vec<String> = (0..30).map(|id| id.to_string()).collect();
     index.delete(&ids.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
     assert_eq!(tune(&index.snapshot(), 0.9).unwrap(), None);
+}
+
+/// 6,000 documents in one dense group, and 200 others anywhere: the others, and the index.
+fn with_a_minority(folder: &Folder) -> (Embeddings, Index) {
+    let mut vectors = clustered(6000, DIMENSION, 1, 0.1, 3);
+    let minority = unit_vectors(200, DIMENSION, 4);
+    minority.iter().for_each(|row| vectors.push(row));
+    let mut index = Index::open_or_create(&folder.path("index"), &ModelIdentity::unknown(DIMENSION)).unwrap();
+    let documents: Vec<Document> =
+        (0..vectors.rows()).map(|id| Document { id: id.to_string(), ..Document::default() }).collect();
+    index.upsert(&documents, &vectors).unwrap();
+    index.seal(&|_, _| ControlFlow::Continue(())).unwrap();
+    (minority, index)
+}
+
+#[test]
+fn the_worst_region_reaches_the_recall_that_is_asked_for() {
+    let folder = Folder::new();
+    let (minority, index) = with_a_minority(&folder);
+    let tuning = tune(&index.snapshot(), 0.97).unwrap().unwrap();
+    assert!(tuning.reached && tuning.worst >= 0.97 && tuning.recall >= tuning.worst, "{tuning:?}");
+    assert!(tuning.regions > 2, "{tuning:?}");
+    assert_eq!(tune(&index.snapshot(), 0.97).unwrap().unwrap(), tuning);
+    let snapshot = index.snapshot();
+    let bench = Bench::new(&snapshot, &minority, SearchOptions::default()).unwrap();
+    let found = bench.run(tuning.ef, 1).unwrap();
+    assert!(found.recall >= 0.95, "the minority has {found:?} with {tuning:?}");
+}
+
+#[test]
+fn a_recall_that_no_search_reaches_is_not_said_to_be_reached() {
+    let folder = Folder::new();
+    let (_, index) = with_a_minority(&folder);
+    let tuning = tune(&index.snapshot(), 1.1).unwrap().unwrap();
+    assert!(!tuning.reached && tuning.ef >= 512 && tuning.recall <= 1.0, "{tuning:?}");
 }

@@ -1,5 +1,6 @@
 //! The command line: arguments and help of every subcommand, for clap.
 
+mod compare;
 mod eval;
 mod index;
 mod options;
@@ -10,6 +11,7 @@ use std::num::NonZeroUsize;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::compare::*;
 pub use self::eval::*;
 pub use self::index::*;
 pub use self::options::*;
@@ -76,11 +78,11 @@ pub enum Command {
     Query(QueryArguments),
     /// Answer a file of queries, a JSON line each
     Batch(BatchArguments),
-    /// Find the most similar pairs of a corpus
+    /// Find the most similar pairs of a corpus or an index
     Pairs(PairsArguments),
-    /// Find the near duplicates of a corpus, or write it without them
+    /// Find the near duplicates of a corpus or an index, or write it without them
     Dedup(DedupArguments),
-    /// Group a corpus by what its documents are about
+    /// Group a corpus or an index by what its documents are about
     Cluster(ClusterArguments),
     /// Measure recall and speed of an index, to choose an `ef`
     Bench(BenchArguments),

@@ -66,6 +66,9 @@ pub enum FormatName {
     Tsv,
 }
 
+/// The model of a command that names none, where the environment names none either.
+pub const DEFAULT_MODEL_NAME: &str = "all-MiniLM-L6-v2";
+
 /// The model of a command that begins with one.
 #[derive(Debug, Args)]
 pub struct DefaultModel {
@@ -75,7 +78,7 @@ pub struct DefaultModel {
         env = "AKIN_MODEL",
         hide_env_values = true,
         value_name = "DIR|HUB-ID",
-        default_value = "all-MiniLM-L6-v2"
+        default_value = DEFAULT_MODEL_NAME
     )]
     pub model: String,
 }

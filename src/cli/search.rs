@@ -1,12 +1,12 @@
-//! Arguments of the commands that query an index, and of those that compare the documents of a corpus.
+//! Arguments of the commands that query an index.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use akin_index::SearchOptions;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::{ComputeArguments, CorpusArguments, DefaultModel, FormatArguments, parse_count};
+use super::{ComputeArguments, FormatArguments, parse_count};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -67,119 +67,9 @@ pub struct BatchArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Scores are cosine similarities, best first. Up to 100,000 documents every pair is compared; of more, each
-document with the 32 nearest that a graph finds. With --json each line is a pair:
-{\"score\":...,\"first\":{\"id\":...,\"text\":...},\"second\":{...}}
-
-Examples:
-  akin pairs notes.txt
-  akin pairs questions.jsonl --top 1000 --threshold 0.9 --json > duplicates.jsonl")]
-pub struct PairsArguments {
-    #[command(flatten)]
-    pub corpus: CorpusArguments,
-    /// How many pairs to show at most
-    #[arg(long, value_name = "N", default_value = "100", value_parser = parse_count)]
-    pub top: NonZeroUsize,
-    /// The least similarity of a pair, from -1 to 1
-    #[arg(long, value_name = "S", default_value = "-1", allow_negative_numbers = true)]
-    pub threshold: f32,
-    #[command(flatten)]
-    pub model: DefaultModel,
-    #[command(flatten)]
-    pub compute: ComputeArguments,
-    /// Print a JSON line a pair
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Two documents are linked if their cosine similarity is at least --threshold. A group is all documents that are
-linked to each other, directly or through others. Its first document, in the order of the corpus, is kept.
-Up to 100,000 documents every pair is compared; of more, exact copies, and each document with the 32 nearest
-that a graph finds. With --json
-each line is a group: {\"kept\":{\"id\":...,\"text\":...},\"duplicates\":[{\"id\":...,\"text\":...,\"score\":...,\"link\":...}]}
-with the similarity to the kept one (score) and to the most similar of the group (link).
-
-Examples:
-  akin dedup notes.txt
-  akin dedup questions.jsonl --threshold 0.9 --json | jq -r '.duplicates[].id'
-  akin dedup questions.jsonl --unique unique.jsonl --output groups.jsonl")]
-pub struct DedupArguments {
-    #[command(flatten)]
-    pub corpus: CorpusArguments,
-    /// The similarity from which on two documents are duplicates, from -1 to 1
-    #[arg(long, value_name = "S", default_value = "0.95", allow_negative_numbers = true)]
-    pub threshold: f32,
-    /// The file for the corpus without the duplicates, as JSON lines; - for stdout, without the groups
-    #[arg(long, value_name = "FILE")]
-    pub unique: Option<PathBuf>,
-    /// The file for the groups, as JSON lines, complete or not there at all [default: stdout]
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    #[command(flatten)]
-    pub model: DefaultModel,
-    #[command(flatten)]
-    pub compute: ComputeArguments,
-    /// Print a JSON line a group
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-k-means takes any number of documents: it goes on until no document changes its cluster, the mean similarity to
-the centers gets better by less than 0.00001, or after 100 rounds (--verbose shows them). Agglomerative
-clustering, with average linkage, takes up to 16,384: it joins the two clusters whose documents are most
-similar on average until --clusters are left or no two have --threshold. Both give the same clusters every
-time. Clusters are numbered from the largest on. With --json each line is a document:
-{\"id\":...,\"cluster\":0,\"score\":...} with its similarity to the center.
-
-Examples:
-  akin cluster questions.txt --clusters 20
-  akin cluster questions.jsonl --clusters 100 --seed 7 --output clusters.jsonl
-  akin cluster notes.txt --method agglomerative --threshold 0.6")]
-pub struct ClusterArguments {
-    #[command(flatten)]
-    pub corpus: CorpusArguments,
-    /// How many clusters to make
-    #[arg(long, value_name = "K", value_parser = parse_count)]
-    pub clusters: Option<NonZeroUsize>,
-    /// How to find them
-    #[arg(long, value_enum, default_value_t, value_name = "METHOD")]
-    pub method: ClusterMethod,
-    /// For agglomerative: the least mean similarity of clusters that are joined, from -1 to 1
-    #[arg(long, value_name = "S", allow_negative_numbers = true)]
-    pub threshold: Option<f32>,
-    /// For kmeans: another number begins with other centers
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub seed: u64,
-    /// How many texts of each cluster to print, the most central first
-    #[arg(long, value_name = "N", default_value = "5")]
-    pub show: usize,
-    /// The file for the clusters, as JSON lines, complete or not there at all [default: stdout]
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    #[command(flatten)]
-    pub model: DefaultModel,
-    #[command(flatten)]
-    pub compute: ComputeArguments,
-    /// Print a JSON line a document
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum ClusterMethod {
-    #[default]
-    Kmeans,
-    Agglomerative,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
 First the true nearest documents of each query are found by comparing it with every document; recall is
-the share of them that a search finds. Then, for each ef, the queries are asked for a second. They are
+the share of them that a search finds. A document as near as the last of them counts as one of them. Beside the
+mean are the 1st and the 10th percentile of the queries: one of a hundred, or of ten, has less. Then, for each ef, the queries are asked for a second. They are
 searched as `akin query` searches, without reading the texts of what is found, on one thread unless
 --threads says otherwise.
 

@@ -39,6 +39,7 @@ pub mod fuzzing;
 pub mod graph;
 mod manifest;
 mod reader;
+pub mod recall;
 mod segment;
 pub mod storage;
 mod types;

@@ -1,0 +1,175 @@
+//! Encodes equal texts once: those of one batch, and those that were encoded lately.
+
+use std::collections::HashMap;
+
+use akin_encoder::{Embeddings, Encoding, SentenceEncoder};
+use sha2::{Digest, Sha256};
+
+use crate::Result;
+
+/// Bytes of embeddings that are remembered: some 43,000 of 384 numbers.
+const REMEMBERED_BYTES: usize = 64 << 20;
+
+/// 128 bits of the SHA-256 of a text: equal if and only if the texts are.
+pub type TextHash = [u8; 16];
+
+/// The hash that equal texts are found by.
+pub fn text_hash(text: &str) -> TextHash {
+    let digest = Sha256::digest(text.as_bytes());
+    *digest.first_chunk().expect("a SHA-256 has 32 bytes")
+}
+
+/// An encoder that remembers what it encoded lately: of a text that comes a hundred thousand times, one goes through the
+/// network.
+pub struct DistinctEncoder<'a> {
+    encoder: &'a SentenceEncoder,
+    recent: Recent,
+}
+
+impl<'a> DistinctEncoder<'a> {
+    /// Remembers nothing yet.
+    pub fn new(encoder: &'a SentenceEncoder) -> Self {
+        let capacity = REMEMBERED_BYTES / (4 * encoder.dimension());
+        Self { encoder, recent: Recent::new(encoder.dimension(), capacity.max(1)) }
+    }
+
+    /// The embeddings of `texts`, in their order. Tokens and truncated texts of the result are those that went through
+    /// the network now: each of equal texts counts once at most.
+    ///
+    /// # Errors
+    /// As [`SentenceEncoder::encode`].
+    pub fn encode(&mut self, texts: &[&str]) -> Result<DistinctEncoding> {
+        let hashes: Vec<TextHash> = texts.iter().map(|text| text_hash(text)).collect();
+        let mut rows = HashMap::new();
+        let mut embeddings = Embeddings::empty(self.encoder.dimension());
+        let mut new = Vec::new();
+        // Rows of remembered texts first: encoding may make the memory forget them.
+        for hash in &hashes {
+            if let Some(embedding) = self.recent.get(hash).filter(|_| !rows.contains_key(hash)) {
+                rows.insert(*hash, embeddings.rows());
+                embeddings.push(embedding);
+            }
+        }
+        for (hash, text) in hashes.iter().zip(texts) {
+            let next = embeddings.rows() + new.len();
+            rows.entry(*hash).or_insert_with(|| {
+                new.push((*hash, *text));
+                next
+            });
+        }
+        let Encoding { embeddings: encoded, tokens, truncated } = match new.is_empty() {
+            true => {
+                Encoding { embeddings: Embeddings::empty(embeddings.dimension()), tokens: 0, truncated: 0 }
+            }
+            false => self.encoder.encode(&new.iter().map(|(_, text)| *text).collect::<Vec<_>>())?,
+        };
+        for ((hash, _), embedding) in new.iter().zip(encoded.iter()) {
+            self.recent.insert(*hash, embedding);
+        }
+        let embeddings = match (embeddings.rows(), new.len() == texts.len()) {
+            // Nothing is equal and nothing was remembered: the usual case.
+            (0, true) => encoded,
+            _ => {
+                encoded.iter().for_each(|embedding| embeddings.push(embedding));
+                let mut spread = Embeddings::empty(embeddings.dimension());
+                hashes.iter().for_each(|hash| spread.push(embeddings.row(rows[hash])));
+                spread
+            }
+        };
+        Ok(DistinctEncoding { embeddings, encoded: new.len(), tokens, truncated })
+    }
+}
+
+/// What a batch of texts came to.
+pub struct DistinctEncoding {
+    /// One row a text, in the order of the texts.
+    pub embeddings: Embeddings,
+    /// Texts that went through the network.
+    pub encoded: usize,
+    /// Their tokens.
+    pub tokens: usize,
+    /// How many of them were longer than the model reads, and lost their end.
+    pub truncated: usize,
+}
+
+/// The last so many embeddings. When it is full, the oldest makes room for the newest.
+struct Recent {
+    slots: HashMap<TextHash, usize>,
+    /// Whose embedding is in each slot.
+    owners: Vec<TextHash>,
+    embeddings: Embeddings,
+    capacity: usize,
+    /// The slot that is filled next.
+    next: usize,
+}
+
+impl Recent {
+    fn new(dimension: usize, capacity: usize) -> Self {
+        let embeddings = Embeddings::empty(dimension);
+        Self { slots: HashMap::new(), owners: Vec::new(), embeddings, capacity, next: 0 }
+    }
+
+    fn get(&self, hash: &TextHash) -> Option<&[f32]> {
+        self.slots.get(hash).map(|slot| self.embeddings.row(*slot))
+    }
+
+    fn insert(&mut self, hash: TextHash, embedding: &[f32]) {
+        let slot = self.next;
+        self.next = (slot + 1) % self.capacity;
+        if slot == self.owners.len() {
+            self.owners.push(hash);
+            self.embeddings.push(embedding);
+        } else {
+            let before = std::mem::replace(&mut self.owners[slot], hash);
+            self.slots.remove(&before);
+            let dimension = embedding.len();
+            self.embeddings.as_mut_slice()[slot * dimension..][..dimension].copy_from_slice(embedding);
+        }
+        self.slots.insert(hash, slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use akin_fixtures::models::tiny;
+
+    use super::*;
+
+    fn encoder() -> SentenceEncoder {
+        SentenceEncoder::load(&tiny("bert")).unwrap()
+    }
+
+    #[test]
+    fn equal_texts_are_encoded_once_and_have_equal_embeddings() {
+        let encoder = encoder();
+        let mut distinct = DistinctEncoder::new(&encoder);
+        let first = distinct.encode(&["a cat", "a dog", "a cat", "a cat"]).unwrap();
+        assert_eq!((first.encoded, first.embeddings.rows()), (2, 4));
+        for copy in [2, 3] {
+            assert_eq!(first.embeddings.row(copy), first.embeddings.row(0));
+        }
+        assert_ne!(first.embeddings.row(1), first.embeddings.row(0));
+        let second = distinct.encode(&["a bird", "a cat", "a bird", "a dog"]).unwrap();
+        assert_eq!(second.encoded, 1);
+        assert_eq!(second.embeddings.row(1), first.embeddings.row(0));
+        assert_eq!(second.embeddings.row(3), first.embeddings.row(1));
+        assert_eq!(second.embeddings.row(0), second.embeddings.row(2));
+        let none = distinct.encode(&["a dog", "a dog"]).unwrap();
+        assert_eq!((none.encoded, none.tokens, none.embeddings.rows()), (0, 0, 2));
+    }
+
+    #[test]
+    fn a_text_that_was_forgotten_is_encoded_again_to_the_same_embedding() {
+        let encoder = encoder();
+        let recent = Recent::new(encoder.dimension(), 2);
+        let mut distinct = DistinctEncoder { encoder: &encoder, recent };
+        let first = distinct.encode(&["one"]).unwrap();
+        // Three texts go through a memory of two while one of the batch is remembered.
+        let batch = distinct.encode(&["two", "one", "three", "four"]).unwrap();
+        assert_eq!((batch.encoded, batch.embeddings.row(1)), (3, first.embeddings.row(0)));
+        assert_eq!(distinct.recent.slots.len(), 2);
+        let again = distinct.encode(&["one", "four"]).unwrap();
+        assert_eq!((again.encoded, again.embeddings.row(0)), (1, first.embeddings.row(0)));
+        assert_eq!(again.embeddings.row(1), batch.embeddings.row(3));
+    }
+}
