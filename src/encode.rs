@@ -1,8 +1,10 @@
 //! `akin encode`: writes the embeddings of a corpus to a NumPy file.
 
+use akin_encoder::Role;
 use akin_indexer::corpus::CorpusReader;
+use anyhow::bail;
 
-use crate::cli::EncodeArguments;
+use crate::cli::{EncodeArguments, RoleName};
 use crate::model;
 use crate::terminal::{Terminal, counted};
 use crate::vectors::VectorsOutput;
@@ -12,9 +14,17 @@ const CHUNK: usize = 1024;
 
 /// Encodes each document and writes its row.
 pub fn run(arguments: &EncodeArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    let role = arguments.role.map(RoleName::role);
+    if let Some(prompted) = arguments.prompts.role().filter(|prompted| role != Some(*prompted)) {
+        match prompted {
+            Role::Query => bail!("--query-prompt is put before queries: add --role query"),
+            Role::Document => bail!("--document-prompt is put before documents: add --role document"),
+        }
+    }
     let mut corpus = CorpusReader::open(&arguments.corpus.paths, &arguments.corpus.options())?;
     let survey = corpus.survey()?;
-    let encoder = model::load(&arguments.model.model, &arguments.precision.options(arguments.executor))?;
+    let options = arguments.prompts.with(arguments.precision.options(arguments.executor));
+    let encoder = model::load(&arguments.model.model, &options)?;
     let mut output = VectorsOutput::create(&arguments.output, encoder.dimension())?;
 
     let bar = terminal.count_bar(Some(survey.documents as u64), "documents");
@@ -28,7 +38,11 @@ pub fn run(arguments: &EncodeArguments, terminal: &Terminal) -> anyhow::Result<(
         if texts.is_empty() {
             break;
         }
-        let encoding = encoder.encode(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let borrowed: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let encoding = match role {
+            None => encoder.encode(&borrowed)?,
+            Some(role) => encoder.encode_as(role, &borrowed)?,
+        };
         output.write(&encoding.embeddings)?;
         rows += texts.len();
         truncated += encoding.truncated;

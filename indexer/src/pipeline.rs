@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Instant;
 
-use akin_encoder::SentenceEncoder;
+use akin_encoder::{Role, SentenceEncoder};
 use akin_index::{Document, Index, Merge, Merged};
 
 use crate::corpus::{CorpusReader, Survey};
@@ -253,7 +253,7 @@ impl Run<'_, '_> {
         report.unchanged += read - duplicates - documents.len();
         if !documents.is_empty() {
             let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
-            let encoding = self.encoder.encode(&texts)?;
+            let encoding = self.encoder.encode_as(Role::Document, &texts)?;
             let upserted = self.index.upsert(&documents, &encoding.embeddings)?;
             report.added += upserted.added;
             report.replaced += upserted.replaced;

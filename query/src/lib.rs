@@ -3,6 +3,7 @@
 //! - [`Searcher`]: an open index with the encoder that it was built with; it gives an [`Answer`] to each query.
 //! - [`batch`]: answers any number of queries in bounded memory, one JSON line for each.
 //! - [`model`]: finds and loads models by name.
+//! - [`prompts`]: the prompts that an index remembers.
 //! - [`measure`]: measures recall and speed of an index, and chooses its `ef`.
 
 pub mod answer;
@@ -10,6 +11,7 @@ pub mod batch;
 pub mod error;
 pub mod measure;
 pub mod model;
+pub mod prompts;
 pub mod searcher;
 
 pub use answer::{Answer, RankedHit};
