@@ -21,7 +21,8 @@ pub fn run(arguments: &StatArguments, terminal: &Terminal) -> anyhow::Result<()>
 fn print(stat: &Stat, terminal: &Terminal, output: &mut dyn Write) -> io::Result<()> {
     let model = &stat.model;
     let prompts = [("query prompt", &model.query_prompt), ("document prompt", &model.document_prompt)];
-    let prompts = prompts.into_iter().filter_map(|(name, prompt)| Some((name, format!("{:?}", prompt.as_ref()?))));
+    let prompts =
+        prompts.into_iter().filter_map(|(name, prompt)| Some((name, format!("{:?}", prompt.as_ref()?))));
     let figures = [
         ("documents", grouped(stat.documents)),
         ("deleted", grouped(stat.deleted)),

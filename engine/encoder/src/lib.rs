@@ -25,9 +25,9 @@ mod weights;
 
 use std::path::Path;
 
-pub use akin_kernels::{Embeddings, Similarity};
 use akin_kernels::cpu::isa;
 pub use akin_kernels::rows::Precision;
+pub use akin_kernels::{Embeddings, Similarity};
 pub use error::{Error, Result};
 #[cfg(feature = "burn")]
 pub use executors::burn;
@@ -35,8 +35,8 @@ pub use pooling::Pooling;
 pub use prompts::{Prompts, Role};
 
 use executors::Network;
-use fingerprint::Fingerprint;
 use files::{read_file, refuse};
+use fingerprint::Fingerprint;
 use model::{ModelDir, ModelWeights, SentenceTokenizer};
 
 /// The parts of a model directory, each checked as it is opened: what training begins with.

@@ -9,13 +9,13 @@ use serde::Deserialize;
 
 use akin_kernels::Similarity;
 
+use crate::Result;
 use crate::config::BertConfig;
 use crate::files::{read_json, read_optional, refuse};
 use crate::pooling::Pooling;
 use crate::prompts::{Role, TextSettings};
 use crate::settings::{NORMALIZE, POOLING, SENTENCE, shortened};
 use crate::tokenizer_config::TokenizerConfig;
-use crate::Result;
 
 /// The names that `max_seq_length` has been kept under.
 pub(super) const SENTENCE_CONFIGS: [&str; 7] = [
@@ -101,13 +101,14 @@ impl ModelDir {
         }
         let texts = TextSettings::read(&root.join("config_sentence_transformers.json"))?;
         let settings = read_sentence_config(&transformer, config.positions())?;
-        let written: serde_json::Map<String, serde_json::Value> = read_json(&transformer.join("config.json"))?;
+        let written: serde_json::Map<String, serde_json::Value> =
+            read_json(&transformer.join("config.json"))?;
         let class = written.get("tokenizer_class").and_then(|class| class.as_str());
         let tokenizer_config = TokenizerConfig::read(&transformer, config.architecture, class)?;
         // The length that network and tokenizer agree on, for a model that has no `max_seq_length`.
-        let max_tokens = settings.max_seq_length.unwrap_or_else(|| {
-            tokenizer_config.max_length().unwrap_or(usize::MAX).min(config.positions())
-        });
+        let max_tokens = settings
+            .max_seq_length
+            .unwrap_or_else(|| tokenizer_config.max_length().unwrap_or(usize::MAX).min(config.positions()));
         Ok(Self {
             root: root.into(),
             max_tokens,
@@ -148,7 +149,9 @@ impl ModelDir {
     /// How embeddings are to be compared. The dot product of embeddings of length one is their cosine.
     pub fn similarity(&self) -> Similarity {
         match self.texts.similarity {
-            Similarity::Dot if self.normalize && self.dimension() == self.config.hidden_size => Similarity::Cosine,
+            Similarity::Dot if self.normalize && self.dimension() == self.config.hidden_size => {
+                Similarity::Cosine
+            }
             similarity => similarity,
         }
     }
@@ -222,7 +225,8 @@ impl Modules {
                 ));
             }
         }
-        let acting: Vec<(&str, &str)> = kinds.iter().zip(&modules).map(|(kind, m)| (*kind, &*m.path)).collect();
+        let acting: Vec<(&str, &str)> =
+            kinds.iter().zip(&modules).map(|(kind, m)| (*kind, &*m.path)).collect();
         let after_pooling = |(at, (kind, _)): &(usize, (&str, &str))| *kind != "Dropout" || *at < 2;
         let acting: Vec<(&str, &str)> =
             acting.into_iter().enumerate().filter(after_pooling).map(|(_, module)| module).collect();

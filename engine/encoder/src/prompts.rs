@@ -67,7 +67,10 @@ impl TextSettings {
             // sentence-transformers has these two in every model, empty where they are not set.
             !prompts.contains_key(*name) && !matches!(*name, "query" | "document")
         }) {
-            return Err(refuse(path, format!("default_prompt_name is {name:?}, and prompts has no such prompt")));
+            return Err(refuse(
+                path,
+                format!("default_prompt_name is {name:?}, and prompts has no such prompt"),
+            ));
         }
         let similarity = match text("similarity_fn_name")? {
             None => Similarity::default(),
@@ -79,7 +82,10 @@ impl TextSettings {
         let truncate_dim = match settings.get("truncate_dim") {
             None | Some(Value::Null) => None,
             Some(value) => Some(value.as_u64().filter(|dimensions| *dimensions > 0).ok_or_else(|| {
-                refuse(path, format!("truncate_dim is {}, and must be a whole number from 1 on", shortened(value)))
+                refuse(
+                    path,
+                    format!("truncate_dim is {}, and must be a whole number from 1 on", shortened(value)),
+                )
             })? as usize),
         };
         let settings = Self { prompts, default_prompt, similarity, truncate_dim };
@@ -104,7 +110,9 @@ impl TextSettings {
 
     /// A prompt for passages under a name that is not looked for is likely a mistake of the model's author.
     fn warn_of_unused(&self, path: &Path) {
-        let unused = ["passage", "corpus"].into_iter().find(|name| self.prompts.get(*name).is_some_and(|p| !p.is_empty()));
+        let unused = ["passage", "corpus"]
+            .into_iter()
+            .find(|name| self.prompts.get(*name).is_some_and(|p| !p.is_empty()));
         if let Some(name) = unused.filter(|_| self.prompt(Some(Role::Document)).is_empty()) {
             tracing::warn!(
                 "{}: there is a prompt {name:?} and none named \"document\": documents are encoded without a prompt, as \
@@ -120,13 +128,18 @@ fn read_prompts(path: &Path, settings: &Map<String, Value>) -> Result<BTreeMap<S
         None | Some(Value::Null) => return Ok(BTreeMap::new()),
         Some(Value::Object(prompts)) => prompts,
         Some(other) => {
-            return Err(refuse(path, format!("prompts is {}, and must be an object of texts", shortened(other))));
+            return Err(refuse(
+                path,
+                format!("prompts is {}, and must be an object of texts", shortened(other)),
+            ));
         }
     };
     let text = |(name, prompt): (&String, &Value)| match prompt {
         Value::Null => Ok((name.clone(), String::new())),
         Value::String(prompt) => Ok((name.clone(), prompt.clone())),
-        other => Err(refuse(path, format!("the prompt {name:?} is {}, and must be a text", shortened(other)))),
+        other => {
+            Err(refuse(path, format!("the prompt {name:?} is {}, and must be a text", shortened(other))))
+        }
     };
     prompts.iter().map(text).collect()
 }
@@ -144,7 +157,9 @@ mod tests {
 
     #[test]
     fn a_prompt_is_chosen_by_role_as_in_sentence_transformers() {
-        let settings = read(r#"{"prompts": {"query": "q: ", "document": "d: ", "x": "x: "}, "default_prompt_name": "x"}"#);
+        let settings = read(
+            r#"{"prompts": {"query": "q: ", "document": "d: ", "x": "x: "}, "default_prompt_name": "x"}"#,
+        );
         let settings = settings.unwrap();
         assert_eq!(settings.prompt(None), "x: ");
         assert_eq!(settings.prompt(Some(Role::Query)), "q: ");

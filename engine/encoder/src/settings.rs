@@ -228,7 +228,7 @@ pub const SENTENCE: FileKeys = FileKeys {
         ("module_output_name", Only(&[r#""token_embeddings""#])),
         (
             "modality_config",
-            Only(&["{}", r#"{"text":{"method":"forward","method_output_name":"last_hidden_state"}}"#]),
+            Only(&[r#"{"text":{"method":"forward","method_output_name":"last_hidden_state"}}"#, "{}"]),
         ),
         ("processing_kwargs", Only(&["{}"])),
         ("query_length", Only(&[])),
@@ -299,7 +299,8 @@ impl FileKeys {
             match self.effect(key) {
                 Some(Honoured | Nothing) => {}
                 Some(Only(values)) => {
-                    let known = |text: &&str| serde_json::from_str::<Value>(text).is_ok_and(|known| known == *value);
+                    let known =
+                        |text: &&str| serde_json::from_str::<Value>(text).is_ok_and(|known| known == *value);
                     if !values.iter().any(known) {
                         return Err(refuse(path, reason(key, value, values)));
                     }

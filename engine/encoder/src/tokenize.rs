@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use tokenizers::{PostProcessor, Tokenizer, TruncationDirection, TruncationParams};
 
+use crate::config::Architecture;
 use crate::files::{read_file, refuse};
 use crate::model_dir::ModelDir;
-use crate::config::Architecture;
 use crate::tokenizer_config::lower_case;
 use crate::{Error, Result};
 

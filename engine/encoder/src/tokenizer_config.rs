@@ -42,7 +42,10 @@ enum Class {
 impl Class {
     fn of(name: &str) -> Self {
         match name.strip_suffix("Fast").unwrap_or(name) {
-            "BertTokenizer" | "DistilBertTokenizer" | "MobileBertTokenizer" | "ConvBertTokenizer"
+            "BertTokenizer"
+            | "DistilBertTokenizer"
+            | "MobileBertTokenizer"
+            | "ConvBertTokenizer"
             | "SqueezeBertTokenizer" => Self::Bert,
             "MPNetTokenizer" => Self::MpNet,
             "RobertaTokenizer" => Self::Roberta,
@@ -128,13 +131,15 @@ impl TokenizerConfig {
 
     /// Refuses what would make the vector of a text depend on the texts beside it.
     fn check(&self, architecture: Architecture) -> Result<()> {
-        if self.side("padding_side")? == Some(TruncationDirection::Left) && architecture == Architecture::Bert {
+        if self.side("padding_side")? == Some(TruncationDirection::Left) && architecture == Architecture::Bert
+        {
             let reason = "padding_side is \"left\", which moves the positions of a text that is padded: its embedding \
                           would depend on the texts beside it";
             return Err(refuse(&self.path, reason));
         }
         if let Some(names) = self.get("model_input_names") {
-            let has = |name: &str| names.as_array().is_some_and(|names| names.iter().any(|known| known == name));
+            let has =
+                |name: &str| names.as_array().is_some_and(|names| names.iter().any(|known| known == name));
             if !has("input_ids") || !has("attention_mask") {
                 let reason = format!(
                     "model_input_names is {}, and Akin gives the network input_ids and attention_mask",
@@ -182,7 +187,8 @@ impl TokenizerConfig {
 
     /// The content of a named token.
     fn token(&self, name: &str) -> Option<&str> {
-        let given = self.get(name).and_then(|token| token.as_str().or_else(|| token.get("content")?.as_str()));
+        let given =
+            self.get(name).and_then(|token| token.as_str().or_else(|| token.get("content")?.as_str()));
         given.or_else(|| self.class.default_token(name))
     }
 
@@ -200,7 +206,10 @@ impl TokenizerConfig {
         }
         self.add_tokens(&mut tokenizer, class, &mut changes)?;
         match class {
-            Class::Bert | Class::MpNet => self.build_bert(&mut tokenizer, &mut changes)?,
+            Class::Bert | Class::MpNet => {
+                self.build_word_pieces(&mut tokenizer, class, &mut changes);
+                self.build_bert(&mut tokenizer, &mut changes)?;
+            }
             Class::Roberta => self.build_roberta(&mut tokenizer, &mut changes)?,
             Class::XlmRoberta => self.build_xlm_roberta(&mut tokenizer, &mut changes)?,
             Class::AsWritten => {}
@@ -217,6 +226,23 @@ impl TokenizerConfig {
             changes += " split_special_tokens";
         }
         Ok((tokenizer, changes))
+    }
+
+    /// The vocabulary of `tokenizer.json` with the unknown token of the settings. The rest is what BERT has.
+    fn build_word_pieces(&self, tokenizer: &mut Tokenizer, class: Class, changes: &mut String) {
+        let unknown = self.token("unk_token").or(class.default_token("unk_token")).unwrap_or("[UNK]");
+        let ModelWrapper::WordPiece(found) = tokenizer.get_model() else { return };
+        let same = found.unk_token == unknown
+            && found.continuing_subword_prefix == "##"
+            && found.max_input_chars_per_word == 100;
+        if !same {
+            let mut wanted = found.clone();
+            unknown.clone_into(&mut wanted.unk_token);
+            "##".clone_into(&mut wanted.continuing_subword_prefix);
+            wanted.max_input_chars_per_word = 100;
+            *changes += &format!(" unknown {unknown:?} in words of 100");
+            tokenizer.with_model(wanted);
+        }
     }
 
     fn build_bert(&self, tokenizer: &mut Tokenizer, changes: &mut String) -> Result<()> {
@@ -259,7 +285,8 @@ impl TokenizerConfig {
     fn build_xlm_roberta(&self, tokenizer: &mut Tokenizer, changes: &mut String) -> Result<()> {
         // Of the normalizer only the table of characters is kept.
         if let Some(NormalizerWrapper::Sequence(parts)) = tokenizer.get_normalizer() {
-            let table = parts.as_ref().iter().find(|part| matches!(part, NormalizerWrapper::Precompiled(_))).cloned();
+            let table =
+                parts.as_ref().iter().find(|part| matches!(part, NormalizerWrapper::Precompiled(_))).cloned();
             *changes += " normalizer charsmap";
             self.normalize_by(tokenizer, table)?;
         } else if !matches!(tokenizer.get_normalizer(), None | Some(NormalizerWrapper::Precompiled(_))) {
@@ -316,8 +343,11 @@ impl TokenizerConfig {
             (Class::AsWritten, _) => written.values().cloned().collect(),
             (_, Some(listed)) => listed.values().cloned().collect(),
             (_, None) => {
-                let mut tokens: BTreeMap<u32, AddedToken> =
-                    self.earlier.iter().map(|(id, token)| (*id, AddedToken::from(token.as_str(), false))).collect();
+                let mut tokens: BTreeMap<u32, AddedToken> = self
+                    .earlier
+                    .iter()
+                    .map(|(id, token)| (*id, AddedToken::from(token.as_str(), false)))
+                    .collect();
                 tokens.extend(written.clone());
                 tokens.into_values().collect()
             }
@@ -326,7 +356,8 @@ impl TokenizerConfig {
         let has = |tokens: &[AddedToken], content: &str| tokens.iter().any(|token| token.content == content);
         if class == Class::AsWritten {
             // Those of `tokenizer_config.json` with other properties count more than those of `tokenizer.json`.
-            let differing = listed.into_iter().flat_map(BTreeMap::values).filter(|token| !wanted.contains(token));
+            let differing =
+                listed.into_iter().flat_map(BTreeMap::values).filter(|token| !wanted.contains(token));
             let differing: Vec<AddedToken> = differing.cloned().collect();
             wanted.retain(|token| !has(&differing, &token.content));
             wanted.extend(differing);
@@ -340,8 +371,9 @@ impl TokenizerConfig {
         if same {
             return Ok(());
         }
-        let failed =
-            |error: tokenizers::Error| refuse(&self.path, format!("its special tokens cannot be added: {error}"));
+        let failed = |error: tokenizers::Error| {
+            refuse(&self.path, format!("its special tokens cannot be added: {error}"))
+        };
         for token in &wanted {
             if !written.values().any(|known| known == token) {
                 *changes += &format!(" token {token:?}");

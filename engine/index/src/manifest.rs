@@ -9,9 +9,9 @@ use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
-use crate::{ModelIdentity, Similarity};
 use crate::segment::deleted_file_name;
 use crate::segment::write::file_name;
+use crate::{ModelIdentity, Similarity};
 
 /// The version of the format that this crate reads and writes.
 pub(crate) const FORMAT: u32 = 4;
