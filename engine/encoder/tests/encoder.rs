@@ -68,7 +68,8 @@ fn coarser_numbers_keep_the_direction_of_the_embeddings() {
 
 #[test]
 fn the_reference_executor_has_one_precision() {
-    let options = EncoderOptions { executor: Executor::Burn, precision: Precision::Int8 };
+    let options =
+        EncoderOptions { executor: Executor::Burn, precision: Precision::Int8, ..Default::default() };
     let refusal = SentenceEncoder::load_with(ModelCopy::tiny("bert").path(), &options).err().unwrap();
     assert!(matches!(&refusal, Error::Precision { reason, .. } if reason.contains("f32")), "{refusal}");
 }
