@@ -261,6 +261,12 @@ fn read_pooling(path: &Path, hidden_size: usize) -> Result<(Pooling, bool)> {
             refuse(path, format!("include_prompt is {}, and must be true or false", shortened(value)))
         })?,
     };
+    let is_flag = |(name, value): &(&String, &serde_json::Value)| {
+        !name.starts_with("pooling_mode_") || value.is_boolean() || value.is_null()
+    };
+    if let Some((name, value)) = settings.iter().find(|setting| !is_flag(setting)) {
+        return Err(refuse(path, format!("{name} is {}, and must be true or false", shortened(value))));
+    }
     let mut modes: Vec<&str> = settings
         .iter()
         .filter(|(_, value)| value.as_bool() == Some(true))

@@ -134,8 +134,8 @@ fn example(file: &str, key: &str) -> Value {
         (_, "prompts") => json!({ "query": "query: " }),
         (_, "default_prompt_name" | "similarity_fn_name") => json!("none"),
         (_, "truncate_dim") => json!(8),
-        (_, name) if name.ends_with("_token") => json!("[NEW]"),
         (_, name) if name.starts_with("pooling_mode_") => json!(true),
+        (_, name) if name.ends_with("_token") => json!("[NEW]"),
         _ => panic!("{file} has a new key, {key}: say how it shows"),
     };
     json!({ file: { key: value } })
