@@ -108,7 +108,7 @@ impl Index {
         let pool = Arc::new(QueryPool::new(None));
         let published = manifest.to_bytes();
         let snapshot = match Snapshot::of(&storage, &pool, None, manifest, published)? {
-            Opened::Snapshot(snapshot) => Arc::new(snapshot),
+            Opened::Snapshot(snapshot) => Arc::new(*snapshot),
             Opened::Missing(name, _) => {
                 return Err(Error::damaged(&*storage, format!("its file {name} is missing")));
             }
