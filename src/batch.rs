@@ -22,7 +22,7 @@ pub fn run(arguments: &BatchArguments, terminal: &Terminal) -> anyhow::Result<()
     let queries = CorpusReader::open(std::slice::from_ref(&arguments.queries), &format)?;
     let queries = queries.map(|document| Ok(document?.text));
     let named = arguments.model.model.as_deref();
-    let searcher = model::open_searcher(&arguments.index, named, &arguments.model.compute.options())?;
+    let searcher = model::open_searcher(&arguments.index, named, &arguments.model.options())?;
     // One commit answers all queries, whatever is written meanwhile.
     let snapshot = searcher.snapshot();
     let among = filter::select(&searcher, &snapshot, filter.as_ref(), terminal)?;

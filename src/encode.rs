@@ -1,9 +1,11 @@
 //! `akin encode`: writes the embeddings of a corpus to a NumPy file.
 
+use akin_encoder::Role;
 use akin_indexer::corpus::CorpusReader;
 use akin_indexer::distinct::DistinctEncoder;
+use anyhow::bail;
 
-use crate::cli::EncodeArguments;
+use crate::cli::{EncodeArguments, RoleName};
 use crate::model;
 use crate::terminal::{Terminal, counted};
 use crate::vectors::VectorsOutput;
@@ -13,12 +15,20 @@ const CHUNK: usize = 1024;
 
 /// Encodes each document and writes its row.
 pub fn run(arguments: &EncodeArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    let role = arguments.role.map(RoleName::role);
+    if let Some(prompted) = arguments.prompts.role().filter(|prompted| role != Some(*prompted)) {
+        match prompted {
+            Role::Query => bail!("--query-prompt is put before queries: add --role query"),
+            Role::Document => bail!("--document-prompt is put before documents: add --role document"),
+        }
+    }
     let mut corpus = CorpusReader::open(&arguments.corpus.paths, &arguments.corpus.options())?;
     let survey = corpus.survey()?;
-    let encoder = model::load(&arguments.model.model, &arguments.precision.options(arguments.executor))?;
+    let options = arguments.prompts.with(arguments.precision.options(arguments.executor));
+    let encoder = model::load(&arguments.model.model, &options)?;
     let mut output = VectorsOutput::create(&arguments.output, encoder.dimension())?;
 
-    let mut distinct = DistinctEncoder::new(&encoder);
+    let mut distinct = DistinctEncoder::new(&encoder, role);
     let bar = terminal.count_bar(Some(survey.documents as u64), "documents");
     let (mut rows, mut truncated) = (0, 0);
     loop {

@@ -111,7 +111,7 @@ impl Reporter<'_> {
 /// The index, and the model for it: the one named, else the one the index has, else the default.
 fn open(arguments: &IndexArguments) -> anyhow::Result<(Index, SentenceEncoder)> {
     let path = &arguments.index;
-    let options = arguments.compute.options();
+    let options = arguments.prompts.with(arguments.compute.options());
     if arguments.model.is_none() && !is_vacant(path) {
         match Index::open(path) {
             // A run that was killed before the index was complete: begin it again.
@@ -121,6 +121,8 @@ fn open(arguments: &IndexArguments) -> anyhow::Result<(Index, SentenceEncoder)> 
                 index.snapshot().require_known_model()?;
                 let encoder = model::load(&index.model().location, &options).map_err(model::moved)?;
                 index.snapshot().require_model(encoder.fingerprint())?;
+                model::require_similarity(&encoder)?;
+                let encoder = model::adopt(encoder, &index.model())?;
                 return Ok((index, encoder));
             }
         }
@@ -128,6 +130,7 @@ fn open(arguments: &IndexArguments) -> anyhow::Result<(Index, SentenceEncoder)> 
     let name = arguments.model.as_deref().unwrap_or(DEFAULT_MODEL);
     let encoder = model::load(name, &options)?;
     let index = Index::open_or_create(path, &model::identity(name, &encoder)?)?;
+    let encoder = model::adopt(encoder, &index.model())?;
     Ok((index, encoder))
 }
 

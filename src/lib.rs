@@ -26,7 +26,7 @@ pub use akin_index as index;
 pub use akin_indexer as indexer;
 pub use akin_query as query;
 
-pub use akin_encoder::{EncoderOptions, Precision};
+pub use akin_encoder::{EncoderOptions, Precision, Prompts, Role};
 pub use akin_index::{
     Compaction, Document, Filter, Metadata, ReaderOptions, Reload, SearchOptions, Selection, Snapshot, Stat,
     Upserted,
@@ -36,7 +36,6 @@ pub use akin_query::{Answer, Error, RankedHit, Result, Searcher};
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use akin_encoder::SentenceEncoder;
 use akin_index::{Index, ModelIdentity};
@@ -59,14 +58,15 @@ impl SemanticIndex {
         Self::open_or_create_with(path, model, &EncoderOptions::default())
     }
 
-    /// The same, with options for the encoder.
+    /// The same, with options for the encoder. The index remembers the prompts among them, and uses those it remembers
+    /// where none are given.
     ///
     /// # Errors
-    /// As [`SemanticIndex::open_or_create`].
+    /// As [`SemanticIndex::open_or_create`]; [`Error::OtherPrompt`] if the index was built with other prompts.
     pub fn open_or_create_with(path: &Path, model: &str, options: &EncoderOptions) -> Result<Self> {
         let encoder = akin_query::model::load(model, options)?;
         let identity = akin_query::model::identity(model, &encoder)?;
-        Self::with(Index::open_or_create(path, &identity)?, Arc::new(encoder))
+        Self::with(Index::open_or_create(path, &identity)?, encoder)
     }
 
     /// Opens the index in the folder at `path` with the model that it was built with.
@@ -78,10 +78,12 @@ impl SemanticIndex {
         index.snapshot().require_known_model()?;
         let ModelIdentity { location, .. } = index.model();
         let encoder = akin_query::model::load(&location, &EncoderOptions::default());
-        Self::with(index, Arc::new(encoder.map_err(akin_query::model::moved)?))
+        Self::with(index, encoder.map_err(akin_query::model::moved)?)
     }
 
-    fn with(index: Index, encoder: Arc<SentenceEncoder>) -> Result<Self> {
+    fn with(index: Index, encoder: SentenceEncoder) -> Result<Self> {
+        index.snapshot().require_model(encoder.fingerprint())?;
+        let encoder = akin_query::prompts::adopt(encoder, &index.model())?;
         let searcher = Searcher::new(index.reader(), encoder)?;
         Ok(Self { index, searcher })
     }
@@ -101,7 +103,7 @@ impl SemanticIndex {
             }
         }
         let texts: Vec<&str> = changed.iter().map(|document| document.text.as_str()).collect();
-        let encoding = self.searcher.encoder().encode(&texts)?;
+        let encoding = self.searcher.encoder().encode_as(Role::Document, &texts)?;
         Ok(self.index.upsert(&changed, &encoding.embeddings)?)
     }
 

@@ -19,7 +19,7 @@ pub fn run(arguments: &QueryArguments, terminal: &Terminal) -> anyhow::Result<()
         bail!("the query is blank: say what to look for, or leave it out to open a session");
     }
     let named = arguments.model.model.as_deref();
-    let compute = arguments.model.compute.options();
+    let compute = arguments.model.options();
     let Some(text) = &arguments.text else {
         let searcher = model::open_session(&arguments.index, named, &compute)?;
         let asking = Asking::new(&searcher, arguments.search.options(), filter, terminal)?;

@@ -13,6 +13,12 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
             Some(akin_query::Error::Queries(error)) => indexer = Some(error),
             Some(akin_query::Error::Index(error)) => index = Some(error),
             Some(akin_query::Error::ModelMoved(_)) => return Some("--model says where it is now"),
+            Some(akin_query::Error::OtherPrompt { .. }) => {
+                return Some("leave --query-prompt and --document-prompt out to use those of the index, or build another index")
+            }
+            Some(akin_query::Error::Similarity { .. }) => {
+                return Some("index with a model whose similarity is cosine, or one that has a Normalize module")
+            }
             _ => {}
         }
         if let Some(Error::Index(error)) = indexer {

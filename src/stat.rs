@@ -19,6 +19,10 @@ pub fn run(arguments: &StatArguments, terminal: &Terminal) -> anyhow::Result<()>
 }
 
 fn print(stat: &Stat, terminal: &Terminal, output: &mut dyn Write) -> io::Result<()> {
+    let model = &stat.model;
+    let prompts = [("query prompt", &model.query_prompt), ("document prompt", &model.document_prompt)];
+    let prompts =
+        prompts.into_iter().filter_map(|(name, prompt)| Some((name, format!("{:?}", prompt.as_ref()?))));
     let figures = [
         ("documents", grouped(stat.documents)),
         ("deleted", grouped(stat.deleted)),
@@ -31,8 +35,10 @@ fn print(stat: &Stat, terminal: &Terminal, output: &mut dyn Write) -> io::Result
         ("format", stat.format.to_string()),
         ("on disk", bytes(stat.bytes_on_disk)),
     ];
+    let figures: Vec<(&str, String)> = figures.into_iter().chain(prompts).collect();
+    let width = figures.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, figure) in figures {
-        writeln!(output, "{}  {figure}", terminal.paint(Style::Dim, &format!("{name:11}")))?;
+        writeln!(output, "{}  {figure}", terminal.paint(Style::Dim, &format!("{name:width$}")))?;
     }
     if stat.segments.is_empty() {
         return Ok(());
@@ -68,7 +74,13 @@ fn to_json(stat: &Stat) -> Value {
         "ef": stat.ef,
         "dimension": stat.dimension,
         "model": stat.model.is_known().then(|| {
-            json!({ "location": stat.model.location, "fingerprint": stat.model.fingerprint })
+            json!({
+                "location": stat.model.location,
+                "fingerprint": stat.model.fingerprint,
+                "query_prompt": stat.model.query_prompt,
+                "document_prompt": stat.model.document_prompt,
+                "similarity": stat.model.similarity.name(),
+            })
         }),
         "format": stat.format,
         "bytes_on_disk": stat.bytes_on_disk,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use akin_encoder::{Embeddings, Encoding, SentenceEncoder};
+use akin_encoder::{Embeddings, Encoding, Role, SentenceEncoder};
 use sha2::{Digest, Sha256};
 
 use crate::Result;
@@ -23,14 +23,15 @@ pub fn text_hash(text: &str) -> TextHash {
 /// network.
 pub struct DistinctEncoder<'a> {
     encoder: &'a SentenceEncoder,
+    role: Option<Role>,
     recent: Recent,
 }
 
 impl<'a> DistinctEncoder<'a> {
-    /// Remembers nothing yet.
-    pub fn new(encoder: &'a SentenceEncoder) -> Self {
+    /// Encodes texts in a role, or in none, and remembers nothing yet.
+    pub fn new(encoder: &'a SentenceEncoder, role: Option<Role>) -> Self {
         let capacity = REMEMBERED_BYTES / (4 * encoder.dimension());
-        Self { encoder, recent: Recent::new(encoder.dimension(), capacity.max(1)) }
+        Self { encoder, role, recent: Recent::new(encoder.dimension(), capacity.max(1)) }
     }
 
     /// The embeddings of `texts`, in their order. Tokens and truncated texts of the result are those that went through
@@ -61,7 +62,13 @@ impl<'a> DistinctEncoder<'a> {
             true => {
                 Encoding { embeddings: Embeddings::empty(embeddings.dimension()), tokens: 0, truncated: 0 }
             }
-            false => self.encoder.encode(&new.iter().map(|(_, text)| *text).collect::<Vec<_>>())?,
+            false => {
+                let texts: Vec<&str> = new.iter().map(|(_, text)| *text).collect();
+                match self.role {
+                    Some(role) => self.encoder.encode_as(role, &texts)?,
+                    None => self.encoder.encode(&texts)?,
+                }
+            }
         };
         for ((hash, _), embedding) in new.iter().zip(encoded.iter()) {
             self.recent.insert(*hash, embedding);
@@ -142,7 +149,7 @@ mod tests {
     #[test]
     fn equal_texts_are_encoded_once_and_have_equal_embeddings() {
         let encoder = encoder();
-        let mut distinct = DistinctEncoder::new(&encoder);
+        let mut distinct = DistinctEncoder::new(&encoder, None);
         let first = distinct.encode(&["a cat", "a dog", "a cat", "a cat"]).unwrap();
         assert_eq!((first.encoded, first.embeddings.rows()), (2, 4));
         for copy in [2, 3] {
@@ -162,7 +169,7 @@ mod tests {
     fn a_text_that_was_forgotten_is_encoded_again_to_the_same_embedding() {
         let encoder = encoder();
         let recent = Recent::new(encoder.dimension(), 2);
-        let mut distinct = DistinctEncoder { encoder: &encoder, recent };
+        let mut distinct = DistinctEncoder { encoder: &encoder, role: None, recent };
         let first = distinct.encode(&["one"]).unwrap();
         // Three texts go through a memory of two while one of the batch is remembered.
         let batch = distinct.encode(&["two", "one", "three", "four"]).unwrap();

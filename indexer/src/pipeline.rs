@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Instant;
 
-use akin_encoder::SentenceEncoder;
+use akin_encoder::{Role, SentenceEncoder};
 use akin_index::{Document, Index, Merge, Merged};
 
 use crate::corpus::{CorpusReader, Survey};
@@ -119,7 +119,7 @@ pub fn index_surveyed(
     let begin = Instant::now();
     let mut run = Run {
         index,
-        encoder: DistinctEncoder::new(encoder),
+        encoder: DistinctEncoder::new(encoder, Some(Role::Document)),
         report: IndexingReport::default(),
         progress: Progress {
             phase: Phase::Encoding,

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use akin_encoder::{Role, Similarity};
+
 /// A result of asking.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -19,6 +21,28 @@ pub enum Error {
     /// The model that an index was built with is not where it was.
     #[error("the model that the index was built with is not where it was: {0}")]
     ModelMoved(#[source] akin_encoder::Error),
+    /// A prompt was given that is not the one that the index was built with.
+    #[error(
+        "the index was built with {} before each {}, and {} was given",
+        quoted(of_index), name(*role), quoted(given)
+    )]
+    OtherPrompt {
+        /// Whose prompt it is.
+        role: Role,
+        /// The prompt of the index; empty if it has none.
+        of_index: String,
+        /// The prompt that was given.
+        given: String,
+    },
+    /// The model wants its embeddings compared in a way that no index does.
+    #[error(
+        "the model has similarity_fn_name {:?}, and an index compares embeddings by their cosine",
+        similarity.name()
+    )]
+    Similarity {
+        /// What the model wants.
+        similarity: Similarity,
+    },
     /// Where a model is cannot be noted.
     #[error("cannot note the model at {}: {reason}", path.display())]
     ModelPath {
@@ -39,4 +63,16 @@ pub enum Error {
     /// There are no threads to search with.
     #[error("cannot start the threads: {0}")]
     Threads(#[source] rayon::ThreadPoolBuildError),
+}
+
+/// A prompt as it stands in a sentence.
+fn quoted(prompt: &str) -> String {
+    if prompt.is_empty() { "no prompt".into() } else { format!("the prompt {prompt:?}") }
+}
+
+fn name(role: Role) -> &'static str {
+    match role {
+        Role::Query => "query",
+        Role::Document => "document",
+    }
 }

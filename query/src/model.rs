@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use akin_encoder::{EncoderOptions, SentenceEncoder, hub};
+use akin_encoder::{EncoderOptions, Prompts, SentenceEncoder, Similarity, hub};
 use akin_index::ModelIdentity;
 
 use crate::{Error, Result};
@@ -21,11 +21,13 @@ pub fn load(name: &str, options: &EncoderOptions) -> Result<SentenceEncoder> {
 }
 
 /// What an index notes about the model it is built with. A directory is noted by its full path, so that the
-/// index can be asked from any folder.
+/// index can be asked from any folder. The prompts are those that were given to the encoder.
 ///
 /// # Errors
-/// [`Error::ModelPath`] if that path cannot be told or is not UTF-8.
+/// [`Error::ModelPath`] if that path cannot be told or is not UTF-8; [`Error::Similarity`] as
+/// [`require_similarity`].
 pub fn identity(name: &str, encoder: &SentenceEncoder) -> Result<ModelIdentity> {
+    require_similarity(encoder)?;
     let path = Path::new(name);
     let location = if path.is_dir() {
         let full = std::fs::canonicalize(path)
@@ -37,11 +39,24 @@ pub fn identity(name: &str, encoder: &SentenceEncoder) -> Result<ModelIdentity> 
     } else {
         format!("sentence-transformers/{name}")
     };
+    let Prompts { query, document } = encoder.prompts().clone();
     Ok(ModelIdentity {
-        fingerprint: encoder.fingerprint().to_owned(),
-        location,
-        dimension: encoder.dimension(),
+        query_prompt: query,
+        document_prompt: document,
+        similarity: encoder.similarity(),
+        ..ModelIdentity::new(encoder.fingerprint(), location, encoder.dimension())
     })
+}
+
+/// Refuses a model whose embeddings are not to be compared by their cosine, which is how an index ranks them.
+///
+/// # Errors
+/// [`Error::Similarity`].
+pub fn require_similarity(encoder: &SentenceEncoder) -> Result<()> {
+    match encoder.similarity() {
+        Similarity::Cosine => Ok(()),
+        similarity => Err(Error::Similarity { similarity }),
+    }
 }
 
 /// The error of a model that cannot be loaded from where it was when an index was built with it.

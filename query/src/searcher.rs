@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use akin_encoder::{EncoderOptions, SentenceEncoder};
+use akin_encoder::{EncoderOptions, Role, SentenceEncoder};
 use akin_index::{Filter, Reader, ReaderOptions, SearchOptions, Selection, Snapshot};
 
-use crate::{Answer, Error, Result, model};
+use crate::{Answer, Error, Result, model, prompts};
 
 /// Answers queries from one index.
 pub struct Searcher {
@@ -20,10 +20,13 @@ impl Searcher {
     /// Puts a reader of an index and its encoder together.
     ///
     /// # Errors
-    /// [`akin_index::Error::OtherModel`] when the index was built with another model.
+    /// [`akin_index::Error::OtherModel`] when the index was built with another model, [`Error::OtherPrompt`] when it was
+    /// built with other prompts than the encoder has ([`prompts::adopt`] gives it those of the index).
     pub fn new(reader: Reader, encoder: impl Into<Arc<SentenceEncoder>>) -> Result<Self> {
         let encoder = encoder.into();
-        reader.snapshot().require_model(encoder.fingerprint())?;
+        let snapshot = reader.snapshot();
+        snapshot.require_model(encoder.fingerprint())?;
+        prompts::require(&encoder, snapshot.model())?;
         Ok(Self { reader, encoder })
     }
 
@@ -31,7 +34,8 @@ impl Searcher {
     /// name both happen at once.
     ///
     /// # Errors
-    /// What the index or the model report, [`Error::ModelMoved`] if the model of the index is not where it was.
+    /// What the index or the model report, [`Error::ModelMoved`] if the model of the index is not where it was,
+    /// [`Error::OtherPrompt`] if `options` have another prompt than the index remembers.
     pub fn open(
         path: &Path,
         model: Option<&str>,
@@ -52,6 +56,8 @@ impl Searcher {
                 (reader, encoder.map_err(model::moved)?)
             }
         };
+        reader.snapshot().require_model(encoder.fingerprint())?;
+        let encoder = prompts::adopt(encoder, &reader.model())?;
         Self::new(reader, encoder)
     }
 
@@ -123,9 +129,10 @@ impl Searcher {
     ) -> Result<(Vec<Answer>, usize)> {
         // A reader that follows commits may have followed another index into the same folder.
         snapshot.require_model(self.encoder.fingerprint())?;
+        prompts::require(&self.encoder, snapshot.model())?;
         let asked: Vec<&str> = texts.iter().copied().filter(|text| !is_blank(text)).collect();
         let started = Instant::now();
-        let encoding = self.encoder.encode(&asked)?;
+        let encoding = self.encoder.encode_as(Role::Query, &asked)?;
         tracing::info!("encoded {} in {:.1?}", count(asked.len()), started.elapsed());
 
         let started = Instant::now();

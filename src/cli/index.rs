@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     ComputeArguments, CorpusArguments, DefaultModel, ExecutorName, FormatArguments, PrecisionArguments,
-    parse_share,
+    PromptArguments, RoleName, parse_share,
 };
 
 #[derive(Debug, Args)]
@@ -25,8 +25,11 @@ proves it. A document as near as the true tenth counts as found. Small groups of
 own. The mean and the worst recall are printed, and where no ef reaches the one asked for, that is said; with \
 --json they are ef, recall, recall_worst, regions and recall_reached.
 
+Some models are trained with a prompt before each query and another before each document. Those that are in the directory of the model are used. Others are given with --query-prompt and --document-prompt when the index is begun. The index remembers them.
+
 Examples:
   akin index notes notes.txt
+  akin index notes notes.txt --model intfloat/e5-small-v2 --query-prompt \"query: \" --document-prompt \"passage: \"
   akin index papers papers.jsonl.zst --id-field doi --text-field abstract
   zcat dump.tsv.gz | akin index dump - --format tsv
   akin index notes notes.txt --recall 0.99
@@ -40,6 +43,8 @@ pub struct IndexArguments {
     /// all-MiniLM-L6-v2]
     #[arg(long, env = "AKIN_MODEL", hide_env_values = true, value_name = "DIR|HUB-ID")]
     pub model: Option<String>,
+    #[command(flatten)]
+    pub prompts: PromptArguments,
     #[command(flatten)]
     pub compute: ComputeArguments,
     /// Choose how many candidates searches keep, so that they find this share of the true 10 nearest in every
@@ -106,11 +111,14 @@ pub struct ExportArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Row n of the matrix is the embedding of document n, float32; numpy.load reads it.
+Row n of the matrix is the embedding of document n, float32; numpy.load reads it. With --role the texts are
+encoded as queries or as documents, with the prompt of the model for them or the one given; otherwise as
+sentence-transformers' `encode` does, with the model's default prompt if it has one.
 
 Examples:
   akin encode notes.txt --output notes.npy
-  akin encode papers.jsonl --text-field abstract --output papers.npy --executor cpu")]
+  akin encode papers.jsonl --text-field abstract --output papers.npy --executor cpu
+  akin encode questions.txt --output questions.npy --role query")]
 pub struct EncodeArguments {
     #[command(flatten)]
     pub corpus: CorpusArguments,
@@ -119,6 +127,11 @@ pub struct EncodeArguments {
     pub output: PathBuf,
     #[command(flatten)]
     pub model: DefaultModel,
+    /// Encode the texts as queries or as documents
+    #[arg(long, value_enum, value_name = "ROLE")]
+    pub role: Option<RoleName>,
+    #[command(flatten)]
+    pub prompts: PromptArguments,
     #[command(flatten)]
     pub precision: PrecisionArguments,
     /// What computes the network: our kernels, or the reference, burn [default: cpu]

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use akin_encoder::{EncoderOptions, Executor, Pooling, Precision};
+use akin_encoder::{EncoderOptions, Executor, Pooling, Precision, Prompts, Role};
 use akin_indexer::corpus::{CorpusOptions, Format};
 use clap::{Args, ValueEnum};
 
@@ -83,6 +83,61 @@ pub struct DefaultModel {
     pub model: String,
 }
 
+/// The prompts of a command that encodes both queries and documents.
+#[derive(Debug, Args)]
+pub struct PromptArguments {
+    #[command(flatten)]
+    query: QueryPrompt,
+    /// Put this text before each document, as in "passage: " [default: the model's own prompt]
+    #[arg(long, value_name = "TEXT")]
+    document_prompt: Option<String>,
+}
+
+impl PromptArguments {
+    /// The same for the encoder, with its other options.
+    pub fn with(&self, options: EncoderOptions) -> EncoderOptions {
+        let document = self.document_prompt.clone();
+        EncoderOptions { prompts: Prompts { query: self.query.query_prompt.clone(), document }, ..options }
+    }
+
+    /// The role whose prompt was given.
+    pub fn role(&self) -> Option<Role> {
+        let query = self.query.query_prompt.as_ref().map(|_| Role::Query);
+        query.or(self.document_prompt.as_ref().map(|_| Role::Document))
+    }
+}
+
+/// The prompt of a command that encodes queries.
+#[derive(Debug, Args)]
+pub struct QueryPrompt {
+    /// Put this text before each query, as in "query: " [default: that of the index, else the model's own prompt]
+    #[arg(long, value_name = "TEXT")]
+    query_prompt: Option<String>,
+}
+
+impl QueryPrompt {
+    /// The same for the encoder, with its other options.
+    pub fn with(&self, options: EncoderOptions) -> EncoderOptions {
+        EncoderOptions { prompts: Prompts { query: self.query_prompt.clone(), document: None }, ..options }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RoleName {
+    Query,
+    Document,
+}
+
+impl RoleName {
+    /// The same for the encoder.
+    pub fn role(self) -> Role {
+        match self {
+            Self::Query => Role::Query,
+            Self::Document => Role::Document,
+        }
+    }
+}
+
 /// How the network computes.
 #[derive(Debug, Args)]
 pub struct PrecisionArguments {
@@ -95,6 +150,7 @@ impl PrecisionArguments {
     /// The same for the encoder, with this executor or the default one.
     pub fn options(&self, executor: Option<ExecutorName>) -> EncoderOptions {
         EncoderOptions {
+            prompts: Prompts::default(),
             precision: match self.precision {
                 PrecisionName::F32 => Precision::F32,
                 PrecisionName::Bf16 => Precision::Bf16,

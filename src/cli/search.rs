@@ -3,10 +3,11 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use akin_encoder::EncoderOptions;
 use akin_index::SearchOptions;
 use clap::Args;
 
-use super::{ComputeArguments, FormatArguments, parse_count};
+use super::{ComputeArguments, FormatArguments, QueryPrompt, parse_count};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -129,5 +130,14 @@ pub struct QueryModel {
     #[arg(long, value_name = "DIR|HUB-ID")]
     pub model: Option<String>,
     #[command(flatten)]
-    pub compute: ComputeArguments,
+    prompt: QueryPrompt,
+    #[command(flatten)]
+    compute: ComputeArguments,
+}
+
+impl QueryModel {
+    /// The options of its encoder.
+    pub fn options(&self) -> EncoderOptions {
+        self.prompt.with(self.compute.options())
+    }
 }

@@ -15,11 +15,12 @@ use crate::named_weights::{NamedTensor, named_weights};
 use crate::{Error, Result};
 
 /// Files of a base model that are copied as they are, where there are any.
-const COPIED: [&str; 8] = [
+const COPIED: [&str; 9] = [
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
     "vocab.txt",
     "vocab.json",
     "merges.txt",
@@ -50,6 +51,7 @@ impl BaseModel {
             "pooling_mode_cls_token": self.dir.pooling == Pooling::Cls,
             "pooling_mode_mean_tokens": self.dir.pooling == Pooling::Mean,
             "pooling_mode_max_tokens": self.dir.pooling == Pooling::Max,
+            "include_prompt": self.dir.include_prompt,
         });
         write_json(&to.join("1_Pooling/config.json"), &pooling)?;
         let sentences =

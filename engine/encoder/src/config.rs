@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::files::{read_json, refuse};
+use crate::settings::NETWORK;
 use crate::{Error, Result};
 
 /// The two architectures of the paper (section 3).
@@ -59,7 +60,7 @@ impl BertConfig {
                 return Err(refuse(path, "model_type is missing, and Akin runs \"bert\" and \"roberta\""));
             }
         };
-        settings.require_known_network()?;
+        NETWORK.check(path, &settings.values)?;
         let vocab_size = settings.size("vocab_size", MOST_ROWS)?;
         // A row of the word embeddings, whether the architecture counts positions from it or not.
         let padding = settings.whole_number("pad_token_id", 0, vocab_size - 1)?;
@@ -200,23 +201,5 @@ impl Settings<'_> {
         // A hostile value may be as long as the file.
         let found: String = value.to_string().chars().take(40).collect();
         refuse(self.path, format!("{name} is {found}, and must be {expected}"))
-    }
-
-    /// Refuses by name what would need another forward pass.
-    fn require_known_network(&self) -> Result<()> {
-        for (name, known) in [("hidden_act", "gelu"), ("position_embedding_type", "absolute")] {
-            if let Some(found) = self.text(name)?.filter(|found| *found != known) {
-                return Err(refuse(
-                    self.path,
-                    format!("{name} is {found:?}, and Akin computes {known:?} only"),
-                ));
-            }
-        }
-        match self.get("is_decoder") {
-            None | Some(Value::Bool(false)) => Ok(()),
-            Some(value) => {
-                Err(refuse(self.path, format!("is_decoder is {value}, and Akin runs encoders only")))
-            }
-        }
     }
 }

@@ -2,24 +2,33 @@
 
 use sha2::{Digest, Sha256};
 
-/// SHA-256, in 64 hex digits, over everything that an embedding depends on. Each part is preceded by its
-/// length, so that no two lists of parts read the same.
-pub(crate) fn fingerprint(parts: &[&[u8]]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
+/// SHA-256 over everything that an embedding depends on, part after part. Each part is preceded by its length, so that
+/// no two lists of parts read the same.
+#[derive(Default)]
+pub(crate) struct Fingerprint(Sha256);
+
+impl Fingerprint {
+    /// With a further part.
+    pub(crate) fn with(mut self, part: &[u8]) -> Self {
+        self.0.update((part.len() as u64).to_le_bytes());
+        self.0.update(part);
+        self
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+
+    /// In 64 hex digits.
+    pub(crate) fn digits(self) -> String {
+        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::fingerprint;
+    use super::Fingerprint;
 
     #[test]
     fn a_fingerprint_knows_where_a_part_ends() {
-        assert_eq!(fingerprint(&[b"ab", b"c"]).len(), 64);
-        assert_ne!(fingerprint(&[b"ab", b"c"]), fingerprint(&[b"a", b"bc"]));
+        let of = |parts: [&[u8]; 2]| Fingerprint::default().with(parts[0]).with(parts[1]).digits();
+        assert_eq!(of([b"ab", b"c"]).len(), 64);
+        assert_ne!(of([b"ab", b"c"]), of([b"a", b"bc"]));
     }
 }

@@ -17,21 +17,26 @@ mod fingerprint;
 pub mod hub;
 mod model_dir;
 mod pooling;
+mod prompts;
+mod settings;
 mod tokenize;
+mod tokenizer_config;
 mod weights;
 
 use std::path::Path;
 
-pub use akin_kernels::Embeddings;
 use akin_kernels::cpu::isa;
 pub use akin_kernels::rows::Precision;
+pub use akin_kernels::{Embeddings, Similarity};
 pub use error::{Error, Result};
 #[cfg(feature = "burn")]
 pub use executors::burn;
 pub use pooling::Pooling;
+pub use prompts::{Prompts, Role};
 
 use executors::Network;
 use files::{read_file, refuse};
+use fingerprint::Fingerprint;
 use model::{ModelDir, ModelWeights, SentenceTokenizer};
 
 /// The parts of a model directory, each checked as it is opened: what training begins with.
@@ -39,6 +44,7 @@ pub mod model {
     pub use crate::config::{Architecture, BertConfig};
     pub use crate::model_dir::ModelDir;
     pub use crate::pooling::pool_tokens;
+    pub use crate::settings::{ALL_FILES, Effect, FileKeys};
     pub use crate::tokenize::{SentenceTokenizer, Tokens};
     pub use crate::weights::ModelWeights;
 }
@@ -63,6 +69,8 @@ pub struct EncoderOptions {
     pub executor: Executor,
     /// In what numbers. [`Executor::Burn`] computes in f32 only.
     pub precision: Precision,
+    /// Prompts in place of the model's own.
+    pub prompts: Prompts,
 }
 
 /// Encodes sentences with a sentence-transformers model.
@@ -82,6 +90,7 @@ pub struct SentenceEncoder {
     tokenizer: SentenceTokenizer,
     network: Network,
     fingerprint: String,
+    prompts: Prompts,
 }
 
 /// The embeddings of some texts.
@@ -127,22 +136,46 @@ impl SentenceEncoder {
         check_options(options)?;
         let weights = ModelWeights::open(&model)?;
         // Hashing the weights takes as long as loading them: each has a core.
-        let (fingerprint, (tokenizer, network)) = rayon::join(
-            || {
-                Ok(fingerprint::fingerprint(&[
-                    weights.bytes(),
-                    &read_file(&model.tokenizer())?,
-                    model.settings().as_bytes(),
-                ]))
-            },
+        let (hashed, (tokenizer, network)) = rayon::join(
+            || Ok(Fingerprint::default().with(weights.bytes()).with(&read_file(&model.tokenizer())?)),
             || rayon::join(|| SentenceTokenizer::load(&model), || Network::load(&model, &weights, options)),
         );
-        Ok(Self { tokenizer: tokenizer?, network: network?, fingerprint: fingerprint?, model })
+        let (hashed, tokenizer): (Result<Fingerprint>, _) = (hashed, tokenizer?);
+        let settings = model.settings() + tokenizer.changes();
+        let fingerprint = hashed?.with(settings.as_bytes()).digits();
+        Ok(Self { tokenizer, network: network?, fingerprint, prompts: options.prompts.clone(), model })
+    }
+
+    /// The same encoder with other prompts in place of the model's own.
+    #[must_use]
+    pub fn with_prompts(self, prompts: Prompts) -> Self {
+        Self { prompts, ..self }
+    }
+
+    /// The prompts that were given in place of the model's own.
+    pub fn prompts(&self) -> &Prompts {
+        &self.prompts
+    }
+
+    /// The text that is put before each text of a role; empty where there is none.
+    pub fn prompt(&self, role: Role) -> &str {
+        self.prompts.of(role).unwrap_or_else(|| self.own_prompt(role))
+    }
+
+    /// The model's own prompt for a role; empty where it has none.
+    pub fn own_prompt(&self, role: Role) -> &str {
+        self.model.texts.prompt(Some(role))
+    }
+
+    /// How the model wants its embeddings compared (`similarity_fn_name`). The dot product of embeddings of length one
+    /// counts as their cosine.
+    pub fn similarity(&self) -> Similarity {
+        self.model.similarity()
     }
 
     /// The length of an embedding.
     pub fn dimension(&self) -> usize {
-        self.model.config.hidden_size
+        self.model.dimension()
     }
 
     /// The longest text that is read whole, in tokens, special tokens included (`max_seq_length`).
@@ -168,22 +201,44 @@ impl SentenceEncoder {
         Ok(self.tokenizer.tokenize(texts)?.iter().map(|text| text.ids.len()).collect())
     }
 
-    /// The embeddings of `texts`, in their order. All threads of rayon's pool take part.
+    /// The embeddings of `texts`, in their order: `encode` of sentence-transformers, with the model's default prompt if
+    /// it has one. All threads of rayon's pool take part.
     ///
     /// # Errors
     /// [`Error::Model`] when the network gives something that is not a number.
     pub fn encode(&self, texts: &[&str]) -> Result<Encoding> {
-        let tokens = self.tokenizer.tokenize(texts)?;
+        self.encode_after(self.model.texts.prompt(None), texts)
+    }
+
+    /// The embeddings of texts of a role: `encode_query` and `encode_document` of sentence-transformers 5 and later.
+    ///
+    /// # Errors
+    /// As [`SentenceEncoder::encode`].
+    pub fn encode_as(&self, role: Role, texts: &[&str]) -> Result<Encoding> {
+        self.encode_after(self.prompt(role), texts)
+    }
+
+    /// Puts `prompt` before each text.
+    fn encode_after(&self, prompt: &str, texts: &[&str]) -> Result<Encoding> {
+        let prompted: Vec<String>;
+        let (tokens, skipped) = if prompt.is_empty() {
+            (self.tokenizer.tokenize(texts)?, 0)
+        } else {
+            prompted = texts.iter().map(|text| format!("{prompt}{text}")).collect();
+            let prompted: Vec<&str> = prompted.iter().map(String::as_str).collect();
+            let skipped = if self.model.include_prompt { 0 } else { self.tokenizer.prompt_tokens(prompt)? };
+            (self.tokenizer.tokenize(&prompted)?, skipped)
+        };
         let sentences: Vec<&[u32]> = tokens.iter().map(|text| text.ids.as_slice()).collect();
-        let mut rows = self.network.embed(&sentences)?;
-        for (embedding, text) in rows.chunks_exact_mut(self.dimension()).zip(texts) {
+        let mut rows = self.network.embed(&sentences, skipped)?;
+        for (embedding, text) in rows.chunks_exact_mut(self.model.config.hidden_size).zip(texts) {
             self.require_finite(embedding, text)?;
             if self.model.normalize {
                 pooling::normalize(embedding);
             }
         }
         Ok(Encoding {
-            embeddings: Embeddings::from_values(self.dimension(), rows),
+            embeddings: self.cut(rows),
             tokens: sentences.iter().map(|ids| ids.len()).sum(),
             truncated: tokens.iter().filter(|text| text.truncated).count(),
         })
@@ -197,11 +252,21 @@ impl SentenceEncoder {
     pub fn encode_padded(&self, texts: &[&str], batch: usize) -> Result<Embeddings> {
         let tokens = self.tokenizer.tokenize(texts)?;
         let sentences: Vec<&[u32]> = tokens.iter().map(|text| text.ids.as_slice()).collect();
-        let mut rows = self.network.embed_padded(&sentences, batch)?;
+        let mut rows = self.network.embed_padded(&sentences, batch, 0)?;
         if self.model.normalize {
-            rows.chunks_exact_mut(self.dimension()).for_each(pooling::normalize);
+            rows.chunks_exact_mut(self.model.config.hidden_size).for_each(pooling::normalize);
         }
-        Ok(Embeddings::from_values(self.dimension(), rows))
+        Ok(self.cut(rows))
+    }
+
+    /// Keeps the first numbers of each row, `[texts, hidden]`, as many as the model says (`truncate_dim`).
+    fn cut(&self, rows: Vec<f32>) -> Embeddings {
+        let (width, kept) = (self.model.config.hidden_size, self.dimension());
+        if kept == width {
+            return Embeddings::from_values(width, rows);
+        }
+        let values = rows.chunks_exact(width).flat_map(|row| &row[..kept]).copied().collect();
+        Embeddings::from_values(kept, values)
     }
 
     fn require_finite(&self, embedding: &[f32], text: &str) -> Result<()> {

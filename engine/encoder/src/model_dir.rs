@@ -7,14 +7,26 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use akin_kernels::Similarity;
+
 use crate::Result;
 use crate::config::BertConfig;
 use crate::files::{read_json, read_optional, refuse};
 use crate::pooling::Pooling;
+use crate::prompts::{Role, TextSettings};
+use crate::settings::{NORMALIZE, POOLING, SENTENCE, shortened};
+use crate::tokenizer_config::TokenizerConfig;
 
 /// The names that `max_seq_length` has been kept under.
-pub(super) const SENTENCE_CONFIGS: [&str; 3] =
-    ["sentence_bert_config.json", "sentence_roberta_config.json", "sentence_distilbert_config.json"];
+pub(super) const SENTENCE_CONFIGS: [&str; 7] = [
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+];
 
 /// A model directory whose settings have been read and understood.
 #[derive(Debug, Clone)]
@@ -34,6 +46,12 @@ pub struct ModelDir {
     pub max_tokens: usize,
     /// Whether texts are lower-cased before they are tokenised.
     pub lower_case: bool,
+    /// Whether the tokens of a prompt take part in pooling.
+    pub include_prompt: bool,
+    /// Prompts, and what is done with embeddings.
+    pub(crate) texts: TextSettings,
+    /// What changes `tokenizer.json`.
+    pub(crate) tokenizer_config: TokenizerConfig,
 }
 
 impl ModelDir {
@@ -71,27 +89,37 @@ impl ModelDir {
     fn read(root: &Path, modules: Option<Modules>) -> Result<Self> {
         let transformer = root.join(modules.as_ref().map_or("", |modules| &modules.transformer));
         let config = BertConfig::read(&transformer.join("config.json"))?;
-        let pooling = match &modules {
+        let (pooling, include_prompt) = match &modules {
             Some(modules) => {
                 read_pooling(&root.join(&modules.pooling).join("config.json"), config.hidden_size)?
             }
-            None => Pooling::Mean,
+            None => (Pooling::Mean, true),
         };
-        refuse_prompts(&root.join("config_sentence_transformers.json"))?;
+        if let Some(normalize) = modules.as_ref().and_then(|modules| modules.normalize.as_ref()) {
+            let path = root.join(normalize).join("config.json");
+            NORMALIZE.check(&path, &read_optional(&path)?)?;
+        }
+        let texts = TextSettings::read(&root.join("config_sentence_transformers.json"))?;
         let settings = read_sentence_config(&transformer, config.positions())?;
-        check_tokenizer_config(&transformer)?;
-        let max_tokens = match settings.max_seq_length {
-            Some(length) => length,
-            None => common_length(&transformer, config.positions())?,
-        };
+        let written: serde_json::Map<String, serde_json::Value> =
+            read_json(&transformer.join("config.json"))?;
+        let class = written.get("tokenizer_class").and_then(|class| class.as_str());
+        let tokenizer_config = TokenizerConfig::read(&transformer, config.architecture, class)?;
+        // The length that network and tokenizer agree on, for a model that has no `max_seq_length`.
+        let max_tokens = settings
+            .max_seq_length
+            .unwrap_or_else(|| tokenizer_config.max_length().unwrap_or(usize::MAX).min(config.positions()));
         Ok(Self {
             root: root.into(),
             max_tokens,
             lower_case: settings.do_lower_case,
-            normalize: modules.is_some_and(|modules| modules.normalize),
+            normalize: modules.is_some_and(|modules| modules.normalize.is_some()),
             transformer,
             config,
             pooling,
+            include_prompt,
+            texts,
+            tokenizer_config,
         })
     }
 
@@ -113,7 +141,23 @@ impl ModelDir {
         read_json(&self.transformer.join("config.json"))
     }
 
-    /// Everything but weights and tokenizer that an embedding depends on, in one line.
+    /// The length of an embedding.
+    pub fn dimension(&self) -> usize {
+        self.texts.truncate_dim.unwrap_or(usize::MAX).min(self.config.hidden_size)
+    }
+
+    /// How embeddings are to be compared. The dot product of embeddings of length one is their cosine.
+    pub fn similarity(&self) -> Similarity {
+        match self.texts.similarity {
+            Similarity::Dot if self.normalize && self.dimension() == self.config.hidden_size => {
+                Similarity::Cosine
+            }
+            similarity => similarity,
+        }
+    }
+
+    /// Everything but weights and tokenizer that an embedding depends on, in one line. Settings that most models do not
+    /// have are in it only where they are set: an index remembers a hash of this line.
     pub fn settings(&self) -> String {
         let c = &self.config;
         let mut line = String::new();
@@ -125,6 +169,18 @@ impl ModelDir {
             c.layer_norm_eps, self.pooling, self.normalize, self.max_tokens, self.lower_case,
         )
         .expect("a string takes what is written to it");
+        if !self.include_prompt {
+            line += " without prompts";
+        }
+        if self.dimension() != c.hidden_size {
+            line += &format!(" cut to {}", self.dimension());
+        }
+        for role in [None, Some(Role::Query), Some(Role::Document)] {
+            let prompt = self.texts.prompt(role);
+            if !prompt.is_empty() {
+                line += &format!(" prompt {role:?} {prompt:?}");
+            }
+        }
         line
     }
 }
@@ -134,11 +190,12 @@ impl ModelDir {
 pub(super) struct Modules {
     pub transformer: String,
     pub pooling: String,
-    pub normalize: bool,
+    /// Where Normalize is, if there is one.
+    pub normalize: Option<String>,
 }
 
 impl Modules {
-    /// Reads `modules.json`: a Transformer, a Pooling, and perhaps a Normalize.
+    /// Reads `modules.json`: a Transformer, a Pooling, and perhaps a Normalize. Dropout does nothing but in training.
     pub(super) fn read(path: &Path) -> Result<Self> {
         #[derive(Deserialize)]
         struct Module {
@@ -150,7 +207,7 @@ impl Modules {
         let kinds: Vec<&str> =
             modules.iter().map(|m| m.kind.rsplit('.').next().unwrap_or_default()).collect();
         for (module, kind) in modules.iter().zip(&kinds) {
-            if !matches!(*kind, "Transformer" | "Pooling" | "Normalize") {
+            if !matches!(*kind, "Transformer" | "Pooling" | "Normalize" | "Dropout") {
                 return Err(refuse(
                     path,
                     format!(
@@ -168,12 +225,21 @@ impl Modules {
                 ));
             }
         }
-        match kinds.as_slice() {
-            ["Transformer", "Pooling", rest @ ..] if matches!(rest, [] | ["Normalize"]) => Ok(Self {
-                transformer: modules[0].path.clone(),
-                pooling: modules[1].path.clone(),
-                normalize: !rest.is_empty(),
-            }),
+        let acting: Vec<(&str, &str)> =
+            kinds.iter().zip(&modules).map(|(kind, m)| (*kind, &*m.path)).collect();
+        let after_pooling = |(at, (kind, _)): &(usize, (&str, &str))| *kind != "Dropout" || *at < 2;
+        let acting: Vec<(&str, &str)> =
+            acting.into_iter().enumerate().filter(after_pooling).map(|(_, module)| module).collect();
+        match acting.as_slice() {
+            [("Transformer", transformer), ("Pooling", pooling), rest @ ..]
+                if matches!(rest, [] | [("Normalize", _)]) =>
+            {
+                Ok(Self {
+                    transformer: (*transformer).to_owned(),
+                    pooling: (*pooling).to_owned(),
+                    normalize: rest.first().map(|(_, path)| (*path).to_owned()),
+                })
+            }
             _ => Err(refuse(
                 path,
                 format!(
@@ -185,9 +251,22 @@ impl Modules {
     }
 }
 
-/// Reads the pooling mode, from the flags of each mode or from its name.
-fn read_pooling(path: &Path, hidden_size: usize) -> Result<Pooling> {
+/// Reads the pooling mode, from the flags of each mode or from its name, and whether prompts take part.
+fn read_pooling(path: &Path, hidden_size: usize) -> Result<(Pooling, bool)> {
     let settings: serde_json::Map<String, serde_json::Value> = read_json(path)?;
+    POOLING.check(path, &settings)?;
+    let include_prompt = match settings.get("include_prompt").filter(|value| !value.is_null()) {
+        None => true,
+        Some(value) => value.as_bool().ok_or_else(|| {
+            refuse(path, format!("include_prompt is {}, and must be true or false", shortened(value)))
+        })?,
+    };
+    let is_flag = |(name, value): &(&String, &serde_json::Value)| {
+        !name.starts_with("pooling_mode_") || value.is_boolean() || value.is_null()
+    };
+    if let Some((name, value)) = settings.iter().find(|setting| !is_flag(setting)) {
+        return Err(refuse(path, format!("{name} is {}, and must be true or false", shortened(value))));
+    }
     let mut modes: Vec<&str> = settings
         .iter()
         .filter(|(_, value)| value.as_bool() == Some(true))
@@ -210,9 +289,9 @@ fn read_pooling(path: &Path, hidden_size: usize) -> Result<Pooling> {
         }
     }
     match modes.as_slice() {
-        ["mean_tokens" | "mean"] => Ok(Pooling::Mean),
-        ["cls_token" | "cls"] => Ok(Pooling::Cls),
-        ["max_tokens" | "max"] => Ok(Pooling::Max),
+        ["mean_tokens" | "mean"] => Ok((Pooling::Mean, include_prompt)),
+        ["cls_token" | "cls"] => Ok((Pooling::Cls, include_prompt)),
+        ["max_tokens" | "max"] => Ok((Pooling::Max, include_prompt)),
         [] => Err(refuse(
             path,
             "it names no pooling mode, and Akin pools by mean_tokens, cls_token or max_tokens",
@@ -238,6 +317,7 @@ fn read_sentence_config(transformer: &Path, positions: usize) -> Result<Sentence
     let path = SENTENCE_CONFIGS.iter().map(|name| transformer.join(name)).find(|path| path.is_file());
     let Some(path) = path else { return Ok(SentenceConfig::default()) };
     let settings = read_optional(&path)?;
+    SENTENCE.check(&path, &settings)?;
     let get = |name: &str| settings.get(name).filter(|value| !value.is_null());
     let max_seq_length = match get("max_seq_length") {
         None => None,
@@ -261,48 +341,4 @@ fn read_sentence_config(transformer: &Path, positions: usize) -> Result<Sentence
             .ok_or_else(|| refuse(&path, format!("do_lower_case is {value}, and must be true or false")))?,
     };
     Ok(SentenceConfig { max_seq_length, do_lower_case })
-}
-
-/// The length that network and tokenizer agree on, for a model that has no `max_seq_length`.
-fn common_length(transformer: &Path, positions: usize) -> Result<usize> {
-    let tokenizer = read_optional(&transformer.join("tokenizer_config.json"))?;
-    // Written as 1e30 where there is no limit; the conversion saturates.
-    let limit =
-        tokenizer.get("model_max_length").and_then(|limit| limit.as_f64()).map(|limit| limit as usize);
-    Ok(limit.unwrap_or(usize::MAX).min(positions))
-}
-
-/// Where `tokenizer_config.json` and `tokenizer.json` disagree on case, Python follows the one and we the other.
-fn check_tokenizer_config(transformer: &Path) -> Result<()> {
-    let path = transformer.join("tokenizer_config.json");
-    let Some(says) = read_optional(&path)?.get("do_lower_case").and_then(|flag| flag.as_bool()) else {
-        return Ok(());
-    };
-    #[derive(Deserialize)]
-    struct TokenizerFile {
-        normalizer: Option<serde_json::Value>,
-    }
-    let file: TokenizerFile = read_json(&transformer.join("tokenizer.json"))?;
-    let does = file
-        .normalizer
-        .filter(|normalizer| normalizer["type"] == "BertNormalizer")
-        .and_then(|normalizer| normalizer["lowercase"].as_bool());
-    match does {
-        Some(does) if does != says => Err(refuse(
-            &path,
-            format!("do_lower_case is {says}, and the normalizer of tokenizer.json has lowercase {does}"),
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// A prompt put before every text, or embeddings cut short, would have to be honoured.
-fn refuse_prompts(path: &Path) -> Result<()> {
-    let settings = read_optional(path)?;
-    for name in ["default_prompt_name", "truncate_dim"] {
-        if let Some(value) = settings.get(name).filter(|value| !value.is_null()) {
-            return Err(refuse(path, format!("{name} is {value}, which Akin does not apply")));
-        }
-    }
-    Ok(())
 }

@@ -38,6 +38,16 @@ pub fn pool_tokens(hidden: &[f32], pooled: &mut [f32], pooling: Pooling) {
     }
 }
 
+/// Pools without the first `skipped` tokens, which are those of a prompt: `include_prompt` of the pooling. Where no
+/// token is left, mean and maximum make zeros, and CLS takes the first token of all, as sentence-transformers does.
+pub(crate) fn pool_without_prompt(hidden: &[f32], pooled: &mut [f32], pooling: Pooling, skipped: usize) {
+    match (pooling, hidden.get(skipped * pooled.len()..).filter(|rest| !rest.is_empty())) {
+        (_, Some(rest)) => pool_tokens(rest, pooled, pooling),
+        (Pooling::Cls, None) => pool_tokens(hidden, pooled, pooling),
+        (Pooling::Mean | Pooling::Max, None) => pooled.fill(0.0),
+    }
+}
+
 /// Divides an embedding by its length, so that a dot product is a cosine; zeros stay zeros.
 pub(crate) fn normalize(embedding: &mut [f32]) {
     let length = embedding.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt().max(1e-12);
@@ -63,6 +73,24 @@ mod tests {
         let mut none = [1.0];
         pool_tokens(&[], &mut none, Pooling::Mean);
         assert_eq!(none, [0.0]);
+    }
+
+    #[test]
+    fn the_tokens_of_a_prompt_are_left_out() {
+        let hidden = [9.0, 9.0, 1.0, -1.0, 2.0, -5.0];
+        for (pooling, expected, without_any) in [
+            (Pooling::Mean, [1.5, -3.0], [0.0, 0.0]),
+            (Pooling::Max, [2.0, -1.0], [0.0, 0.0]),
+            (Pooling::Cls, [1.0, -1.0], [9.0, 9.0]),
+        ] {
+            let mut pooled = [f32::NAN; 2];
+            pool_without_prompt(&hidden, &mut pooled, pooling, 1);
+            assert_eq!(pooled, expected);
+            for skipped in [3, 100] {
+                pool_without_prompt(&hidden, &mut pooled, pooling, skipped);
+                assert_eq!(pooled, without_any);
+            }
+        }
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Texts to token ids.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
+use tokenizers::{PostProcessor, Tokenizer, TruncationDirection, TruncationParams};
 
+use crate::config::Architecture;
 use crate::files::{read_file, refuse};
 use crate::model_dir::ModelDir;
+use crate::tokenizer_config::lower_case;
 use crate::{Error, Result};
 
 /// How many bytes of a text are looked at first for each token that is kept.
@@ -19,7 +20,11 @@ pub struct SentenceTokenizer {
     path: PathBuf,
     max_tokens: usize,
     vocab_size: usize,
-    lower_case: bool,
+    /// Which end of a text that is too long is left out.
+    side: TruncationDirection,
+    /// Special tokens that may end a text.
+    special_ids: Vec<u32>,
+    changes: String,
 }
 
 /// One text as the network reads it.
@@ -32,14 +37,26 @@ pub struct Tokens {
 }
 
 impl SentenceTokenizer {
-    /// Reads `tokenizer.json`.
+    /// Reads `tokenizer.json`, and changes it as the settings beside it say.
     ///
     /// # Errors
     /// [`Error::Model`] when it is missing, cannot be read or does not fit the network.
     pub fn load(model: &ModelDir) -> Result<Self> {
         let path = model.tokenizer();
-        let mut tokenizer = Tokenizer::from_bytes(read_file(&path)?)
+        let tokenizer = Tokenizer::from_bytes(read_file(&path)?)
             .map_err(|error| refuse(&path, format!("not a tokenizer that Akin can read: {error}")))?;
+        // A file of its own has its side among its settings; those of `tokenizer_config.json` count more.
+        let written = tokenizer.get_truncation().map_or(TruncationDirection::Right, |found| found.direction);
+        let side = model.tokenizer_config.truncation_side()?.unwrap_or(written);
+        let (mut tokenizer, mut changes) = model.tokenizer_config.apply(tokenizer)?;
+        if side == TruncationDirection::Left {
+            changes += " truncation_side left";
+        }
+        if model.lower_case {
+            lower_case(&mut tokenizer)
+                .map_err(|error| refuse(&path, format!("it cannot lower-case texts: {error}")))?;
+        }
+        let special_ids = model.tokenizer_config.special_ids(&tokenizer);
         check_vocabulary(&tokenizer, &path, model.config.vocab_size)?;
         let special = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
         if model.max_tokens <= special {
@@ -53,15 +70,32 @@ impl SentenceTokenizer {
         }
         tokenizer.with_padding(None);
         tokenizer
-            .with_truncation(Some(TruncationParams { max_length: model.max_tokens, ..Default::default() }))
+            .with_truncation(Some(TruncationParams {
+                max_length: model.max_tokens,
+                direction: side,
+                ..Default::default()
+            }))
             .map_err(|error| refuse(&path, format!("it cannot truncate to max_seq_length: {error}")))?;
-        Ok(Self {
-            tokenizer,
-            path,
-            max_tokens: model.max_tokens,
-            vocab_size: model.config.vocab_size,
-            lower_case: model.lower_case,
-        })
+        if model.config.architecture == Architecture::Bert {
+            refuse_types(&tokenizer, &path)?;
+        }
+        let (max_tokens, vocab_size) = (model.max_tokens, model.config.vocab_size);
+        Ok(Self { tokenizer, path, max_tokens, vocab_size, side, special_ids, changes })
+    }
+
+    /// What the settings of the model changed of `tokenizer.json`, in one line; empty for most models.
+    pub fn changes(&self) -> &str {
+        &self.changes
+    }
+
+    /// How many tokens stand for `prompt` at the beginning of a text that begins with it, special tokens included.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the tokenizer refuses it.
+    pub fn prompt_tokens(&self, prompt: &str) -> Result<usize> {
+        let ids = self.tokenize_whole(prompt)?.ids;
+        let ends = ids.last().is_some_and(|last| self.special_ids.contains(last));
+        Ok(ids.len() - usize::from(ends))
     }
 
     /// Tokenises `texts` on all threads.
@@ -75,7 +109,9 @@ impl SentenceTokenizer {
     /// A text far longer than the model reads is looked at only as far as needed: the words of a prefix
     /// that ends at white space have the same tokens in the prefix as in the text.
     fn tokenize_one(&self, text: &str) -> Result<Tokens> {
-        let text = strip(text);
+        if self.side == TruncationDirection::Left {
+            return self.tokenize_whole(text);
+        }
         let mut length = self.max_tokens.saturating_mul(BYTES_PER_TOKEN);
         loop {
             let prefix = prefix_of_words(text, length);
@@ -88,7 +124,6 @@ impl SentenceTokenizer {
     }
 
     fn tokenize_whole(&self, text: &str) -> Result<Tokens> {
-        let text = if self.lower_case { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) };
         let encoding = self.tokenizer.encode_fast(text, true).map_err(|error| {
             Error::Invalid(format!("the tokenizer {} refuses a text: {error}", self.path.display()))
         })?;
@@ -115,9 +150,16 @@ fn does_not_fit(path: &Path, tokens: usize, vocab_size: usize) -> Error {
     )
 }
 
-/// Strips white space as Python's `str.strip` does, which sentence-transformers calls on every text.
-fn strip(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c))
+/// Refuses a tokenizer that gives tokens another type than 0, the only one that the network is given.
+fn refuse_types(tokenizer: &Tokenizer, path: &Path) -> Result<()> {
+    let types = tokenizer.encode_fast("a", true).map(|text| text.get_type_ids().to_vec()).unwrap_or_default();
+    match types.iter().find(|kind| **kind != 0) {
+        None => Ok(()),
+        Some(kind) => Err(refuse(
+            path,
+            format!("its post_processor gives a token the type {kind}, and Akin gives each token type 0"),
+        )),
+    }
 }
 
 /// The longest prefix of at most `length` bytes that ends before white space; the whole text where
@@ -142,11 +184,5 @@ mod tests {
         assert_eq!(prefix_of_words("one two", 100), "one two");
         assert_eq!(prefix_of_words("é é é", 4), "é");
         assert_eq!(prefix_of_words("onewordonly", 4), "onewordonly");
-    }
-
-    #[test]
-    fn stripping_follows_python() {
-        assert_eq!(strip("\u{1f} \u{a0}text\n\u{3000}"), "text");
-        assert_eq!(strip("\0text\u{200b}"), "\0text\u{200b}");
     }
 }

@@ -68,7 +68,8 @@ fn coarser_numbers_keep_the_direction_of_the_embeddings() {
 
 #[test]
 fn the_reference_executor_has_one_precision() {
-    let options = EncoderOptions { executor: Executor::Burn, precision: Precision::Int8 };
+    let options =
+        EncoderOptions { executor: Executor::Burn, precision: Precision::Int8, ..Default::default() };
     let refusal = SentenceEncoder::load_with(ModelCopy::tiny("bert").path(), &options).err().unwrap();
     assert!(matches!(&refusal, Error::Precision { reason, .. } if reason.contains("f32")), "{refusal}");
 }
@@ -253,9 +254,8 @@ fn what_cannot_be_honored_is_refused_by_name() {
     );
     refused(&tiny().pooled("lasttoken"), "1_Pooling", &["lasttoken", "mean_tokens"]);
     refused(&tiny().pooled("no_such_mode"), "1_Pooling", &["pooling mode"]);
-    let prompts =
-        tiny().with_file("config_sentence_transformers.json", r#"{"default_prompt_name": "query"}"#);
-    refused(&prompts, "config_sentence_transformers.json", &["default_prompt_name", "query"]);
+    let prompts = tiny().with_file("config_sentence_transformers.json", r#"{"default_prompt_name": "none"}"#);
+    refused(&prompts, "config_sentence_transformers.json", &["default_prompt_name", "none"]);
     let long = tiny().edited("sentence_bert_config.json", |json| json["max_seq_length"] = 100_000.into());
     refused(&long, "", &["max_seq_length is 100000"]);
     let short = tiny().edited("sentence_bert_config.json", |json| json["max_seq_length"] = 2.into());

@@ -46,7 +46,7 @@ mod types;
 mod upgrade;
 mod writer;
 
-pub use akin_kernels::Embeddings;
+pub use akin_kernels::{Embeddings, Similarity};
 
 pub use self::catalogue::catches_panics;
 pub use self::document::{Document, Metadata, Passage};

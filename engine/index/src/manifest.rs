@@ -3,11 +3,15 @@
 use std::collections::HashSet;
 
 use bincode::config::{Configuration, Limit};
+use bincode::de::Decoder;
+use bincode::de::read::Reader as _;
+use bincode::enc::Encoder;
+use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
-use crate::ModelIdentity;
 use crate::segment::deleted_file_name;
 use crate::segment::write::file_name;
+use crate::{ModelIdentity, Similarity};
 
 /// The version of the format that this crate reads and writes.
 pub(crate) const FORMAT: u32 = 4;
@@ -57,7 +61,7 @@ impl std::fmt::Debug for IndexId {
 }
 
 /// What exists at one commit.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Manifest {
     /// The index that it is of.
     pub(crate) index: IndexId,
@@ -73,12 +77,18 @@ pub(crate) struct Manifest {
     pub(crate) segments: Vec<SegmentRecord>,
 }
 
-/// The model of an index. Both strings are empty where it is not known.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+/// The model of an index, and how texts are given to it. Fingerprint and location are empty where it is not known.
+///
+/// A record that holds it has the first three fields at one place, and the others, which came later, at its end:
+/// see [`ModelRecord::encode_later`].
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ModelRecord {
     pub(crate) fingerprint: String,
     pub(crate) location: String,
     pub(crate) dimension: u64,
+    pub(crate) query_prompt: Option<String>,
+    pub(crate) document_prompt: Option<String>,
+    pub(crate) similarity: Similarity,
 }
 
 /// A segment and its tombstones.
@@ -136,6 +146,9 @@ impl ModelRecord {
             fingerprint: model.fingerprint.clone(),
             location: model.location.clone(),
             dimension: model.dimension as u64,
+            query_prompt: model.query_prompt.clone(),
+            document_prompt: model.document_prompt.clone(),
+            similarity: model.similarity,
         }
     }
 
@@ -144,7 +157,66 @@ impl ModelRecord {
             fingerprint: self.fingerprint.clone(),
             location: self.location.clone(),
             dimension: self.dimension as usize,
+            query_prompt: self.query_prompt.clone(),
+            document_prompt: self.document_prompt.clone(),
+            similarity: self.similarity,
         }
+    }
+
+    /// Writes the fields that came later, at the end of the record that holds this one. Nothing is written where all
+    /// have their defaults: the bytes are those that earlier releases wrote and read.
+    pub(crate) fn encode_later<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        let Self { query_prompt, document_prompt, similarity, .. } = self;
+        if query_prompt.is_none() && document_prompt.is_none() && *similarity == Similarity::default() {
+            return Ok(());
+        }
+        (query_prompt, document_prompt, similarity.code()).encode(encoder)
+    }
+
+    /// Reads the fields that came later, if the record that holds this one goes on.
+    pub(crate) fn decode_later<C, D: Decoder<Context = C>>(
+        &mut self,
+        decoder: &mut D,
+    ) -> Result<(), DecodeError> {
+        if decoder.reader().peek_read(1).is_none() {
+            return Ok(());
+        }
+        let similarity: u8;
+        (self.query_prompt, self.document_prompt, similarity) = Decode::decode(decoder)?;
+        self.similarity = Similarity::from_code(similarity)
+            .ok_or_else(|| DecodeError::OtherString(format!("its similarity has the number {similarity}")))?;
+        Ok(())
+    }
+}
+
+impl Encode for ModelRecord {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        (&self.fingerprint, &self.location, self.dimension).encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for ModelRecord {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let (fingerprint, location, dimension) = Decode::decode(decoder)?;
+        let (query_prompt, document_prompt, similarity) = Default::default();
+        Ok(Self { fingerprint, location, dimension, query_prompt, document_prompt, similarity })
+    }
+}
+
+impl Encode for Manifest {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        let Self { index, generation, model, ef, next_segment, segments } = self;
+        (index, generation, model, ef, next_segment, segments).encode(encoder)?;
+        model.encode_later(encoder)
+    }
+}
+
+impl<C> Decode<C> for Manifest {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let (index, generation, model, ef, next_segment, segments) = Decode::decode(decoder)?;
+        let mut manifest = Self { index, generation, model, ef, next_segment, segments };
+        manifest.model.decode_later(decoder)?;
+        Ok(manifest)
     }
 }
 
@@ -280,7 +352,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn manifest() -> Manifest {
-        let model = ModelIdentity { fingerprint: "f".repeat(64), location: "m".into(), dimension: 4 };
+        let model = ModelIdentity::new("f".repeat(64), "m", 4);
         let mut manifest = Manifest::begin(&model);
         manifest.next_segment = 3;
         manifest.segments = vec![SegmentRecord {
@@ -308,9 +380,42 @@ mod tests {
         assert_eq!(manifest.live(), 4);
     }
 
+    /// The record of `manifest()` with index `[7; 16]`, as a release before the later fields wrote it.
+    fn earlier_record() -> Vec<u8> {
+        let mut record = vec![7; 16];
+        record.extend([1, 64]);
+        record.extend([b'f'; 64]);
+        record.extend([1, b'm', 4, 0, 3, 1]);
+        record.extend([2, 5, 7, 251, 0xe8, 0x03, 9, 1, 3, 1, 1, 1, 2, 60, 4]);
+        record
+    }
+
+    #[test]
+    fn a_manifest_of_before_the_prompts_is_read_and_written_as_it_was() {
+        let expected = Manifest { index: IndexId([7; 16]), ..manifest() };
+        assert_eq!(decode(&earlier_record()), Ok(expected.clone()));
+        assert_eq!(encode(&expected), earlier_record());
+    }
+
+    #[test]
+    fn prompts_and_similarity_follow_the_record() {
+        let mut prompted = Manifest { index: IndexId([7; 16]), ..manifest() };
+        prompted.model.query_prompt = Some("q: ".into());
+        prompted.model.similarity = Similarity::Dot;
+        let record = encode(&prompted);
+        assert_eq!(record, [&earlier_record()[..], &[1, 3, b'q', b':', b' ', 0, 1]].concat());
+        assert_eq!(decode(&record), Ok(prompted));
+        let unknown = [&earlier_record()[..], &[0, 0, 9]].concat();
+        assert!(decode::<Manifest>(&unknown).unwrap_err().contains("similarity"));
+        let longer = [&record[..], &[0]].concat();
+        assert!(decode::<Manifest>(&longer).unwrap_err().contains("1 bytes too many"));
+    }
+
     #[test]
     fn each_byte_of_a_manifest_is_checked() {
-        let bytes = manifest().to_bytes();
+        let mut manifest = manifest();
+        manifest.model.document_prompt = Some(String::new());
+        let bytes = manifest.to_bytes();
         for at in 0..bytes.len() {
             let mut bytes = bytes.clone();
             bytes[at] ^= 1;

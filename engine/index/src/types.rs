@@ -1,6 +1,6 @@
 //! What an index is asked, and what it answers.
 
-use crate::{Document, Passage, Selection};
+use crate::{Document, Passage, Selection, Similarity};
 
 /// The model an index was built with: queries must be encoded by the same one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,12 +12,30 @@ pub struct ModelIdentity {
     pub location: String,
     /// The length of its embeddings.
     pub dimension: usize,
+    /// The text that was put before each query; the model's own prompt if `None`.
+    pub query_prompt: Option<String>,
+    /// The text that was put before each document; the model's own prompt if `None`.
+    pub document_prompt: Option<String>,
+    /// How the model wants its embeddings compared.
+    pub similarity: Similarity,
 }
 
 impl ModelIdentity {
+    /// That of a model without further prompts, whose embeddings are compared by their cosine.
+    pub fn new(fingerprint: impl Into<String>, location: impl Into<String>, dimension: usize) -> Self {
+        Self {
+            fingerprint: fingerprint.into(),
+            location: location.into(),
+            dimension,
+            query_prompt: None,
+            document_prompt: None,
+            similarity: Similarity::default(),
+        }
+    }
+
     /// That of vectors that came from elsewhere.
     pub fn unknown(dimension: usize) -> Self {
-        Self { fingerprint: String::new(), location: String::new(), dimension }
+        Self::new("", "", dimension)
     }
 
     /// Whether texts can be encoded by it.

@@ -24,6 +24,7 @@ pub mod matmul;
 pub mod memory;
 mod prefetch;
 pub mod rows;
+mod similarity;
 mod softmax;
 pub mod vecmath;
 
@@ -31,3 +32,4 @@ pub use dot::dot;
 pub use dot_i8::{CODE_BLOCK, QuantizedQuery, ZERO_CODE};
 pub use embeddings::Embeddings;
 pub use prefetch::prefetch;
+pub use similarity::Similarity;

@@ -29,22 +29,27 @@ impl Network {
         }
     }
 
-    /// The pooled vectors of `sentences` in their order, `[sentences, hidden]`; zeros for a sentence
-    /// without a token.
-    pub(crate) fn embed(&self, sentences: &[&[u32]]) -> Result<Vec<f32>> {
+    /// The pooled vectors of `sentences` in their order, `[sentences, hidden]`, pooled without the first `skipped`
+    /// tokens; zeros for a sentence without a token.
+    pub(crate) fn embed(&self, sentences: &[&[u32]], skipped: usize) -> Result<Vec<f32>> {
         match self {
             #[cfg(feature = "burn")]
-            Self::Burn(network) => network.embed(sentences),
-            Self::Cpu(network) => network.embed(sentences),
+            Self::Burn(network) => network.embed(sentences, skipped),
+            Self::Cpu(network) => network.embed(sentences, skipped),
         }
     }
 
     /// The same in the order given, `batch` sentences at a time, each batch padded to its longest.
     #[cfg_attr(not(feature = "burn"), allow(unused_variables))]
-    pub(crate) fn embed_padded(&self, sentences: &[&[u32]], batch: usize) -> Result<Vec<f32>> {
+    pub(crate) fn embed_padded(
+        &self,
+        sentences: &[&[u32]],
+        batch: usize,
+        skipped: usize,
+    ) -> Result<Vec<f32>> {
         match self {
             #[cfg(feature = "burn")]
-            Self::Burn(network) => network.embed_padded(sentences, batch),
+            Self::Burn(network) => network.embed_padded(sentences, batch, skipped),
             Self::Cpu(_) => Err(Error::Invalid("only the burn executor pads".into())),
         }
     }

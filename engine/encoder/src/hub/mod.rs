@@ -127,8 +127,10 @@ fn required_files(modules: &Modules) -> [String; 4] {
 }
 
 fn optional_files(modules: &Modules) -> Vec<String> {
-    let mut files =
-        vec!["config_sentence_transformers.json".into(), join(&modules.transformer, "tokenizer_config.json")];
+    let mut files = vec!["config_sentence_transformers.json".into()];
+    let tokenizer = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
+    files.extend(tokenizer.map(|name| join(&modules.transformer, name)));
+    files.extend(modules.normalize.iter().map(|folder| join(folder, "config.json")));
     files.extend(SENTENCE_CONFIGS.iter().map(|name| join(&modules.transformer, name)));
     files
 }

@@ -152,7 +152,9 @@ impl Graph {
         let filtered = fits.as_ref().map(|live| Filtered { live, most: usize::MAX });
         let found = self.view().search(&Trusted, vectors, query, k, ef, filtered);
         let found = found.expect("arrays in memory have no faults");
-        found.unwrap_or_else(|| exact::exact_search(vectors, query, k, &|row| live.is_none_or(|live| live(row))))
+        found.unwrap_or_else(|| {
+            exact::exact_search(vectors, query, k, &|row| live.is_none_or(|live| live(row)))
+        })
     }
 
     /// What walks it.

@@ -87,7 +87,7 @@ impl Snapshot {
             }
             let manifest = read_manifest(&**storage, &published)?;
             match Self::of(storage, pool, before.map(Arc::as_ref), manifest, published)? {
-                Opened::Snapshot(snapshot) => return Ok(Arc::new(snapshot)),
+                Opened::Snapshot(snapshot) => return Ok(Arc::new(*snapshot)),
                 // A commit has replaced both meanwhile, or it is lost.
                 Opened::Missing(name, published) if last.as_ref() == Some(&published) => {
                     return Err(Error::damaged(&**storage, format!("its file {name} is missing")));
@@ -116,7 +116,7 @@ impl Snapshot {
         }
         let model = manifest.model.identity();
         let (storage, pool) = (Arc::clone(storage), Arc::clone(pool));
-        Ok(Opened::Snapshot(Self { storage, pool, manifest, published, model, segments }))
+        Ok(Opened::Snapshot(Box::new(Self { storage, pool, manifest, published, model, segments })))
     }
 
     /// The number of the commit that it is of.
@@ -331,7 +331,7 @@ impl fmt::Debug for Snapshot {
 /// What opening a manifest's files came to.
 pub(crate) enum Opened {
     /// All of them.
-    Snapshot(Snapshot),
+    Snapshot(Box<Snapshot>),
     /// This file is not there; and the manifest.
     Missing(String, Vec<u8>),
 }

@@ -7,8 +7,8 @@
 mod deleted;
 mod documents;
 mod graph;
-mod passages;
 pub(crate) mod passage_set;
+mod passages;
 pub(crate) mod search;
 pub(crate) mod sections;
 pub(crate) mod shared;
@@ -239,7 +239,10 @@ fn check_vectors(header: &Header, sections: &Sections) -> Result<u64, String> {
         (Section::VectorEnds, 4 * (vectors + 1)),
         (Section::VectorPassages, 4 * passages),
     ];
-    match lengths.into_iter().find(|(section, length)| sections.len(*section) != if shared { *length } else { 0 }) {
+    match lengths
+        .into_iter()
+        .find(|(section, length)| sections.len(*section) != if shared { *length } else { 0 })
+    {
         Some((section, _)) => Err(format!("{}: it has {} bytes", section.name(), sections.len(section))),
         None => Ok(vectors),
     }

@@ -37,8 +37,7 @@ impl SharedVectors {
             hasher.write(bytemuck::cast_slice(&vector(passage)));
             (hasher.finish(), passage as u32)
         };
-        let mut hashes: Vec<(u64, u32)> =
-            (0..passages).into_par_iter().with_min_len(256).map(hash).collect();
+        let mut hashes: Vec<(u64, u32)> = (0..passages).into_par_iter().with_min_len(256).map(hash).collect();
         hashes.par_sort_unstable();
         let alike = |a: u32, b: u32| {
             bytemuck::cast_slice::<f32, u32>(&vector(a as usize))

@@ -1,5 +1,8 @@
 //! Writing a segment file, front to back.
 
+use bincode::de::Decoder;
+use bincode::enc::Encoder;
+use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
 use super::sections::{ALIGNMENT, BLOCK, Placed, Section, Trailer};
@@ -9,7 +12,7 @@ use crate::storage::{Output, Storage};
 use crate::{Error, Result};
 
 /// What a segment file says of itself.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Header {
     /// How many documents it has.
     pub(crate) documents: u64,
@@ -27,6 +30,25 @@ pub(crate) struct Header {
     pub(crate) graph: Option<Shape>,
     /// Where its sections are.
     pub(crate) sections: Vec<Placed>,
+}
+
+impl Encode for Header {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        let Self { documents, passages, dimension, model, generation, replaces, graph, sections } = self;
+        (documents, passages, dimension, model, generation, replaces, graph, sections).encode(encoder)?;
+        model.encode_later(encoder)
+    }
+}
+
+impl<C> Decode<C> for Header {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let (documents, passages, dimension, model, generation, replaces, graph, sections) =
+            Decode::decode(decoder)?;
+        let mut header =
+            Self { documents, passages, dimension, model, generation, replaces, graph, sections };
+        header.model.decode_later(decoder)?;
+        Ok(header)
+    }
 }
 
 /// A segment file that was written and is durable but for its name.

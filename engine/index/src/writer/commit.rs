@@ -48,7 +48,7 @@ impl Index {
         let published = manifest.to_bytes();
         // Opened before it counts: what cannot be read is not committed.
         let snapshot = match Snapshot::of(&storage, self.reader.pool(), Some(before), manifest, published)? {
-            Opened::Snapshot(snapshot) => Arc::new(snapshot),
+            Opened::Snapshot(snapshot) => Arc::new(*snapshot),
             Opened::Missing(name, _) => return Err(Error::damaged(&*storage, format!("{name} vanished"))),
         };
         // From here on the disk may have it even if it says that it failed.

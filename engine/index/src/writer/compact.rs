@@ -69,7 +69,7 @@ impl Index {
 /// Writes the documents of an older index as one of this format beside it, and publishes it when it is whole.
 fn upgrade(older: &OlderIndex, storage: &Arc<dyn Storage>, progress: Progress<'_>) -> Result<Index> {
     let (fingerprint, location, dimension) = older.model();
-    let model = ModelIdentity { fingerprint, location, dimension };
+    let model = ModelIdentity::new(fingerprint, location, dimension);
     let unpublished = Arc::new(super::repair::Unpublished::new(Arc::clone(storage)));
     // What an interrupted upgrade left is begun anew.
     unpublished.clear()?;

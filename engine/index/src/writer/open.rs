@@ -10,7 +10,7 @@ use super::ids::RecentIds;
 use crate::catalogue::{Catalogue, refuses_writes};
 use crate::error::Found;
 use crate::folder::{Contents, contents};
-use crate::manifest::{DIMENSION_LIMIT, FORMAT, Manifest, ModelRecord};
+use crate::manifest::{DIMENSION_LIMIT, FORMAT, Manifest};
 use crate::reader::snapshot::{Opened, Snapshot, read_manifest};
 use crate::reader::{QueryPool, Reload};
 use crate::storage::folder::sync_folder;
@@ -84,7 +84,8 @@ impl Index {
             });
         }
         if snapshot.model().location != model.location {
-            let manifest = Manifest { model: ModelRecord::of(model), ..snapshot.manifest.clone() };
+            let mut manifest = snapshot.manifest.clone();
+            manifest.model.location.clone_from(&model.location);
             index.commit(manifest)?;
         }
         Ok(index)
@@ -107,7 +108,7 @@ impl Index {
         let pool = Arc::new(QueryPool::new(None));
         let published = manifest.to_bytes();
         let snapshot = match Snapshot::of(&storage, &pool, None, manifest, published)? {
-            Opened::Snapshot(snapshot) => Arc::new(snapshot),
+            Opened::Snapshot(snapshot) => Arc::new(*snapshot),
             Opened::Missing(name, _) => {
                 return Err(Error::damaged(&*storage, format!("its file {name} is missing")));
             }

@@ -14,7 +14,7 @@ pub const DIMENSION: usize = 4;
 
 /// The model of every index here.
 pub fn identity() -> ModelIdentity {
-    ModelIdentity { fingerprint: "b".repeat(64), location: "tiny".into(), dimension: DIMENSION }
+    ModelIdentity::new("b".repeat(64), "tiny", DIMENSION)
 }
 
 /// A document with its passages and their vectors.

@@ -17,7 +17,7 @@ pub fn is_torture() -> bool {
 }
 
 pub fn model() -> ModelIdentity {
-    ModelIdentity { fingerprint: "a".repeat(64), location: "synthetic".into(), dimension: DIMENSION }
+    ModelIdentity::new("a".repeat(64), "synthetic", DIMENSION)
 }
 
 pub fn document(i: u64) -> Document {

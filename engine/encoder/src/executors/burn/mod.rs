@@ -7,7 +7,7 @@ mod batches;
 mod bert;
 mod pooling;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, TensorData};
 use rayon::prelude::*;
 
 pub use self::batches::PaddedBatch;
@@ -16,7 +16,7 @@ pub use self::bert::{Bert, BertEmbeddings, BertLayer, SelfAttention};
 pub use self::pooling::pool;
 use crate::config::BertConfig;
 use crate::model_dir::ModelDir;
-use crate::pooling::Pooling;
+use crate::pooling::{Pooling, pool_without_prompt};
 use crate::weights::ModelWeights;
 use crate::{Error, Result};
 
@@ -39,14 +39,16 @@ impl BurnNetwork {
         })
     }
 
-    /// The pooled vectors of `sentences` in their order, `[sentences, hidden]`.
-    pub(crate) fn embed(&self, sentences: &[&[u32]]) -> Result<Vec<f32>> {
+    /// The pooled vectors of `sentences` in their order, `[sentences, hidden]`, pooled without the first `skipped` tokens.
+    pub(crate) fn embed(&self, sentences: &[&[u32]], skipped: usize) -> Result<Vec<f32>> {
         let lengths: Vec<usize> = sentences.iter().map(|ids| ids.len()).collect();
         let batches = smart_batches(&lengths, rayon::current_num_threads());
         let pooled: Vec<Vec<f32>> = batches
             .par_iter()
             .with_max_len(1)
-            .map(|batch| self.embed_batch(&batch.iter().map(|row| sentences[*row]).collect::<Vec<_>>()))
+            .map(|batch| {
+                self.embed_batch(&batch.iter().map(|row| sentences[*row]).collect::<Vec<_>>(), skipped)
+            })
             .collect::<Result<_>>()?;
 
         let width = self.config.hidden_size;
@@ -60,21 +62,37 @@ impl BurnNetwork {
     }
 
     /// The same in the order given, `batch` sentences at a time.
-    pub(crate) fn embed_padded(&self, sentences: &[&[u32]], batch: usize) -> Result<Vec<f32>> {
+    pub(crate) fn embed_padded(
+        &self,
+        sentences: &[&[u32]],
+        batch: usize,
+        skipped: usize,
+    ) -> Result<Vec<f32>> {
         let pooled: Vec<Vec<f32>> = sentences
             .par_chunks(batch)
             .with_max_len(1)
-            .map(|batch| self.embed_batch(batch))
+            .map(|batch| self.embed_batch(batch, skipped))
             .collect::<Result<_>>()?;
         Ok(pooled.concat())
     }
 
-    fn embed_batch(&self, sentences: &[&[u32]]) -> Result<Vec<f32>> {
+    fn embed_batch(&self, sentences: &[&[u32]], skipped: usize) -> Result<Vec<f32>> {
         let batch = PaddedBatch::new(sentences, &self.config, &self.device);
-        let pooled = pool(self.bert.forward(&batch), batch.padding, self.pooling);
-        pooled
-            .into_data()
-            .try_into_vec()
-            .map_err(|error| Error::Invalid(format!("burn gives no f32 embeddings: {error}")))
+        let hidden = self.bert.forward(&batch);
+        if skipped == 0 {
+            return floats(pool(hidden, batch.padding, self.pooling).into_data());
+        }
+        let [_, longest, width] = hidden.dims();
+        let hidden = floats(hidden.into_data())?;
+        let mut rows = vec![0.0; sentences.len() * width];
+        let pooled = rows.chunks_exact_mut(width).zip(hidden.chunks_exact(longest * width));
+        for ((pooled, hidden), sentence) in pooled.zip(sentences) {
+            pool_without_prompt(&hidden[..sentence.len() * width], pooled, self.pooling, skipped);
+        }
+        Ok(rows)
     }
+}
+
+fn floats(data: TensorData) -> Result<Vec<f32>> {
+    data.try_into_vec().map_err(|error| Error::Invalid(format!("burn gives no f32 embeddings: {error}")))
 }

@@ -3,7 +3,7 @@
 use super::CpuBert;
 use crate::files::refuse;
 use crate::model_dir::ModelDir;
-use crate::pooling::{Pooling, pool_tokens};
+use crate::pooling::{Pooling, pool_without_prompt};
 use crate::weights::ModelWeights;
 use crate::{Precision, Result};
 
@@ -21,8 +21,8 @@ impl CpuNetwork {
         Ok(Self { bert, pooling: model.pooling, hidden_size: model.config.hidden_size })
     }
 
-    /// The pooled vectors of `sentences` in their order, `[sentences, hidden]`.
-    pub(crate) fn embed(&self, sentences: &[&[u32]]) -> Result<Vec<f32>> {
+    /// The pooled vectors of `sentences` in their order, `[sentences, hidden]`, pooled without the first `skipped` tokens.
+    pub(crate) fn embed(&self, sentences: &[&[u32]], skipped: usize) -> Result<Vec<f32>> {
         // Sentences of like length make groups of like work, and none without a token is in a group.
         let mut order: Vec<usize> = (0..sentences.len()).filter(|row| !sentences[*row].is_empty()).collect();
         order.sort_by_key(|row| std::cmp::Reverse(sentences[*row].len()));
@@ -32,8 +32,9 @@ impl CpuNetwork {
             ids.extend_from_slice(sentences[*row]);
             offsets.push(ids.len());
         }
-        let pooled =
-            self.bert.embed(&ids, &offsets, &|hidden, out| pool_tokens(hidden, out, self.pooling))?;
+        let pooled = self.bert.embed(&ids, &offsets, &|hidden, out| {
+            pool_without_prompt(hidden, out, self.pooling, skipped);
+        })?;
         let width = self.hidden_size;
         let mut rows = vec![0.0; sentences.len() * width];
         for (row, vector) in order.iter().zip(pooled.chunks_exact(width)) {
