@@ -48,7 +48,7 @@ fn recall(ef: usize, live: Option<&(dyn Fn(u32) -> bool + Sync)>) -> f64 {
         .iter()
         .map(|query| {
             let truth = exact_search(vectors, query, K, live.unwrap_or(&|_| true));
-            let hits = GRAPH.search(vectors, query, K, ef, live.map(|live| live as &dyn Fn(u32) -> bool));
+            let hits = GRAPH.search(vectors, query, K, ef, live);
             assert_eq!(hits.len(), K);
             right_hits(scores(&hits), &scores(&truth).collect::<Vec<_>>())
         })
