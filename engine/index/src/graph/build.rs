@@ -12,6 +12,7 @@ use super::beam::{Beam, Candidate};
 use super::codes::{Codes, CodesView};
 use super::connect::connect;
 use super::lists::{Adjacency, NONE};
+use super::mend::mend;
 use super::order::put_regions_first;
 use super::select::NeighborSelection;
 use super::{Graph, Matrix, NEIGHBORS, POINT_LIMIT, Trusted};
@@ -51,7 +52,7 @@ impl Graph {
         // Neighbors in the corpus are often neighbors in meaning, and would miss each other in a batch.
         let mut order = shuffled(rows as u32);
         let mut codes = Codes::of(vectors, &order);
-        put_regions_first(&mut order, &mut codes);
+        let regions = put_regions_first(&mut order, &mut codes);
         let mut layers: Vec<Growing> = layer_sizes(rows)
             .enumerate()
             .map(|(layer, points)| Growing::new(points, if layer == 0 { 2 * NEIGHBORS } else { NEIGHBORS }))
@@ -77,8 +78,9 @@ impl Graph {
             done = batch.end;
         }
         let mut layers: Vec<Adjacency> = layers.into_iter().map(|layer| layer.finish(codes.view())).collect();
-        connect(&mut layers[0], codes.view());
-        drop(codes);
+        let mut tree = connect(&mut layers[0], codes.view());
+        mend(&mut layers, &mut tree, codes.view(), &regions);
+        drop((codes, tree));
         let graph = Self::freeze(&order, &layers, vectors);
         let _ = progress(rows, rows);
         Some(graph)

@@ -7,16 +7,16 @@ use super::{NEIGHBORS, Trusted};
 
 /// Links each point that cannot be reached from point 0 with a near point that can: pruning a full list
 /// may have dropped the last edge to a point.
-pub(super) fn connect(base: &mut Adjacency, codes: CodesView<'_>) {
+pub(super) fn connect(base: &mut Adjacency, codes: CodesView<'_>) -> Tree {
     let points = base.points();
-    if points == 0 {
-        return;
-    }
     let mut tree = Tree {
         reached: vec![false; points],
         edges: vec![false; base.targets.len()],
         order: Vec::with_capacity(points),
     };
+    if points == 0 {
+        return tree;
+    }
     tree.grow(base, 0);
     let mut beam = Beam::default();
     for point in 0..points as u32 {
@@ -45,10 +45,11 @@ pub(super) fn connect(base: &mut Adjacency, codes: CodesView<'_>) {
         }
         tree.grow(base, point);
     }
+    tree
 }
 
 /// The points that are reached from the entry, and over which edges.
-struct Tree {
+pub(super) struct Tree {
     reached: Vec<bool>,
     /// Which of the base layer's places hold the edge over which its target was first reached: as long
     /// as those stay, everything reached stays so.
@@ -72,6 +73,16 @@ impl Tree {
                     self.order.push(target);
                 }
             }
+        }
+    }
+
+    /// Enters an edge that stays, if `from` has a place for it.
+    pub(super) fn enter(&mut self, base: &mut Adjacency, from: u32, to: u32) {
+        if base.of(from).all(|target| target != to)
+            && let Some(place) = self.place(base, from)
+        {
+            base.targets[place] = to;
+            self.edges[place] = true;
         }
     }
 

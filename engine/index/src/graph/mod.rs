@@ -13,6 +13,7 @@ pub(crate) mod codes;
 mod connect;
 pub mod exact;
 pub(crate) mod lists;
+mod mend;
 pub(crate) mod nearest;
 mod order;
 pub(crate) mod pages;

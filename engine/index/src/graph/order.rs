@@ -11,20 +11,21 @@ use super::NEIGHBORS;
 use super::codes::Codes;
 use akin_kernels::QuantizedQuery;
 
-/// Pivots, at most.
-const PIVOTS: usize = 256;
+/// Regions, at most.
+pub(super) const REGIONS: usize = 256;
 /// Points for each pivot, at least.
 const REGION: usize = 64;
 /// Points that one thread compares with a pivot at a time.
 const BLOCK: usize = 2048;
 
-/// Puts points that stand for all regions first, in `order` and in `codes` alike. Both are in an order without order.
-pub(super) fn put_regions_first(order: &mut [u32], codes: &mut Codes) {
+/// Puts points that stand for all regions first, in `order` and in `codes` alike, and tells the region of each point. Both
+/// are in an order without order.
+pub(super) fn put_regions_first(order: &mut [u32], codes: &mut Codes) -> Vec<u8> {
     let points = order.len();
     let upper = points / NEIGHBORS;
-    let count = PIVOTS.min(points / REGION);
+    let count = REGIONS.min(points / REGION);
     if count < 2 {
-        return;
+        return vec![0; points];
     }
     let region_of = regions(codes, points, count);
     let mut members = vec![Vec::new(); count];
@@ -58,6 +59,7 @@ pub(super) fn put_regions_first(order: &mut [u32], codes: &mut Codes) {
     let rest = (0..points as u32).filter(|point| !taken[*point as usize]);
     let from: Vec<u32> = first.iter().copied().chain(rest).collect();
     permute(order, codes, &from);
+    from.iter().map(|point| region_of[*point as usize]).collect()
 }
 
 /// The region of each point.

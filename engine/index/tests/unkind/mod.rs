@@ -1,5 +1,7 @@
 //! Sets of vectors that graphs find hard: crowds of near-equal vectors beside few others, clusters of unlike size and
-//! density, lines, shells. All are of length one unless said, and always the same.
+//! density, lines, shells. All vectors are of length one, and always the same.
+
+#![allow(dead_code)]
 
 use akin_index::Embeddings;
 
@@ -115,6 +117,30 @@ fn one_hot(dimension: usize) -> Kind {
     })
 }
 
+/// One crowd and one in a hundred others, of `rows` rows.
+pub fn crowd_beside_others(rows: usize) -> Set {
+    set("crowd beside others", rows, 1, &crowd_and_others(48, 0.1, 0.01))
+}
+
+/// A bit of everything, of `rows` rows.
+pub fn mixed(rows: usize) -> Set {
+    set("all of these", rows, 200, &everything(48))
+}
+
+fn everything(dimension: usize) -> Kind {
+    let kinds: Vec<Kind> = vec![
+        crowd(dimension, 1e-3),
+        crowd_and_others(dimension, 0.1, 0.05),
+        clusters(dimension, 50),
+        line(dimension),
+        one_hot(dimension),
+    ];
+    Box::new(move |random| {
+        let kind = random.below(kinds.len());
+        kinds[kind](random)
+    })
+}
+
 /// All sets of `rows` rows.
 pub fn all(rows: usize, queries: usize) -> Vec<Set> {
     let dimension = 48;
@@ -132,27 +158,6 @@ pub fn all(rows: usize, queries: usize) -> Vec<Set> {
     kinds.push(("line".into(), line(dimension)));
     kinds.push(("shell".into(), Box::new(move |random| random.direction(dimension))));
     kinds.push(("one-hot".into(), one_hot(dimension)));
-    let mixed: Vec<Kind> = vec![
-        crowd(dimension, 1e-3),
-        crowd_and_others(dimension, 0.1, 0.05),
-        clusters(dimension, 50),
-        line(dimension),
-        one_hot(dimension),
-    ];
-    kinds.push((
-        "all of these".into(),
-        Box::new(move |random| {
-            let kind = random.below(mixed.len());
-            mixed[kind](random)
-        }),
-    ));
-    let lengths = crowd_and_others(dimension, 0.3, 0.2);
-    kinds.push((
-        "lengths from 1 to 3".into(),
-        Box::new(move |random| {
-            let length = 1.0 + 2.0 * random.unit();
-            lengths(random).into_iter().map(|x| x * length).collect()
-        }),
-    ));
+    kinds.push(("all of these".into(), everything(dimension)));
     kinds.iter().map(|(name, kind)| set(name, rows, queries, kind)).collect()
 }
