@@ -77,8 +77,8 @@ impl Beam {
         self.sums[0]
     }
 
-    /// The `limit` best points of the lowest of `layers`, which come from the highest down: each is walked from the best
-    /// of the one above. One candidate would come down among the points that there are most of.
+    /// Comes down through `layers`, the highest first: to the best point of each (algorithm 5), and to the `limit` best of the
+    /// lowest.
     pub(crate) fn come_down<'a>(
         &mut self,
         trust: &impl Trust,
@@ -87,9 +87,12 @@ impl Beam {
         limit: usize,
     ) -> Result<Vec<Candidate>, Fault> {
         let mut starts = vec![Candidate::new(self.nearness(codes, 0), 0)];
-        for layer in layers {
-            starts = self.walk(trust, layer, codes, &starts, limit, 0)?.to_vec();
-            starts.iter_mut().for_each(|start| *start = start.ahead());
+        let mut layers = layers.peekable();
+        while let Some(layer) = layers.next() {
+            let limit = if layers.peek().is_some() { 1 } else { limit };
+            let best = self.walk(trust, layer, codes, &starts, limit, 0)?;
+            starts.clear();
+            starts.extend(best.iter().map(|best| best.ahead()));
         }
         Ok(starts)
     }

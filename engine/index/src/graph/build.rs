@@ -21,7 +21,7 @@ use crate::Embeddings;
 /// Candidates among which a new point chooses its neighbors: `efConstruction` of the paper.
 const EF_CONSTRUCTION: usize = 200;
 /// Candidates with which a walk goes from one layer to the next.
-const STARTS: usize = 8;
+const STARTS: usize = 4;
 /// The greatest batch; points of one batch do not see each other.
 const BATCH: usize = 2048;
 /// A batch is one in so many of the points before it.

@@ -16,7 +16,7 @@ use super::{Trusted, order::REGIONS};
 /// Candidates of the walks: fewer than a search has, so that searches find what these find.
 const EF: usize = 48;
 /// Candidates with which a walk comes down to the base.
-const STARTS: usize = 4;
+const STARTS: usize = 1;
 /// Points of each region that are looked for first.
 const SAMPLE: usize = 16;
 /// How often all is looked through: an edge that was entered may have taken the place of another.

@@ -17,9 +17,12 @@ pub(crate) const VISIT: usize = 8;
 /// list would cost its length.
 const SORTED: usize = 1024;
 
-/// One in so many of a walk's candidates comes down through the upper layers, and at most [`STARTS`].
-const COME_DOWN: usize = 8;
-const STARTS: usize = 16;
+/// A walk with fewer candidates was asked to be fast: it ends at once. To go on is no better there than to begin with more
+/// candidates (measured on 100,000 glosses: at a recall of 0.95 it took 1.2 times as long).
+const PATIENT: usize = 64;
+
+/// Points of the lowest upper layer from which a patient walk goes on to the base.
+const STARTS: usize = 4;
 
 /// One in so many of a walk's candidates is watched, and at most `k`: a walk whose watched candidates change late goes on.
 const WATCHED: usize = 4;
@@ -72,7 +75,7 @@ impl Walk<'_> {
     fn sorted(&mut self, beam: &mut Beam, trust: &impl Trust) -> Result<Ended, Fault> {
         let base = self.graph.base();
         let asked = self.ef;
-        let watched = self.k.min(asked / WATCHED);
+        let watched = if asked < PATIENT { 0 } else { self.k.min(asked / WATCHED) };
         let mut met = beam.walk(trust, base, self.codes, &self.starts, asked, watched)?;
         loop {
             let factor = match () {
@@ -107,7 +110,7 @@ impl Walk<'_> {
             let extent = Extent {
                 limit: self.ef,
                 watched: self.k.min(self.ef / WATCHED),
-                widest: (LATE * self.ef).min(WIDEST),
+                widest: if self.ef < PATIENT { self.ef } else { (LATE * self.ef).min(WIDEST) },
             };
             let (base, starts) = (self.graph.base(), &self.starts);
             let met = beam.walk_live(trust, base, self.codes, starts, extent, &live, most)?;
@@ -124,10 +127,10 @@ impl Walk<'_> {
     /// Whether all candidates are so near the best `k` that codes cannot tell which are nearer: others that were not kept
     /// may be as near.
     fn is_crowded(&self, met: &[Candidate]) -> bool {
-        let least = |last: Candidate| last.nearness().saturating_sub(self.error);
+        let best = self.k.min(met.len() / 2);
         met.len() >= self.ef
-            && (self.k + 1..WIDEST).contains(&met.len())
-            && met[met.len() - 1].nearness() >= least(met[self.k - 1])
+            && (PATIENT..WIDEST).contains(&met.len())
+            && met[met.len() - 1].nearness() >= met[best - 1].nearness().saturating_sub(self.error)
     }
 
     /// Takes `factor` times the candidates; false if comparing with every row costs less.
@@ -176,7 +179,7 @@ impl GraphView<'_> {
         set_query(&mut beam.query, query);
         trust.codes(&[0])?;
         let mut walk = Walk {
-            starts: beam.come_down(trust, self.upper_down(), codes, (ef / COME_DOWN).clamp(1, STARTS))?,
+            starts: beam.come_down(trust, self.upper_down(), codes, if ef < PATIENT { 1 } else { STARTS })?,
             error: codes.error(self.shape.square, &beam.query),
             ef: ef.max(k),
             graph: self,
