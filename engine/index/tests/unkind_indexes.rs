@@ -50,21 +50,22 @@ fn every_document_is_found_after_deletes_merges_and_compaction() {
     let one = SearchOptions { k: 1, ..SearchOptions::default() };
     let few = |lost: usize| assert!(lost <= ROWS / 3 / 1000, "{lost} are lost");
     few(lost(&index.snapshot(), &set.rows, |_| true, &one));
-    let is_dead = |row: usize| row % 7 == 0;
+    let is_dead = |row: usize| row.is_multiple_of(7);
     let dead: Vec<String> = (0..ROWS).filter(|row| is_dead(*row)).map(|row| row.to_string()).collect();
     index.delete(&dead.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
     few(lost(&index.snapshot(), &set.rows, |row| !is_dead(row), &one));
     let merged = index.due_merge().unwrap().run(&go_on).unwrap();
     index.take_merged(merged).unwrap();
     few(lost(&index.snapshot(), &set.rows, |row| !is_dead(row), &one));
-    let dead: Vec<String> = (0..ROWS).filter(|row| row % 11 == 0).map(|row| row.to_string()).collect();
+    let dead: Vec<String> =
+        (0..ROWS).filter(|row| row.is_multiple_of(11)).map(|row| row.to_string()).collect();
     index.delete(&dead.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
     index.compact(&go_on).unwrap();
-    few(lost(&index.snapshot(), &set.rows, |row| !is_dead(row) && row % 11 != 0, &one));
+    few(lost(&index.snapshot(), &set.rows, |row| !is_dead(row) && !row.is_multiple_of(11), &one));
     // One in a hundred.
     let snapshot = index.snapshot();
     let selection = snapshot.select(&Filter::parse("place = 42").unwrap()).unwrap();
     let among = SearchOptions { among: Some(selection), ..one };
-    let fits = |row: usize| !is_dead(row) && row % 11 != 0 && row % 100 == 42;
+    let fits = |row: usize| !is_dead(row) && !row.is_multiple_of(11) && row % 100 == 42;
     assert_eq!(lost(&snapshot, &set.rows, fits, &among), 0);
 }
