@@ -1,5 +1,8 @@
 //! Searching a graph: greedy down the upper layers, then best first through the base over codes (Malkov
 //! & Yashunin 2018, algorithm 5), and the best few ranked again by their vectors.
+//!
+//! A walk goes on with more candidates where its answer may be wrong: while its best changed late, or while all that it
+//! keeps are so near each other that codes cannot rank them.
 
 use std::cell::Cell;
 
@@ -47,7 +50,8 @@ pub(crate) struct Filtered<'a> {
     pub(crate) most: usize,
 }
 
-/// What a search found: (dot product, row), best first. None where a filtered walk gave up.
+/// What a search found: (dot product, row), best first. None where comparing with every row, or with every row that may be found,
+/// costs less than the walk.
 pub(crate) type Found = Option<Vec<(f32, u32)>>;
 
 /// How a walk ended.
