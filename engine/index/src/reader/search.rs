@@ -113,9 +113,15 @@ impl Snapshot {
                 true => segments.collect::<Vec<_>>().into_par_iter().map(search).collect::<Result<_, _>>()?,
                 false => segments.map(search).collect::<Result<_, _>>()?,
             };
-            let complete = found.iter().all(|found| found.len() < passages);
+            // What a segment may have beside what it gave is no nearer than the last of that.
+            let given_up = found.iter().filter(|found| found.len() == passages);
+            let nearest_left = given_up.filter_map(|found| found.last()).map(|last| last.score);
+            let nearest_left = nearest_left.max_by(f32::total_cmp);
             let best = best_documents(found.concat(), options.k);
-            if complete || best.len() >= options.k || !self.has_passages() {
+            let is_full = best.len() >= options.k;
+            let worst = best.last().map_or(f32::NEG_INFINITY, |worst| worst.score);
+            let complete = nearest_left.is_none_or(|left| is_full && worst >= left);
+            if complete || !self.has_passages() {
                 return Ok(best);
             }
             passages = passages.saturating_mul(4);
