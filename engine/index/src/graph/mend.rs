@@ -29,17 +29,22 @@ pub(super) fn mend(layers: &mut [Adjacency], tree: &mut Tree, codes: CodesView<'
     for (point, region) in (0u32..).zip(region_of) {
         members[usize::from(*region)].push(point);
     }
+    // Those that came last are on no upper layer.
+    let ends = members.iter().map(|members| &members[members.len().saturating_sub(SAMPLE)..]);
+    let sample: Vec<u32> = ends.flatten().copied().collect();
     for _ in 0..ROUNDS {
-        // Those that came last are on no upper layer.
-        let sample = |members: &Vec<u32>| {
-            !missed(layers, codes, &members[members.len().saturating_sub(SAMPLE)..]).is_empty()
-        };
-        let incomplete = members.iter().filter(|members| sample(members));
-        let edges: Vec<(u32, u32)> = incomplete.flat_map(|members| missed(layers, codes, members)).collect();
-        if edges.is_empty() {
+        let mut incomplete = vec![false; REGIONS];
+        for (_, point) in missed(layers, codes, &sample) {
+            incomplete[usize::from(region_of[point as usize])] = true;
+        }
+        let all = members.iter().zip(incomplete).filter(|(_, incomplete)| *incomplete);
+        let all: Vec<u32> = all.flat_map(|(members, _)| members).copied().collect();
+        if all.is_empty() {
             return;
         }
-        edges.into_iter().for_each(|(from, to)| tree.enter(&mut layers[0], from, to));
+        for (from, to) in missed(layers, codes, &all) {
+            tree.enter(&mut layers[0], from, to);
+        }
     }
 }
 
