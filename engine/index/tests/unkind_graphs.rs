@@ -55,7 +55,7 @@ fn every_row_is_found_by_its_own_vector_and_other_queries_find_their_neighbors()
 fn the_order_of_rows_does_not_matter() {
     let set = unkind::crowd_beside_others(20_000);
     let mut rows: Vec<&[f32]> = set.rows.iter().collect();
-    // The others first, and then the crowd; and the other way round.
+    // By their first numbers, down and up: no longer as they were drawn.
     rows.sort_by(|a, b| a[0].total_cmp(&b[0]));
     for _ in 0..2 {
         rows.reverse();

@@ -3,51 +3,30 @@
 
 #![allow(dead_code)]
 
+use akin_fixtures::random::{Random, normalize};
 use akin_index::Embeddings;
 
-/// Numbers that look random (SplitMix64: Steele et al. 2014).
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// From 0 to 1.
-    pub fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 24) as f32
-    }
-
-    pub fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    /// A direction: a normal number in each dimension, of length one.
-    pub fn direction(&mut self, dimension: usize) -> Vec<f32> {
-        let normal = |random: &mut Self| {
-            (-2.0 * random.unit().max(1e-9).ln()).sqrt() * (std::f32::consts::TAU * random.unit()).cos()
-        };
-        normalized((0..dimension).map(|_| normal(self)).collect())
-    }
-
-    /// A vector of length one near `center`: the two differ by `noise`.
-    pub fn near(&mut self, center: &[f32], noise: f32) -> Vec<f32> {
-        let direction = self.direction(center.len());
-        normalized(center.iter().zip(direction).map(|(c, d)| c + noise * d).collect())
-    }
+/// A number from 0 to below 1.
+fn from_zero(random: &mut Random) -> f32 {
+    (random.uniform() + 1.0) / 2.0
 }
 
-pub fn normalized(mut vector: Vec<f32>) -> Vec<f32> {
-    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-    vector.iter_mut().for_each(|x| *x /= length);
+/// A direction: a normal number in each dimension (Box & Muller 1958), of length one.
+fn direction(random: &mut Random, dimension: usize) -> Vec<f32> {
+    let normal = |random: &mut Random| {
+        (-2.0 * from_zero(random).max(1e-9).ln()).sqrt() * (std::f32::consts::TAU * from_zero(random)).cos()
+    };
+    normalized((0..dimension).map(|_| normal(random)).collect())
+}
+
+/// A vector of length one near `center`: the two differ by `noise`.
+fn near(random: &mut Random, center: &[f32], noise: f32) -> Vec<f32> {
+    let direction = direction(random, center.len());
+    normalized(center.iter().zip(direction).map(|(c, d)| c + noise * d).collect())
+}
+
+fn normalized(mut vector: Vec<f32>) -> Vec<f32> {
+    normalize(&mut vector);
     vector
 }
 
@@ -71,39 +50,41 @@ fn set(name: &str, rows: usize, queries: usize, kind: &Kind) -> Set {
 }
 
 fn crowd(dimension: usize, noise: f32) -> Kind {
-    let center = Random::new(11).direction(dimension);
-    Box::new(move |random| random.near(&center, noise))
+    let center = direction(&mut Random::new(11), dimension);
+    Box::new(move |random| near(random, &center, noise))
 }
 
 /// One crowd, and `share` of anything else.
 fn crowd_and_others(dimension: usize, noise: f32, share: f32) -> Kind {
     let crowd = crowd(dimension, noise);
-    Box::new(move |random| if random.unit() < share { random.direction(dimension) } else { crowd(random) })
+    Box::new(
+        move |random| if from_zero(random) < share { direction(random, dimension) } else { crowd(random) },
+    )
 }
 
 /// Clusters: cluster n has one in n of the first one's rows, and a radius of its own.
 fn clusters(dimension: usize, count: usize) -> Kind {
     let mut random = Random::new(5);
-    let centers: Vec<Vec<f32>> = (0..count).map(|_| random.direction(dimension)).collect();
+    let centers: Vec<Vec<f32>> = (0..count).map(|_| direction(&mut random, dimension)).collect();
     let total: f32 = (1..=count).map(|n| 1.0 / n as f32).sum();
     Box::new(move |random| {
-        let mut left = random.unit() * total;
+        let mut left = from_zero(random) * total;
         let mut at = 0;
         while at + 1 < count && left > 1.0 / (at + 1) as f32 {
             left -= 1.0 / (at + 1) as f32;
             at += 1;
         }
         let noise = [0.003, 0.03, 0.3, 1.0][at % 4];
-        random.near(&centers[at], noise)
+        near(random, &centers[at], noise)
     })
 }
 
 /// An arc from one direction to another.
 fn line(dimension: usize) -> Kind {
     let mut random = Random::new(3);
-    let (from, to) = (random.direction(dimension), random.direction(dimension));
+    let (from, to) = (direction(&mut random, dimension), direction(&mut random, dimension));
     Box::new(move |random| {
-        let at = random.unit();
+        let at = from_zero(random);
         normalized(from.iter().zip(&to).map(|(a, b)| a * (1.0 - at) + b * at).collect())
     })
 }
@@ -111,9 +92,9 @@ fn line(dimension: usize) -> Kind {
 fn one_hot(dimension: usize) -> Kind {
     Box::new(move |random| {
         let mut vector = vec![0.0; dimension];
-        vector[random.below(dimension)] = 1.0;
+        vector[random.below(dimension as u64) as usize] = 1.0;
         // A little of something else, else there would be few different ones.
-        random.near(&vector, 0.02)
+        near(random, &vector, 0.02)
     })
 }
 
@@ -136,7 +117,7 @@ fn everything(dimension: usize) -> Kind {
         one_hot(dimension),
     ];
     Box::new(move |random| {
-        let kind = random.below(kinds.len());
+        let kind = random.below(kinds.len() as u64) as usize;
         kinds[kind](random)
     })
 }
@@ -156,7 +137,7 @@ pub fn all(rows: usize, queries: usize) -> Vec<Set> {
     }
     kinds.push(("clusters of unlike size".into(), clusters(dimension, 200)));
     kinds.push(("line".into(), line(dimension)));
-    kinds.push(("shell".into(), Box::new(move |random| random.direction(dimension))));
+    kinds.push(("shell".into(), Box::new(move |random| direction(random, dimension))));
     kinds.push(("one-hot".into(), one_hot(dimension)));
     kinds.push(("all of these".into(), everything(dimension)));
     kinds.iter().map(|(name, kind)| set(name, rows, queries, kind)).collect()
