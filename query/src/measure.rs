@@ -52,6 +52,7 @@ impl<'a> Bench<'a> {
         if queries.rows() == 0 {
             return Err(Error::NoQueries);
         }
+        index.load();
         let exact = SearchOptions { exact: true, ..options.clone() };
         let truth = index.nearest_all(queries, &exact)?;
         let truth = truth.iter().map(|found| scores(found).collect()).collect();
@@ -78,7 +79,6 @@ impl<'a> Bench<'a> {
                 _ => (0..self.queries.rows()).into_par_iter().with_min_len(16).map(search).collect(),
             }
         };
-        self.index.load();
         pool.install(|| {
             let found = pass()?;
             let answers = found.iter().zip(&self.truth);

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use crate::Result;
 
 /// The values of `ef` that are tried, least first.
-const TRIED: [usize; 14] = [12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024];
+const TRIED: [usize; 15] = [12, 16, 24, 32, 48, 64, 80, 96, 128, 192, 256, 384, 512, 768, 1024];
 
 /// Documents that are divided into regions: enough that of a million, a group of a hundred has three.
 const SAMPLE: usize = 32_768;

@@ -20,9 +20,10 @@ pub(crate) const VISIT: usize = 8;
 /// list would cost its length.
 const SORTED: usize = 1024;
 
-/// A walk with fewer candidates was asked to be fast: it ends at once. To go on is no better there than to begin with more
-/// candidates (measured on 100,000 glosses: at a recall of 0.95 it took 1.2 times as long).
-const PATIENT: usize = 64;
+/// A walk with fewer candidates than a search keeps by itself was asked to be fast: it ends at once. To go on is no better
+/// there than to begin with more candidates (measured on 100,000 glosses: at recalls of 0.95 and 0.99 it took 1.2 times as
+/// long).
+const PATIENT: usize = crate::DEFAULT_EF;
 
 /// Points of the lowest upper layer from which a patient walk goes on to the base.
 const STARTS: usize = 4;

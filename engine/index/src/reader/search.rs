@@ -117,7 +117,7 @@ impl Snapshot {
             let given_up = found.iter().filter(|found| found.len() == passages);
             let nearest_left = given_up.filter_map(|found| found.last()).map(|last| last.score);
             let nearest_left = nearest_left.max_by(f32::total_cmp);
-            let best = best_documents(found.concat(), options.k);
+            let best = best_documents(found.concat(), options.k, self.has_passages());
             let is_full = best.len() >= options.k;
             let worst = best.last().map_or(f32::NEG_INFINITY, |worst| worst.score);
             let complete = nearest_left.is_none_or(|left| is_full && worst >= left);
@@ -154,10 +154,14 @@ fn neighbor(at: usize, view: &SegmentView, score: f32, passage: u32) -> Result<N
     Ok(Neighbor { score: score.clamp(-1.0, 1.0), doc: DocId { segment: at as u32, document }, passage })
 }
 
-/// The `k` nearest documents, each by its nearest passage.
-fn best_documents(mut found: Vec<Neighbor>, k: usize) -> Vec<Neighbor> {
+/// The `k` nearest documents, each by its nearest passage. `has_passages` if one may have been found by several.
+fn best_documents(mut found: Vec<Neighbor>, k: usize, has_passages: bool) -> Vec<Neighbor> {
     let passage = |near: &Neighbor| (near.doc.segment, near.passage);
     found.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(passage(a).cmp(&passage(b))));
+    if !has_passages {
+        found.truncate(k);
+        return found;
+    }
     let mut seen = HashSet::with_capacity(found.len().min(k));
     found.retain(|near| seen.len() < k && seen.insert(near.doc));
     found

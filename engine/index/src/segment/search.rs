@@ -45,6 +45,7 @@ impl Segment {
         if !self.shares_vectors() {
             return Ok(vectors);
         }
+        self.prefetch_passages_with(vectors.iter().map(|(_, vector)| *vector));
         let mut found = Vec::with_capacity(k);
         for (score, vector) in vectors {
             let passages = self.passages_with(vector)?;

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 
+use akin_kernels::prefetch;
 use rayon::prelude::*;
 
 use super::Segment;
@@ -153,6 +154,19 @@ impl Segment {
         }
         self.check_numbers(Section::VectorPassages, 4 * range.start..4 * range.end)?;
         Ok(Sharing::Many(&self.sections.numbers(Section::VectorPassages)[range]))
+    }
+
+    /// Asks for what [`passages_with`](Self::passages_with) reads of some vectors, places all over the file: one after another
+    /// a query would wait for each of them.
+    pub(super) fn prefetch_passages_with(&self, vectors: impl Iterator<Item = u32> + Clone) {
+        let ends = self.sections.numbers::<u32>(Section::VectorEnds);
+        let passages = self.sections.numbers::<u32>(Section::VectorPassages);
+        vectors.clone().for_each(|vector| prefetch(&ends[vector as usize..][..1]));
+        for vector in vectors.map(|vector| vector as usize) {
+            if self.sections.check(Section::VectorEnds, 4 * vector..4 * (vector + 1)).is_ok() {
+                prefetch(&passages[(ends[vector] as usize).min(passages.len() - 1)..][..1]);
+            }
+        }
     }
 
     /// Checks a range of a section of numbers of passages or vectors, and that there are such.

@@ -28,6 +28,12 @@ impl SegmentVectors<'_> {
         let stride = 4 * self.0.dimension();
         rows.start * stride..rows.end * stride
     }
+
+    /// The copy in memory, if there is one.
+    #[inline]
+    fn resident(&self) -> Option<&[f32]> {
+        self.0.resident_vectors.get().and_then(Option::as_deref)
+    }
 }
 
 impl Matrix for SegmentVectors<'_> {
@@ -42,11 +48,15 @@ impl Matrix for SegmentVectors<'_> {
     #[inline]
     fn row(&self, row: usize) -> &[f32] {
         let dimension = self.0.dimension();
-        &self.0.sections.numbers(Section::Vectors)[row * dimension..][..dimension]
+        let vectors = self.resident().unwrap_or_else(|| self.0.mapped_vectors());
+        &vectors[row * dimension..][..dimension]
     }
 
     fn check(&self, rows: Range<usize>) -> Result<(), Fault> {
-        self.0.sections.check(Section::Vectors, self.bytes_of(&rows))
+        match self.resident() {
+            Some(_) => Ok(()),
+            None => self.0.sections.check(Section::Vectors, self.bytes_of(&rows)),
+        }
     }
 }
 
@@ -54,7 +64,7 @@ impl Vectors for SegmentVectors<'_> {
     /// Reads the rows beside the mapping, whose pages would count as memory of this process: walks touch rows
     /// all over the file, so that in time all of it would.
     fn scores(&self, query: &[f32], rows: &[u32], scores: &mut Vec<f32>) -> Result<(), Fault> {
-        if let Some(vectors) = self.0.resident_vectors.get().and_then(Option::as_ref) {
+        if let Some(vectors) = self.resident() {
             let dimension = self.0.dimension();
             let row = |row: u32| &vectors[row as usize * dimension..][..dimension];
             rows.iter().for_each(|one| prefetch(row(*one)));
@@ -134,7 +144,8 @@ impl Segment {
     /// Every vector has length one, or zero.
     pub(super) fn verify_vectors(&self) -> Result<(), Fault> {
         for row in 0..self.distinct_vectors() {
-            let norm = self.vectors().row(row).iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+            let vector = &self.mapped_vectors()[row * self.dimension()..][..self.dimension()];
+            let norm = vector.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
             if norm != 0.0 && (norm - 1.0).abs() > NORM_TOLERANCE || !norm.is_finite() {
                 return Err(self
                     .sections
