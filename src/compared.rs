@@ -6,7 +6,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use akin_encoder::{Embeddings, EncoderOptions, Precision, SentenceEncoder};
+use akin_encoder::{Embeddings, EncoderOptions, Precision, SentenceEncoder, Similarity};
 use akin_index::{Document, Error, Reader, Snapshot};
 use akin_indexer::corpus::CorpusReader;
 use akin_indexer::distinct::{TextHash, text_hash};
@@ -172,7 +172,7 @@ fn stored(index: &Snapshot, terminal: &Terminal) -> anyhow::Result<Compared> {
             false => *first_of_text.entry(text_hash(&document.text)).or_insert(place),
         };
         match first == place {
-            true => sentences.push(&mean(&index.vectors(doc)?)),
+            true => sentences.push(&direction(index.model().similarity, &index.vectors(doc)?)),
             false => sentences.push_copy(first),
         }
         documents.push(document);
@@ -184,14 +184,15 @@ fn stored(index: &Snapshot, terminal: &Terminal) -> anyhow::Result<Compared> {
     Ok(Compared { documents, sentences })
 }
 
-/// The vector of a document: that of its one passage to the bit, or the mean of several, of length one.
-fn mean(passages: &[Vec<f32>]) -> Vec<f32> {
+/// The vector of a document, of length one: that of its one passage, to the bit if it is stored for the cosine, or the mean of
+/// several.
+fn direction(similarity: Similarity, passages: &[Vec<f32>]) -> Vec<f32> {
     let [first, others @ ..] = passages else { return Vec::new() };
     let mut sum = first.clone();
     for passage in others {
         sum.iter_mut().zip(passage).for_each(|(sum, value)| *sum += value);
     }
-    if others.is_empty() { sum } else { unit(&sum) }
+    if others.is_empty() && similarity == Similarity::Cosine { sum } else { unit(&sum) }
 }
 
 /// In the direction of `row`, of length one: not every model makes such.
@@ -223,7 +224,9 @@ mod tests {
 
     #[test]
     fn a_document_of_several_passages_has_their_mean_direction() {
+        let mean = |passages: &[Vec<f32>]| direction(Similarity::Cosine, passages);
         assert_eq!(mean(&[vec![0.6, 0.8]]), [0.6, 0.8]);
+        assert_eq!(direction(Similarity::Dot, &[vec![3.0, 4.0]]), [0.6, 0.8]);
         let both = mean(&[vec![1.0, 0.0], vec![0.0, 1.0]]);
         assert!((both[0] - both[1]).abs() < 1e-6 && (both[0] - 0.5f32.sqrt()).abs() < 1e-6, "{both:?}");
         assert_eq!(mean(&[vec![1.0, 0.0], vec![-1.0, 0.0]]), [0.0, 0.0], "no direction, and no NaN");

@@ -3,8 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use akin_index::ModelIdentity;
-use akin_index::{Document, Index};
+use akin_index::{Document, Index, ModelIdentity, Similarity};
 use akin_indexer::corpus::CorpusReader;
 use akin_indexer::npy::NpyReader;
 use anyhow::bail;
@@ -23,8 +22,7 @@ pub fn run(arguments: &ImportArguments, terminal: &Terminal) -> anyhow::Result<(
         None => None,
     };
     require_finite(arguments, &mut vectors)?;
-    let index = &arguments.index;
-    let mut index = Index::open_or_create(index, &ModelIdentity::unknown(vectors.dimension()))?;
+    let mut index = open(arguments, vectors.dimension())?;
     let bar = terminal.documents_bar(vectors.rows());
     let (mut added, mut replaced, mut row) = (0, 0, 0);
     loop {
@@ -54,6 +52,24 @@ pub fn run(arguments: &ImportArguments, terminal: &Terminal) -> anyhow::Result<(
         grouped(replaced)
     ));
     Ok(())
+}
+
+/// The index, which compares vectors as was asked for.
+fn open(arguments: &ImportArguments, dimension: usize) -> anyhow::Result<Index> {
+    let asked = arguments.similarity.map(Similarity::from);
+    let model = ModelIdentity { similarity: asked.unwrap_or_default(), ..ModelIdentity::unknown(dimension) };
+    let index = Index::open_or_create(&arguments.index, &model)?;
+    let similarity = index.model().similarity;
+    if let Some(asked) = asked.filter(|asked| *asked != similarity) {
+        bail!(
+            "the index {} compares vectors by similarity {}, and not {}: leave --similarity out, or import into another \
+             folder",
+            arguments.index.display(),
+            similarity.name(),
+            asked.name()
+        );
+    }
+    Ok(index)
 }
 
 /// Nobody stops an import.

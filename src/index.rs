@@ -121,7 +121,6 @@ fn open(arguments: &IndexArguments) -> anyhow::Result<(Index, SentenceEncoder)> 
                 index.snapshot().require_known_model()?;
                 let encoder = model::load(&index.model().location, &options).map_err(model::moved)?;
                 index.snapshot().require_model(encoder.fingerprint())?;
-                model::require_similarity(&encoder)?;
                 let encoder = model::adopt(encoder, &index.model())?;
                 return Ok((index, encoder));
             }

@@ -83,7 +83,7 @@ impl SemanticIndex {
 
     fn with(index: Index, encoder: SentenceEncoder) -> Result<Self> {
         index.snapshot().require_model(encoder.fingerprint())?;
-        let encoder = akin_query::prompts::adopt(encoder, &index.model())?;
+        let encoder = akin_query::remembered::adopt(encoder, &index.model())?;
         let searcher = Searcher::new(index.reader(), encoder)?;
         Ok(Self { index, searcher })
     }

@@ -6,8 +6,8 @@ use akin_encoder::EncoderOptions;
 use akin_index::{Reader, ReaderOptions, Reload};
 use akin_query::Searcher;
 
-pub use akin_query::model::{identity, load, moved, require_similarity};
-pub use akin_query::prompts::adopt;
+pub use akin_query::model::{identity, load, moved};
+pub use akin_query::remembered::adopt;
 
 /// Opens an index to read it.
 pub fn open_reader(path: &Path) -> anyhow::Result<Reader> {

@@ -16,8 +16,8 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
             Some(akin_query::Error::OtherPrompt { .. }) => {
                 return Some("leave --query-prompt and --document-prompt out to use those of the index, or build another index")
             }
-            Some(akin_query::Error::Similarity { .. }) => {
-                return Some("index with a model whose similarity is cosine, or one that has a Normalize module")
+            Some(akin_query::Error::OtherSimilarity { .. }) => {
+                return Some("build another index with the model as it is now, or restore its config_sentence_transformers.json")
             }
             _ => {}
         }

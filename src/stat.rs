@@ -30,6 +30,7 @@ fn print(stat: &Stat, terminal: &Terminal, output: &mut dyn Write) -> io::Result
         ("segments", grouped(stat.segments.len())),
         ("ef", grouped(stat.ef)),
         ("dimension", grouped(stat.dimension)),
+        ("similarity", stat.model.similarity.name().into()),
         ("model", if stat.model.is_known() { stat.model.location.clone() } else { "none".into() }),
         ("fingerprint", if stat.model.is_known() { stat.model.fingerprint.clone() } else { "none".into() }),
         ("format", stat.format.to_string()),
@@ -73,6 +74,7 @@ fn to_json(stat: &Stat) -> Value {
         "segments": segments,
         "ef": stat.ef,
         "dimension": stat.dimension,
+        "similarity": stat.model.similarity.name(),
         "model": stat.model.is_known().then(|| {
             json!({
                 "location": stat.model.location,

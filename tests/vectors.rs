@@ -210,3 +210,40 @@ fn a_field_of_the_name_of_the_id_or_the_text_is_not_lost() {
     workplace.akin(&[&export[..], &fields].concat()).succeeded();
     assert_eq!(workplace.read("out.jsonl").trim_end(), line);
 }
+
+#[test]
+fn vectors_are_compared_by_the_similarity_that_is_asked_for() {
+    let workplace = Workplace::new();
+    // One direction, three lengths: by the dot product the longest is first, by the distance the nearest.
+    let rows = [[1.0, 0.0], [10.0, 0.0], [3.0, 0.5]].concat();
+    workplace.write("v.npy", npy::matrix(&akin_index::Embeddings::from_values(2, rows)));
+    for similarity in ["dot", "euclidean", "manhattan"] {
+        let import = ["import", similarity, "--vectors", "v.npy", "--similarity", similarity];
+        workplace.akin(&import).succeeded();
+        assert_eq!(
+            workplace.akin(&["stat", similarity, "--json"]).succeeded().json()["similarity"],
+            similarity
+        );
+        workplace.akin(&["import", similarity, "--vectors", "v.npy"]).succeeded();
+        workplace.akin(&["verify", similarity]).succeeded();
+        workplace.akin(&["export", similarity, "--vectors", "out.npy"]).succeeded();
+        assert_eq!(
+            npy::read(&workplace.path("out.npy")).as_slice(),
+            [[1.0, 0.0], [10.0, 0.0], [3.0, 0.5]].concat()
+        );
+        let index = akin_index::Reader::open(&workplace.path(similarity)).unwrap();
+        let found = index.search(&[2.0, 0.0], &akin_index::SearchOptions::default()).unwrap();
+        let found: Vec<(&str, f32)> = found.iter().map(|hit| (hit.document.id.as_str(), hit.score)).collect();
+        assert_eq!(
+            found,
+            match similarity {
+                "dot" => [("1", 20.0), ("2", 6.0), ("0", 2.0)],
+                "euclidean" => [("0", -1.0), ("2", -1.25f32.sqrt()), ("1", -8.0)],
+                _ => [("0", -1.0), ("2", -1.5), ("1", -8.0)],
+            }
+        );
+    }
+    let other = ["import", "dot", "--vectors", "v.npy", "--similarity", "cosine"];
+    let refused = workplace.akin(&other).refused();
+    assert!(refused.contains("compares vectors by similarity dot"), "{refused}");
+}

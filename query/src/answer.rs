@@ -35,7 +35,7 @@ pub struct RankedHit {
     pub rank: usize,
     /// The id of the document.
     pub id: String,
-    /// Cosine similarity of query and document, from -1 to 1.
+    /// How similar query and document are: their cosine, from -1 to 1, unless the model has another similarity.
     pub score: f32,
     /// The text of the document.
     pub text: String,

@@ -34,14 +34,16 @@ pub enum Error {
         /// The prompt that was given.
         given: String,
     },
-    /// The model wants its embeddings compared in a way that no index does.
+    /// The index was built for another similarity than the model has now.
     #[error(
-        "the model has similarity_fn_name {:?}, and an index compares embeddings by their cosine",
-        similarity.name()
+        "the index compares embeddings by similarity {:?}, and the model has similarity_fn_name {:?}",
+        of_index.name(), of_model.name()
     )]
-    Similarity {
-        /// What the model wants.
-        similarity: Similarity,
+    OtherSimilarity {
+        /// That of the index.
+        of_index: Similarity,
+        /// That of the model.
+        of_model: Similarity,
     },
     /// Where a model is cannot be noted.
     #[error("cannot note the model at {}: {reason}", path.display())]

@@ -3,7 +3,7 @@
 //! - [`Searcher`]: an open index with the encoder that it was built with; it gives an [`Answer`] to each query.
 //! - [`batch`]: answers any number of queries in bounded memory, one JSON line for each.
 //! - [`model`]: finds and loads models by name.
-//! - [`prompts`]: the prompts that an index remembers.
+//! - [`remembered`]: the prompts and the similarity that an index remembers.
 //! - [`measure`]: measures recall and speed of an index.
 //! - [`tune`]: chooses its `ef` by the recall in all regions of what it holds.
 
@@ -12,7 +12,7 @@ pub mod batch;
 pub mod error;
 pub mod measure;
 pub mod model;
-pub mod prompts;
+pub mod remembered;
 pub mod searcher;
 pub mod tune;
 

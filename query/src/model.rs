@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use akin_encoder::{EncoderOptions, Prompts, SentenceEncoder, Similarity, hub};
+use akin_encoder::{EncoderOptions, Prompts, SentenceEncoder, hub};
 use akin_index::ModelIdentity;
 
 use crate::{Error, Result};
@@ -24,10 +24,8 @@ pub fn load(name: &str, options: &EncoderOptions) -> Result<SentenceEncoder> {
 /// index can be asked from any folder. The prompts are those that were given to the encoder.
 ///
 /// # Errors
-/// [`Error::ModelPath`] if that path cannot be told or is not UTF-8; [`Error::Similarity`] as
-/// [`require_similarity`].
+/// [`Error::ModelPath`] if that path cannot be told or is not UTF-8.
 pub fn identity(name: &str, encoder: &SentenceEncoder) -> Result<ModelIdentity> {
-    require_similarity(encoder)?;
     let path = Path::new(name);
     let location = if path.is_dir() {
         let full = std::fs::canonicalize(path)
@@ -46,17 +44,6 @@ pub fn identity(name: &str, encoder: &SentenceEncoder) -> Result<ModelIdentity> 
         similarity: encoder.similarity(),
         ..ModelIdentity::new(encoder.fingerprint(), location, encoder.dimension())
     })
-}
-
-/// Refuses a model whose embeddings are not to be compared by their cosine, which is how an index ranks them.
-///
-/// # Errors
-/// [`Error::Similarity`].
-pub fn require_similarity(encoder: &SentenceEncoder) -> Result<()> {
-    match encoder.similarity() {
-        Similarity::Cosine => Ok(()),
-        similarity => Err(Error::Similarity { similarity }),
-    }
 }
 
 /// The error of a model that cannot be loaded from where it was when an index was built with it.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use akin_encoder::{EncoderOptions, Role, SentenceEncoder};
 use akin_index::{Filter, Reader, ReaderOptions, SearchOptions, Selection, Snapshot};
 
-use crate::{Answer, Error, Result, model, prompts};
+use crate::{Answer, Error, Result, model, remembered};
 
 /// Answers queries from one index.
 pub struct Searcher {
@@ -20,13 +20,14 @@ impl Searcher {
     /// Puts a reader of an index and its encoder together.
     ///
     /// # Errors
-    /// [`akin_index::Error::OtherModel`] when the index was built with another model, [`Error::OtherPrompt`] when it was
-    /// built with other prompts than the encoder has ([`prompts::adopt`] gives it those of the index).
+    /// [`akin_index::Error::OtherModel`] when the index was built with another model, [`Error::OtherPrompt`] or
+    /// [`Error::OtherSimilarity`] when it was built with other prompts or for another similarity than the encoder has
+    /// ([`remembered::adopt`] gives it the prompts of the index).
     pub fn new(reader: Reader, encoder: impl Into<Arc<SentenceEncoder>>) -> Result<Self> {
         let encoder = encoder.into();
         let snapshot = reader.snapshot();
         snapshot.require_model(encoder.fingerprint())?;
-        prompts::require(&encoder, snapshot.model())?;
+        remembered::require(&encoder, snapshot.model())?;
         Ok(Self { reader, encoder })
     }
 
@@ -57,7 +58,7 @@ impl Searcher {
             }
         };
         reader.snapshot().require_model(encoder.fingerprint())?;
-        let encoder = prompts::adopt(encoder, &reader.model())?;
+        let encoder = remembered::adopt(encoder, &reader.model())?;
         Self::new(reader, encoder)
     }
 
@@ -129,7 +130,7 @@ impl Searcher {
     ) -> Result<(Vec<Answer>, usize)> {
         // A reader that follows commits may have followed another index into the same folder.
         snapshot.require_model(self.encoder.fingerprint())?;
-        prompts::require(&self.encoder, snapshot.model())?;
+        remembered::require(&self.encoder, snapshot.model())?;
         let asked: Vec<&str> = texts.iter().copied().filter(|text| !is_blank(text)).collect();
         let started = Instant::now();
         let encoding = self.encoder.encode_as(Role::Query, &asked)?;

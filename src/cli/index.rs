@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     ComputeArguments, CorpusArguments, DefaultModel, ExecutorName, FormatArguments, PrecisionArguments,
-    PromptArguments, RoleName, parse_share,
+    PromptArguments, RoleName, SimilarityName, parse_share,
 };
 
 #[derive(Debug, Args)]
@@ -59,8 +59,8 @@ pub struct IndexArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Row n of the matrix is the vector of document n; without --documents the documents have no text, and
-their ids are the numbers of their rows, from 0. Vectors are brought to length one. The index knows their
-dimension and no model: it is searched with vectors, by `akin bench` or the library. Importing again adds
+their ids are the numbers of their rows, from 0. Vectors that are compared by their cosine are brought to length
+one. The index knows their dimension and no model: it is searched with vectors, by `akin bench` or the library. Importing again adds
 documents, or replaces those of the same id.
 
 Examples:
@@ -75,6 +75,9 @@ pub struct ImportArguments {
     /// The documents that the vectors are of, in the same order
     #[arg(long, value_name = "FILE")]
     pub documents: Option<PathBuf>,
+    /// How vectors are compared [default: that of the index; cosine for a new one]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub similarity: Option<SimilarityName>,
     #[command(flatten)]
     pub format: FormatArguments,
     /// The field with the id of a document, in jsonl, csv and tsv

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use akin_encoder::{EncoderOptions, Executor, Pooling, Precision, Prompts, Role};
+use akin_encoder::{EncoderOptions, Executor, Pooling, Precision, Prompts, Role, Similarity};
 use akin_indexer::corpus::{CorpusOptions, Format};
 use clap::{Args, ValueEnum};
 
@@ -64,6 +64,30 @@ pub enum FormatName {
     Jsonl,
     Csv,
     Tsv,
+}
+
+/// The similarities of sentence-transformers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SimilarityName {
+    /// The cosine of the angle
+    Cosine,
+    /// The dot product
+    Dot,
+    /// Minus the Euclidean distance
+    Euclidean,
+    /// Minus the sum of the distances in each dimension
+    Manhattan,
+}
+
+impl From<SimilarityName> for Similarity {
+    fn from(name: SimilarityName) -> Self {
+        match name {
+            SimilarityName::Cosine => Self::Cosine,
+            SimilarityName::Dot => Self::Dot,
+            SimilarityName::Euclidean => Self::Euclidean,
+            SimilarityName::Manhattan => Self::Manhattan,
+        }
+    }
 }
 
 /// The model of a command that names none, where the environment names none either.

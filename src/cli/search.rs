@@ -11,7 +11,7 @@ use super::{ComputeArguments, FormatArguments, QueryPrompt, parse_count};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Scores are cosine similarities, best first. Without TEXT, `query` opens a session on a terminal and \
+Scores are similarities as the model compares texts, mostly cosines, best first. Without TEXT, `query` opens a session on a terminal and \
 otherwise reads a query a line from stdin; every line is answered in order, a blank one with no hits.
 
 A filter is an expression about metadata: FIELD = VALUE, !=, <, <=, >, >=, FIELD in (VALUE, ...), joined by \

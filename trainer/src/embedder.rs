@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use akin_encoder::{Embeddings, SentenceEncoder};
+use akin_encoder::{Embeddings, SentenceEncoder, Similarity};
 
 use crate::Result;
 
@@ -10,6 +10,11 @@ use crate::Result;
 pub trait Embedder {
     /// The length of a vector.
     fn dimension(&self) -> usize;
+
+    /// How the vectors of queries and documents are compared.
+    fn similarity(&self) -> Similarity {
+        Similarity::Cosine
+    }
 
     /// The vectors of `texts`, and how many texts were longer than what is read.
     ///
@@ -21,6 +26,10 @@ pub trait Embedder {
 impl Embedder for SentenceEncoder {
     fn dimension(&self) -> usize {
         SentenceEncoder::dimension(self)
+    }
+
+    fn similarity(&self) -> Similarity {
+        SentenceEncoder::similarity(self)
     }
 
     fn embed(&self, texts: &[&str]) -> Result<(Embeddings, usize)> {

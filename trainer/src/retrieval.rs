@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use serde::Deserialize;
 
 use crate::embedder::{Embedded, Embedder};
-use crate::similarity::Similarity;
+use crate::similarity::compare;
 use crate::table::read_table;
 use crate::{Error, Result};
 
@@ -90,7 +90,8 @@ impl RetrievalSet {
         Ok(Self { documents, queries, relevant })
     }
 
-    /// Encodes corpus and queries, and compares every query with every document by cosine. `observer` hears (texts
+    /// Encodes corpus and queries, and compares every query with every document by the similarity
+    /// of the model. `observer` hears (texts
     /// encoded, of how many).
     ///
     /// # Errors
@@ -103,6 +104,7 @@ impl RetrievalSet {
     ) -> Result<RetrievalResult> {
         let texts = self.documents.iter().chain(&self.queries).map(|(_, text)| text.as_str());
         let embedded = Embedded::of(embedder, texts, observer)?;
+        let similarity = embedder.similarity();
         let depth = ks.iter().copied().max().unwrap_or(0).max(10);
         let documents: Vec<&[f32]> = self.documents.iter().map(|(_, text)| embedded.vector(text)).collect();
         let hits: Vec<Vec<usize>> = self
@@ -115,7 +117,7 @@ impl RetrievalSet {
                     .enumerate()
                     // As in BEIR, a query that is itself in the corpus is no answer.
                     .filter(|(row, _)| self.documents[*row].0 != *id)
-                    .map(|(row, document)| (Similarity::Cosine.of(query, document), row))
+                    .map(|(row, document)| (compare(similarity, query, document), row))
                     .collect();
                 scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
                 scored.into_iter().take(depth).map(|(_, row)| row).collect()

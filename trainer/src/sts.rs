@@ -4,7 +4,9 @@ use crate::Result;
 use crate::correlation::{pearson, spearman};
 use crate::embedder::{Embedded, Embedder};
 use crate::sentence_pairs::ScoredPair;
-use crate::similarity::Similarity;
+use akin_encoder::Similarity;
+
+use crate::similarity::{COMPARED, compare};
 
 /// How well similarities agree with people. Correlations are from -1 to 1; papers print them x 100.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,12 +53,14 @@ pub fn evaluate(
     let sentences = pairs.iter().flat_map(|pair| [pair.sentence1.as_str(), pair.sentence2.as_str()]);
     let embedded = Embedded::of(embedder, sentences, observer)?;
     let scores: Vec<f64> = pairs.iter().map(|pair| pair.score).collect();
-    let mut correlations = Similarity::ALL
-        .map(|similarity| (similarity, Correlations { spearman: f64::NAN, pearson: f64::NAN }));
+    let mut correlations =
+        COMPARED.map(|similarity| (similarity, Correlations { spearman: f64::NAN, pearson: f64::NAN }));
     for (similarity, found) in &mut correlations {
         let values: Vec<f64> = pairs
             .iter()
-            .map(|pair| similarity.of(embedded.vector(&pair.sentence1), embedded.vector(&pair.sentence2)))
+            .map(|pair| {
+                compare(*similarity, embedded.vector(&pair.sentence1), embedded.vector(&pair.sentence2))
+            })
             .collect();
         *found = Correlations { spearman: spearman(&values, &scores)?, pearson: pearson(&values, &scores)? };
     }

@@ -3,7 +3,9 @@
 use crate::Result;
 use crate::embedder::{Embedded, Embedder};
 use crate::sentence_pairs::Triplet;
-use crate::similarity::Similarity;
+use akin_encoder::Similarity;
+
+use crate::similarity::compare;
 
 /// The share of triplets in which the anchor is more alike to the positive than to the negative.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,8 +38,8 @@ pub fn evaluate(
     let accuracy = |similarity: Similarity| {
         let right = triplets.iter().filter(|triplet| {
             let anchor = embedded.vector(&triplet.anchor);
-            similarity.of(anchor, embedded.vector(&triplet.positive))
-                > similarity.of(anchor, embedded.vector(&triplet.negative))
+            compare(similarity, anchor, embedded.vector(&triplet.positive))
+                > compare(similarity, anchor, embedded.vector(&triplet.negative))
         });
         right.count() as f64 / triplets.len().max(1) as f64
     };

@@ -6,7 +6,7 @@ use bincode::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
 use crate::manifest::{RECORD_LIMIT, decode, decode_beginning, encode};
-use crate::{Error, Result};
+use crate::{Error, Result, Similarity};
 
 /// The fields of a document beside its id and text, in the order of the corpus.
 pub type Metadata = serde_json::Map<String, serde_json::Value>;
@@ -134,10 +134,18 @@ impl DocumentRecord {
     }
 }
 
+/// A vector as an index stores it: of length one where vectors are compared by their cosine, else as it is.
+pub(crate) fn stored(similarity: Similarity, vector: &[f32]) -> Cow<'_, [f32]> {
+    match similarity {
+        Similarity::Cosine => unit(vector),
+        _ => Cow::Borrowed(vector),
+    }
+}
+
 /// The unit vector in the direction of `vector`; zero stays zero.
 ///
 /// Vectors that a model has normalised already are kept to the bit.
-pub(crate) fn unit(vector: &[f32]) -> Cow<'_, [f32]> {
+fn unit(vector: &[f32]) -> Cow<'_, [f32]> {
     let square: f64 = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     let norm = square.sqrt();
     if norm == 0.0 || (norm - 1.0).abs() < 1e-6 {

@@ -3,16 +3,17 @@
 //! A hit is right when it is as near as the true k-th one. Ids do not count: of thirty equal texts any ten are a
 //! perfect answer to a query for ten.
 
-/// How far a score may be below that of the true k-th hit and still count as equal. A dot product of unit vectors is a
-/// sum of f32: added up in another order, or by another kernel, it differs by some 1e-7. Scores that differ by more
-/// are different.
+/// How far a score may be below that of the true k-th hit and still count as equal, as a share of it where it is greater
+/// than one. A dot product is a sum of f32: added up in another order, or by another kernel, that of unit vectors differs by
+/// some 1e-7. Scores that differ by more are different.
 pub const SCORE_TOLERANCE: f32 = 1e-6;
 
 /// How many of the scores `found` are right, given the scores of the true nearest, best first. At most as many as
 /// there are true ones.
 pub fn right_hits(found: impl IntoIterator<Item = f32>, truth: &[f32]) -> usize {
     let Some(least) = truth.last() else { return 0 };
-    let right = found.into_iter().filter(|score| *score >= least - SCORE_TOLERANCE).count();
+    let right =
+        found.into_iter().filter(|score| *score >= least - SCORE_TOLERANCE * least.abs().max(1.0)).count();
     right.min(truth.len())
 }
 
@@ -32,6 +33,7 @@ mod tests {
     fn rounding_is_forgiven_and_a_difference_is_not() {
         assert_eq!(right_hits([0.5 - 2e-7], &[0.5]), 1);
         assert_eq!(right_hits([0.5 - 1e-5], &[0.5]), 0);
+        assert_eq!(right_hits([-80.00001, -80.001], &[-80.0, -80.0]), 1);
     }
 
     #[test]

@@ -16,7 +16,8 @@ pub struct ModelIdentity {
     pub query_prompt: Option<String>,
     /// The text that was put before each document; the model's own prompt if `None`.
     pub document_prompt: Option<String>,
-    /// How the model wants its embeddings compared.
+    /// How its embeddings are compared. Those of the cosine are brought to length one, others kept as they are. By a
+    /// distance the index compares with every passage, for a graph is walked by products.
     pub similarity: Similarity,
 }
 
@@ -88,7 +89,7 @@ pub const DEFAULT_EF: usize = 96;
 /// A document that is near, without its text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Neighbor {
-    /// Cosine similarity of the query and the document's nearest passage.
+    /// How similar the query and the document's nearest passage are, by the model's [`Similarity`].
     pub score: f32,
     /// Which document it is.
     pub doc: DocId,
@@ -99,7 +100,7 @@ pub struct Neighbor {
 /// A document that a search found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hit {
-    /// Cosine similarity of the query and the document's nearest passage.
+    /// How similar the query and the document's nearest passage are, by the model's [`Similarity`].
     pub score: f32,
     /// The document.
     pub document: Document,

@@ -1,4 +1,5 @@
-//! The inner loops of Akin: products of matrices, attention, normalisation, and dot products of vectors and of codes.
+//! The inner loops of Akin: products of matrices, attention, normalisation, and products and distances of vectors and of
+//! codes.
 //!
 //! Each kernel is written once over vectors of any width (`lanes`) and compiled for each instruction set; the portable
 //! one is the reference that the tests compare the others with. An instruction set is a [`cpu::Isa`], which only
@@ -11,6 +12,7 @@ mod amx;
 pub mod attention;
 pub mod codes;
 pub mod cpu;
+mod distance;
 mod dot;
 mod dot_i8;
 mod embeddings;
@@ -28,6 +30,7 @@ mod similarity;
 mod softmax;
 pub mod vecmath;
 
+pub use distance::{manhattan_distance, squared_distance};
 pub use dot::dot;
 pub use dot_i8::{CODE_BLOCK, QuantizedQuery, ZERO_CODE};
 pub use embeddings::Embeddings;

@@ -1,5 +1,7 @@
 //! How two embeddings are compared.
 
+use crate::{dot, manhattan_distance, squared_distance};
+
 /// How two embeddings are compared: what a model calls its `similarity_fn_name`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Similarity {
@@ -33,6 +35,24 @@ impl Similarity {
         Self::ALL.into_iter().find(|similarity| similarity.name() == name)
     }
 
+    /// How similar two vectors are: greater is more. The cosine is that of vectors of length one, as they are stored.
+    ///
+    /// # Panics
+    /// If their lengths differ.
+    #[inline]
+    pub fn of(self, a: &[f32], b: &[f32]) -> f32 {
+        match self {
+            Self::Cosine | Self::Dot => dot(a, b),
+            Self::Euclidean => -squared_distance(a, b).sqrt(),
+            Self::Manhattan => -manhattan_distance(a, b),
+        }
+    }
+
+    /// Whether it is a dot product of vectors as they are stored, by which a graph can be walked.
+    pub fn is_product(self) -> bool {
+        matches!(self, Self::Cosine | Self::Dot)
+    }
+
     /// Its number in files.
     pub fn code(self) -> u8 {
         self as u8
@@ -55,5 +75,11 @@ mod tests {
             assert_eq!(Similarity::from_code(similarity.code()), Some(similarity));
         }
         assert_eq!((Similarity::from_name("dot_score"), Similarity::from_code(4)), (None, None));
+    }
+
+    #[test]
+    fn each_compares_as_its_name_says() {
+        let of = |similarity: Similarity| similarity.of(&[1.0, 2.0, -1.0], &[4.0, -2.0, -1.0]);
+        assert_eq!(Similarity::ALL.map(of), [1.0, 1.0, -5.0, -7.0]);
     }
 }

@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use super::nearest::{Nearest, Ranked};
 use super::{Fault, Matrix};
-use crate::Embeddings;
-use akin_kernels::{dot, prefetch};
+use crate::{Embeddings, Similarity};
+use akin_kernels::prefetch;
 
 /// Rows that one thread scans at a time: some megabytes of vectors.
 const BLOCK: usize = 4096;
@@ -21,15 +21,16 @@ pub fn exact_search(
     k: usize,
     live: &(dyn Fn(u32) -> bool + Sync),
 ) -> Vec<(f32, u32)> {
-    scan(vectors, query, k, &|row| Ok(live(row))).expect("rows in memory have no faults")
+    scan(vectors, Similarity::Dot, query, k, &|row| Ok(live(row))).expect("rows in memory have no faults")
 }
 
-/// The same for rows that may have to be checked.
+/// The same by any similarity, for rows that may have to be checked.
 ///
 /// # Errors
 /// What the matrix reports of its rows.
 pub(crate) fn scan(
     vectors: &impl Matrix,
+    similarity: Similarity,
     query: &[f32],
     k: usize,
     live: &(dyn Fn(u32) -> Result<bool, Fault> + Sync),
@@ -41,7 +42,7 @@ pub(crate) fn scan(
         vectors.check(range.clone())?;
         let mut nearest = Nearest::new(k);
         for row in range {
-            let hit = Ranked::new(dot(query, vectors.row(row)), row as u32);
+            let hit = Ranked::new(similarity.of(query, vectors.row(row)), row as u32);
             // The score first: it is at hand, and only few rows are good enough to ask whether they live.
             if nearest.admits(hit) && live(row as u32)? {
                 nearest.offer(hit);
@@ -64,6 +65,7 @@ pub(crate) fn scan(
 /// What the matrix reports of its rows.
 pub(crate) fn scan_among(
     vectors: &impl Matrix,
+    similarity: Similarity,
     query: &[f32],
     k: usize,
     rows: &[u32],
@@ -76,7 +78,7 @@ pub(crate) fn scan_among(
             if let Some(next) = rows.get(at + 1) {
                 prefetch(vectors.row(*next as usize));
             }
-            nearest.offer(Ranked::new(dot(query, vectors.row(row)), row as u32));
+            nearest.offer(Ranked::new(similarity.of(query, vectors.row(row)), row as u32));
         }
         Ok(nearest.drain_hits())
     };

@@ -6,16 +6,17 @@ use rayon::prelude::*;
 
 use super::Snapshot;
 use super::snapshot::SegmentView;
-use crate::document::unit;
+use crate::document::stored;
 use crate::graph::Fault;
 use crate::segment::search::Wanted;
-use crate::{DocId, Embeddings, Error, Hit, Neighbor, Result, SearchOptions, Selection};
+use crate::{DocId, Embeddings, Error, Hit, Neighbor, Result, SearchOptions, Selection, Similarity};
 
 /// A search that compares with more passages, or walks more segments, shares the work among threads.
 const ALONE: usize = 16_384;
 
 impl Snapshot {
-    /// The documents nearest to `query` by cosine similarity, best first; of equal ones the older comes first.
+    /// The documents nearest to `query` by the [similarity](crate::ModelIdentity::similarity) of the index's model, best
+    /// first; of equal ones the older comes first.
     ///
     /// # Errors
     /// [`Error::Invalid`] if the query has another dimension than the index or is not finite,
@@ -83,7 +84,7 @@ impl Snapshot {
         if !query.iter().all(|x| x.is_finite()) {
             return Err(Error::Invalid("the query is not finite".into()));
         }
-        Ok(unit(query))
+        Ok(stored(self.model().similarity, query))
     }
 
     /// Asks for as many passages as there are documents wanted, and for more where several of them are of one
@@ -150,8 +151,12 @@ impl Snapshot {
 
 fn neighbor(at: usize, view: &SegmentView, score: f32, passage: u32) -> Result<Neighbor, Fault> {
     let document = view.segment.document_of(passage as usize)? as u32;
-    // Rounding takes the product of unit vectors a little beyond one.
-    Ok(Neighbor { score: score.clamp(-1.0, 1.0), doc: DocId { segment: at as u32, document }, passage })
+    let score = match view.segment.similarity() {
+        // Rounding takes the product of unit vectors a little beyond one.
+        Similarity::Cosine => score.clamp(-1.0, 1.0),
+        _ => score,
+    };
+    Ok(Neighbor { score, doc: DocId { segment: at as u32, document }, passage })
 }
 
 /// The `k` nearest documents, each by its nearest passage. `has_passages` if one may have been found by several.

@@ -357,7 +357,7 @@ fn open_segment(
     });
     let segment = match open_before {
         Some((held, view)) if held.checksum == record.checksum => Arc::clone(&view.segment),
-        _ => match Segment::open(storage, manifest.index, manifest.model.dimension, record) {
+        _ => match Segment::open(storage, manifest.index, &manifest.model, record) {
             Ok(segment) => segment,
             Err(Unopened::Missing) => return Ok(Err(crate::segment::write::file_name(record.id))),
             Err(Unopened::Failed(error)) => return Err(error),

@@ -26,9 +26,9 @@ use self::sections::{Section, Sections, Trailer};
 use self::write::{Header, file_name};
 use crate::graph::codes::stride;
 use crate::graph::{Fault, Graph, Pages};
-use crate::manifest::{DIMENSION_LIMIT, IndexId, PASSAGE_LIMIT, SegmentRecord};
+use crate::manifest::{DIMENSION_LIMIT, IndexId, ModelRecord, PASSAGE_LIMIT, SegmentRecord};
 use crate::storage::Storage;
-use crate::{Error, Result};
+use crate::{Error, Result, Similarity};
 
 /// An open segment.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Segment {
     pub(crate) fn open(
         storage: &dyn Storage,
         index: IndexId,
-        dimension: u64,
+        model: &ModelRecord,
         record: &SegmentRecord,
     ) -> Result<Arc<Self>, Unopened> {
         let segment = Self::open_file(storage, index, record.id)?;
@@ -71,7 +71,9 @@ impl Segment {
         };
         let is_named =
             segment.trailer.checksum == record.checksum && segment.trailer.length() == record.length;
-        if !is_named || segment.header.dimension != dimension {
+        let is_alike =
+            segment.header.dimension == model.dimension && segment.similarity() == model.similarity;
+        if !is_named || !is_alike {
             return Err(damaged("it is not the file that the manifest names"));
         }
         if segment.documents() as u64 != record.documents
@@ -135,6 +137,12 @@ impl Segment {
     }
 
     /// What its file says of itself.
+    /// How its vectors are compared.
+    #[inline]
+    pub(crate) fn similarity(&self) -> Similarity {
+        self.header.model.similarity
+    }
+
     pub(crate) fn header(&self) -> &Header {
         &self.header
     }

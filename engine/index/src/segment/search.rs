@@ -9,7 +9,7 @@ use crate::graph::{Fault, Filtered, Trusted};
 
 /// What a search of a segment looks for.
 pub(crate) struct Wanted<'a> {
-    /// A unit vector.
+    /// As vectors are stored: of length one where they are compared by their cosine.
     pub(crate) query: &'a [f32],
     /// How many passages, at most.
     pub(crate) k: usize,
@@ -72,7 +72,7 @@ impl Segment {
                         return Ok(found);
                     }
                 }
-                scan(&self.vectors(), wanted.query, k, &fits)
+                scan(&self.vectors(), self.similarity(), wanted.query, k, &fits)
             }
             Some(among) => {
                 if walks && among.favors_walk(self.passages(), ef) {
@@ -81,7 +81,7 @@ impl Segment {
                         return Ok(found);
                     }
                 }
-                scan_among(&self.vectors(), wanted.query, k, &self.vectors_of(among)?)
+                scan_among(&self.vectors(), self.similarity(), wanted.query, k, &self.vectors_of(among)?)
             }
         }
     }

@@ -3,11 +3,12 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use akin_kernels::{dot, prefetch};
+use akin_kernels::prefetch;
 
 use super::Segment;
 use super::graph::has_memory_for;
 use super::sections::Section;
+use crate::Similarity;
 use crate::graph::vectors::Vectors;
 use crate::graph::{Fault, Matrix, Pages};
 
@@ -64,11 +65,12 @@ impl Vectors for SegmentVectors<'_> {
     /// Reads the rows beside the mapping, whose pages would count as memory of this process: walks touch rows
     /// all over the file, so that in time all of it would.
     fn scores(&self, query: &[f32], rows: &[u32], scores: &mut Vec<f32>) -> Result<(), Fault> {
+        let similarity = self.0.similarity();
         if let Some(vectors) = self.resident() {
             let dimension = self.0.dimension();
             let row = |row: u32| &vectors[row as usize * dimension..][..dimension];
             rows.iter().for_each(|one| prefetch(row(*one)));
-            scores.extend(rows.iter().map(|one| dot(query, row(*one))));
+            scores.extend(rows.iter().map(|one| similarity.of(query, row(*one))));
             return Ok(());
         }
         let sections = &self.0.sections;
@@ -77,7 +79,7 @@ impl Vectors for SegmentVectors<'_> {
             values.resize(self.0.dimension(), 0.0);
             let mut score = |bytes: &[u8]| {
                 bytemuck::cast_slice_mut(&mut values[..]).copy_from_slice(bytes);
-                dot(query, values)
+                similarity.of(query, values)
             };
             let begin = scores.len();
             let mut uncached = Vec::new();
@@ -141,12 +143,13 @@ impl Segment {
         Ok(bytes.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect())
     }
 
-    /// Every vector has length one, or zero.
+    /// Every vector is finite, and has length one or zero where the cosine is what is asked for.
     pub(super) fn verify_vectors(&self) -> Result<(), Fault> {
         for row in 0..self.distinct_vectors() {
             let vector = &self.mapped_vectors()[row * self.dimension()..][..self.dimension()];
             let norm = vector.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
-            if norm != 0.0 && (norm - 1.0).abs() > NORM_TOLERANCE || !norm.is_finite() {
+            let is_unit = norm == 0.0 || (norm - 1.0).abs() <= NORM_TOLERANCE;
+            if !norm.is_finite() || self.similarity() == Similarity::Cosine && !is_unit {
                 return Err(self
                     .sections
                     .fault(Section::Vectors, &format!("vector {row} has length {norm}")));

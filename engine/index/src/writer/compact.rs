@@ -30,7 +30,7 @@ impl Index {
         let documents = snapshot.len();
         let passages: usize = snapshot.segments.iter().map(SegmentView::live_passages).sum();
         let removed = snapshot.segments.iter().map(|view| view.segment.documents() - view.live()).sum();
-        let graph = passages >= SEAL_PASSAGES;
+        let graph = passages >= SEAL_PASSAGES && snapshot.model().similarity.is_product();
         let is_compact = match &snapshot.segments[..] {
             [] => true,
             [only] => only.deleted.is_none() && only.segment.has_graph() == graph,

@@ -1,4 +1,5 @@
-//! Segments without a graph: each commit makes one, and they are searched exactly.
+//! Segments without a graph: each commit makes one, and they are searched exactly. Vectors that are compared by a distance
+//! never have a graph.
 //!
 //! A graph is worth building for thousands of passages, once: [`Index::seal`] builds it at the end of a run.
 //! Until then small segments are put together into larger ones, so that they stay few.
@@ -13,7 +14,7 @@ use crate::reader::snapshot::SegmentView;
 /// With fewer passages than this a graph is not worth building: they are searched exactly.
 pub const SEAL_PASSAGES: usize = 4096;
 
-/// With this many passages without a graph an upsert builds it by itself.
+/// With this many passages without a graph an upsert builds it by itself, where a graph is built at all.
 pub const SEGMENT_PASSAGES: usize = 1 << 20;
 
 /// So many segments of one size become one: a document is copied as often as the logarithm to this base.
@@ -39,8 +40,11 @@ impl Index {
         let (live, all): (usize, usize) = flats
             .iter()
             .fold((0, 0), |(live, all), view| (live + view.live_passages(), all + view.segment.passages()));
-        let graph = live >= SEAL_PASSAGES;
-        if !graph && flats.len() <= LEFT && 2 * live >= all {
+        let by_product = snapshot.model().similarity.is_product();
+        let graph = live >= SEAL_PASSAGES && by_product;
+        // What never gets a graph is put together by size alone, as it is added.
+        let few = flats.len() <= LEFT || !by_product && live >= SEAL_PASSAGES;
+        if !graph && few && 2 * live >= all {
             return Ok(());
         }
         self.join_flats(0, graph, progress)

@@ -1,16 +1,17 @@
 //! Writing one segment of the live documents of several.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use super::upsert::write_ids;
-use crate::document::unit;
+use crate::document::stored;
 use crate::graph::{Fault, Graph, Matrix};
 use crate::manifest::{Manifest, PASSAGE_LIMIT, SegmentRecord};
 use crate::reader::snapshot::{SegmentView, Snapshot};
 use crate::segment::sections::Section;
 use crate::segment::shared::SharedVectors;
 use crate::segment::write::{Header, SegmentWriter};
-use crate::{Error, Result};
+use crate::{Error, Result, Similarity};
 
 /// Documents or passages that are copied between two looks at whether to go on.
 const COPIED_AT_ONCE: usize = 4096;
@@ -82,12 +83,18 @@ impl<'a> LiveVectors<'a> {
         }
         let dimension = sources.first().map_or(1, |view| view.segment.dimension());
         let mut live = Self { sources, dimension, passages: rows.len(), rows, shared: None };
-        let shared = SharedVectors::find(live.passages, &|passage| unit(live.row(passage)));
+        let shared = SharedVectors::find(live.passages, &|passage| live.stored(passage));
         if let Some(shared) = &shared {
             live.rows = shared.first().iter().map(|passage| live.rows[*passage as usize]).collect();
         }
         live.shared = shared;
         Ok(live)
+    }
+
+    /// A row as the new segment stores it.
+    fn stored(&self, row: usize) -> Cow<'_, [f32]> {
+        let similarity = self.sources.first().map_or(Similarity::default(), |view| view.segment.similarity());
+        stored(similarity, self.row(row))
     }
 }
 
@@ -151,7 +158,7 @@ impl Joining<'_> {
             if row % COPIED_AT_ONCE == 0 {
                 self.look()?;
             }
-            writer.append(bytemuck::cast_slice(&unit(self.live.row(row))))?;
+            writer.append(bytemuck::cast_slice(&self.live.stored(row)))?;
         }
         self.live.shared.as_ref().map_or(Ok(()), |shared| shared.write(writer))
     }

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 
 use super::Index;
 use super::flat::SEGMENT_PASSAGES;
-use crate::document::{DocumentRecord, id_hash, unit};
+use crate::document::{DocumentRecord, id_hash, stored};
 use crate::manifest::{ModelRecord, SegmentRecord};
 use crate::reader::Snapshot;
 use crate::segment::sections::Section;
 use crate::segment::shared::SharedVectors;
 use crate::segment::write::{Header, SegmentWriter};
-use crate::{Document, Embeddings, Error, Passage, Result, Upserted};
+use crate::{Document, Embeddings, Error, Passage, Result, Similarity, Upserted};
 
 impl Index {
     /// Adds documents, or replaces those of the same id; on the disk when it returns. Each document is one
@@ -61,7 +61,7 @@ impl Index {
             self.recent.insert(id_hash(&document.id), (id, place));
         }
         self.join_small_flats()?;
-        if self.flat_passages() >= SEGMENT_PASSAGES {
+        if snapshot.model().similarity.is_product() && self.flat_passages() >= SEGMENT_PASSAGES {
             self.seal(&|_, _| std::ops::ControlFlow::Continue(()))?;
         }
         Ok(Upserted { added: documents.len() - replaced.len(), replaced: replaced.len() })
@@ -78,7 +78,14 @@ impl Index {
     ) -> Result<SegmentRecord> {
         let records = documents.iter().map(DocumentRecord::encode).collect::<Result<Vec<_>>>()?;
         let mut writer = SegmentWriter::create(&**self.reader.storage(), snapshot.manifest.index, id)?;
-        let written = write_sections(&mut writer, documents, &records, passages, embeddings);
+        let written = write_sections(
+            &mut writer,
+            snapshot.model().similarity,
+            documents,
+            &records,
+            passages,
+            embeddings,
+        );
         if let Err(error) = written {
             writer.discard();
             return Err(error);
@@ -101,12 +108,13 @@ impl Index {
 
 fn write_sections(
     writer: &mut SegmentWriter<'_>,
+    similarity: Similarity,
     documents: &[Document],
     records: &[Vec<u8>],
     passages: Option<&[Vec<Passage>]>,
     embeddings: &Embeddings,
 ) -> Result<()> {
-    write_vectors(writer, embeddings)?;
+    write_vectors(writer, similarity, embeddings)?;
     writer.begin(Section::Documents)?;
     let mut ends = Vec::with_capacity(records.len());
     let mut end = 0u64;
@@ -130,10 +138,14 @@ fn write_sections(
     writer.section(Section::Spans, bytemuck::cast_slice(&spans))
 }
 
-/// Writes unit vectors, equal ones once.
-fn write_vectors(writer: &mut SegmentWriter<'_>, embeddings: &Embeddings) -> Result<()> {
+/// Writes vectors as they are stored, equal ones once.
+fn write_vectors(
+    writer: &mut SegmentWriter<'_>,
+    similarity: Similarity,
+    embeddings: &Embeddings,
+) -> Result<()> {
     writer.begin(Section::Vectors)?;
-    let vector = |passage: usize| unit(embeddings.row(passage));
+    let vector = |passage: usize| stored(similarity, embeddings.row(passage));
     let Some(shared) = SharedVectors::find(embeddings.rows(), &vector) else {
         return (0..embeddings.rows())
             .try_for_each(|passage| writer.append(bytemuck::cast_slice(&vector(passage))));

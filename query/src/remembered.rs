@@ -1,4 +1,5 @@
-//! The prompts that an index remembers: documents were encoded with one, so queries need the one that goes with it.
+//! What an index remembers of its model beside the weights. Documents were encoded with a prompt, so queries need the one
+//! that goes with it; and their embeddings are stored for one similarity.
 
 use akin_encoder::{Prompts, Role, SentenceEncoder};
 use akin_index::ModelIdentity;
@@ -8,7 +9,7 @@ use crate::{Error, Result};
 /// Gives `encoder` the prompts of the index that `model` is of, where none were given to it.
 ///
 /// # Errors
-/// [`Error::OtherPrompt`] if another one was given.
+/// [`Error::OtherPrompt`] if another one was given; [`Error::OtherSimilarity`] as [`require`].
 pub fn adopt(encoder: SentenceEncoder, model: &ModelIdentity) -> Result<SentenceEncoder> {
     let or_remembered = |role| encoder.prompts().of(role).or(remembered(model, role)).map(str::to_owned);
     let prompts = Prompts { query: or_remembered(Role::Query), document: or_remembered(Role::Document) };
@@ -17,11 +18,15 @@ pub fn adopt(encoder: SentenceEncoder, model: &ModelIdentity) -> Result<Sentence
     Ok(encoder)
 }
 
-/// Refuses an encoder with other prompts than those of the index that `model` is of.
+/// Refuses an encoder with other prompts than those of the index that `model` is of, or another similarity.
 ///
 /// # Errors
-/// [`Error::OtherPrompt`].
+/// [`Error::OtherPrompt`], [`Error::OtherSimilarity`].
 pub fn require(encoder: &SentenceEncoder, model: &ModelIdentity) -> Result<()> {
+    let (of_index, of_model) = (model.similarity, encoder.similarity());
+    if of_index != of_model {
+        return Err(Error::OtherSimilarity { of_index, of_model });
+    }
     for role in [Role::Query, Role::Document] {
         let of_index = remembered(model, role).unwrap_or_else(|| encoder.own_prompt(role));
         if encoder.prompt(role) != of_index {
