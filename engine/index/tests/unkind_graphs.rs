@@ -31,7 +31,8 @@ fn recall(graph: &Graph, set: &Set) -> f64 {
     let right = (0..set.queries.rows()).into_par_iter().map(|at| {
         let query = set.queries.row(at);
         let truth = exact_search(&set.rows, query, 10, &|_| true);
-        let least = truth.last().unwrap().0 - 1e-6;
+        let least = truth.last().unwrap().0;
+        let least = least - 1e-6 * least.abs().max(1.0);
         graph.search(&set.rows, query, 10, EF, None).iter().filter(|hit| hit.0 >= least).count()
     });
     right.sum::<usize>() as f64 / (10 * set.queries.rows()) as f64
@@ -45,6 +46,22 @@ fn every_row_is_found_by_its_own_vector_and_other_queries_find_their_neighbors()
         let (own, recall) = (found_by_themselves(&graph, &set.rows), recall(&graph, &set));
         println!("{:28} found by themselves {own:.4}, recall {recall:.4}", set.name);
         if own < 0.999 || recall < 0.98 {
+            lost.push(set.name);
+        }
+    }
+    assert!(lost.is_empty(), "{lost:?}");
+}
+
+#[test]
+fn the_nearest_by_dot_product_are_found_among_vectors_of_unlike_lengths() {
+    let mut lost = Vec::new();
+    for set in unkind::unlike_lengths(20_000, 200) {
+        let graph = Graph::build(&set.rows, &|_, _| ControlFlow::Continue(())).unwrap();
+        let recall = recall(&graph, &set);
+        println!("{:28} recall {recall:.4}", set.name);
+        // In a cluster the longest are the nearest, wherever they are in it: walks find those less well.
+        let is_hard = ["clusters", "all"].iter().any(|name| set.name.starts_with(name));
+        if recall < if is_hard { 0.9 } else { 0.98 } {
             lost.push(set.name);
         }
     }

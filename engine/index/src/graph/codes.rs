@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::lengths::{CommonLength, PLACES};
 use super::{Matrix, Pages};
 use akin_kernels::codes::{code, encode};
 use akin_kernels::{CODE_BLOCK, QuantizedQuery, ZERO_CODE};
@@ -9,7 +10,11 @@ use akin_kernels::{CODE_BLOCK, QuantizedQuery, ZERO_CODE};
 /// The greatest integer that a number becomes.
 const GREATEST: f32 = 127.0;
 
-/// Scalar codes of vectors: all their numbers, times one factor, rounded to integers of 8 bits.
+/// The most codes of a row: more would let sums overflow.
+const STRIDE_LIMIT: usize = 1 << 16;
+
+/// Scalar codes of vectors: all their numbers, times one factor, rounded to integers of 8 bits. Behind them are the codes of
+/// what brings vectors of unlike lengths to [one](CommonLength), or zeros.
 ///
 /// Dot products of codes rank as those of the vectors do, but for a small [error](CodesView::error). The best of
 /// a walk over codes are therefore ranked again by their vectors.
@@ -28,14 +33,19 @@ impl Codes {
     /// # Panics
     /// If `order` names a row that does not exist.
     pub(crate) fn of(vectors: &impl Matrix, order: &[u32]) -> Self {
-        let stride = stride(vectors.dimension());
+        let dimension = vectors.dimension();
+        let common = CommonLength::of(vectors).filter(|_| longer_stride(dimension) <= STRIDE_LIMIT);
+        let stride = if common.is_some() { longer_stride(dimension) } else { stride(dimension) };
+        let rest = |row: &[f32]| common.map_or(0.0, |common| common.rest(row, stride - dimension));
         let mut bytes = Pages::zeroed(order.len() * stride);
-        let factor = factor_of(vectors);
+        let factor = factor_of(vectors, &|row| greatest(row).max(rest(row)));
         let rows = bytes.par_chunks_exact_mut(stride).zip(order).with_min_len(512);
         let square = rows.map(|(codes, row)| {
-            let (used, padding) = codes.split_at_mut(vectors.dimension());
-            padding.fill(ZERO_CODE);
-            encode(vectors.row(*row as usize), factor, used) as f32
+            let row = vectors.row(*row as usize);
+            let (used, places) = codes.split_at_mut(dimension);
+            let rest = code(rest(row), factor);
+            places.fill(rest as u8 ^ ZERO_CODE);
+            (encode(row, factor, used) + places.len() as i32 * i32::from(rest).pow(2)) as f32
         });
         let square = square.reduce(|| 0.0, f32::max);
         Self { stride, bytes, square }
@@ -50,6 +60,11 @@ impl Codes {
 /// Bytes from one row of codes to the next: whole cache lines.
 pub(crate) fn stride(dimension: usize) -> usize {
     dimension.max(1).next_multiple_of(CODE_BLOCK)
+}
+
+/// The same where [further numbers](CommonLength) stand behind those of a vector.
+pub(crate) fn longer_stride(dimension: usize) -> usize {
+    stride(dimension + PLACES)
 }
 
 /// Codes of points, wherever they are: `[points, stride]`.
@@ -74,14 +89,15 @@ impl<'a> CodesView<'a> {
     }
 }
 
-/// Makes `factors` those of `query`.
-pub(crate) fn set_query(factors: &mut QuantizedQuery, query: &[f32]) {
+/// Makes `factors` those of `query`, for rows of `stride` codes.
+pub(crate) fn set_query(factors: &mut QuantizedQuery, query: &[f32], stride: usize) {
     let factor = factor(query);
-    factors.set(query.iter().map(|value| code(*value, factor)));
+    let rest = std::iter::repeat_n(0, stride.saturating_sub(query.len()));
+    factors.set(query.iter().map(|value| code(*value, factor)).chain(rest));
 }
 
-/// The factor that takes the greatest number of all rows to the greatest integer.
-fn factor_of(vectors: &impl Matrix) -> f32 {
+/// The factor that takes the greatest number of all rows, as `greatest` tells it of each, to the greatest integer.
+fn factor_of(vectors: &impl Matrix, greatest: &(impl Fn(&[f32]) -> f32 + Sync)) -> f32 {
     let rows = (0..vectors.rows()).into_par_iter().with_min_len(256);
     let greatest = rows.map(|row| greatest(vectors.row(row))).reduce(|| 0.0, f32::max);
     if greatest > 0.0 { GREATEST / greatest } else { 0.0 }
@@ -143,7 +159,7 @@ mod tests {
         let (mut factors, mut sums) = (QuantizedQuery::default(), Vec::new());
         let row_factor = factor(vectors.as_slice());
         for query in vectors.iter() {
-            set_query(&mut factors, query);
+            set_query(&mut factors, query, codes.view().stride);
             factors.dots(codes.view().bytes, &order, &mut sums);
             for (row, sum) in vectors.iter().zip(&sums) {
                 let exact = akin_kernels::dot(query, row) * factor(query) * row_factor;

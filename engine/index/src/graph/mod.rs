@@ -2,7 +2,7 @@
 //! and a query walks.
 //!
 //! This room knows vectors, rows and points, and nothing of documents or files. In the order of the data:
-//! `codes` turns vectors into bytes, `build` inserts points (`beam` looks for neighbors, `select` chooses
+//! `codes` turns vectors into bytes (`lengths` brings those of unlike length to one), `build` inserts points (`beam` looks for neighbors, `select` chooses
 //! among them, `connect` makes every point reachable, `reorder` puts near points near each other in memory),
 //! `walk` answers queries, and [`exact`] scans instead. Arrays are `Pages` of this process, or belong to
 //! a mapped file; a `GraphView` walks both.
@@ -12,6 +12,7 @@ mod build;
 pub(crate) mod codes;
 mod connect;
 pub mod exact;
+mod lengths;
 pub(crate) mod lists;
 mod mend;
 pub(crate) mod nearest;

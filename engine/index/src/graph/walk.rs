@@ -181,7 +181,7 @@ impl GraphView<'_> {
         filtered: Option<Filtered<'_>>,
     ) -> Result<Found, Fault> {
         let codes = CodesView { stride: self.shape.stride as usize, bytes: self.codes };
-        set_query(&mut beam.query, query);
+        set_query(&mut beam.query, query, codes.stride);
         trust.codes(&[0])?;
         let mut walk = Walk {
             starts: beam.come_down(trust, self.upper_down(), codes, if ef < PATIENT { 1 } else { STARTS })?,

@@ -24,7 +24,7 @@ pub(crate) use self::deleted::{Deleted, deleted_file_name, segment_of_deleted};
 pub(crate) use self::passage_set::PassageSet;
 use self::sections::{Section, Sections, Trailer};
 use self::write::{Header, file_name};
-use crate::graph::codes::stride;
+use crate::graph::codes::{longer_stride, stride};
 use crate::graph::{Fault, Graph, Pages};
 use crate::manifest::{DIMENSION_LIMIT, IndexId, ModelRecord, PASSAGE_LIMIT, SegmentRecord};
 use crate::storage::Storage;
@@ -219,8 +219,12 @@ fn check_header(header: &Header, sections: &Sections) -> Result<(), String> {
         require(Section::Spans, 8 * passages)?;
     }
     let Some(shape) = &header.graph else { return Ok(()) };
+    if !header.model.similarity.is_product() {
+        return Err("it has a graph of vectors that are compared by a distance".into());
+    }
     shape.check()?;
-    if u64::from(shape.points) != vectors || shape.stride as usize != stride(dimension as usize) {
+    let strides = [stride(dimension as usize), longer_stride(dimension as usize)];
+    if u64::from(shape.points) != vectors || !strides.contains(&(shape.stride as usize)) {
         return Err("its graph has other points than it has vectors".into());
     }
     if !(shape.square.is_finite() && shape.square >= 0.0) {

@@ -122,6 +122,30 @@ fn everything(dimension: usize) -> Kind {
     })
 }
 
+/// Vectors of a kind with lengths from 0.3 to 3.
+fn of_unlike_lengths(kind: Kind) -> Kind {
+    Box::new(move |random| {
+        // The sum of some uniform numbers is about normal.
+        let length = (0.4 * (0..4).map(|_| random.uniform()).sum::<f32>()).exp();
+        kind(random).into_iter().map(|value| value * length).collect()
+    })
+}
+
+/// Sets for the dot product, of `rows` rows of unlike lengths.
+pub fn unlike_lengths(rows: usize, queries: usize) -> Vec<Set> {
+    let dimension = 48;
+    let kinds: Vec<(&str, Kind)> = vec![
+        ("clusters", clusters(dimension, 200)),
+        ("shell", Box::new(move |random| direction(random, dimension))),
+        ("crowd", crowd_and_others(dimension, 0.3, 0.03)),
+        ("all of these", everything(dimension)),
+    ];
+    kinds
+        .into_iter()
+        .map(|(name, kind)| set(&format!("{name}, unlike lengths"), rows, queries, &of_unlike_lengths(kind)))
+        .collect()
+}
+
 /// All sets of `rows` rows.
 pub fn all(rows: usize, queries: usize) -> Vec<Set> {
     let dimension = 48;
