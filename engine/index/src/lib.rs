@@ -52,7 +52,7 @@ pub use self::catalogue::catches_panics;
 pub use self::document::{Document, Metadata, Passage};
 pub use self::error::{Error, Found, Result};
 pub use self::filter::Filter;
-pub use self::reader::{Reader, ReaderOptions, Reload, Selection, Snapshot};
+pub use self::reader::{Background, Reader, ReaderOptions, Reload, Selection, Snapshot};
 pub use self::storage::explain_lost_files;
 pub use self::types::{
     Compaction, DEFAULT_EF, DocId, Hit, ModelIdentity, Neighbor, SearchOptions, SegmentStat, Stat, Upserted,

@@ -326,3 +326,25 @@ fn an_index_has_one_writer_at_a_time() {
     drop(index);
     assert_eq!(Index::open(folder.path()).unwrap().len(), 3);
 }
+
+#[test]
+fn the_background_of_a_query_is_that_of_passages_all_over_the_index() {
+    let folder = TempDir::new().unwrap();
+    let mut index = Index::open_or_create(folder.path(), &model()).unwrap();
+    assert_eq!(index.snapshot().background(&embedding(1)).unwrap(), None);
+    for part in [0..300, 300..1000, 1000..1010] {
+        index.upsert(&documents(part.clone()), &embeddings(part)).unwrap();
+    }
+    let dead: Vec<String> = (0..1010).filter(|i| i % 3 == 0).map(|i| format!("doc {i}")).collect();
+    index.delete(&dead.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+    let snapshot = index.snapshot();
+    for query in (2000..2010).map(embedding) {
+        let background = snapshot.background(&query).unwrap().unwrap();
+        let all = snapshot.nearest(&query, &exact(2000)).unwrap();
+        let mean = all.iter().map(|near| near.score).sum::<f32>() / all.len() as f32;
+        let variance = all.iter().map(|near| (near.score - mean).powi(2)).sum::<f32>() / all.len() as f32;
+        assert!((background.mean - mean).abs() < 0.03, "{background:?} and {mean}");
+        assert!((background.deviation - variance.sqrt()).abs() < 0.03, "{background:?} and {variance}");
+        assert_eq!(snapshot.background(&query).unwrap(), Some(background));
+    }
+}

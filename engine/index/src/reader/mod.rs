@@ -2,8 +2,9 @@
 //!
 //! A [`Reader`] pins the [`Snapshot`] that it saw last and looks for newer ones when it is told to, or by
 //! itself. A snapshot never changes: `search` asks it, `select` narrows it down by a filter, `verify` mistrusts
-//! it. No call of a reader takes a lock that a commit takes, and none waits for a writer.
+//! it, `background` tells what is near by chance. No call of a reader takes a lock that a commit takes, and none waits for a writer.
 
+mod background;
 mod pool;
 mod search;
 mod select;
@@ -14,6 +15,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+pub use self::background::Background;
 pub use self::select::Selection;
 pub use self::snapshot::Snapshot;
 

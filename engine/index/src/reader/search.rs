@@ -73,7 +73,7 @@ impl Snapshot {
         found.map_err(|fault| self.fault(fault))
     }
 
-    fn checked<'a>(&self, query: &'a [f32]) -> Result<std::borrow::Cow<'a, [f32]>> {
+    pub(super) fn checked<'a>(&self, query: &'a [f32]) -> Result<std::borrow::Cow<'a, [f32]>> {
         let dimension = self.model().dimension;
         if query.len() != dimension {
             return Err(Error::Invalid(format!(

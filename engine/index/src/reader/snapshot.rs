@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::pool::QueryPool;
 use crate::document::{content_hash, id_hash};
@@ -11,7 +11,7 @@ use crate::manifest::{FORMAT, Manifest, SegmentRecord, Unreadable};
 use crate::segment::{Deleted, Segment, Unopened};
 use crate::storage::Storage;
 use crate::types::{DEFAULT_EF, SegmentStat};
-use crate::{DocId, Document, Error, ModelIdentity, Result, Stat};
+use crate::{DocId, Document, Embeddings, Error, ModelIdentity, Result, Stat};
 
 /// How often a manifest is read again because files that it names were merged away meanwhile.
 const TRIES: usize = 100;
@@ -28,6 +28,8 @@ pub struct Snapshot {
     model: ModelIdentity,
     /// Oldest first, as the manifest names them.
     pub(crate) segments: Vec<SegmentView>,
+    /// The vectors that a query's background is told by, once one was asked for.
+    pub(super) sample: OnceLock<Embeddings>,
 }
 
 /// A segment and what is deleted of it.
@@ -116,7 +118,8 @@ impl Snapshot {
         }
         let model = manifest.model.identity();
         let (storage, pool) = (Arc::clone(storage), Arc::clone(pool));
-        Ok(Opened::Snapshot(Box::new(Self { storage, pool, manifest, published, model, segments })))
+        let sample = OnceLock::new();
+        Ok(Opened::Snapshot(Box::new(Self { storage, pool, manifest, published, model, segments, sample })))
     }
 
     /// The number of the commit that it is of.
