@@ -38,6 +38,7 @@ mod folder;
 pub mod fuzzing;
 pub mod graph;
 mod manifest;
+mod progress;
 mod reader;
 pub mod recall;
 mod segment;

@@ -1,5 +1,6 @@
 //! Selecting documents by a filter: once, before any number of searches among them.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -8,8 +9,8 @@ use super::Snapshot;
 use super::snapshot::SegmentView;
 use crate::document::DocumentRecord;
 use crate::filter::pick::pick;
-use crate::graph::Fault;
 use crate::manifest::IndexId;
+use crate::progress::{Counter, Progress};
 use crate::segment::PassageSet;
 use crate::{Filter, Result};
 
@@ -60,45 +61,60 @@ impl Snapshot {
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) if what is stored cannot be trusted.
     pub fn select(&self, filter: &Filter) -> Result<Selection> {
+        self.select_with(filter, &|_, _| ControlFlow::Continue(()))
+    }
+
+    /// The same. `progress` hears how many documents are looked at and how many there are, deleted ones among them, and
+    /// may stop it.
+    ///
+    /// # Errors
+    /// As [`Snapshot::select`], and [`Error::Cancelled`](crate::Error::Cancelled) if `progress` stopped it.
+    pub fn select_with(&self, filter: &Filter, progress: Progress<'_>) -> Result<Selection> {
         let fields = filter.fields();
         let fits = |json: &str| Ok(filter.matches(&pick(json, &fields)?));
-        let select =
-            || self.segments.iter().map(|view| select_rows(view, &fits)).collect::<Result<Vec<_>, _>>();
-        let selected = self.pool.run(select).map_err(|fault| self.fault(fault))?;
+        let documents = self.segments.iter().map(|view| view.segment.documents()).sum();
+        let looked_at = Counter::begin(documents, progress)?;
+        let select = |view| self.select_rows(view, &fits, &looked_at);
+        let selected = self.pool.run(|| self.segments.iter().map(select).collect::<Result<Vec<_>>>())?;
         let documents = selected.iter().map(|(documents, _)| documents).sum();
         let rows = selected.into_iter().map(|(_, rows)| rows).collect();
         let (index, generation) = (self.manifest.index, self.generation());
         Ok(Selection(Arc::new(Selected { index, generation, documents, rows })))
     }
-}
 
-/// How many live documents of a segment fit by their metadata, as JSON, and which passages are theirs.
-fn select_rows(
-    view: &SegmentView,
-    fits: &(dyn Fn(&str) -> Result<bool, String> + Sync),
-) -> Result<(usize, PassageSet), Fault> {
-    let segment = &view.segment;
-    let blocks = (0..segment.documents().div_ceil(BLOCK)).into_par_iter().map(|block| {
-        let begin = block * BLOCK;
-        let documents = begin..segment.documents().min(begin + BLOCK);
-        let mut fitting = Vec::new();
-        let live = |document: usize| view.is_live_document(document).unwrap_or(true);
-        segment.each_record(documents, &live, &mut |document, record| {
-            if fits(DocumentRecord::metadata(record)?)? {
-                fitting.push(document);
+    /// How many live documents of a segment fit by their metadata, as JSON, and which passages are theirs.
+    fn select_rows(
+        &self,
+        view: &SegmentView,
+        fits: &(dyn Fn(&str) -> Result<bool, String> + Sync),
+        looked_at: &Counter<'_>,
+    ) -> Result<(usize, PassageSet)> {
+        let segment = &view.segment;
+        let blocks = (0..segment.documents().div_ceil(BLOCK)).into_par_iter().map(|block| {
+            let begin = block * BLOCK;
+            let documents = begin..segment.documents().min(begin + BLOCK);
+            let count = documents.len();
+            let mut fitting = Vec::new();
+            let live = |document: usize| view.is_live_document(document).unwrap_or(true);
+            let read = segment.each_record(documents, &live, &mut |document, record| {
+                if fits(DocumentRecord::metadata(record)?)? {
+                    fitting.push(document);
+                }
+                Ok(())
+            });
+            read.map_err(|fault| self.fault(fault))?;
+            looked_at.add(count)?;
+            Ok(fitting)
+        });
+        let fitting: Vec<Vec<usize>> = blocks.collect::<Result<_>>()?;
+        let mut words = vec![0u64; segment.passages().div_ceil(64)];
+        let mut documents = 0;
+        for document in fitting.into_iter().flatten() {
+            documents += 1;
+            for passage in segment.passages_of(document).map_err(|fault| self.fault(fault))? {
+                words[passage / 64] |= 1 << (passage % 64);
             }
-            Ok(())
-        })?;
-        Ok(fitting)
-    });
-    let fitting: Vec<Vec<usize>> = blocks.collect::<Result<_, Fault>>()?;
-    let mut words = vec![0u64; segment.passages().div_ceil(64)];
-    let mut documents = 0;
-    for document in fitting.into_iter().flatten() {
-        documents += 1;
-        for passage in segment.passages_of(document)? {
-            words[passage / 64] |= 1 << (passage % 64);
         }
+        Ok((documents, PassageSet::of(words)))
     }
-    Ok((documents, PassageSet::of(words)))
 }

@@ -43,7 +43,10 @@ impl Snapshot {
                 format!("{live} documents are live and {seen} are there"),
             ));
         }
-        Ok(seen)
+        match progress(total, total) {
+            ControlFlow::Continue(()) => Ok(seen),
+            ControlFlow::Break(()) => Err(Error::Cancelled),
+        }
     }
 
     /// No two live documents have one id. Tells how many there are.

@@ -177,10 +177,13 @@ impl Segment {
             verified.bytes += bytes as u64;
             self.sections.forget(section);
         }
-        self.verify_vectors()?;
-        self.verify_sharing()?;
-        self.verify_documents()?;
-        self.verify_graph()?;
+        let checks = [Self::verify_vectors, Self::verify_sharing, Self::verify_documents, Self::verify_graph];
+        for check in checks {
+            if !look(verified.bytes) {
+                return Ok(None);
+            }
+            check(self)?;
+        }
         Section::ALL.iter().for_each(|section| self.sections.forget(*section));
         Ok(Some(verified))
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::Index;
 use super::flat::SEAL_PASSAGES;
-use super::join::{Progress, join};
+use super::join::join;
 use crate::folder::{Contents, contents};
+use crate::progress::Progress;
 use crate::reader::snapshot::SegmentView;
 use crate::storage::{Folder, Storage};
 use crate::upgrade::OlderIndex;

@@ -7,8 +7,9 @@
 use std::ops::ControlFlow;
 
 use super::Index;
-use super::join::{Progress, join};
+use super::join::join;
 use crate::Result;
+use crate::progress::Progress;
 use crate::reader::snapshot::SegmentView;
 
 /// With fewer passages than this a graph is not worth building: they are searched exactly.

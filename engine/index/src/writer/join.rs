@@ -7,6 +7,7 @@ use super::upsert::write_ids;
 use crate::document::stored;
 use crate::graph::{Fault, Graph, Matrix};
 use crate::manifest::{Manifest, PASSAGE_LIMIT, SegmentRecord};
+use crate::progress::Progress;
 use crate::reader::snapshot::{SegmentView, Snapshot};
 use crate::segment::sections::Section;
 use crate::segment::shared::SharedVectors;
@@ -16,11 +17,9 @@ use crate::{Error, Result, Similarity};
 /// Documents or passages that are copied between two looks at whether to go on.
 const COPIED_AT_ONCE: usize = 4096;
 
-/// Hears how many passages are in the new graph and how many there will be, and may stop the work.
-pub(super) type Progress<'a> = &'a (dyn Fn(usize, usize) -> ControlFlow<()> + Sync);
-
 /// Writes the live documents of `sources` as segment `id`, in their order, with a graph if `graph` says so.
-/// None if there are no live documents. The file is on the disk when it returns, but for its name.
+/// None if there are no live documents. The file is on the disk when it returns, but for its name. `progress` hears
+/// how many passages are in the new graph and how many there will be.
 ///
 /// # Errors
 /// [`Error::Write`] if the disk takes no more, [`Error::Damaged`] if a source cannot be trusted,

@@ -12,9 +12,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::flat::SEAL_PASSAGES;
-use super::join::{Progress, join};
+use super::join::join;
 use super::{Index, WriterLock};
 use crate::manifest::{IndexId, SegmentRecord};
+use crate::progress::Progress;
 use crate::reader::snapshot::{SegmentView, Snapshot};
 use crate::segment::Deleted;
 use crate::storage::Storage;

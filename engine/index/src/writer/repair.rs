@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,6 +10,7 @@ use super::Index;
 use crate::catalogue::{self, Catalogue};
 use crate::error::Found;
 use crate::manifest::{IndexId, Manifest, SegmentRecord};
+use crate::progress::{Counter, Progress};
 use crate::reader::QueryPool;
 use crate::reader::snapshot::{Opened, Snapshot, read_manifest};
 use crate::segment::sections::Trailer;
@@ -47,6 +49,15 @@ impl Index {
     /// [`Error::NotAnIndex`] if there is nothing of an index, [`Error::Locked`] while a writer holds it,
     /// [`Error::Write`] if the disk takes no more.
     pub fn repair(path: &Path) -> Result<Repaired> {
+        Self::repair_with(path, &|_, _| ControlFlow::Continue(()))
+    }
+
+    /// The same. `progress` hears how many files of segments and tombstones are looked at and how many there are, and
+    /// may stop it: nothing is changed before all of them are looked at.
+    ///
+    /// # Errors
+    /// As [`Index::repair`], and [`Error::Cancelled`] if `progress` stopped it.
+    pub fn repair_with(path: &Path, progress: Progress<'_>) -> Result<Repaired> {
         use crate::folder::{Contents, contents};
         match contents(path)? {
             Contents::Index | Contents::Other(Found::Interrupted) => {}
@@ -59,18 +70,28 @@ impl Index {
             }
             Contents::Other(found) => return Err(Error::NotAnIndex { path: path.to_owned(), found }),
         }
-        Self::repair_in(Arc::new(Folder::new(path)))
+        Self::repair_in_with(Arc::new(Folder::new(path)), progress)
     }
 
-    /// The same for the index in a storage.
+    /// [`Index::repair`] for the index in a storage.
     ///
     /// # Errors
-    /// As [`Index::repair`].
+    /// As there.
     pub fn repair_in(storage: Arc<dyn Storage>) -> Result<Repaired> {
+        Self::repair_in_with(storage, &|_, _| ControlFlow::Continue(()))
+    }
+
+    /// [`Index::repair_with`] for the index in a storage.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn repair_in_with(storage: Arc<dyn Storage>, progress: Progress<'_>) -> Result<Repaired> {
         let lock = storage.lock().map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => Error::Locked { path: storage.path().to_owned() },
             _ => Error::writing(&*storage, &error),
         })?;
+        let files = storage.list().map_err(|error| Error::reading(&*storage, error))?;
+        let looked_at = Counter::begin(files.len(), progress)?;
         let published = storage.manifest().map_err(|error| Error::reading(&*storage, error))?;
         let shown = published.as_ref().and_then(|bytes| read_manifest(&*storage, bytes).ok());
         let known = Catalogue::open(&*storage).and_then(|catalogue| catalogue.manifest(&*storage));
@@ -88,8 +109,11 @@ impl Index {
             }
         }
         let (manifest, from) = match found {
-            Some(found) => found,
-            None => (gather(&*storage, &mut lost)?, RepairedFrom::Segments),
+            Some(found) => {
+                looked_at.add(files.len())?;
+                found
+            }
+            None => (gather(&*storage, &files, &looked_at, &mut lost)?, RepairedFrom::Segments),
         };
         catalogue::remove(&*storage)?;
         let bytes = manifest.to_bytes();
@@ -111,11 +135,15 @@ fn opens(storage: &Arc<dyn Storage>, manifest: &Manifest) -> bool {
 }
 
 /// A manifest of all segment files that can be opened, with the newest tombstones of each.
-fn gather(storage: &dyn Storage, lost: &mut Vec<String>) -> Result<Manifest> {
-    let files = storage.list().map_err(|error| Error::reading(storage, error))?;
+fn gather(
+    storage: &dyn Storage,
+    files: &[(String, u64)],
+    looked_at: &Counter<'_>,
+    lost: &mut Vec<String>,
+) -> Result<Manifest> {
     let mut segments: Vec<Segment> = Vec::new();
     let mut index = None;
-    for (name, _) in &files {
+    for (name, _) in files {
         let Some(id) = segment_of(name) else { continue };
         let opened = storage
             .open(name)
@@ -129,12 +157,14 @@ fn gather(storage: &dyn Storage, lost: &mut Vec<String>) -> Result<Manifest> {
             Ok(segment) => segments.push(segment),
             Err(why) => lost.push(format!("{name}: {why}")),
         }
+        looked_at.add(1)?;
     }
     let (Some(index), Some(newest)) = (index, segments.last()) else {
         return Err(Error::damaged(storage, "it has no segment that can be read"));
     };
     let model = newest.header().model.clone();
-    let deleted = newest_tombstones(storage, index, &files, &segments, lost);
+    let deleted = newest_tombstones(storage, index, files, &segments, lost);
+    looked_at.add(files.iter().filter(|(name, _)| segment_of(name).is_none()).count())?;
     let segments = without_replaced(segments, &deleted);
     let generation = segments.iter().map(|segment| segment.header().generation);
     let generation = generation.chain(deleted.values().map(|(_, record)| record.generation)).max();
