@@ -1,6 +1,7 @@
 //! `akin batch`: answers a file of queries, one JSON line for each.
 
 use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use akin_index::{SearchOptions, Snapshot};
@@ -73,8 +74,10 @@ fn answer_all(
 ) -> akin_query::Result<BatchReport> {
     let bar = terminal.count_bar(None, "queries");
     let Asked { searcher, snapshot, options } = *asked;
-    let report =
-        answer_lines(searcher, snapshot, queries, options, output, &mut |done| bar.set_position(done as u64));
+    let report = answer_lines(searcher, snapshot, queries, options, output, &mut |done| {
+        bar.set_position(done as u64);
+        ControlFlow::Continue(())
+    });
     bar.finish_and_clear();
     report
 }

@@ -25,10 +25,12 @@ pub fn run(arguments: &BenchArguments, threads: usize, terminal: &Terminal) -> a
         bail!("the index {} is empty: there is nothing to find", arguments.index.display());
     }
     let queries = file.read(file.rows())?;
-    let selection = filter.map(|filter| index.select(&filter)).transpose()?;
+    let select = |filter| terminal.with_bar("selecting", |progress| index.select_with(&filter, progress));
+    let selection = filter.map(select).transpose()?;
     let options =
         SearchOptions { k: arguments.k.get(), among: selection.clone(), ..SearchOptions::default() };
-    let bench = Bench::new(&index, &queries, options)?;
+    let bench =
+        terminal.with_bar("exact", |progress| Bench::new_with(&index, &queries, options, progress))?;
     terminal.note(format_args!(
         "{} in {}, {}",
         counted(queries.rows(), "query").replace("querys", "queries"),

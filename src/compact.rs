@@ -1,7 +1,5 @@
 //! `akin compact`: rewrites an index as one segment, without deleted documents; upgrades an older format.
 
-use std::ops::ControlFlow;
-
 use akin_index::Index;
 
 use crate::cli::CompactArguments;
@@ -9,16 +7,11 @@ use crate::terminal::{Terminal, bytes, counted, grouped};
 
 /// Upgrades an index of an older format, compacts, and tells what it came to.
 pub fn run(arguments: &CompactArguments, terminal: &Terminal) -> anyhow::Result<()> {
-    let bar = terminal.documents_bar(0);
-    bar.set_message("graph");
-    let progress = |done: usize, total: usize| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-        ControlFlow::Continue(())
-    };
-    let (mut index, older) = Index::open_or_upgrade(&arguments.index, &progress)?;
-    let compaction = index.compact(&progress)?;
-    bar.finish_and_clear();
+    let (index, older, compaction) = terminal.with_bar("graph", |progress| -> anyhow::Result<_> {
+        let (mut index, older) = Index::open_or_upgrade(&arguments.index, progress)?;
+        let compaction = index.compact(progress)?;
+        Ok((index, older, compaction))
+    })?;
     if older.is_some() {
         terminal.note(format_args!("upgraded to format {}", index.stat()?.format));
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use akin_index::{Embeddings, Snapshot};
 use anyhow::bail;
+use indicatif::ProgressBar;
 
 use crate::cli::ExportArguments;
 use crate::corpus;
@@ -23,16 +24,17 @@ pub fn run(arguments: &ExportArguments, terminal: &Terminal) -> anyhow::Result<(
     }
     let index = model::open_reader(&arguments.index)?.snapshot();
     if let Some(path) = &arguments.vectors {
-        write_vectors(&index, path)?;
+        write_vectors(&index, path, &terminal.documents_bar(index.len()).with_message("vectors"))?;
     }
     if let Some(path) = &arguments.documents {
-        write_whole(Some(path), &mut |output| write_documents(&index, arguments, output))?;
+        let bar = terminal.documents_bar(index.len()).with_message("documents");
+        write_whole(Some(path), &mut |output| write_documents(&index, arguments, output, &bar))?;
     }
     terminal.note(format_args!("{} exported", counted(index.len(), "document")));
     Ok(())
 }
 
-fn write_vectors(index: &Snapshot, path: &Path) -> anyhow::Result<()> {
+fn write_vectors(index: &Snapshot, path: &Path, bar: &ProgressBar) -> anyhow::Result<()> {
     let dimension = index.model().dimension;
     let mut output = VectorsOutput::create(path, dimension)?;
     let mut rows = Embeddings::empty(dimension);
@@ -48,10 +50,12 @@ fn write_vectors(index: &Snapshot, path: &Path) -> anyhow::Result<()> {
         rows.push(vector);
         if rows.rows() == BATCH {
             output.write(&rows)?;
+            bar.inc(BATCH as u64);
             rows = Embeddings::empty(dimension);
         }
     }
     output.write(&rows)?;
+    bar.finish_and_clear();
     output.finish()
 }
 
@@ -60,9 +64,12 @@ fn write_documents(
     index: &Snapshot,
     arguments: &ExportArguments,
     output: &mut dyn Write,
+    bar: &ProgressBar,
 ) -> anyhow::Result<()> {
     for doc in index.docs()? {
         corpus::write_line(output, index.document(doc)?, &arguments.id_field, &arguments.text_field)?;
+        bar.inc(1);
     }
+    bar.finish_and_clear();
     Ok(())
 }

@@ -21,7 +21,8 @@ pub fn select(
     terminal: &Terminal,
 ) -> anyhow::Result<Option<Selection>> {
     let Some(filter) = filter else { return Ok(None) };
-    let selection = searcher.select(snapshot, filter)?;
+    let selection =
+        terminal.with_bar("selecting", |progress| searcher.select_with(snapshot, filter, progress))?;
     if selection.is_empty()
         && let Some(first) = snapshot.docs()?.first()
     {

@@ -12,7 +12,7 @@ use akin_index::{Error, Index};
 use akin_indexer::IndexingReport;
 use akin_indexer::corpus::CorpusReader;
 use akin_indexer::pipeline::{Phase, Progress, index_surveyed};
-use akin_query::tune::{Tuning, tune};
+use akin_query::tune::{Tuning, tune_with};
 use anyhow::Context;
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -50,7 +50,9 @@ pub fn run(arguments: &IndexArguments, terminal: &Terminal) -> anyhow::Result<()
 
 /// Has the index search with as many candidates as `recall` takes.
 fn tune_to(index: &mut Index, recall: f64, terminal: &Terminal) -> anyhow::Result<Option<Tuning>> {
-    let Some(tuning) = tune(&index.reader().snapshot(), recall)? else {
+    let snapshot = index.reader().snapshot();
+    let tuned = terminal.with_bar("recall", |progress| tune_with(&snapshot, recall, progress));
+    let Some(tuning) = tuned? else {
         terminal.note(format_args!("the index is searched exactly: there is nothing to tune"));
         return Ok(None);
     };

@@ -7,7 +7,7 @@ use crate::terminal::{Terminal, counted};
 
 /// Repairs, and tells from what and what was lost.
 pub fn run(arguments: &RepairArguments, terminal: &Terminal) -> anyhow::Result<()> {
-    let repaired = Index::repair(&arguments.index)?;
+    let repaired = terminal.with_bar("files", |progress| Index::repair_with(&arguments.index, progress))?;
     let from = match repaired.from {
         RepairedFrom::Manifest => "its manifest: the catalogue was made anew",
         RepairedFrom::Catalogue => "its catalogue: the manifest was published anew",

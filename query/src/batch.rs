@@ -1,6 +1,7 @@
 //! Answers any number of queries in bounded memory, one JSON line for each.
 
 use std::io::Write;
+use std::ops::ControlFlow;
 
 use akin_index::{SearchOptions, Snapshot};
 
@@ -21,18 +22,19 @@ pub struct BatchReport {
 
 /// Answers `queries` as they come and writes a JSON line each, in their order: line n of the output
 /// answers query n, and a blank query is answered with no hits. No more than [`CHUNK`] queries and
-/// their answers are held at a time. `observer` hears how many are done after each chunk.
+/// their answers are held at a time. `progress` hears how many are answered after each chunk, and may stop it: their
+/// lines are written then.
 ///
 /// # Errors
 /// The first error of `queries`, once all before it are answered; what the searcher reports;
-/// [`Error::Write`].
+/// [`Error::Write`]; [`Cancelled`](akin_index::Error::Cancelled) if `progress` stopped it.
 pub fn answer_lines(
     searcher: &Searcher,
     snapshot: &Snapshot,
     mut queries: impl Iterator<Item = Result<String>>,
     options: &SearchOptions,
     output: &mut dyn Write,
-    observer: &mut dyn FnMut(usize),
+    progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<BatchReport> {
     let mut report = BatchReport::default();
     let mut chunk = Vec::with_capacity(CHUNK);
@@ -58,7 +60,9 @@ pub fn answer_lines(
         output.flush().map_err(Error::Write)?;
         report.queries += answers.len();
         report.truncated += truncated;
-        observer(report.queries);
+        if progress(report.queries).is_break() {
+            return Err(akin_index::Error::Cancelled.into());
+        }
     }
     failure.map_or(Ok(report), Err)
 }

@@ -12,6 +12,7 @@ pub mod batch;
 pub mod error;
 pub mod measure;
 pub mod model;
+mod progress;
 pub mod remembered;
 pub mod searcher;
 pub mod tune;

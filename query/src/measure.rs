@@ -1,5 +1,6 @@
 //! Measures the searches of an index: recall, queries a second and latency at each `ef`.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use akin_index::recall::right_hits;
@@ -7,6 +8,7 @@ use akin_index::{Embeddings, Neighbor, SearchOptions, Snapshot};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::progress::{report, search_all};
 use crate::{Error, Result};
 
 /// How long the queries are asked again and again for each `ef`.
@@ -49,12 +51,26 @@ impl<'a> Bench<'a> {
     /// # Errors
     /// [`Error::NoQueries`] if `queries` has no rows; what the index reports of queries of another dimension.
     pub fn new(index: &'a Snapshot, queries: &'a Embeddings, options: SearchOptions) -> Result<Self> {
+        Self::new_with(index, queries, options, &|_, _| ControlFlow::Continue(()))
+    }
+
+    /// The same. `progress` hears how many exact searches are done and how many there are, and may stop it.
+    ///
+    /// # Errors
+    /// As [`Bench::new`], and [`Cancelled`](akin_index::Error::Cancelled) if `progress` stopped it.
+    pub fn new_with(
+        index: &'a Snapshot,
+        queries: &'a Embeddings,
+        options: SearchOptions,
+        progress: &(dyn Fn(usize, usize) -> ControlFlow<()> + Sync),
+    ) -> Result<Self> {
         if queries.rows() == 0 {
             return Err(Error::NoQueries);
         }
+        report(progress, 0, queries.rows())?;
         index.load();
         let exact = SearchOptions { exact: true, ..options.clone() };
-        let truth = index.nearest_all(queries, &exact)?;
+        let truth = search_all(index, queries, &exact, &|done| report(progress, done, queries.rows()))?;
         let truth = truth.iter().map(|found| scores(found).collect()).collect();
         Ok(Self { index, queries, options, truth })
     }

@@ -1,5 +1,6 @@
 //! A reader of an index together with the encoder it was built with.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -82,8 +83,21 @@ impl Searcher {
     /// # Errors
     /// What the index reports.
     pub fn select(&self, snapshot: &Snapshot, filter: &Filter) -> Result<Selection> {
+        self.select_with(snapshot, filter, &|_, _| ControlFlow::Continue(()))
+    }
+
+    /// The same. `progress` hears how many documents are looked at and how many there are, and may stop it.
+    ///
+    /// # Errors
+    /// What the index reports, [`Cancelled`](akin_index::Error::Cancelled) if `progress` stopped it.
+    pub fn select_with(
+        &self,
+        snapshot: &Snapshot,
+        filter: &Filter,
+        progress: &(dyn Fn(usize, usize) -> ControlFlow<()> + Sync),
+    ) -> Result<Selection> {
         let started = Instant::now();
-        let selection = snapshot.select(filter)?;
+        let selection = snapshot.select_with(filter, progress)?;
         tracing::info!(
             "selected {} of {} documents in {:.1?}",
             selection.len(),

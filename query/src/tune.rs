@@ -6,12 +6,15 @@
 //! k-center), so that a small group has regions of its own. Each region is asked with equally many of its documents. So
 //! 300 glossary entries among 10,000 log lines count as much as the log lines.
 
+use std::ops::ControlFlow;
+
 use akin_index::recall::right_hits;
 use akin_index::{DEFAULT_EF, DocId, Embeddings, Neighbor, SearchOptions, Snapshot};
 use akin_kernels::dot;
 use rayon::prelude::*;
 
 use crate::Result;
+use crate::progress::{Progress, SEARCHED_AT_ONCE, Searched, report, search_all};
 
 /// The values of `ef` that are tried, least first.
 const TRIED: [usize; 15] = [12, 16, 24, 32, 48, 64, 80, 96, 128, 192, 256, 384, 512, 768, 1024];
@@ -58,18 +61,31 @@ pub struct Tuning {
 /// # Errors
 /// What the index reports.
 pub fn tune(index: &Snapshot, recall: f64) -> Result<Option<Tuning>> {
+    tune_with(index, recall, &|_, _| ControlFlow::Continue(()))
+}
+
+/// The same. `progress` hears how many searches are done and how many there may be, and may stop it. There are none yet
+/// while the documents are divided into regions.
+///
+/// # Errors
+/// What the index reports, [`Cancelled`](akin_index::Error::Cancelled) if `progress` stopped it.
+pub fn tune_with(index: &Snapshot, recall: f64, progress: Progress<'_>) -> Result<Option<Tuning>> {
     let docs = index.docs()?;
     if docs.is_empty() || index.stat()?.segments.is_empty() {
         return Ok(None);
     }
-    let sample = sample(index, &docs)?;
+    let sample = sample(index, &docs, progress)?;
     let regions = regions(&sample.vectors);
     let mut queries = Queries::new(index.model().dimension);
     regions.iter().enumerate().for_each(|(region, rows)| queries.take(&sample, region, rows));
-    queries.find_truth(index)?;
+    let count = queries.docs.len();
+    let total = count * (1 + TRIED.len());
+    queries.truth = queries.true_scores(index, &|done| report(progress, done, total))?;
     let mut tuning = Tuning { ef: 0, recall: 0.0, worst: 0.0, regions: regions.len(), reached: false };
-    for ef in TRIED {
-        let found = queries.recalls(index, ef, regions.len())?;
+    for (tried, ef) in (1..).zip(TRIED) {
+        let before = tried * count;
+        let found =
+            queries.recalls(index, ef, regions.len(), &|done| report(progress, before + done, total))?;
         let worst = found.iter().map(|region| region.mean).fold(1.0, f64::min);
         let mean = found.iter().map(|region| region.mean).sum::<f64>() / found.len() as f64;
         let reached = mean >= recall && worst >= recall;
@@ -79,6 +95,7 @@ pub fn tune(index: &Snapshot, recall: f64) -> Result<Option<Tuning>> {
             break;
         }
     }
+    report(progress, total, total)?;
     Ok(Some(tuning))
 }
 
@@ -89,10 +106,13 @@ struct Sample {
 }
 
 /// Takes documents evenly, of each one passage: of the next document the next.
-fn sample(index: &Snapshot, docs: &[DocId]) -> Result<Sample> {
+fn sample(index: &Snapshot, docs: &[DocId], progress: Progress<'_>) -> Result<Sample> {
     let docs: Vec<DocId> = docs.iter().copied().step_by(docs.len().div_ceil(SAMPLE)).collect();
     let mut vectors = Embeddings::empty(index.model().dimension);
     for (at, doc) in docs.iter().enumerate() {
+        if at % SEARCHED_AT_ONCE == 0 {
+            report(progress, 0, 0)?;
+        }
         let passages = index.vectors(*doc)?;
         vectors.push(&passages[at % passages.len()]);
     }
@@ -222,18 +242,24 @@ impl Queries {
         }
     }
 
-    fn find_truth(&mut self, index: &Snapshot) -> Result<()> {
+    /// The scores of the true nearest others of each, best first.
+    fn true_scores(&self, index: &Snapshot, searched: Searched<'_>) -> Result<Vec<Vec<f32>>> {
         let exact = SearchOptions { k: NEIGHBORS + 1, exact: true, ..SearchOptions::default() };
-        let found = index.nearest_all(&self.vectors, &exact)?;
+        let found = search_all(index, &self.vectors, &exact, searched)?;
         let others = |(doc, found): (&DocId, &Vec<Neighbor>)| others(found, *doc).take(NEIGHBORS).collect();
-        self.truth = self.docs.iter().zip(&found).map(others).collect();
-        Ok(())
+        Ok(self.docs.iter().zip(&found).map(others).collect())
     }
 
     /// The recall of each region with `ef` candidates.
-    fn recalls(&self, index: &Snapshot, ef: usize, regions: usize) -> Result<Vec<RegionRecall>> {
+    fn recalls(
+        &self,
+        index: &Snapshot,
+        ef: usize,
+        regions: usize,
+        searched: Searched<'_>,
+    ) -> Result<Vec<RegionRecall>> {
         let options = SearchOptions { k: NEIGHBORS + 1, ef: Some(ef), ..SearchOptions::default() };
-        let found = index.nearest_all(&self.vectors, &options)?;
+        let found = search_all(index, &self.vectors, &options, searched)?;
         let mut recalls = vec![Vec::new(); regions];
         for (at, found) in found.iter().enumerate() {
             let truth = &self.truth[at];

@@ -3,14 +3,15 @@
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use akin_fixtures::Folder;
 use akin_fixtures::random::{clustered, unit_vectors};
 use akin_index::{Document, Embeddings, Index, ModelIdentity, SearchOptions, Snapshot};
 use akin_query::Error;
 use akin_query::measure::Bench;
-use akin_query::tune::tune;
+use akin_query::tune::{tune, tune_with};
 
 const DIMENSION: usize = 8;
 
@@ -89,4 +90,40 @@ fn a_recall_that_no_search_reaches_is_not_said_to_be_reached() {
     let (_, index) = with_a_minority(&folder);
     let tuning = tune(&index.snapshot(), 1.1).unwrap().unwrap();
     assert!(!tuning.reached && tuning.ef >= 512 && tuning.recall <= 1.0, "{tuning:?}");
+}
+
+/// A call that tells its progress.
+type Call<'a> = &'a dyn Fn(&(dyn Fn(usize, usize) -> ControlFlow<()> + Sync)) -> akin_query::Result<()>;
+
+/// The call tells how much is done, never less than before and all of it in the end. Stopped at once or later it reports
+/// that it was.
+fn tells_and_stops(call: Call<'_>) {
+    let heard = Mutex::new(Vec::new());
+    call(&|done, total| {
+        heard.lock().unwrap().push((done, total));
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    let heard = heard.into_inner().unwrap();
+    assert!(heard.is_sorted() && heard.first().unwrap().0 == 0, "{heard:?}");
+    assert!(heard.last().is_some_and(|(done, total)| done == total && *done > 0), "{heard:?}");
+    for until in [0, 1, heard.len() - 1] {
+        let calls = AtomicUsize::new(0);
+        let stopped = call(&|_, _| match calls.fetch_add(1, Ordering::Relaxed) < until {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        });
+        assert!(matches!(stopped, Err(Error::Index(akin_index::Error::Cancelled))), "{until}: {stopped:?}");
+    }
+}
+
+#[test]
+fn tuning_and_measuring_tell_how_many_searches_are_done_and_can_be_stopped() {
+    let folder = Folder::new();
+    let (minority, index) = with_a_minority(&folder);
+    let snapshot = index.snapshot();
+    tells_and_stops(&|progress| tune_with(&snapshot, 0.9, progress).map(drop));
+    let options = SearchOptions::default();
+    tells_and_stops(&|progress| Bench::new_with(&snapshot, &minority, options.clone(), progress).map(drop));
+    assert_eq!(snapshot.default_ef(), index.snapshot().default_ef());
 }
