@@ -12,7 +12,7 @@ use akin_index::{Error, Index};
 use akin_indexer::IndexingReport;
 use akin_indexer::corpus::CorpusReader;
 use akin_indexer::pipeline::{Phase, Progress, index_surveyed};
-use akin_query::tune::{Tuning, tune_with};
+use akin_query::tune::{MOST, Tuning, tune_with};
 use anyhow::Context;
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -57,18 +57,26 @@ fn tune_to(index: &mut Index, recall: f64, terminal: &Terminal) -> anyhow::Resul
         return Ok(None);
     };
     index.set_default_ef(tuning.ef)?;
-    let Tuning { ef, regions, reached, .. } = tuning;
-    let missed = match reached {
-        true => String::new(),
-        false => format!(": not the {recall} asked for everywhere, and no greater ef was tried"),
-    };
-    terminal.note(format_args!(
-        "recall {} (worst of {} {}) with ef {ef}{missed}",
-        cut(tuning.recall),
-        counted(regions, "region"),
-        cut(tuning.worst),
-    ));
+    terminal.note(found_recall(&tuning, recall));
     Ok(Some(tuning))
+}
+
+/// What was found: the mean recall and that of the worst region, and whether they are what was asked for.
+fn found_recall(tuning: &Tuning, asked: f64) -> String {
+    let Tuning { ef, recall, worst, regions, reached } = *tuning;
+    let found = format!(
+        "recall {} (worst of {} {}) with ef {ef}",
+        cut(recall),
+        counted(regions, "region"),
+        cut(worst)
+    );
+    match reached {
+        true => found,
+        false => format!(
+            "{found}: the recall {asked} is not reached, and no ef up to {MOST} takes the worst region more than \
+             0.001 further"
+        ),
+    }
 }
 
 /// A recall with four digits, never more than it is: 0.98999 is not 0.99.
@@ -194,4 +202,21 @@ fn to_json(report: &IndexingReport, documents: usize, tuning: Option<&Tuning>) -
         line["recall_reached"] = tuning.reached.into();
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recall_that_is_not_reached_is_said_with_mean_and_worst_region() {
+        let tuning = Tuning { ef: 128, recall: 0.98999, worst: 0.95, regions: 48, reached: false };
+        assert_eq!(
+            found_recall(&tuning, 0.99),
+            "recall 0.9899 (worst of 48 regions 0.9500) with ef 128: the recall 0.99 is not reached, and no ef up to \
+             1024 takes the worst region more than 0.001 further"
+        );
+        let reached = Tuning { reached: true, regions: 1, ..tuning };
+        assert_eq!(found_recall(&reached, 0.95), "recall 0.9899 (worst of 1 region 0.9500) with ef 128");
+    }
 }

@@ -1,5 +1,4 @@
-//! Chooses the `ef` of an index: the least with which searches find the share of the true nearest that is asked for,
-//! in every region of what the index holds.
+//! Chooses the `ef` of an index: the least with which searches reach a given recall in every region of the index.
 //!
 //! A sample of the documents is divided into regions. Half of the pivots are taken evenly from the sample, so that
 //! large groups have many regions; the others are the documents farthest from all pivots so far (Gonzalez 1985,
@@ -19,33 +18,40 @@ use crate::progress::{Progress, SEARCHED_AT_ONCE, Searched, report, search_all};
 /// The values of `ef` that are tried, least first.
 const TRIED: [usize; 15] = [12, 16, 24, 32, 48, 64, 80, 96, 128, 192, 256, 384, 512, 768, 1024];
 
-/// Documents that are divided into regions: enough that of a million, a group of a hundred has three.
+/// Documents that are divided into regions. Of a million documents, a group of a hundred has three in the sample.
 const SAMPLE: usize = 32_768;
 
-/// Regions at most. Half of their pivots are even, half far.
+/// Regions at most. Half of the pivots are taken evenly, half are the farthest documents.
 const REGIONS: usize = 48;
 
 /// Queries of a region, at most and at least: regions of fewer documents are joined. With 10 neighbors each, one
 /// neighbor that is missed takes 0.003 off the recall of a region.
 const REGION_QUERIES: usize = 32;
 
-/// The neighbors that a search is to find, beside the document that it is asked with.
+/// The neighbors that a search is to find, not counting the document that is the query.
 const NEIGHBORS: usize = 10;
 
-/// Standard errors that a region's recall must be above the one asked for, to prove an `ef` below the default: nine
-/// of ten such regions have that recall indeed (one-sided normal quantile of 0.9).
+/// An `ef` below the default is chosen only if the recall of each region is this many standard errors above the one
+/// asked for: nine of ten such regions then have that recall (one-sided normal quantile of 0.9).
 const PROOF_ERRORS: f64 = 1.28;
+
+/// How far the worst region may be below the best that any `ef` gave, where no `ef` reaches the recall.
+const GIVEN_UP: f64 = 0.001;
+
+/// The greatest `ef` that is tried.
+pub const MOST: usize = TRIED[TRIED.len() - 1];
 
 /// An `ef`, and the recall that it was measured to have.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tuning {
-    /// The candidates that searches must keep: the least number that reaches the recall, or the greatest that was
-    /// tried.
+    /// The candidates that searches must keep: the least number that reaches the recall. Where none reaches it, the
+    /// least whose worst region is within 0.001 of the best that any number of candidates gave: more candidates would
+    /// take more time and find next to nothing more.
     pub ef: usize,
-    /// The mean recall of all regions, each counting alike: the share of the 10 nearest others of a document that are
-    /// found.
+    /// The mean recall of all regions, each with the same weight. Recall is the share of the 10 nearest other documents
+    /// that a search finds.
     pub recall: f64,
-    /// The recall of the region with the least.
+    /// The recall of the worst region.
     pub worst: f64,
     /// How many regions there are.
     pub regions: usize,
@@ -81,7 +87,7 @@ pub fn tune_with(index: &Snapshot, recall: f64, progress: Progress<'_>) -> Resul
     let count = queries.docs.len();
     let total = count * (1 + TRIED.len());
     queries.truth = queries.true_scores(index, &|done| report(progress, done, total))?;
-    let mut tuning = Tuning { ef: 0, recall: 0.0, worst: 0.0, regions: regions.len(), reached: false };
+    let mut all = Vec::new();
     for (tried, ef) in (1..).zip(TRIED) {
         let before = tried * count;
         let found =
@@ -90,22 +96,32 @@ pub fn tune_with(index: &Snapshot, recall: f64, progress: Progress<'_>) -> Resul
         let mean = found.iter().map(|region| region.mean).sum::<f64>() / found.len() as f64;
         let reached = mean >= recall && worst >= recall;
         tracing::info!("ef {ef}: recall {mean:.4} (worst region {worst:.4})");
-        tuning = Tuning { ef, recall: mean, worst, reached, ..tuning };
+        let tuning = Tuning { ef, recall: mean, worst, regions: regions.len(), reached };
         if reached && (ef >= DEFAULT_EF || found.iter().all(|region| region.proves(recall))) {
-            break;
+            report(progress, total, total)?;
+            return Ok(Some(tuning));
         }
+        all.push(tuning);
     }
     report(progress, total, total)?;
-    Ok(Some(tuning))
+    Ok(cheapest_of_the_best(&all))
 }
 
-/// Documents, and a vector of each.
+/// Of those that do not reach the recall, the one with the least `ef` whose worst region is about as good as any; not
+/// below [`DEFAULT_EF`].
+fn cheapest_of_the_best(tried: &[Tuning]) -> Option<Tuning> {
+    let allowed = || tried.iter().filter(|tuning| tuning.ef >= DEFAULT_EF);
+    let best = allowed().map(|tuning| tuning.worst).fold(0.0, f64::max);
+    allowed().find(|tuning| tuning.worst >= best - GIVEN_UP).copied()
+}
+
+/// Documents, and the vector of one passage of each.
 struct Sample {
     docs: Vec<DocId>,
     vectors: Embeddings,
 }
 
-/// Takes documents evenly, of each one passage: of the next document the next.
+/// Takes documents at even distances, and of the n-th of them its n-th passage (modulo how many it has).
 fn sample(index: &Snapshot, docs: &[DocId], progress: Progress<'_>) -> Result<Sample> {
     let docs: Vec<DocId> = docs.iter().copied().step_by(docs.len().div_ceil(SAMPLE)).collect();
     let mut vectors = Embeddings::empty(index.model().dimension);
@@ -216,7 +232,7 @@ fn joined(cells: Vec<Vec<usize>>, loneliest: &[usize]) -> Vec<Vec<usize>> {
     regions
 }
 
-/// Documents that are asked with.
+/// The documents that are the queries.
 struct Queries {
     docs: Vec<DocId>,
     /// The region of each.
@@ -272,7 +288,7 @@ impl Queries {
     }
 }
 
-/// The scores of what was found beside the document that was asked with.
+/// The scores of what was found, without the document that is the query.
 fn others(found: &[Neighbor], own: DocId) -> impl Iterator<Item = f32> {
     found.iter().filter(move |near| near.doc != own).map(|near| near.score)
 }
@@ -297,7 +313,7 @@ impl RegionRecall {
         Self { mean, error, queries }
     }
 
-    /// Whether it has this recall beyond the chance of which documents were asked with.
+    /// Whether it has this recall with some certainty, whichever documents of the region are the queries.
     fn proves(&self, recall: f64) -> bool {
         self.queries >= REGION_QUERIES && self.mean - PROOF_ERRORS * self.error >= recall
     }
@@ -320,6 +336,15 @@ mod tests {
         assert!(regions.iter().all(|region| region.len() >= REGION_QUERIES));
         let is_rare = |region: &&Vec<usize>| region.iter().filter(|row| **row >= 3000).count() >= 20;
         assert!(regions.iter().any(|region| is_rare(&region)), "{regions:?}");
+    }
+
+    #[test]
+    fn where_no_ef_reaches_the_recall_none_is_chosen_that_finds_next_to_nothing_more() {
+        let tried = |ef: usize, worst: f64| Tuning { ef, recall: 0.99, worst, regions: 3, reached: false };
+        let all = [(48, 0.968), (64, 0.95), (96, 0.9665), (128, 0.9672), (512, 0.968), (1024, 0.967)];
+        let all: Vec<Tuning> = all.into_iter().map(|(ef, worst)| tried(ef, worst)).collect();
+        assert_eq!(cheapest_of_the_best(&all), Some(all[3]));
+        assert_eq!(cheapest_of_the_best(&all[..3]), Some(all[2]), "no ef below the default");
     }
 
     #[test]

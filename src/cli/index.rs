@@ -12,18 +12,18 @@ use super::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Plain text is a document a line, with the id FILE:LINE. In jsonl, csv and tsv each document has an id \
-and a text; its other fields are kept as metadata. Files that are compressed with gzip or zstd are \
-read as they are.
+and a text; its other fields are kept as metadata. Files may be compressed with gzip or zstd.
 
 A document whose id is in the index replaces the one there; one that has not changed is skipped. So \
 an interrupted run is resumed by running the same command again, and whatever was committed before a \
 crash stays. Equal texts are encoded once.
 
-With --recall, documents of up to 48 regions of the index, 32 of each, are looked up with more and more \
-candidates (ef), until the mean and the worst region have the recall; below the default ef only where every region \
-proves it. A document as near as the true tenth counts as found. Small groups of documents have regions of their \
-own. The mean and the worst recall are printed, and where no ef reaches the one asked for, that is said; with \
---json they are ef, recall, recall_worst, regions and recall_reached.
+With --recall, the documents are divided into up to 48 regions, small groups of documents among them, and 32 \
+documents of each region are the queries. The number of candidates (ef) is raised until the mean recall and that of \
+the worst region are at least the one given. An ef below the default is taken only if every region proves it. A \
+document as near as the true tenth counts as found. The mean and the worst recall are printed. Where no ef up to 1024 reaches the recall, that is said, and the \
+least ef is kept whose worst region is within 0.001 of the best. With --json the figures are ef, recall, \
+recall_worst, regions and recall_reached.
 
 Some models are trained with a prompt before each query and another before each document. Those that are in the directory of the model are used. Others are given with --query-prompt and --document-prompt when the index is begun. The index remembers them.
 
@@ -144,7 +144,7 @@ pub struct EncodeArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-An id that is not in the index is mentioned and is no error: running the command twice does no harm.
+An id that is not in the index is reported, and is no error: the command can be run twice.
 
 Examples:
   akin delete notes notes.txt:17
@@ -159,9 +159,9 @@ pub struct DeleteArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The index becomes one segment with one graph. What was deleted or replaced is gone from the disk then; until \
-then it takes room and is not found. While it works it needs as much room on the disk again; whenever it is \
-stopped, the index is the old one or the new one.
+The index becomes one segment with one graph. Documents that were deleted or replaced are then removed from the \
+disk; until then they are not found but take room. The command needs as much free room on the disk as the index \
+takes. Whenever it is stopped, the index is the old one or the new one.
 
 An index of format 3, which earlier releases wrote, is upgraded to the present format.
 
@@ -174,9 +174,8 @@ pub struct CompactArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What a writer needs beside the segments is its catalogue. Queries never read it, and all that is in it can be \
-found in the segments again. Where the manifest is lost as well, documents that were deleted in the last commit \
-may come back.
+The catalogue is what a writer needs apart from the segments. Queries never read it, and it can be rebuilt from \
+the segments. If the manifest is lost too, documents that were deleted in the last commit may come back.
 
 Example:
   akin repair notes && akin verify notes")]
