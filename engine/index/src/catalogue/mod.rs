@@ -33,8 +33,8 @@ const LOG_SEGMENT_BYTES: usize = 1 << 20;
 /// The longest value that is kept in one piece.
 const VALUE_BYTES: usize = 128 << 10;
 
-/// How long an earlier holder within this process may take to let go of sled's file: its background threads
-/// drop the last handle a moment after the index is dropped.
+/// How long sled's log may be locked after the index was dropped: background threads of sled in this process drop
+/// their handles a moment later.
 const RELEASE_WAIT: Duration = Duration::from_secs(5);
 
 /// The record of the committed manifest, in pieces: each key ends in the number of its piece.
@@ -196,6 +196,7 @@ fn key(piece: u32) -> Vec<u8> {
 
 fn open_database(folder: &Path) -> Result<Open, Failure> {
     let asked = Instant::now();
+    let mut has_new_log = false;
     let config = sled::Config::new()
         .path(folder)
         .cache_capacity(CACHE_BYTES)
@@ -212,9 +213,24 @@ fn open_database(folder: &Path) -> Result<Open, Failure> {
             Err(failure) if failure.is_lock() && asked.elapsed() < RELEASE_WAIT => {
                 thread::sleep(Duration::from_millis(2));
             }
+            Err(failure) if failure.is_lock() && !has_new_log && replace_locked_log(folder).is_ok() => {
+                has_new_log = true;
+            }
             Err(failure) => return Err(failure),
         }
     }
+}
+
+/// Puts a copy of the log in its place, which nobody has locked.
+///
+/// A writer has the lock of the index, so the lock of the log can only be held by this process: by a database that a
+/// panic in sled left open. It holds that lock, of a file without a name from now on, until the process ends.
+fn replace_locked_log(folder: &Path) -> io::Result<()> {
+    let (log, copy) = (folder.join("db"), folder.join("db.copy"));
+    std::fs::copy(&log, &copy)?;
+    File::open(&copy)?.sync_all()?;
+    std::fs::rename(copy, log)?;
+    sync_folder(folder)
 }
 
 /// Has on the disk what opening wrote: sled never syncs its settings, nor the names of its files, and it may
@@ -289,5 +305,47 @@ mod tests {
             Catalogue::open(&storage).unwrap().manifest(&storage).unwrap().as_deref(),
             Some(&b"another"[..])
         );
+    }
+
+    #[test]
+    fn a_database_that_sled_never_closes_does_not_keep_this_process_from_opening_it_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Folder::new(folder.path());
+        let mut catalogue = Catalogue::open(&storage).unwrap();
+        catalogue.commit(&storage, b"a manifest").unwrap();
+        let Catalogue::Sled(database) = &mut catalogue else { panic!("it is in a folder") };
+        // As a panic in sled leaves it: nobody has the handle, and it holds its lock.
+        std::mem::forget(database.open.take());
+        let mut again = Catalogue::open(&storage).unwrap();
+        assert_eq!(again.manifest(&storage).unwrap().as_deref(), Some(&b"a manifest"[..]));
+        again.commit(&storage, b"another").unwrap();
+        drop(again);
+        let again = Catalogue::open(&storage).unwrap();
+        assert_eq!(again.manifest(&storage).unwrap().as_deref(), Some(&b"another"[..]));
+    }
+
+    #[test]
+    fn an_index_whose_catalogue_makes_sled_panic_is_repaired_and_opened_by_the_same_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index");
+        let model = crate::ModelIdentity::unknown(2);
+        drop(crate::Index::open_or_create(&path, &model).unwrap());
+        // Opened again it has a file that says where the log ends.
+        drop(crate::Index::open(&path).unwrap());
+        let files = std::fs::read_dir(path.join("catalogue")).unwrap().map(|entry| entry.unwrap().path());
+        let snapshot = files.into_iter().find(|path| path.extension().is_some() && path.is_file()).unwrap();
+        let mut bytes = std::fs::read(&snapshot).unwrap();
+        // The log is said to end in a segment that is not there, under a checksum that holds.
+        bytes[2] = 250;
+        let end = bytes.len() - 12;
+        let checksum = crc32fast::hash(&bytes[..end]).to_le_bytes();
+        bytes[end + 8..].copy_from_slice(&checksum);
+        std::fs::write(&snapshot, bytes).unwrap();
+        for _ in 0..2 {
+            let error = crate::Index::open(&path).unwrap_err();
+            assert!(matches!(&error, Error::Catalogue { what, .. } if what.contains("gave up")), "{error}");
+        }
+        crate::Index::repair(&path).unwrap();
+        assert!(crate::Index::open(&path).unwrap().is_empty());
     }
 }
