@@ -12,17 +12,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use akin_fixtures::Random;
 use akin_index::{Error, Index, Reader, ReaderOptions, Reload, Result};
-use faulty::Dice;
 use fixture::{Fixture, answers, ask, compare, copy, files_below, is_of_storage};
 
 /// How many bytes or lengths of a file are tried.
 fn places(length: usize, few: usize) -> Vec<usize> {
     let most = if std::env::var_os("AKIN_TORTURE").is_some() { 50 * few } else { few };
-    let mut dice = Dice(length as u64);
+    let mut random = Random::new(length as u64);
     let mut places: Vec<usize> = match length <= most {
         true => (0..length).collect(),
-        false => (0..most).map(|_| dice.below(length as u64) as usize).collect(),
+        false => (0..most).map(|_| random.below(length as u64) as usize).collect(),
     };
     // The end of a file says what is in it.
     places.extend(length.saturating_sub(few / 2)..length);

@@ -9,10 +9,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use akin_fixtures::Random;
 use akin_index::storage::{Memory, Storage};
 use akin_index::{Error, Filter, Index, Result, SearchOptions};
 use faulty::model::{Entry, Model, SEALED, identity, sealed, sealed_id, upsert};
-use faulty::{Dice, Faulty, Plan};
+use faulty::{Faulty, Plan};
 
 fn go_on(_: usize, _: usize) -> ControlFlow<()> {
     ControlFlow::Continue(())
@@ -26,17 +27,17 @@ fn files(disk: &Faulty) -> Vec<(String, u64)> {
     disk.list().unwrap()
 }
 
-fn entries(ids: &[&str], passages: Option<u64>, dice: &mut Dice) -> Vec<Entry> {
-    ids.iter().map(|id| Entry::random(id, passages, dice)).collect()
+fn entries(ids: &[&str], passages: Option<u64>, random: &mut Random) -> Vec<Entry> {
+    ids.iter().map(|id| Entry::random(id, passages, random)).collect()
 }
 
 /// A closed index with three segments without a graph, all with tombstones.
 fn small() -> (Faulty, Model) {
-    let (disk, mut dice) = (Faulty::new(3), Dice(5));
+    let (disk, mut random) = (Faulty::new(3), Random::new(5));
     let mut index = Index::open_or_create_in(Arc::new(disk.clone()), &identity()).unwrap();
     let mut model = Model::default();
     for ids in [["a", "b", "c"], ["d", "e", "f"], ["g", "h", "i"]] {
-        let added = entries(&ids, Some(2), &mut dice);
+        let added = entries(&ids, Some(2), &mut random);
         upsert(&mut index, &added).unwrap();
         model = model.with(&added);
     }
@@ -93,7 +94,7 @@ type Call<'a> = &'a dyn Fn(&mut Index, usize) -> Result<()>;
 #[test]
 fn a_call_that_fails_at_any_operation_leaves_the_last_commit_and_no_file() {
     let from = small();
-    let added = entries(&["b", "e", "x", "h"], None, &mut Dice(9));
+    let added = entries(&["b", "e", "x", "h"], None, &mut Random::new(9));
     let after = from.1.clone().with(&added);
     fail_everywhere(&from, &after, &|index| upsert(index, &added).map(drop));
     let after = from.1.clone().without(&["b", "e", "f", "i"]);
@@ -143,9 +144,9 @@ fn a_stopped_seal_merge_or_compaction_leaves_the_last_commit_and_no_file() {
     let dead: Vec<String> = (0..SEALED / 2 - 20).map(sealed_id).collect();
     index.delete(&dead.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
     let model = model.clone().without(&dead.iter().map(String::as_str).collect::<Vec<_>>());
-    let mut dice = Dice(1);
+    let mut random = Random::new(1);
     let fresh: Vec<Entry> =
-        (0..4200).map(|i| Entry::random(&format!("fresh {i}"), None, &mut dice)).collect();
+        (0..4200).map(|i| Entry::random(&format!("fresh {i}"), None, &mut random)).collect();
     upsert(&mut index, &fresh).unwrap();
     let model = model.with(&fresh);
     let calls: [Call<'_>; 3] =
@@ -223,7 +224,7 @@ fn a_merge_under_way_keeps_other_writers_out_until_it_is_dropped() {
     assert!(matches!(open_again(), Err(Error::Locked { .. })));
     drop(merged);
     let mut index = open_again().unwrap();
-    let added = entries(&["new"], None, &mut Dice(2));
+    let added = entries(&["new"], None, &mut Random::new(2));
     upsert(&mut index, &added).unwrap();
     drop(index);
     let index = open_again().unwrap();
@@ -251,9 +252,9 @@ fn a_selection_of_another_index_or_commit_is_refused() {
 #[test]
 fn a_million_of_twenty_thousand_are_all_of_them_in_order() {
     let mut index = Index::open_or_create_in(Arc::new(Memory::new()), &identity()).unwrap();
-    let mut dice = Dice(11);
+    let mut random = Random::new(11);
     let all: Vec<Entry> =
-        (0..10_000).map(|i| Entry::random(&format!("{i}"), Some(1 + i % 3), &mut dice)).collect();
+        (0..10_000).map(|i| Entry::random(&format!("{i}"), Some(1 + i % 3), &mut random)).collect();
     for part in all.chunks(2500) {
         upsert(&mut index, part).unwrap();
     }

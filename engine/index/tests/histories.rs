@@ -10,9 +10,10 @@ mod faulty;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use akin_fixtures::Random;
 use akin_index::{Index, Merge, Merged, Reader, ReaderOptions, Result};
 use faulty::model::{Entry, Model, SEALED, identity, sealed, sealed_id, upsert};
-use faulty::{Dice, Faulty, Plan};
+use faulty::{Faulty, Plan};
 
 /// Ids that small histories use.
 const KEYS: u64 = 20;
@@ -24,7 +25,7 @@ enum Merging {
 }
 
 struct History {
-    dice: Dice,
+    random: Random,
     disk: Faulty,
     /// None until it was created, and while it cannot be opened.
     index: Option<Index>,
@@ -38,28 +39,29 @@ struct History {
 
 impl History {
     fn begin(seed: u64, is_large: bool) -> Self {
-        let mut dice = Dice(seed);
+        let mut random = Random::new(seed);
         let (disk, model) = match is_large {
-            true => (sealed().0.copy(dice.next()), sealed().1.clone()),
-            false => (Faulty::new(dice.next()), Model::default()),
+            true => (sealed().0.copy(random.bits()), sealed().1.clone()),
+            false => (Faulty::new(random.bits()), Model::default()),
         };
         let (merging, log) = (None, Vec::new());
-        let mut history = Self { dice, disk, index: None, merging, model, created: is_large, is_large, log };
+        let mut history =
+            Self { random, disk, index: None, merging, model, created: is_large, is_large, log };
         history.open(&history.model.clone());
         history
     }
 
     fn key(&mut self) -> String {
-        match self.is_large && self.dice.once_in(2) {
-            true => sealed_id(self.dice.below(SEALED)),
-            false => format!("key {}", self.dice.below(KEYS)),
+        match self.is_large && self.random.once_in(2) {
+            true => sealed_id(self.random.below(SEALED)),
+            false => format!("key {}", self.random.below(KEYS)),
         }
     }
 
     /// Some operation of the next calls fails, or the power goes at it.
     fn plan(&mut self) {
-        let at = self.dice.below(30);
-        let plan = match self.dice.below(20) {
+        let at = self.random.below(30);
+        let plan = match self.random.below(20) {
             0..=2 => Plan::Fail(at),
             3 => Plan::FailFrom(at),
             4..=7 => Plan::PowerLoss(at),
@@ -77,9 +79,9 @@ impl History {
         let go_on = |_, _| ControlFlow::Continue(());
         let mut after = self.model.clone();
         // A merge that is under way goes on more often than not.
-        let kind = match self.merging.is_some() && self.dice.once_in(2) {
+        let kind = match self.merging.is_some() && self.random.once_in(2) {
             true => 12,
-            false => self.dice.below(16),
+            false => self.random.below(16),
         };
         let result: Result<()> = match kind {
             0..=5 => {
@@ -93,13 +95,13 @@ impl History {
                 })
             }
             6..=8 => {
-                let keys: Vec<String> = match self.is_large && self.dice.once_in(3) {
+                let keys: Vec<String> = match self.is_large && self.random.once_in(3) {
                     // Most of a segment, so that a merge is due.
                     true => {
-                        let first = self.dice.below(2) * SEALED / 2;
+                        let first = self.random.below(2) * SEALED / 2;
                         (first..first + SEALED / 3).map(sealed_id).collect()
                     }
-                    false => (0..1 + self.dice.below(4)).map(|_| self.key()).collect(),
+                    false => (0..1 + self.random.below(4)).map(|_| self.key()).collect(),
                 };
                 let ids: Vec<&str> = keys.iter().map(String::as_str).collect();
                 self.log.push(format!("delete {}: {}", ids.len(), ids[..ids.len().min(4)].join(", ")));
@@ -108,20 +110,20 @@ impl History {
                 let existed = self.index.as_mut().unwrap().delete(&ids);
                 existed.map(|existed| assert_eq!(existed.iter().filter(|was| **was).count(), gone))
             }
-            9 if !self.is_large || self.dice.once_in(4) => {
+            9 if !self.is_large || self.random.once_in(4) => {
                 self.log.push("seal".into());
                 index.seal(&go_on)
             }
             10 => {
                 self.log.push("compact".into());
                 // Building a graph of all takes a while.
-                match self.is_large && !self.dice.once_in(8) {
+                match self.is_large && !self.random.once_in(8) {
                     true => Ok(()),
                     false => index.compact(&go_on).map(drop),
                 }
             }
             11 => {
-                let ef = 1 + self.dice.below(300) as usize;
+                let ef = 1 + self.random.below(300) as usize;
                 self.log.push(format!("ef {ef}"));
                 after.ef = Some(ef);
                 index.set_default_ef(ef)
@@ -136,7 +138,7 @@ impl History {
                 self.log.push(format!("merge: {step}"));
                 result
             }
-            14 if self.dice.once_in(2) => {
+            14 if self.random.once_in(2) => {
                 self.log.push("lose power".into());
                 self.disk.surviving();
                 return self.recover(&after);
@@ -161,13 +163,13 @@ impl History {
     }
 
     fn entries(&mut self) -> Vec<Entry> {
-        let passages = self.dice.once_in(2);
+        let passages = self.random.once_in(2);
         let mut entries: Vec<Entry> = Vec::new();
-        for _ in 0..1 + self.dice.below(6) {
+        for _ in 0..1 + self.random.below(6) {
             let id = self.key();
             if entries.iter().all(|entry| entry.document.id != id) {
-                let passages = passages.then(|| 1 + self.dice.below(3));
-                entries.push(Entry::random(&id, passages, &mut self.dice));
+                let passages = passages.then(|| 1 + self.random.below(3));
+                entries.push(Entry::random(&id, passages, &mut self.random));
             }
         }
         entries
@@ -242,7 +244,7 @@ impl History {
                         after.compare(&snapshot).unwrap();
                     }
                     snapshot.verify().unwrap();
-                    self.model.ask(&snapshot, &mut self.dice);
+                    self.model.ask(&snapshot, &mut self.random);
                     self.index = Some(index);
                     return;
                 }
@@ -259,7 +261,7 @@ impl History {
 
     /// A reader needs no writer to come first. Tells whether it saw `after` and not what was acknowledged.
     fn read(&mut self, after: &Model) -> bool {
-        if self.dice.once_in(2) {
+        if self.random.once_in(2) {
             return false;
         }
         let plan = self.disk.take_plan();
@@ -302,7 +304,7 @@ fn run(number: u64) {
     // Every so often one begins with graphs.
     let is_large = number % 25 == 7;
     let mut history = History::begin(number.wrapping_mul(0x1234_5678_9abc_def1), is_large);
-    let steps = 4 + history.dice.below(20);
+    let steps = 4 + history.random.below(20);
     let tell = Tell(&mut history, number);
     for _ in 0..steps {
         tell.0.step();

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
+use akin_fixtures::Random;
 use akin_index::Document;
 use akin_index::Index;
 use synthetic::{document, embedding, embeddings, go_on, is_torture, model};
@@ -96,20 +97,8 @@ fn churns_until_it_is_killed() {
     }
 }
 
-/// Numbers that look random (xorshift).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
-
 /// Runs the writer until it has said so much, and a moment more. Returns the steps that it acknowledged.
-fn churn_and_kill(path: &Path, dice: &mut Dice) -> (Option<u64>, String) {
+fn churn_and_kill(path: &Path, random: &mut Random) -> (Option<u64>, String) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "churns_until_it_is_killed", "--nocapture"])
         .env(WRITER, path)
@@ -117,8 +106,8 @@ fn churn_and_kill(path: &Path, dice: &mut Dice) -> (Option<u64>, String) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let awaited = ["opening", "acknowledged", "merging", "compacting"][dice.below(4) as usize];
-    let mut left = if awaited == "acknowledged" { 1 + dice.below(9) } else { 1 };
+    let awaited = ["opening", "acknowledged", "merging", "compacting"][random.below(4) as usize];
+    let mut left = if awaited == "acknowledged" { 1 + random.below(9) } else { 1 };
     let (mut acknowledged, mut last) = (None, String::new());
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut hear = |line: String| {
@@ -134,7 +123,7 @@ fn churn_and_kill(path: &Path, dice: &mut Dice) -> (Option<u64>, String) {
         hear(line);
     }
     let longest = if awaited == "acknowledged" { 8_000 } else { 60_000 };
-    std::thread::sleep(Duration::from_micros(dice.below(longest)));
+    std::thread::sleep(Duration::from_micros(random.below(longest)));
     child.kill().unwrap();
     lines.map_while(Result::ok).for_each(hear);
     assert!(!child.wait().unwrap().success(), "it ended by itself");
@@ -147,11 +136,11 @@ fn a_kill_at_any_instant_loses_nothing_and_brings_nothing_back() {
     let path = folder.path().join("index");
     let seed = u64::from(SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos());
     println!("seed {seed}");
-    let mut dice = Dice(seed | 1);
+    let mut random = Random::new(seed | 1);
     let mut acknowledged = 0;
     let mut places: HashMap<String, usize> = HashMap::new();
     for round in 0..if is_torture() { 1000 } else { 40 } {
-        let (steps, last) = churn_and_kill(&path, &mut dice);
+        let (steps, last) = churn_and_kill(&path, &mut random);
         acknowledged = steps.unwrap_or(acknowledged);
         *places.entry(last.split(' ').next().unwrap().to_owned()).or_default() += 1;
         let mut index = Index::open_or_create(&path, &model()).unwrap();

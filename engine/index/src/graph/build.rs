@@ -232,29 +232,11 @@ impl Growing {
 mod tests {
     use super::*;
     use crate::graph::exact::exact_search;
-    use akin_kernels::dot;
+    use akin_fixtures::random::unit_vectors;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn graph(vectors: &Embeddings) -> Graph {
         Graph::build(vectors, &|_, _| ControlFlow::Continue(())).unwrap()
-    }
-
-    /// Rows of length 1, spread evenly over the sphere by a simple generator.
-    fn spread(rows: usize, dimension: usize) -> Embeddings {
-        let mut state = 1u64;
-        let mut vectors = Embeddings::empty(dimension);
-        for _ in 0..rows {
-            let mut row: Vec<f32> = (0..dimension)
-                .map(|_| {
-                    state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                    (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-                })
-                .collect();
-            let length = dot(&row, &row).sqrt();
-            row.iter_mut().for_each(|value| *value /= length);
-            vectors.push(&row);
-        }
-        vectors
     }
 
     fn reached_from_the_entry(graph: &Graph) -> usize {
@@ -275,7 +257,7 @@ mod tests {
     fn the_smallest_graphs_find_all_they_have() {
         assert_eq!(graph(&Embeddings::empty(3)).search(&Embeddings::empty(3), &[0.0; 3], 5, 5, None), []);
         for rows in 1..=5 {
-            let vectors = spread(rows, 3);
+            let vectors = unit_vectors(rows, 3, 1);
             let graph = graph(&vectors);
             assert_eq!(graph.points(), rows);
             for row in 0..rows {
@@ -299,7 +281,7 @@ mod tests {
 
     #[test]
     fn rows_of_any_length_are_ranked_by_their_dot_product() {
-        let mut vectors = spread(2000, 8);
+        let mut vectors = unit_vectors(2000, 8, 1);
         for (at, value) in vectors.as_mut_slice().iter_mut().enumerate() {
             *value *= 1.0 + (at / 8 % 5) as f32;
         }
@@ -317,7 +299,7 @@ mod tests {
     #[test]
     fn every_point_is_reached_and_no_list_has_a_point_twice_or_itself() {
         // Few directions, many copies: lists fill with copies and lose the way out.
-        let few = spread(20, 8);
+        let few = unit_vectors(20, 8, 1);
         let mut vectors = Embeddings::empty(8);
         for row in 0..6000 {
             vectors.push(few.row(row * row % 20));
@@ -336,7 +318,7 @@ mod tests {
 
     #[test]
     fn as_many_live_rows_come_back_as_are_asked_for_however_many_are_dead() {
-        let vectors = spread(3000, 16);
+        let vectors = unit_vectors(3000, 16, 1);
         let graph = graph(&vectors);
         for one_in in [2, 10, 300] {
             let live = |row: u32| row % one_in == 1;
@@ -352,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_filter_may_search_the_same_graph() {
-        let vectors = spread(300, 8);
+        let vectors = unit_vectors(300, 8, 1);
         let graph = graph(&vectors);
         let nearest = |row: u32| graph.search(&vectors, vectors.row(row as usize), 1, 10, None)[0].1;
         let hits = graph.search(&vectors, vectors.row(0), 5, 20, Some(&|row| nearest(row) == row));
@@ -361,7 +343,7 @@ mod tests {
 
     #[test]
     fn vectors_that_are_not_numbers_do_no_harm_to_the_others() {
-        let mut vectors = spread(1500, 8);
+        let mut vectors = unit_vectors(1500, 8, 1);
         vectors.as_mut_slice()[80] = f32::NAN;
         vectors.as_mut_slice()[160] = f32::INFINITY;
         let graph = graph(&vectors);
@@ -371,7 +353,7 @@ mod tests {
 
     #[test]
     fn the_same_vectors_have_the_same_graph_on_any_number_of_threads() {
-        let vectors = spread(3000, 8);
+        let vectors = unit_vectors(3000, 8, 1);
         let on = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| graph(&vectors))
@@ -382,7 +364,7 @@ mod tests {
 
     #[test]
     fn each_upper_layer_has_a_sixteenth_of_the_points_below() {
-        let graph = graph(&spread(5000, 4));
+        let graph = graph(&unit_vectors(5000, 4, 1));
         assert_eq!(graph.shape.upper, [312, 19]);
         let mut rows = graph.rows.to_vec();
         rows.sort_unstable();
@@ -392,7 +374,7 @@ mod tests {
     #[test]
     fn progress_ends_at_the_number_of_points() {
         let last = AtomicUsize::new(0);
-        Graph::build(&spread(3000, 4), &|done, all| {
+        Graph::build(&unit_vectors(3000, 4, 1), &|done, all| {
             assert!(done >= last.swap(done, Ordering::Relaxed) && all == 3000);
             ControlFlow::Continue(())
         });
@@ -404,6 +386,6 @@ mod tests {
         let stop = |done: usize, _: usize| {
             if done > 1000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        assert_eq!(Graph::build(&spread(3000, 4), &stop), None);
+        assert_eq!(Graph::build(&unit_vectors(3000, 4, 1), &stop), None);
     }
 }

@@ -2,6 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use akin_fixtures::Random;
 use tempfile::TempDir;
 
 use super::records::SegmentRecord;
@@ -78,18 +79,6 @@ fn exported(documents: &Path, vectors: &Path) -> Content {
 
 fn expected() -> Content {
     exported(&fixture().join("expected.jsonl"), &fixture().join("expected.npy"))
-}
-
-/// Numbers that look random (xorshift).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
 }
 
 /// Changes a record of an index and gives it a checksum that holds.
@@ -217,18 +206,18 @@ fn only_a_marker_and_a_database_without_a_newer_manifest_are_older() {
 #[test]
 fn flipped_bytes_are_an_error_or_change_nothing() {
     let (files, expected) = (files(), expected());
-    let mut dice = Dice(3);
+    let mut random = Random::new(3);
     let mut errors = 0;
     for (file, (name, bytes)) in files.iter().enumerate() {
         // Most of the log is zero, and nothing reads it.
         let written: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
         for try_number in 0..if name == "store/db" { 200 } else { 30 } {
             let at = match try_number % 4 {
-                0 => dice.below(bytes.len()),
-                _ => written[dice.below(written.len())],
+                0 => random.below(bytes.len() as u64) as usize,
+                _ => written[random.below(written.len() as u64) as usize],
             };
             let mut files = files.clone();
-            files[file].1[at] ^= 1 << dice.below(8);
+            files[file].1[at] ^= 1 << random.below(8);
             match read(write(&files).path()) {
                 Ok(found) => assert!(found == expected, "byte {at} of {name}"),
                 Err(_) => errors += 1,
@@ -241,14 +230,14 @@ fn flipped_bytes_are_an_error_or_change_nothing() {
 #[test]
 fn files_that_are_cut_or_gone_are_an_error_or_change_nothing() {
     let (files, expected) = (files(), expected());
-    let mut dice = Dice(5);
+    let mut random = Random::new(5);
     for file in 0..files.len() {
         let name = &files[file].0;
         for try_number in 0..20 {
             let mut files = files.clone();
             let bytes = match try_number {
                 0 => 0,
-                _ => dice.below(files[file].1.len()),
+                _ => random.below(files[file].1.len() as u64) as usize,
             };
             files[file].1.truncate(bytes);
             if let Ok(found) = read(write(&files).path()) {
@@ -294,7 +283,7 @@ fn lengths_that_the_database_does_not_bear_out_are_damage() {
 
 #[test]
 fn changed_records_with_checksums_that_hold_end_in_no_panic() {
-    let mut dice = Dice(7);
+    let mut random = Random::new(7);
     let targets = [
         ("manifest", b"manifest".to_vec()),
         ("meta", b"model".to_vec()),
@@ -307,9 +296,9 @@ fn changed_records_with_checksums_that_hold_end_in_no_panic() {
         let folder = unpacked();
         let (tree, key) = &targets[try_number % targets.len()];
         edit_record(folder.path(), tree, key, |payload| {
-            let at = dice.below(payload.len().min(200));
-            match dice.below(4) {
-                0 => payload[at] = dice.below(256) as u8,
+            let at = random.below(payload.len().min(200) as u64) as usize;
+            match random.below(4) {
+                0 => payload[at] = random.below(256) as u8,
                 1 => payload[at] = 253,
                 2 => payload.truncate(at),
                 _ => payload.extend([0; 5]),
@@ -321,13 +310,13 @@ fn changed_records_with_checksums_that_hold_end_in_no_panic() {
 }
 
 /// Vectors as a NumPy file.
-fn npy(rows: usize, dimension: usize, dice: &mut Dice) -> Vec<u8> {
+fn npy(rows: usize, dimension: usize, random: &mut Random) -> Vec<u8> {
     let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dimension}), }}");
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
     bytes.extend(118u16.to_le_bytes());
     bytes.extend(format!("{header:<117}\n").bytes());
     for _ in 0..rows * dimension {
-        bytes.extend((dice.below(2001) as f32 / 1000.0 - 1.0).to_le_bytes());
+        bytes.extend((random.below(2001) as f32 / 1000.0 - 1.0).to_le_bytes());
     }
     bytes
 }
@@ -345,9 +334,9 @@ fn a_merged_index_of_a_release_comes_back_as_the_release_exports_it() {
         let status = Command::new(&akin).current_dir(folder.path()).arg("-q").args(arguments).status();
         assert!(status.unwrap().success(), "{arguments:?}");
     };
-    let mut dice = Dice(11);
+    let mut random = Random::new(11);
     let mut import = |numbers: Vec<usize>, version: usize| {
-        fs::write(at("v.npy"), npy(numbers.len(), 100, &mut dice)).unwrap();
+        fs::write(at("v.npy"), npy(numbers.len(), 100, &mut random)).unwrap();
         let line = |number: &usize| {
             let words = "word ".repeat(number % 40);
             format!("{{\"id\":\"{number}\",\"text\":\"Version {version}. {words}\",\"number\":{number}}}\n")

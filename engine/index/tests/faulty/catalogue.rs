@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use akin_fixtures::Random;
 use tempfile::TempDir;
 
-use super::{Dice, torn_bytes};
+use super::torn_bytes;
 
 /// The content of a folder: files by their path in it.
 #[derive(Debug, Clone, Default)]
@@ -43,19 +44,19 @@ impl Copied {
 
     /// What is found of this folder where `durable` was synced: the log is torn; other files, which sled syncs
     /// before it renames them, are as they were or as they are. New names may be lost, and removed ones come back.
-    pub fn torn(&self, durable: &Self, dice: &mut Dice) -> Self {
+    pub fn torn(&self, durable: &Self, random: &mut Random) -> Self {
         let names: BTreeSet<&PathBuf> = self.0.keys().chain(durable.0.keys()).collect();
         let mut found = BTreeMap::new();
         for name in names {
             let (was, is) = (durable.0.get(name), self.0.get(name));
             let is_log = name == Path::new("db");
             let bytes = match (was, is) {
-                (Some(was), Some(is)) if is_log => Some(torn_bytes(was, is, dice)),
-                (None, Some(is)) if is_log && dice.once_in(2) => Some(torn_bytes(&[], is, dice)),
+                (Some(was), Some(is)) if is_log => Some(torn_bytes(was, is, random)),
+                (None, Some(is)) if is_log && random.once_in(2) => Some(torn_bytes(&[], is, random)),
                 // Sled never syncs its `conf`.
-                (None, Some(_)) if name == Path::new("conf") && dice.once_in(3) => Some(Vec::new()),
-                (None, Some(is)) if name == Path::new("conf") && dice.once_in(3) => Some(vec![0; is.len()]),
-                _ => dice.pick(&[was, is]).cloned(),
+                (None, Some(_)) if name == Path::new("conf") && random.once_in(3) => Some(Vec::new()),
+                (None, Some(is)) if name == Path::new("conf") && random.once_in(3) => Some(vec![0; is.len()]),
+                _ => random.pick(&[was, is]).cloned(),
             };
             if let Some(bytes) = bytes {
                 found.insert(name.clone(), bytes);

@@ -19,6 +19,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use akin_fixtures::Random;
 use akin_index::storage::{Blob, CatalogueHome, Output, Stamp, Storage};
 use tempfile::TempDir;
 
@@ -38,33 +39,6 @@ pub enum Plan {
     FailFrom(u64),
     /// The power goes at this one.
     PowerLoss(u64),
-}
-
-/// Numbers that look random (splitmix64).
-#[derive(Debug, Clone)]
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    /// True once in so many times.
-    pub fn once_in(&mut self, times: u64) -> bool {
-        self.below(times) == 0
-    }
-
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len() as u64) as usize]
-    }
 }
 
 /// A storage that fails by a plan. Its clones are the same disk.
@@ -97,7 +71,7 @@ struct Disk {
     catalogue: Copied,
     operations: u64,
     plan: Plan,
-    dice: Dice,
+    random: Random,
     /// The disk as it is found after the power went.
     survivor: Option<Box<Disk>>,
 }
@@ -120,7 +94,7 @@ impl Faulty {
             catalogue: Copied::default(),
             operations: 0,
             plan: Plan::Sound,
-            dice: Dice(seed),
+            random: Random::new(seed),
             survivor: None,
         })
     }
@@ -162,7 +136,7 @@ impl Faulty {
         disk.unsynced.clear();
         disk.manifests.drain(..disk.manifests.len() - 1);
         disk.catalogue = Copied::of(&self.home.path().join("catalogue"));
-        (disk.operations, disk.plan, disk.dice) = (0, Plan::Sound, Dice(seed));
+        (disk.operations, disk.plan, disk.random) = (0, Plan::Sound, Random::new(seed));
         Self::with(disk)
     }
 
@@ -178,8 +152,8 @@ impl Faulty {
 
     fn lose_power(&self, disk: &mut Disk) {
         let current = Copied::of(&self.home.path().join("catalogue"));
-        let mut dice = Dice(disk.dice.next());
-        let survivor = disk.torn(&current, &mut dice);
+        let mut random = Random::new(disk.random.bits());
+        let survivor = disk.torn(&current, &mut random);
         disk.survivor = Some(Box::new(survivor));
     }
 
@@ -216,30 +190,30 @@ impl Disk {
     }
 
     /// What is found after a loss of power: of everything that was not synced some is kept.
-    fn torn(&self, catalogue: &Copied, dice: &mut Dice) -> Disk {
+    fn torn(&self, catalogue: &Copied, random: &mut Random) -> Disk {
         let mut names = self.names.clone();
         for (name, earlier) in &self.unsynced {
             let mut found = earlier.clone();
             found.push(self.names.get(name).copied());
-            match dice.pick(&found) {
+            match random.pick(&found) {
                 Some(file) => names.insert(name.clone(), *file),
                 None => names.remove(name),
             };
         }
         let files = self.files.iter().map(|file| match file {
             File::Synced(blob) => File::Synced(blob.clone()),
-            File::Written(bytes) => File::Synced(Blob::owned(&torn_bytes(&[], bytes, dice))),
+            File::Written(bytes) => File::Synced(Blob::owned(&torn_bytes(&[], bytes, random))),
         });
         Disk {
             files: files.collect(),
             names,
             unsynced: BTreeMap::new(),
-            manifests: vec![dice.pick(&self.manifests).clone()],
+            manifests: vec![random.pick(&self.manifests).clone()],
             published: self.published,
-            catalogue: catalogue.torn(&self.catalogue, dice),
+            catalogue: catalogue.torn(&self.catalogue, random),
             operations: 0,
             plan: Plan::Sound,
-            dice: dice.clone(),
+            random: random.clone(),
             survivor: None,
         }
     }
@@ -247,23 +221,23 @@ impl Disk {
 
 /// What is found of a file that was being changed from `durable` to `current`: each length may be the file's, and
 /// each sector of either.
-fn torn_bytes(durable: &[u8], current: &[u8], dice: &mut Dice) -> Vec<u8> {
-    match dice.below(4) {
+fn torn_bytes(durable: &[u8], current: &[u8], random: &mut Random) -> Vec<u8> {
+    match random.below(4) {
         0 => return durable.to_vec(),
         1 => return current.to_vec(),
         _ => {}
     }
     let (shorter, longer) = (durable.len().min(current.len()), durable.len().max(current.len()));
-    let length = match dice.below(3) {
+    let length = match random.below(3) {
         0 => durable.len(),
         1 => current.len(),
-        _ => shorter + dice.below((longer - shorter) as u64 + 1) as usize,
+        _ => shorter + random.below((longer - shorter) as u64 + 1) as usize,
     };
     let mut found = vec![0; length];
     // Sometimes nearly everything reached the disk, sometimes nearly nothing.
-    let share = 1 + dice.below(15);
+    let share = 1 + random.below(15);
     for (at, sector) in found.chunks_mut(SECTOR).enumerate() {
-        let from = if dice.below(16) < share { current } else { durable };
+        let from = if random.below(16) < share { current } else { durable };
         let from = from.get(at * SECTOR..).unwrap_or_default();
         let bytes = from.len().min(sector.len());
         sector[..bytes].copy_from_slice(&from[..bytes]);

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use akin_fixtures::Random;
 use akin_index::{
     Document, Embeddings, Filter, Index, ModelIdentity, Passage, SEAL_PASSAGES, SearchOptions, Snapshot,
 };
 
-use super::{Dice, Faulty};
+use super::Faulty;
 
 /// The length of every vector here.
 pub const DIMENSION: usize = 4;
@@ -28,16 +29,16 @@ pub struct Entry {
 
 impl Entry {
     /// A document with a content that no other has; of `passages` passages, or whole if that is none.
-    pub fn random(id: &str, passages: Option<u64>, dice: &mut Dice) -> Self {
+    pub fn random(id: &str, passages: Option<u64>, random: &mut Random) -> Self {
         let mut document = Document { id: id.into(), ..Document::default() };
-        let parts = 1 + dice.below(3) as usize * usize::from(dice.once_in(2)) * 40;
-        document.text = format!("{:016x} ", dice.next()).repeat(parts.max(4));
-        document.metadata.insert("parity".into(), (dice.next() % 2).into());
+        let parts = 1 + random.below(3) as usize * usize::from(random.once_in(2)) * 40;
+        document.text = format!("{:016x} ", random.bits()).repeat(parts.max(4));
+        document.metadata.insert("parity".into(), (random.bits() % 2).into());
         let spans = passages.map(|passages| {
             let span = |at: u64| Passage { start: 16 * at as u32, end: 16 * (at + 1) as u32 };
             (0..passages).map(span).collect::<Vec<_>>()
         });
-        let vectors = (0..passages.unwrap_or(1)).map(|_| vector(dice)).collect();
+        let vectors = (0..passages.unwrap_or(1)).map(|_| vector(random)).collect();
         Self { document, passages: spans, vectors }
     }
 
@@ -47,18 +48,18 @@ impl Entry {
 }
 
 /// A random unit vector, or one of three that many passages have.
-fn vector(dice: &mut Dice) -> Vec<f32> {
-    if !dice.once_in(4) {
-        return direction(dice);
+fn vector(random: &mut Random) -> Vec<f32> {
+    if !random.once_in(4) {
+        return direction(random);
     }
     let mut vector = vec![0.0; DIMENSION];
-    vector[dice.below(3) as usize] = 1.0;
+    vector[random.below(3) as usize] = 1.0;
     vector
 }
 
 /// A random unit vector.
-fn direction(dice: &mut Dice) -> Vec<f32> {
-    let mut uniform = || dice.below(1 << 24) as f64 / f64::from(1 << 23) - 1.0;
+fn direction(random: &mut Random) -> Vec<f32> {
+    let mut uniform = || random.below(1 << 24) as f64 / f64::from(1 << 23) - 1.0;
     loop {
         let vector: Vec<f64> = (0..DIMENSION).map(|_| uniform()).collect();
         let norm = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -115,17 +116,17 @@ impl Model {
     }
 
     /// Asks a snapshot that compares as equal: by id, by vector and by filter.
-    pub fn ask(&self, snapshot: &Snapshot, dice: &mut Dice) {
+    pub fn ask(&self, snapshot: &Snapshot, random: &mut Random) {
         let even = snapshot.select(&Filter::parse("parity = 0").unwrap()).unwrap();
         assert_eq!(even.len(), self.entries.values().filter(|entry| entry.is_even()).count());
         assert_eq!(snapshot.get("never there").unwrap(), None);
         let ids: Vec<&String> = self.entries.keys().collect();
         for _ in 0..if ids.is_empty() { 0 } else { 3 } {
-            let entry = &self.entries[*dice.pick(&ids)];
+            let entry = &self.entries[*random.pick(&ids)];
             let id = &entry.document.id;
             assert_eq!(snapshot.get(id).unwrap().as_ref(), Some(&entry.document));
             assert!(snapshot.is_unchanged(&entry.document).unwrap());
-            let part = dice.below(entry.vectors.len() as u64) as usize;
+            let part = random.below(entry.vectors.len() as u64) as usize;
             let vector = &entry.vectors[part];
             for exact in [true, false] {
                 let options = SearchOptions { k: 5, exact, ..SearchOptions::default() };
@@ -184,13 +185,13 @@ pub const SEALED: u64 = 2 * 3000;
 pub fn sealed() -> &'static (Faulty, Model) {
     static SEALED_INDEX: OnceLock<(Faulty, Model)> = OnceLock::new();
     SEALED_INDEX.get_or_init(|| {
-        let (disk, mut dice) = (Faulty::new(1), Dice(7));
+        let (disk, mut random) = (Faulty::new(1), Random::new(7));
         let mut model = Model::default();
         let mut index = Index::open_or_create_in(Arc::new(disk.clone()), &identity()).unwrap();
         for half in 0..2 {
             let ids = (half * SEALED / 2..(half + 1) * SEALED / 2).map(sealed_id);
             let entries: Vec<Entry> =
-                ids.map(|id| Entry::random(&id, Some(1 + dice.below(3)), &mut dice)).collect();
+                ids.map(|id| Entry::random(&id, Some(1 + random.below(3)), &mut random)).collect();
             assert!(entries.iter().map(|entry| entry.vectors.len()).sum::<usize>() >= SEAL_PASSAGES);
             upsert(&mut index, &entries).unwrap();
             index.seal(&|_, _| std::ops::ControlFlow::Continue(())).unwrap();
