@@ -45,6 +45,8 @@ mod segment;
 pub mod storage;
 mod types;
 mod upgrade;
+#[allow(dead_code, reason = "postings use it next")]
+mod words;
 mod writer;
 
 pub use akin_kernels::{Embeddings, Similarity};
