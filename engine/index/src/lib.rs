@@ -45,7 +45,6 @@ mod segment;
 pub mod storage;
 mod types;
 mod upgrade;
-#[allow(dead_code, reason = "postings use it next")]
 mod words;
 mod writer;
 
@@ -61,6 +60,7 @@ pub use self::types::{
     Compaction, DEFAULT_EF, DocId, Hit, ModelIdentity, Neighbor, SearchOptions, SegmentStat, Stat, Upserted,
     Verification,
 };
+pub use self::words::query::{Pointless, WordQuery};
 pub use self::writer::{
     Index, MERGED_PASSAGES, Merge, Merged, Repaired, RepairedFrom, SEAL_PASSAGES, SEGMENT_PASSAGES,
 };

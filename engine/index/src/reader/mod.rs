@@ -8,8 +8,12 @@ mod background;
 mod pool;
 mod search;
 mod select;
+mod select_words;
 pub(crate) mod snapshot;
 mod verify;
+mod words;
+#[cfg(test)]
+mod words_tests;
 
 use std::fmt;
 use std::path::Path;

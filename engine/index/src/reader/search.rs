@@ -134,7 +134,7 @@ impl Snapshot {
         self.segments.iter().any(|view| view.segment.has_passages())
     }
 
-    fn hit(&self, near: Neighbor) -> Result<Hit> {
+    pub(super) fn hit(&self, near: Neighbor) -> Result<Hit> {
         let document = self.document(near.doc)?;
         let segment = &self.segments[near.doc.segment as usize].segment;
         let passage = segment.span(near.passage as usize).map_err(|fault| self.fault(fault))?;
@@ -174,7 +174,7 @@ fn best_documents(mut found: Vec<Neighbor>, k: usize, has_passages: bool) -> Vec
 
 impl Selection {
     /// Refuses a selection of another snapshot.
-    fn require(&self, snapshot: &Snapshot) -> Result<()> {
+    pub(super) fn require(&self, snapshot: &Snapshot) -> Result<()> {
         match self.is_of(snapshot) {
             true => Ok(()),
             false => Err(Error::Stale("the documents were selected from another snapshot of the index")),

@@ -48,6 +48,12 @@ impl Selection {
             == (snapshot.manifest.index, snapshot.generation(), snapshot.segments.len())
     }
 
+    /// Documents of a snapshot, with their passages by segment.
+    pub(super) fn new(snapshot: &Snapshot, documents: usize, rows: Vec<PassageSet>) -> Self {
+        let (index, generation) = (snapshot.manifest.index, snapshot.generation());
+        Self(Arc::new(Selected { index, generation, documents, rows }))
+    }
+
     /// The passages of the segment at a place.
     pub(super) fn rows(&self, segment: usize) -> &PassageSet {
         &self.0.rows[segment]
@@ -78,8 +84,7 @@ impl Snapshot {
         let selected = self.pool.run(|| self.segments.iter().map(select).collect::<Result<Vec<_>>>())?;
         let documents = selected.iter().map(|(documents, _)| documents).sum();
         let rows = selected.into_iter().map(|(_, rows)| rows).collect();
-        let (index, generation) = (self.manifest.index, self.generation());
-        Ok(Selection(Arc::new(Selected { index, generation, documents, rows })))
+        Ok(Selection::new(self, documents, rows))
     }
 
     /// How many live documents of a segment fit by their metadata, as JSON, and which passages are theirs.

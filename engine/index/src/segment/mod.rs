@@ -2,19 +2,27 @@
 //!
 //! `sections` reads the parts of a segment file and checks them at first use, `write` writes one. The
 //! components are `documents` (records and ids), `passages`, `vectors` and `graph`; `deleted` has the tombstones,
-//! which are in a file of their own. `search` looks for the passages nearest to a query.
+//! which are in a file of their own. `search` looks for the passages nearest to a query. `words` has the terms,
+//! `postings` goes through the passages of one, and `word_search` finds the passages with the best scores.
 
 mod deleted;
 mod documents;
 mod graph;
 pub(crate) mod passage_set;
 mod passages;
+pub(crate) mod postings;
 pub(crate) mod search;
 pub(crate) mod sections;
 pub(crate) mod shared;
 #[cfg(test)]
 mod tests;
 mod vectors;
+mod word_matches;
+pub(crate) mod word_search;
+pub(crate) mod words;
+#[cfg(test)]
+mod words_tests;
+mod words_verify;
 pub(crate) mod write;
 
 use std::sync::Arc;
@@ -177,7 +185,13 @@ impl Segment {
             verified.bytes += bytes as u64;
             self.sections.forget(section);
         }
-        let checks = [Self::verify_vectors, Self::verify_sharing, Self::verify_documents, Self::verify_graph];
+        let checks = [
+            Self::verify_vectors,
+            Self::verify_sharing,
+            Self::verify_documents,
+            Self::verify_graph,
+            Self::verify_words,
+        ];
         for check in checks {
             if !look(verified.bytes) {
                 return Ok(None);
@@ -221,6 +235,7 @@ fn check_header(header: &Header, sections: &Sections) -> Result<(), String> {
     if sections.has(Section::Spans) {
         require(Section::Spans, 8 * passages)?;
     }
+    words::check_words(passages, sections)?;
     let Some(shape) = &header.graph else { return Ok(()) };
     if !header.model.similarity.is_product() {
         return Err("it has a graph of vectors that are compared by a distance".into());

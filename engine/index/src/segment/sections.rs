@@ -32,8 +32,7 @@ pub(crate) const TRAILER: usize = 64;
 /// Bytes of a directory, at most.
 const DIRECTORY_LIMIT: u64 = 1 << 20;
 
-/// The sections that a segment may have. Two more names are kept for what comes next: `postings` (words)
-/// and `columns` (fields).
+/// The sections that a segment may have. One more name is kept for what comes next: `columns` (fields).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub(crate) enum Section {
     /// Unit vectors, equal ones once: f32, `[vectors, dimension]`.
@@ -67,11 +66,24 @@ pub(crate) enum Section {
     GraphUpper,
     /// Codes of the points: bytes, `[points, stride]`.
     Codes,
+    /// What the next five are: version and language of the terms (u32 each), terms and sum of lengths (u64 each).
+    /// All six are absent where no passage has a word.
+    Words,
+    /// The terms, ascending: bytes.
+    Terms,
+    /// Where each block of terms begins: u64.
+    TermBlocks,
+    /// The length of each passage: u16, `[passages]`.
+    Lengths,
+    /// The passages of each term: bytes.
+    Postings,
+    /// The positions of each term in its passages: bytes.
+    Positions,
 }
 
 impl Section {
     /// All of them.
-    pub(crate) const ALL: [Section; 14] = [
+    pub(crate) const ALL: [Section; 20] = [
         Section::Vectors,
         Section::PassageVectors,
         Section::VectorEnds,
@@ -86,6 +98,12 @@ impl Section {
         Section::GraphBase,
         Section::GraphUpper,
         Section::Codes,
+        Section::Words,
+        Section::Terms,
+        Section::TermBlocks,
+        Section::Lengths,
+        Section::Postings,
+        Section::Positions,
     ];
 
     /// Its name in the directory of a segment and in messages.
@@ -105,6 +123,12 @@ impl Section {
             Section::GraphBase => "graph.base",
             Section::GraphUpper => "graph.upper",
             Section::Codes => "codes",
+            Section::Words => "words",
+            Section::Terms => "words.terms",
+            Section::TermBlocks => "words.blocks",
+            Section::Lengths => "words.lengths",
+            Section::Postings => "postings",
+            Section::Positions => "postings.positions",
         }
     }
 }

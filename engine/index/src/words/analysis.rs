@@ -64,7 +64,7 @@ impl Analyzer {
     /// The terms of a word, as [`each_token`] shows it.
     pub(crate) fn word(&self, word: &str) -> WordTerms {
         let is_number = word.bytes().all(|byte| byte.is_ascii_digit() || byte == b',');
-        let whole = if is_number { word.replace(',', "") } else { self.term(word) };
+        let whole = if is_number { cut(word.replace(',', "")) } else { self.term(word) };
         let parts = match word.chars().all(is_hangul) {
             true => pairs_of(&whole),
             false => parts(word).into_iter().map(|part| self.term(part)).collect(),
@@ -121,6 +121,13 @@ pub(crate) fn each_token(text: &str, show: &mut dyn FnMut(Token<'_>)) {
             show(Token::Last(short(&run[before.unwrap_or(0)..])));
         }
     });
+}
+
+/// Whether a text has any token.
+pub(crate) fn has_words(text: &str) -> bool {
+    let mut any = false;
+    each_token(text, &mut |_| any = true);
+    any
 }
 
 /// The pairs of neighboring characters of a word of three or more.
@@ -198,12 +205,13 @@ mod tests {
     #[test]
     fn a_long_word_is_cut() {
         assert_eq!(only_terms(&"x".repeat(1000))[0].len(), TERM_LIMIT);
+        assert_eq!(only_terms(&"1".repeat(1000))[0].len(), TERM_LIMIT);
         assert!(only_terms(&"é_".repeat(1000))[0].len() <= TERM_LIMIT);
     }
 
     proptest! {
         #[test]
-        fn any_text_has_terms_within_bounds(text in any::<String>(), code in 0u8..17) {
+        fn any_text_has_terms_within_bounds(text in "\\PC{0,40}|[0-9a-zé,._犬]{90,200}", code in 0u8..17) {
             for (term, _) in terms(&text, Language::from_code(code)) {
                 prop_assert!(term.len() <= TERM_LIMIT);
             }

@@ -4,9 +4,15 @@
 //! accents, `language` stems; `analysis` makes terms of a word by these. Nothing here knows segments or files.
 
 pub(crate) mod analysis;
+pub(crate) mod bm25;
+pub(crate) mod dictionary;
 mod fold;
+pub(crate) mod invert;
 pub(crate) mod language;
+pub(crate) mod list;
+pub(crate) mod packing;
 mod parts;
+pub(crate) mod query;
 mod segmentation;
 
 /// Changes whenever the same text would get other terms: postings of another version are not searched.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Index;
 use super::flat::SEAL_PASSAGES;
+use super::invert::lacks_words;
 use super::join::join;
 use crate::folder::{Contents, contents};
 use crate::progress::Progress;
@@ -17,7 +18,7 @@ use crate::{Compaction, Embeddings, Error, ModelIdentity, Result};
 const BATCH: usize = 4096;
 
 impl Index {
-    /// Makes one segment of all, without what was deleted. Readers go on meanwhile, and whenever the process
+    /// Makes one segment of all, without what was deleted, and with words where an earlier release wrote none. Readers go on meanwhile, and whenever the process
     /// ends, the index is the old one or the new one. While it works it takes as much room again on the disk.
     ///
     /// # Errors
@@ -34,7 +35,10 @@ impl Index {
         let graph = passages >= SEAL_PASSAGES && snapshot.model().similarity.is_product();
         let is_compact = match &snapshot.segments[..] {
             [] => true,
-            [only] => only.deleted.is_none() && only.segment.has_graph() == graph,
+            [only] => {
+                let lacks = || lacks_words(only).map_err(|fault| snapshot.fault(fault));
+                only.deleted.is_none() && only.segment.has_graph() == graph && !lacks()?
+            }
             _ => false,
         };
         if !is_compact {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
+use super::invert::{choose_language, invert_record};
 use super::upsert::write_ids;
 use crate::document::stored;
 use crate::graph::{Fault, Graph, Matrix};
@@ -11,7 +12,9 @@ use crate::progress::Progress;
 use crate::reader::snapshot::{SegmentView, Snapshot};
 use crate::segment::sections::Section;
 use crate::segment::shared::SharedVectors;
+use crate::segment::words::write_words;
 use crate::segment::write::{Header, SegmentWriter};
+use crate::words::invert::Inverter;
 use crate::{Error, Result, Similarity};
 
 /// Documents or passages that are copied between two looks at whether to go on.
@@ -162,8 +165,10 @@ impl Joining<'_> {
         self.live.shared.as_ref().map_or(Ok(()), |shared| shared.write(writer))
     }
 
-    /// Writes the records and ids of the live documents, and tells how many there are.
+    /// Writes the records, ids and words of the live documents, and tells how many there are.
     fn write_documents(&self, writer: &mut SegmentWriter<'_>) -> Result<u64> {
+        let language = choose_language(self.sources).map_err(|fault| self.snapshot.fault(fault))?;
+        let mut inverter = Inverter::new(language);
         writer.begin(Section::Documents)?;
         let (mut ends, mut ids, mut end) = (Vec::new(), Vec::new(), 0u64);
         for view in self.sources {
@@ -183,6 +188,7 @@ impl Joining<'_> {
                         end += record.len() as u64;
                         ids.push((hash_of[document], ends.len() as u32));
                         ends.push(end);
+                        invert_record(&mut inverter, segment, document, record)?;
                     }
                     Ok(())
                 });
@@ -194,6 +200,7 @@ impl Joining<'_> {
         }
         writer.section(Section::DocumentEnds, bytemuck::cast_slice(&ends))?;
         write_ids(writer, ids)?;
+        write_words(writer, &inverter)?;
         Ok(ends.len() as u64)
     }
 

@@ -9,6 +9,7 @@ mod compact;
 mod delete;
 mod flat;
 mod ids;
+mod invert;
 mod join;
 mod merge;
 mod open;

@@ -4,11 +4,13 @@ use std::collections::HashSet;
 
 use super::Index;
 use super::flat::SEGMENT_PASSAGES;
+use super::invert::invert;
 use crate::document::{DocumentRecord, id_hash, stored};
 use crate::manifest::{ModelRecord, SegmentRecord};
 use crate::reader::Snapshot;
 use crate::segment::sections::Section;
 use crate::segment::shared::SharedVectors;
+use crate::segment::words::write_words;
 use crate::segment::write::{Header, SegmentWriter};
 use crate::{Document, Embeddings, Error, Passage, Result, Similarity, Upserted};
 
@@ -77,6 +79,7 @@ impl Index {
         embeddings: &Embeddings,
     ) -> Result<SegmentRecord> {
         let records = documents.iter().map(DocumentRecord::encode).collect::<Result<Vec<_>>>()?;
+        let inverter = invert(snapshot, documents, passages);
         let mut writer = SegmentWriter::create(&**self.reader.storage(), snapshot.manifest.index, id)?;
         let written = write_sections(
             &mut writer,
@@ -85,7 +88,8 @@ impl Index {
             &records,
             passages,
             embeddings,
-        );
+        )
+        .and_then(|()| write_words(&mut writer, &inverter));
         if let Err(error) = written {
             writer.discard();
             return Err(error);

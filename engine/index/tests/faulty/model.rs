@@ -32,7 +32,10 @@ impl Entry {
     pub fn random(id: &str, passages: Option<u64>, random: &mut Random) -> Self {
         let mut document = Document { id: id.into(), ..Document::default() };
         let parts = 1 + random.below(3) as usize * usize::from(random.once_in(2)) * 40;
-        document.text = format!("{:016x} ", random.bits()).repeat(parts.max(4));
+        // A word that all have, one that some have, and one of its own.
+        let some = random.below(30);
+        document.text = format!("a word {some:02} of {some:02} ");
+        document.text.push_str(&format!("{:016x} ", random.bits()).repeat(parts.max(4)));
         document.metadata.insert("parity".into(), (random.bits() % 2).into());
         let spans = passages.map(|passages| {
             let span = |at: u64| Passage { start: 16 * at as u32, end: 16 * (at + 1) as u32 };

@@ -1,0 +1,272 @@
+//! Searching a snapshot by words: statistics of all segments together, then the best passages of each.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BinaryHeap, HashMap};
+
+use rayon::prelude::*;
+
+use super::Snapshot;
+use super::snapshot::SegmentView;
+use crate::graph::Fault;
+use crate::segment::postings::Matches;
+use crate::segment::word_search::WordSearch;
+use crate::words::analysis::Analyzer;
+use crate::words::bm25::{Bm25, Statistics};
+use crate::words::language::Language;
+use crate::words::query::{Plan, Unit};
+use crate::{DocId, Hit, Neighbor, Result, SearchOptions, WordQuery};
+
+/// Below the score of any passage that has a word.
+const NOTHING: f32 = -1.0;
+
+impl Snapshot {
+    /// The documents that have the words of a query, best first, by BM25 of their best passage; of equal ones the older
+    /// comes first. Of `options` it takes `k` and `among`. Segments that an earlier release wrote have no words until
+    /// the index is compacted: nothing is found in them.
+    ///
+    /// # Errors
+    /// [`Error::Stale`](crate::Error::Stale) if the documents to search among were selected from another snapshot;
+    /// [`Error::Damaged`](crate::Error::Damaged) if what is stored cannot be trusted.
+    pub fn search_words(&self, query: &WordQuery, options: &SearchOptions) -> Result<Vec<Hit>> {
+        self.hits(self.nearest_words(query, options)?)
+    }
+
+    /// The same without their texts.
+    ///
+    /// # Errors
+    /// As [`Snapshot::search_words`].
+    pub fn nearest_words(&self, query: &WordQuery, options: &SearchOptions) -> Result<Vec<Neighbor>> {
+        if let Some(selection) = &options.among {
+            selection.require(self)?;
+        }
+        if options.k == 0 {
+            return Ok(Vec::new());
+        }
+        self.best_by_words(query, options).map_err(|fault| self.fault(fault))
+    }
+
+    /// The same for many queries, each by itself, in their order, on all threads that search.
+    ///
+    /// # Errors
+    /// As [`Snapshot::search_words`].
+    pub fn nearest_words_all(
+        &self,
+        queries: &[WordQuery],
+        options: &SearchOptions,
+    ) -> Result<Vec<Vec<Neighbor>>> {
+        match queries {
+            [only] => Ok(vec![self.nearest_words(only, options)?]),
+            _ => {
+                let search = |query| self.nearest_words(query, options);
+                self.pool.run(|| queries.par_iter().map(search).collect())
+            }
+        }
+    }
+
+    /// The documents of neighbors that this snapshot named, with their texts.
+    ///
+    /// # Errors
+    /// [`Error::Stale`](crate::Error::Stale) if another one named them, [`Error::Damaged`](crate::Error::Damaged) if what is
+    /// stored cannot be trusted.
+    pub fn hits(&self, neighbors: Vec<Neighbor>) -> Result<Vec<Hit>> {
+        neighbors.into_iter().map(|near| self.hit(near)).collect()
+    }
+
+    /// Whether all live documents are in segments that can be searched by words, or have none.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) if what is stored cannot be trusted.
+    pub fn has_words(&self) -> Result<bool> {
+        for view in &self.segments {
+            if view.segment.words().map_err(|fault| self.fault(fault))?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(!self.is_empty())
+    }
+
+    fn best_by_words(&self, query: &WordQuery, options: &SearchOptions) -> Result<Vec<Neighbor>, Fault> {
+        let searched = self.find_words(query)?;
+        let weights = Weights::of(&searched);
+        let mut best = Best::new(options.k);
+        for Searched { at, view, optional, required, excluded, .. } in &searched {
+            let Some(required) =
+                required.iter().map(|found| weights.weigh(found)).collect::<Option<Vec<_>>>()
+            else {
+                continue;
+            };
+            let optional: Vec<_> = optional.iter().filter_map(|found| weights.weigh(found)).collect();
+            let search = WordSearch {
+                optional: &optional,
+                required: &required,
+                excluded,
+                among: options.among.as_ref().map(|selection| selection.rows(*at)),
+                deleted: view.deleted.as_deref(),
+            };
+            let threshold = best.threshold();
+            view.segment.search_words(&search, threshold, &mut |passage, score| {
+                let document = view.segment.document_of(passage as usize)? as u32;
+                let doc = DocId { segment: *at as u32, document };
+                Ok(best.offer(Neighbor { score, doc, passage }))
+            })?;
+        }
+        Ok(best.into_sorted())
+    }
+
+    /// What a query looks for in each segment that has words.
+    fn find_words(&self, query: &WordQuery) -> Result<Vec<Searched<'_>>, Fault> {
+        let mut plans: Vec<(Language, Plan)> = Vec::new();
+        let mut searched = Vec::new();
+        for (at, view) in self.segments.iter().enumerate() {
+            let Some(words) = view.segment.words()? else { continue };
+            // Segments are of one language, but for small ones that were written before it was decided.
+            let known = plans.iter().position(|(language, _)| *language == words.language);
+            let plan = known.unwrap_or_else(|| {
+                plans.push((words.language, query.plan(&Analyzer::new(words.language))));
+                plans.len() - 1
+            });
+            let statistics = view.segment.word_statistics(&words);
+            searched.push(Searched::find(at, view, &plans[plan].1, statistics)?);
+        }
+        Ok(searched)
+    }
+}
+
+/// What a query looks for in a segment.
+struct Searched<'a> {
+    at: usize,
+    view: &'a SegmentView,
+    statistics: Statistics,
+    optional: Vec<Found>,
+    required: Vec<Found>,
+    excluded: Vec<Matches>,
+}
+
+/// Something that a query looks for, how often it says so, and where a segment has it.
+struct Found {
+    unit: Unit,
+    times: u32,
+    matches: Option<Matches>,
+}
+
+impl<'a> Searched<'a> {
+    fn find(at: usize, view: &'a SegmentView, plan: &Plan, statistics: Statistics) -> Result<Self, Fault> {
+        let find = |units: &[(Unit, u32)]| -> Result<Vec<Found>, Fault> {
+            let found = units.iter().map(|(unit, times)| {
+                Ok(Found { unit: unit.clone(), times: *times, matches: view.segment.matches(unit)? })
+            });
+            found.collect()
+        };
+        let excluded = plan.excluded.iter().filter_map(|unit| view.segment.matches(unit).transpose());
+        Ok(Self {
+            at,
+            view,
+            statistics,
+            optional: find(&plan.optional)?,
+            required: find(&plan.required)?,
+            excluded: excluded.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// How much each part of a query counts: by how many passages of all segments have it, deleted ones too until their
+/// segment is written anew.
+struct Weights<'a> {
+    statistics: Statistics,
+    holding: HashMap<&'a Unit, u64>,
+}
+
+impl<'a> Weights<'a> {
+    fn of(searched: &'a [Searched<'_>]) -> Self {
+        let mut weights = Self { statistics: Statistics::default(), holding: HashMap::new() };
+        for segment in searched {
+            weights.statistics.add(segment.statistics);
+            for found in segment.optional.iter().chain(&segment.required) {
+                *weights.holding.entry(&found.unit).or_default() +=
+                    found.matches.as_ref().map_or(0, Matches::passages);
+            }
+        }
+        weights
+    }
+
+    /// Where a segment has something, and its weight; none if it has it nowhere.
+    fn weigh(&self, found: &Found) -> Option<(Matches, Bm25)> {
+        let holding = self.holding.get(&found.unit).copied().unwrap_or(0);
+        Some((found.matches.clone()?, Bm25::new(self.statistics, holding, found.times)))
+    }
+}
+
+/// The best documents so far, each by its best passage. Passages come segment after segment, ascending.
+struct Best {
+    k: usize,
+    kept: BinaryHeap<Reverse<Ranked>>,
+    /// The document whose passages are being offered.
+    last: Option<Neighbor>,
+}
+
+impl Best {
+    fn new(k: usize) -> Self {
+        Self { k, kept: BinaryHeap::new(), last: None }
+    }
+
+    /// The score that a passage must exceed.
+    fn threshold(&self) -> f32 {
+        match self.kept.peek() {
+            Some(Reverse(worst)) if self.kept.len() == self.k => worst.0.score,
+            _ => NOTHING,
+        }
+    }
+
+    /// Takes a passage, and gives the score that the next ones must exceed.
+    fn offer(&mut self, near: Neighbor) -> f32 {
+        match &mut self.last {
+            Some(last) if last.doc == near.doc => {
+                if near.score > last.score {
+                    *last = near;
+                }
+            }
+            _ => {
+                self.keep_last();
+                self.last = Some(near);
+            }
+        }
+        self.threshold()
+    }
+
+    fn keep_last(&mut self) {
+        let Some(last) = self.last.take() else { return };
+        self.kept.push(Reverse(Ranked(last)));
+        if self.kept.len() > self.k {
+            self.kept.pop();
+        }
+    }
+
+    fn into_sorted(mut self) -> Vec<Neighbor> {
+        self.keep_last();
+        self.kept.into_sorted_vec().into_iter().map(|Reverse(ranked)| ranked.0).collect()
+    }
+}
+
+/// A neighbor that is greater than those of less score, and of equal ones than the newer.
+struct Ranked(Neighbor);
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_score = self.0.score.total_cmp(&other.0.score);
+        by_score.then_with(|| (other.0.doc, other.0.passage).cmp(&(self.0.doc, self.0.passage)))
+    }
+}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Ranked {}
