@@ -12,6 +12,7 @@ use anyhow::Context;
 
 use crate::cli::BatchArguments;
 use crate::filter;
+use crate::keywords;
 use crate::model;
 use crate::output::{self, OutputFile};
 use crate::terminal::{Terminal, counted};
@@ -23,9 +24,11 @@ pub fn run(arguments: &BatchArguments, terminal: &Terminal) -> anyhow::Result<()
     let queries = CorpusReader::open(std::slice::from_ref(&arguments.queries), &format)?;
     let queries = queries.map(|document| Ok(document?.text));
     let named = arguments.model.model.as_deref();
-    let searcher = model::open_searcher(&arguments.index, named, &arguments.model.options())?;
+    let (mode, compute) = (arguments.search.mode.into(), arguments.model.options());
+    let searcher = model::open_searcher(&arguments.index, named, &compute, mode)?;
     // One commit answers all queries, whatever is written meanwhile.
     let snapshot = searcher.snapshot();
+    keywords::note_missing(&searcher, &snapshot, &arguments.index, terminal)?;
     let among = filter::select(&searcher, &snapshot, filter.as_ref(), terminal)?;
     let options = SearchOptions { among, ..arguments.search.options() };
     let asked = Asked { searcher: &searcher, snapshot: &snapshot, options: &options };
@@ -34,11 +37,13 @@ pub fn run(arguments: &BatchArguments, terminal: &Terminal) -> anyhow::Result<()
             .context("cannot answer to stdout")?,
         Some(path) => answer_to_file(&asked, queries, path, terminal)?,
     };
-    if report.truncated > 0 {
+    if report.truncated > 0
+        && let Some(encoder) = searcher.encoder()
+    {
         terminal.note(format_args!(
             "{} longer than the {} tokens that the model reads: the end was left out",
             counted(report.truncated, "query"),
-            searcher.encoder().max_tokens()
+            encoder.max_tokens()
         ));
     }
     Ok(())

@@ -103,7 +103,7 @@ impl SemanticIndex {
             }
         }
         let texts: Vec<&str> = changed.iter().map(|document| document.text.as_str()).collect();
-        let encoding = self.searcher.encoder().encode_as(Role::Document, &texts)?;
+        let encoding = self.encoder()?.encode_as(Role::Document, &texts)?;
         Ok(self.index.upsert(&changed, &encoding.embeddings)?)
     }
 
@@ -120,8 +120,12 @@ impl SemanticIndex {
         progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
     ) -> Result<IndexingReport> {
         let mut corpus = CorpusReader::open(files, options)?;
-        let encoder = self.searcher.encoder();
+        let encoder = self.searcher.encoder().ok_or(Error::NoEncoder)?;
         Ok(akin_indexer::index_corpus(&mut self.index, encoder, &mut corpus, progress)?)
+    }
+
+    fn encoder(&self) -> Result<&SentenceEncoder> {
+        self.searcher.encoder().ok_or(Error::NoEncoder)
     }
 
     /// Deletes documents by id and tells which of them existed; on the disk when it returns.

@@ -22,6 +22,7 @@ mod filter;
 mod import;
 mod index;
 mod interactive;
+mod keywords;
 mod logging;
 mod model;
 mod output;

@@ -9,6 +9,7 @@ use crate::asking::Asking;
 use crate::cli::QueryArguments;
 use crate::filter;
 use crate::interactive::Session;
+use crate::keywords;
 use crate::model;
 use crate::terminal::{Style, Terminal, on_one_line};
 
@@ -20,15 +21,19 @@ pub fn run(arguments: &QueryArguments, terminal: &Terminal) -> anyhow::Result<()
     }
     let named = arguments.model.model.as_deref();
     let compute = arguments.model.options();
+    let mode = arguments.search.mode.into();
     let Some(text) = &arguments.text else {
-        let searcher = model::open_session(&arguments.index, named, &compute)?;
+        let searcher = model::open_session(&arguments.index, named, &compute, mode)?;
+        keywords::note_missing(&searcher, &searcher.snapshot(), &arguments.index, terminal)?;
         let asking = Asking::new(&searcher, arguments.search.options(), filter, terminal)?;
         return match io::stdin().is_terminal() {
             true => Session::new(asking, arguments.json, terminal).run(),
             false => answer_stdin(asking, arguments.json, terminal),
         };
     };
-    let searcher = model::open_searcher(&arguments.index, named, &compute)?;
+    let searcher = model::open_searcher(&arguments.index, named, &compute, mode)?;
+    keywords::note_missing(&searcher, &searcher.snapshot(), &arguments.index, terminal)?;
+    keywords::note_pointless(&searcher, text, terminal);
     let mut asking = Asking::new(&searcher, arguments.search.options(), filter, terminal)?;
     answer::print(&asking.ask(text)?, arguments.json, terminal).context("cannot write to stdout")
 }

@@ -53,6 +53,9 @@ pub enum Error {
         /// What is wrong with its path.
         reason: String,
     },
+    /// A query was to be encoded by a searcher without a model.
+    #[error("the searcher was opened to look for words alone, without a model")]
+    NoEncoder,
     /// The queries could not be read.
     #[error(transparent)]
     Queries(#[from] akin_indexer::Error),

@@ -6,15 +6,20 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use akin_encoder::{EncoderOptions, Role, SentenceEncoder};
-use akin_index::{Filter, Reader, ReaderOptions, SearchOptions, Selection, Snapshot};
+use akin_encoder::{EncoderOptions, Encoding, Role, SentenceEncoder};
+use akin_index::{
+    Embeddings, Filter, Hit, Neighbor, Reader, ReaderOptions, SearchOptions, Selection, Snapshot, WordQuery,
+};
 
-use crate::{Answer, Error, Result, model, remembered};
+use crate::fuse::{DEPTH, fuse};
+use crate::{Answer, Error, Mode, Result, model, remembered};
 
 /// Answers queries from one index.
 pub struct Searcher {
     reader: Reader,
-    encoder: Arc<SentenceEncoder>,
+    /// None where only words are looked for.
+    encoder: Option<Arc<SentenceEncoder>>,
+    mode: Mode,
 }
 
 impl Searcher {
@@ -29,7 +34,28 @@ impl Searcher {
         let snapshot = reader.snapshot();
         snapshot.require_model(encoder.fingerprint())?;
         remembered::require(&encoder, snapshot.model())?;
-        Ok(Self { reader, encoder })
+        Ok(Self { reader, encoder: Some(encoder), mode: Mode::Semantic })
+    }
+
+    /// Looks for words in an index, without a model.
+    pub fn of_words(reader: Reader) -> Self {
+        Self { reader, encoder: None, mode: Mode::Keyword }
+    }
+
+    /// Finds documents in another way from now on.
+    ///
+    /// # Errors
+    /// [`Error::NoEncoder`] if the mode needs a model and there is none.
+    pub fn with_mode(self, mode: Mode) -> Result<Self> {
+        match mode.needs_model() && self.encoder.is_none() {
+            true => Err(Error::NoEncoder),
+            false => Ok(Self { mode, ..self }),
+        }
+    }
+
+    /// How documents are found.
+    pub fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// Opens the index at `path` to read it, and loads the model named, else the one it was built with. With a
@@ -73,9 +99,9 @@ impl Searcher {
         self.reader.snapshot()
     }
 
-    /// The encoder of the queries.
-    pub fn encoder(&self) -> &SentenceEncoder {
-        &self.encoder
+    /// The encoder of the queries; none where only words are looked for.
+    pub fn encoder(&self) -> Option<&SentenceEncoder> {
+        self.encoder.as_deref()
     }
 
     /// The documents of a snapshot that fit a filter, to be searched among by any number of queries.
@@ -122,10 +148,12 @@ impl Searcher {
     /// As [`Searcher::ask`].
     pub fn ask_of(&self, snapshot: &Snapshot, text: &str, options: &SearchOptions) -> Result<Answer> {
         let (mut answers, truncated) = self.ask_all(snapshot, &[text], options)?;
-        if truncated > 0 {
+        if truncated > 0
+            && let Some(encoder) = self.encoder()
+        {
             tracing::warn!(
                 "the query is longer than the {} tokens the model reads: its end was left out",
-                self.encoder.max_tokens()
+                encoder.max_tokens()
             );
         }
         Ok(answers.pop().expect("one text has one answer"))
@@ -142,18 +170,13 @@ impl Searcher {
         texts: &[&str],
         options: &SearchOptions,
     ) -> Result<(Vec<Answer>, usize)> {
-        // A reader that follows commits may have followed another index into the same folder.
-        snapshot.require_model(self.encoder.fingerprint())?;
-        remembered::require(&self.encoder, snapshot.model())?;
         let asked: Vec<&str> = texts.iter().copied().filter(|text| !is_blank(text)).collect();
-        let started = Instant::now();
-        let encoding = self.encoder.encode_as(Role::Query, &asked)?;
-        tracing::info!("encoded {} in {:.1?}", count(asked.len()), started.elapsed());
-
-        let started = Instant::now();
-        let mut found = snapshot.search_all(&encoding.embeddings, options)?.into_iter();
-        tracing::info!("searched {} in {:.1?}", count(asked.len()), started.elapsed());
-
+        let (found, truncated) = match self.mode {
+            Mode::Semantic => self.by_meaning(snapshot, &asked, options)?,
+            Mode::Keyword => (self.by_words(snapshot, &asked, options)?, 0),
+            Mode::Hybrid => self.by_both(snapshot, &asked, options)?,
+        };
+        let mut found = found.into_iter();
         let answers = texts
             .iter()
             .map(|text| {
@@ -161,8 +184,84 @@ impl Searcher {
                 Answer::new(text, hits.expect("every text that was asked was searched"))
             })
             .collect();
-        Ok((answers, encoding.truncated))
+        Ok((answers, truncated))
     }
+
+    fn by_meaning(
+        &self,
+        snapshot: &Snapshot,
+        texts: &[&str],
+        options: &SearchOptions,
+    ) -> Result<(Vec<Vec<Hit>>, usize)> {
+        let encoding = self.encode(snapshot, texts)?;
+        let started = Instant::now();
+        let found = snapshot.search_all(&encoding.embeddings, options)?;
+        tracing::info!("searched {} in {:.1?}", count(texts.len()), started.elapsed());
+        Ok((found, encoding.truncated))
+    }
+
+    fn by_words(
+        &self,
+        snapshot: &Snapshot,
+        texts: &[&str],
+        options: &SearchOptions,
+    ) -> Result<Vec<Vec<Hit>>> {
+        let started = Instant::now();
+        let queries: Vec<WordQuery> = texts.iter().map(|text| WordQuery::parse(text)).collect();
+        let found = snapshot.nearest_words_all(&queries, options)?;
+        let hits = found.into_iter().map(|near| Ok(snapshot.hits(near)?)).collect();
+        tracing::info!("looked up the words of {} in {:.1?}", count(texts.len()), started.elapsed());
+        hits
+    }
+
+    fn by_both(
+        &self,
+        snapshot: &Snapshot,
+        texts: &[&str],
+        options: &SearchOptions,
+    ) -> Result<(Vec<Vec<Hit>>, usize)> {
+        let queries: Vec<WordQuery> = texts.iter().map(|text| WordQuery::parse(text)).collect();
+        let plain: Vec<String> = queries.iter().map(WordQuery::text).collect();
+        let encoding = self.encode(snapshot, &plain.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let started = Instant::now();
+        let deep = SearchOptions { k: options.k.max(DEPTH), ..options.clone() };
+        let by_words = snapshot.nearest_words_all(&queries, &deep)?;
+        let by_meaning = nearest_that_fit(snapshot, &queries, &encoding.embeddings, &deep)?;
+        let fused = by_meaning.iter().zip(&by_words).map(|(meaning, words)| fuse(meaning, words, options.k));
+        let hits = fused.map(|near| Ok(snapshot.hits(near)?)).collect::<Result<_>>()?;
+        tracing::info!("searched {} in {:.1?}", count(texts.len()), started.elapsed());
+        Ok((hits, encoding.truncated))
+    }
+
+    fn encode(&self, snapshot: &Snapshot, texts: &[&str]) -> Result<Encoding> {
+        let encoder = self.encoder().ok_or(Error::NoEncoder)?;
+        // A reader that follows commits may have followed another index into the same folder.
+        snapshot.require_model(encoder.fingerprint())?;
+        remembered::require(encoder, snapshot.model())?;
+        let started = Instant::now();
+        let encoding = encoder.encode_as(Role::Query, texts)?;
+        tracing::info!("encoded {} in {:.1?}", count(texts.len()), started.elapsed());
+        Ok(encoding)
+    }
+}
+
+/// The nearest documents of each query that have its phrases and not what it excludes.
+fn nearest_that_fit(
+    snapshot: &Snapshot,
+    queries: &[WordQuery],
+    embeddings: &Embeddings,
+    options: &SearchOptions,
+) -> Result<Vec<Vec<Neighbor>>> {
+    if !queries.iter().any(|query| query.is_selective() || query.pointless().is_some()) {
+        return Ok(snapshot.nearest_all(embeddings, options)?);
+    }
+    let near =
+        |(row, query): (usize, &WordQuery)| match snapshot.select_words(query, options.among.as_ref())? {
+            _ if query.pointless().is_some() => Ok(Vec::new()),
+            None => Ok(snapshot.nearest(embeddings.row(row), options)?),
+            among => Ok(snapshot.nearest(embeddings.row(row), &SearchOptions { among, ..options.clone() })?),
+        };
+    queries.iter().enumerate().map(near).collect()
 }
 
 fn open_reader(path: &Path, options: ReaderOptions) -> Result<Reader> {

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use akin_encoder::EncoderOptions;
 use akin_index::SearchOptions;
+use akin_query::Mode;
 use clap::Args;
 
 use super::{ComputeArguments, FormatArguments, QueryPrompt, parse_count};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Scores are similarities as the model compares texts, mostly cosines, best first. Without TEXT, `query` opens a session on a terminal and \
+Scores are similarities as the model compares texts, mostly cosines, best first; those of --mode keyword are BM25's, those of --mode hybrid weigh both. Without TEXT, `query` opens a session on a terminal and \
 otherwise reads a query a line from stdin; every line is answered in order, a blank one with no hits.
 
 A filter is an expression about metadata: FIELD = VALUE, !=, <, <=, >, >=, FIELD in (VALUE, ...), joined by \
@@ -19,8 +20,14 @@ and, or, not and parentheses. Put fields and values with spaces in quotes. Numbe
 else and what is quoted as text; of a list one element is enough; what is missing fits only != and not. As \
 many hits come back as documents fit, up to -k.
 
+With --mode keyword or hybrid, TEXT is words, any of which is enough; '\"exact phrases\"', which must be there; auto* \
+for all words that begin so; and -snake or '-\"two words\"' for what must not be there. Case, accents and endings of \
+words do not matter. Put -- before a TEXT that begins with a hyphen.
+
 Examples:
   akin query notes \"fear of heights\"
+  akin query notes --mode keyword 'python \"exit code\" -snake'
+  akin query notes --mode hybrid \"error E0499 in a loop\"
   akin query notes \"fear of heights\" -k 3 --json | jq -r '.hits[].id'
   akin query words \"fear of heights\" --filter \"part = noun\"
   akin query papers bridges --filter \"year >= 1990 and tags not in (draft, 'to do')\"
@@ -48,6 +55,7 @@ no more memory than a thousand. In jsonl, csv and tsv the query is the field nam
 Examples:
   akin batch notes questions.txt --output hits.jsonl
   akin batch notes questions.csv --text-field question -k 3
+  akin batch notes questions.txt --mode keyword
   akin batch papers questions.txt --filter \"year in (2001, 2002)\"
   generate-questions | akin batch notes -")]
 pub struct BatchArguments {
@@ -108,6 +116,9 @@ pub struct SearchArguments {
     /// Compare with every document: slower, and finds the true nearest
     #[arg(long)]
     pub exact: bool,
+    /// Find documents by meaning, by their words (BM25, without the model), or by both
+    #[arg(long, value_enum, value_name = "MODE", default_value_t)]
+    pub mode: ModeArgument,
     /// Search only among documents whose metadata fit, as in "part = noun and year > 1990" (see akin help query)
     #[arg(long, value_name = "EXPR")]
     pub filter: Option<String>,
@@ -120,6 +131,25 @@ impl SearchArguments {
     /// The same for the index.
     pub fn options(&self) -> SearchOptions {
         SearchOptions { k: self.k.get(), ef: self.ef.map(NonZeroUsize::get), exact: self.exact, among: None }
+    }
+}
+
+/// By what documents are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum ModeArgument {
+    #[default]
+    Semantic,
+    Keyword,
+    Hybrid,
+}
+
+impl From<ModeArgument> for Mode {
+    fn from(mode: ModeArgument) -> Self {
+        match mode {
+            ModeArgument::Semantic => Self::Semantic,
+            ModeArgument::Keyword => Self::Keyword,
+            ModeArgument::Hybrid => Self::Hybrid,
+        }
     }
 }
 
