@@ -1,11 +1,12 @@
 //! The catalogue: the writer's database (sled). Readers never open it.
 //!
 //! It has the manifest as it was committed. A commit writes it here first and publishes it then; whichever of
-//! the two is ahead after a crash, the next writer brings the other up to it. Where sources of documents are
-//! and what state they were in when they were indexed will have their records here, too.
+//! the two is ahead after a crash, the next writer brings the other up to it. Beside it are notes (`notes.rs`): where the
+//! sources of documents are, and what state they were in when they were indexed.
 //!
 //! The ids of documents are not here but in the segments, since readers look for them as well.
 
+mod notes;
 mod shield;
 
 use std::fs::File;
@@ -111,7 +112,7 @@ impl Catalogue {
         match self {
             Self::Memory(records) => {
                 let mut records = records.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                records.clear();
+                records.retain(|key, _| !key.starts_with(MANIFEST));
                 records.extend(
                     bytes.chunks(VALUE_BYTES).zip(0..).map(|(part, piece)| (key(piece), part.to_vec())),
                 );
@@ -125,7 +126,7 @@ impl Catalogue {
                         batch.insert(key(pieces), part);
                         pieces += 1;
                     }
-                    for stale in open.db.range(key(pieces)..).keys() {
+                    for stale in open.db.range(key(pieces)..=key(u32::MAX)).keys() {
                         batch.remove(stale?);
                     }
                     open.db.apply_batch(batch)?;
@@ -149,9 +150,8 @@ impl Catalogue {
                 Ok(records.get(key).cloned())
             }
             Self::Sled(database) => {
-                let open = database.open.as_ref().ok_or_else(|| damaged(storage, "the database gave up"))?;
-                let value =
-                    shield(|| open.db.get(key)).map_err(|failure| damaged(storage, failure.describe()))?;
+                let value = database.read(|db| db.get(key));
+                let value = value.map_err(|failure| damaged(storage, failure.describe()))?;
                 Ok(value.map(|value| value.to_vec()))
             }
         }
@@ -159,6 +159,12 @@ impl Catalogue {
 }
 
 impl Database {
+    /// A call that only reads. After a panic the handles stay: nothing was written.
+    fn read<T>(&self, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, Failure> {
+        let open = self.open.as_ref().ok_or_else(|| Failure::Panic("it failed before".into()))?;
+        shield(|| call(&open.db))
+    }
+
     fn call<T>(&mut self, call: impl FnOnce(&Open) -> sled::Result<T>) -> Result<T, Failure> {
         let Some(open) = &self.open else {
             return Err(Failure::Panic("it failed before".into()));

@@ -53,6 +53,27 @@ impl Index {
         self.reader.clone()
     }
 
+    /// Notes of sources of documents, those whose keys begin with `prefix`, in the order of their keys. See
+    /// [`write_notes`](Self::write_notes).
+    ///
+    /// # Errors
+    /// [`Error::Catalogue`] if they cannot be read.
+    pub fn notes(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        self.catalogue.notes(&**self.reader.storage(), prefix)
+    }
+
+    /// Keeps notes, in place of those with their keys, and removes others: where documents came from, and in what state
+    /// it was. They are on the disk with the next commit or when the index is closed. A crash may lose the last ones, and
+    /// a repair all. Readers do not see them.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a key or a value beyond 64 KiB, [`Error::Write`] if the disk takes no more.
+    pub fn write_notes(&mut self, written: &[(Vec<u8>, Vec<u8>)], removed: &[Vec<u8>]) -> Result<()> {
+        self.require_sound()?;
+        let storage = Arc::clone(self.reader.storage());
+        self.catalogue.write_notes(&*storage, written, removed)
+    }
+
     /// What the index holds now.
     pub(crate) fn now(&self) -> Arc<Snapshot> {
         self.reader.pinned()
