@@ -8,16 +8,17 @@ use std::time::Instant;
 
 use akin_encoder::DEFAULT_MODEL;
 use akin_encoder::SentenceEncoder;
-use akin_index::{Error, Index};
+use akin_index::{Error, Index, ModelIdentity, PassageSize};
 use akin_indexer::IndexingReport;
 use akin_indexer::corpus::CorpusReader;
+use akin_indexer::passages::Cutter;
 use akin_indexer::pipeline::{Phase, Progress, index_surveyed};
 use akin_query::tune::{MOST, Tuning, tune_with};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use crate::cli::IndexArguments;
+use crate::cli::{IndexArguments, passages_option};
 use crate::model;
 use crate::terminal::{Terminal, counted, duration, grouped};
 
@@ -132,15 +133,34 @@ fn open(arguments: &IndexArguments) -> anyhow::Result<(Index, SentenceEncoder)> 
                 let encoder = model::load(&index.model().location, &options).map_err(model::moved)?;
                 index.snapshot().require_model(encoder.fingerprint())?;
                 let encoder = model::adopt(encoder, &index.model())?;
+                require_passages(&index, arguments)?;
                 return Ok((index, encoder));
             }
         }
     }
     let name = arguments.model.as_deref().unwrap_or(DEFAULT_MODEL);
     let encoder = model::load(name, &options)?;
-    let index = Index::open_or_create(path, &model::identity(name, &encoder)?)?;
+    let passages = arguments.passages.unwrap_or(PassageSize::Window);
+    Cutter::new(&encoder, passages)?;
+    let identity = ModelIdentity { passages, ..model::identity(name, &encoder)? };
+    let index = Index::open_or_create(path, &identity)?;
     let encoder = model::adopt(encoder, &index.model())?;
+    require_passages(&index, arguments)?;
     Ok((index, encoder))
+}
+
+/// Refuses to cut some documents of an index in another way than the others.
+fn require_passages(index: &Index, arguments: &IndexArguments) -> anyhow::Result<()> {
+    let of_index = index.model().passages;
+    match arguments.passages {
+        Some(asked) if asked != of_index => bail!(
+            "the index {} was begun with --passages {}, and its documents would be cut in two ways: leave \
+             --passages out, or build another index",
+            arguments.index.display(),
+            passages_option(of_index)
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Whether there is nothing at `path`, or an empty folder.
@@ -170,9 +190,18 @@ fn tell(report: &IndexingReport, encoder: &SentenceEncoder, terminal: &Terminal)
             counted(report.duplicates, "duplicate id")
         ));
     }
+    let documents = report.added + report.replaced;
+    if report.passages > documents {
+        terminal.note(format_args!(
+            "long texts were cut: {} of {}",
+            counted(report.passages, "passage"),
+            counted(documents, "document")
+        ));
+    }
     if report.truncated > 0 {
         terminal.note(format_args!(
-            "{} longer than the {} tokens that the model reads: the end is not searched",
+            "{} longer than the {} tokens that the model reads: the end is not searched; an index that is begun with \
+             --passages auto has long texts cut",
             counted(report.truncated, "text"),
             encoder.max_tokens()
         ));
@@ -186,6 +215,7 @@ fn to_json(report: &IndexingReport, documents: usize, tuning: Option<&Tuning>) -
         "replaced": report.replaced,
         "unchanged": report.unchanged,
         "duplicates": report.duplicates,
+        "passages": report.passages,
         "encoded": report.encoded,
         "truncated": report.truncated,
         "tokens": report.tokens,

@@ -38,8 +38,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use akin_encoder::SentenceEncoder;
-use akin_index::{Index, ModelIdentity};
+use akin_index::{Index, ModelIdentity, PassageSize};
 use akin_indexer::corpus::{CorpusOptions, CorpusReader};
+use akin_indexer::passages::PassageEncoder;
 
 /// An index together with its model, open for changes.
 pub struct SemanticIndex {
@@ -66,6 +67,7 @@ impl SemanticIndex {
     pub fn open_or_create_with(path: &Path, model: &str, options: &EncoderOptions) -> Result<Self> {
         let encoder = akin_query::model::load(model, options)?;
         let identity = akin_query::model::identity(model, &encoder)?;
+        let identity = ModelIdentity { passages: PassageSize::Window, ..identity };
         Self::with(Index::open_or_create(path, &identity)?, encoder)
     }
 
@@ -88,8 +90,8 @@ impl SemanticIndex {
         Ok(Self { index, searcher })
     }
 
-    /// Encodes documents and adds them, or replaces those of the same ids; on the disk when it returns. What is
-    /// there already, unchanged, is not encoded again. A call takes some milliseconds for the disk whatever it
+    /// Encodes documents and adds them, or replaces those of the same ids; on the disk when it returns. A text that is
+    /// longer than the model reads is cut into passages. What is there already, unchanged, is not encoded again. A call takes some milliseconds for the disk whatever it
     /// holds: add documents by the hundred.
     ///
     /// # Errors
@@ -102,9 +104,9 @@ impl SemanticIndex {
                 changed.push(document.clone());
             }
         }
-        let texts: Vec<&str> = changed.iter().map(|document| document.text.as_str()).collect();
-        let encoding = self.encoder()?.encode_as(Role::Document, &texts)?;
-        Ok(self.index.upsert(&changed, &encoding.embeddings)?)
+        let mut encoder = PassageEncoder::new(self.encoder()?, self.index.model().passages)?;
+        let encoded = encoder.encode(&changed)?;
+        Ok(encoded.upsert(&mut self.index, &changed)?)
     }
 
     /// Brings the index up to date with files of documents: text (a document a line), JSON lines, CSV or TSV.

@@ -48,6 +48,7 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
             Error::Matrix { .. } => {
                 Some("save one by numpy.save(path, x) with x a matrix of floats of shape (rows, dimension)")
             }
+            Error::PassageSize { .. } => Some("--passages auto fits them to the model"),
             _ => None,
         }
     })

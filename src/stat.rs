@@ -6,7 +6,7 @@ use akin_index::Stat;
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use crate::cli::StatArguments;
+use crate::cli::{StatArguments, passages_option};
 use crate::model;
 use crate::terminal::{Style, Terminal, bytes, grouped};
 
@@ -25,6 +25,10 @@ fn print(stat: &Stat, terminal: &Terminal, output: &mut dyn Write) -> io::Result
         prompts.into_iter().filter_map(|(name, prompt)| Some((name, format!("{:?}", prompt.as_ref()?))));
     let figures = [
         ("documents", grouped(stat.documents)),
+        (
+            "passages",
+            format!("{} (--passages {})", grouped(stat.passages), passages_option(stat.model.passages)),
+        ),
         ("deleted", grouped(stat.deleted)),
         ("pending", grouped(stat.pending)),
         ("segments", grouped(stat.segments.len())),
@@ -69,6 +73,8 @@ fn to_json(stat: &Stat) -> Value {
         .collect();
     json!({
         "documents": stat.documents,
+        "passages": stat.passages,
+        "passage_size": passages_option(stat.model.passages),
         "deleted": stat.deleted,
         "pending": stat.pending,
         "segments": segments,

@@ -34,6 +34,17 @@ impl<'a> DistinctEncoder<'a> {
         Self { encoder, role, recent: Recent::new(encoder.dimension(), capacity.max(1)) }
     }
 
+    /// Takes the embedding of a text from elsewhere: the text is not encoded while it is remembered.
+    ///
+    /// # Panics
+    /// If it has another dimension than the encoder's.
+    pub fn remember(&mut self, text: &str, embedding: &[f32]) {
+        let hash = text_hash(text);
+        if self.recent.get(&hash).is_none() {
+            self.recent.insert(hash, embedding);
+        }
+    }
+
     /// The embeddings of `texts`, in their order. Tokens and truncated texts of the result are those that went through
     /// the network now: each of equal texts counts once at most.
     ///

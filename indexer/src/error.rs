@@ -58,6 +58,14 @@ pub enum Error {
         /// What it should have instead.
         expected: String,
     },
+    /// Passages were asked for that the model cannot read whole.
+    #[error("passages of {asked} tokens are longer than the {window} tokens of a text that the model reads")]
+    PassageSize {
+        /// The tokens that were asked for.
+        asked: usize,
+        /// The tokens of a text that the model reads.
+        window: usize,
+    },
     /// There is no document in the corpus.
     #[error("the corpus is empty: {0} has no document; a document is a line with text")]
     Empty(String),

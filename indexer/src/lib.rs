@@ -2,6 +2,7 @@
 //!
 //! - [`corpus`]: reads files of texts, one document at a time.
 //! - [`pipeline`]: encodes the documents, and commits them to an [`akin_index::Index`] in batches.
+//! - [`passages`]: cuts long texts into passages.
 //! - [`distinct`]: encodes equal texts once.
 //! - [`npy`]: reads and writes vectors as NumPy files.
 //!
@@ -12,6 +13,7 @@ pub mod corpus;
 pub mod distinct;
 mod error;
 pub mod npy;
+pub mod passages;
 pub mod pipeline;
 
 pub use corpus::CorpusReader;

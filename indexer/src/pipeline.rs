@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Instant;
 
-use akin_encoder::{Role, SentenceEncoder};
+use akin_encoder::SentenceEncoder;
 use akin_index::{Document, Index, Merge, Merged};
 
 use crate::corpus::{CorpusReader, Survey};
-use crate::distinct::DistinctEncoder;
+use crate::passages::PassageEncoder;
 use crate::{Error, Result};
 
 /// Documents of a batch: encoded together and committed together.
@@ -38,9 +38,11 @@ pub struct IndexingReport {
     pub unchanged: usize,
     /// Documents that a later one of the corpus replaces.
     pub duplicates: usize,
-    /// Texts that went through the model: of equal ones about one.
+    /// Passages of the documents that were added or replaced.
+    pub passages: usize,
+    /// Passages that went through the model: of equal ones about one.
     pub encoded: usize,
-    /// Of these, texts longer than the model reads, whose end was left out.
+    /// Of these, passages longer than the model reads, whose end was left out.
     pub truncated: usize,
     /// Tokens encoded.
     pub tokens: usize,
@@ -118,8 +120,8 @@ pub fn index_surveyed(
 ) -> Result<IndexingReport> {
     let begin = Instant::now();
     let mut run = Run {
+        encoder: PassageEncoder::new(encoder, index.model().passages)?,
         index,
-        encoder: DistinctEncoder::new(encoder, Some(Role::Document)),
         report: IndexingReport::default(),
         progress: Progress {
             phase: Phase::Encoding,
@@ -181,7 +183,7 @@ impl<'scope> Merging<'scope> {
 /// A run under way.
 struct Run<'a, 'o> {
     index: &'a mut Index,
-    encoder: DistinctEncoder<'a>,
+    encoder: PassageEncoder<'a>,
     report: IndexingReport,
     progress: Progress,
     observer: Observer<'o>,
@@ -255,9 +257,11 @@ impl Run<'_, '_> {
         report.duplicates += duplicates;
         report.unchanged += read - duplicates - documents.len();
         if !documents.is_empty() {
-            let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
-            let encoding = self.encoder.encode(&texts)?;
-            let upserted = self.index.upsert(&documents, &encoding.embeddings)?;
+            self.remember_replaced(&documents)?;
+            let encoded = self.encoder.encode(&documents)?;
+            let upserted = encoded.upsert(self.index, &documents)?;
+            let (encoding, report) = (&encoded.encoding, &mut self.report);
+            report.passages += encoding.embeddings.rows();
             report.added += upserted.added;
             report.replaced += upserted.replaced;
             report.encoded += encoding.encoded;
@@ -268,6 +272,18 @@ impl Run<'_, '_> {
         self.progress.committed += documents.len();
         self.progress.tokens = self.report.tokens;
         self.tell(Phase::Encoding)
+    }
+
+    /// Has the passages of documents that will be replaced remembered: an edited document is mostly what it was, and
+    /// where a line is taken out of a file the text of each later one is that of its neighbor.
+    fn remember_replaced(&mut self, documents: &[Document]) -> Result<()> {
+        let snapshot = self.index.snapshot();
+        for document in documents {
+            if let Some(doc) = snapshot.find(&document.id)? {
+                self.encoder.remember(&snapshot, doc)?;
+            }
+        }
+        Ok(())
     }
 
     /// Builds the graph of what came in, and merges what is small beside it.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use akin_index::PassageSize;
 use clap::Args;
 
 use super::{
@@ -18,6 +19,11 @@ A document whose id is in the index replaces the one there; one that has not cha
 an interrupted run is resumed by running the same command again, and whatever was committed before a \
 crash stays. Equal texts are encoded once.
 
+A text that is longer than the model reads is cut into passages, between sections, paragraphs or sentences where it \
+can be. A query finds the document by the passage that answers best, and says which it is. --passages 100 cuts to at most \
+100 tokens, --passages none cuts nothing: the end of a long text is not searched then. The index remembers the choice, \
+and refuses another one.
+
 With --recall, the documents are divided into up to 48 regions, small groups of documents among them, and 32 \
 documents of each region are the queries. The number of candidates (ef) is raised until the mean recall and that of \
 the worst region are at least the one given. An ef below the default is taken only if every region proves it. A \
@@ -33,6 +39,7 @@ Examples:
   akin index papers papers.jsonl.zst --id-field doi --text-field abstract
   zcat dump.tsv.gz | akin index dump - --format tsv
   akin index notes notes.txt --recall 0.99
+  akin index reports reports.jsonl --passages 128
   akin index notes notes.txt --model sentence-transformers/all-mpnet-base-v2")]
 pub struct IndexArguments {
     /// The folder of the index; it is made if it does not exist
@@ -47,6 +54,10 @@ pub struct IndexArguments {
     pub prompts: PromptArguments,
     #[command(flatten)]
     pub compute: ComputeArguments,
+    /// How long the passages are that a long text is cut into: `auto` for what the model reads, `none`, or a
+    /// number of tokens [default: that of the index, else auto]
+    #[arg(long, value_name = "auto|none|TOKENS", value_parser = parse_passages)]
+    pub passages: Option<PassageSize>,
     /// Choose how many candidates searches keep, so that they find this share of the true 10 nearest in every
     /// region of the index
     #[arg(long, value_name = "SHARE", value_parser = parse_share)]
@@ -54,6 +65,26 @@ pub struct IndexArguments {
     /// Print a final report to stdout as a JSON line
     #[arg(long)]
     pub json: bool,
+}
+
+fn parse_passages(text: &str) -> Result<PassageSize, String> {
+    match text {
+        "auto" => Ok(PassageSize::Window),
+        "none" => Ok(PassageSize::Whole),
+        tokens => match tokens.parse() {
+            Ok(tokens) if tokens > 0 => Ok(PassageSize::Tokens(tokens)),
+            _ => Err("expected auto, none, or a number of tokens from 1 on".into()),
+        },
+    }
+}
+
+/// How `--passages` says a size.
+pub fn passages_option(size: PassageSize) -> String {
+    match size {
+        PassageSize::Whole => "none".into(),
+        PassageSize::Window => "auto".into(),
+        PassageSize::Tokens(tokens) => tokens.to_string(),
+    }
 }
 
 #[derive(Debug, Args)]

@@ -183,6 +183,25 @@ impl SentenceEncoder {
         self.model.max_tokens
     }
 
+    /// How many tokens of a text itself are read in a role: [`max_tokens`](Self::max_tokens) without special tokens and
+    /// the prompt of the role.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the tokenizer refuses the prompt.
+    pub fn text_tokens(&self, role: Role) -> Result<usize> {
+        let around = self.count_tokens(&[self.prompt(role)])?[0];
+        Ok(self.max_tokens().saturating_sub(around))
+    }
+
+    /// Where each token of `text` begins, in bytes and in order: of all of it, however long it is, without special
+    /// tokens and prompt.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the tokenizer refuses a text.
+    pub fn token_starts(&self, text: &str) -> Result<Vec<usize>> {
+        self.tokenizer.token_starts(text)
+    }
+
     /// What the embeddings depend on: SHA-256 over weights, tokenizer and settings, in 64 hex digits.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint

@@ -1,6 +1,7 @@
 //! Texts to token ids.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 use tokenizers::{PostProcessor, Tokenizer, TruncationDirection, TruncationParams};
@@ -14,9 +15,14 @@ use crate::{Error, Result};
 /// How many bytes of a text are looked at first for each token that is kept.
 const BYTES_PER_TOKEN: usize = 64;
 
+/// Bytes of a long text that are cut into tokens by one thread at a time.
+const BLOCK_BYTES: usize = 32 << 10;
+
 /// The tokenizer of a model: cuts texts to ids, no more than the model reads.
 pub struct SentenceTokenizer {
     tokenizer: Tokenizer,
+    /// The same without truncation, once a long text was cut into passages: it is as large as the vocabulary.
+    whole: OnceLock<Tokenizer>,
     path: PathBuf,
     max_tokens: usize,
     vocab_size: usize,
@@ -80,7 +86,16 @@ impl SentenceTokenizer {
             refuse_types(&tokenizer, &path)?;
         }
         let (max_tokens, vocab_size) = (model.max_tokens, model.config.vocab_size);
-        Ok(Self { tokenizer, path, max_tokens, vocab_size, side, special_ids, changes })
+        Ok(Self {
+            tokenizer,
+            whole: OnceLock::new(),
+            path,
+            max_tokens,
+            vocab_size,
+            side,
+            special_ids,
+            changes,
+        })
     }
 
     /// What the settings of the model changed of `tokenizer.json`, in one line; empty for most models.
@@ -96,6 +111,35 @@ impl SentenceTokenizer {
         let ids = self.tokenize_whole(prompt)?.ids;
         let ends = ids.last().is_some_and(|last| self.special_ids.contains(last));
         Ok(ids.len() - usize::from(ends))
+    }
+
+    /// Where each token of the whole text begins, in bytes and in order, without special tokens.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the tokenizer refuses it.
+    pub fn token_starts(&self, text: &str) -> Result<Vec<usize>> {
+        let mut blocks = Vec::new();
+        let mut at = 0;
+        while at < text.len() {
+            let block = prefix_of_words(&text[at..], BLOCK_BYTES);
+            blocks.push((at, block));
+            at += block.len();
+        }
+        let starts: Result<Vec<_>> =
+            blocks.into_par_iter().map(|(at, block)| self.token_starts_of_block(at, block)).collect();
+        Ok(starts?.concat())
+    }
+
+    /// The same for a part of a text, which begins at byte `at`.
+    fn token_starts_of_block(&self, at: usize, block: &str) -> Result<Vec<usize>> {
+        let whole = self.whole.get_or_init(|| {
+            let mut tokenizer = self.tokenizer.clone();
+            // None cannot be refused.
+            let _ = tokenizer.with_truncation(None);
+            tokenizer
+        });
+        let encoding = whole.encode(block, false).map_err(|error| self.refuses(&*error))?;
+        Ok(encoding.get_offsets().iter().map(|(start, _)| at + start).collect())
     }
 
     /// Tokenises `texts` on all threads.
@@ -124,14 +168,16 @@ impl SentenceTokenizer {
     }
 
     fn tokenize_whole(&self, text: &str) -> Result<Tokens> {
-        let encoding = self.tokenizer.encode_fast(text, true).map_err(|error| {
-            Error::Invalid(format!("the tokenizer {} refuses a text: {error}", self.path.display()))
-        })?;
+        let encoding = self.tokenizer.encode_fast(text, true).map_err(|error| self.refuses(&*error))?;
         let ids = encoding.get_ids().to_vec();
         match ids.iter().find(|id| **id as usize >= self.vocab_size) {
             Some(id) => Err(does_not_fit(&self.path, *id as usize + 1, self.vocab_size)),
             None => Ok(Tokens { ids, truncated: !encoding.get_overflowing().is_empty() }),
         }
+    }
+
+    fn refuses(&self, error: &dyn std::error::Error) -> Error {
+        Error::Invalid(format!("the tokenizer {} refuses a text: {error}", self.path.display()))
     }
 }
 

@@ -57,8 +57,8 @@ pub use self::filter::Filter;
 pub use self::reader::{Background, Reader, ReaderOptions, Reload, Selection, Snapshot};
 pub use self::storage::explain_lost_files;
 pub use self::types::{
-    Compaction, DEFAULT_EF, DocId, Hit, ModelIdentity, Neighbor, SearchOptions, SegmentStat, Stat, Upserted,
-    Verification,
+    Compaction, DEFAULT_EF, DocId, Hit, ModelIdentity, Neighbor, PassageSize, SearchOptions, SegmentStat,
+    Stat, Upserted, Verification,
 };
 pub use self::words::query::{Pointless, WordQuery};
 pub use self::writer::{

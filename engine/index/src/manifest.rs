@@ -11,7 +11,7 @@ use bincode::{Decode, Encode};
 
 use crate::segment::deleted_file_name;
 use crate::segment::write::file_name;
-use crate::{ModelIdentity, Similarity};
+use crate::{ModelIdentity, PassageSize, Similarity};
 
 /// The version of the format that this crate reads and writes.
 pub(crate) const FORMAT: u32 = 4;
@@ -89,6 +89,7 @@ pub(crate) struct ModelRecord {
     pub(crate) query_prompt: Option<String>,
     pub(crate) document_prompt: Option<String>,
     pub(crate) similarity: Similarity,
+    pub(crate) passages: PassageSize,
 }
 
 /// A segment and its tombstones.
@@ -149,6 +150,7 @@ impl ModelRecord {
             query_prompt: model.query_prompt.clone(),
             document_prompt: model.document_prompt.clone(),
             similarity: model.similarity,
+            passages: model.passages,
         }
     }
 
@@ -160,17 +162,20 @@ impl ModelRecord {
             query_prompt: self.query_prompt.clone(),
             document_prompt: self.document_prompt.clone(),
             similarity: self.similarity,
+            passages: self.passages,
         }
     }
 
     /// Writes the fields that came later, at the end of the record that holds this one. Nothing is written where all
     /// have their defaults: the bytes are those that earlier releases wrote and read.
     pub(crate) fn encode_later<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        let Self { query_prompt, document_prompt, similarity, .. } = self;
-        if query_prompt.is_none() && document_prompt.is_none() && *similarity == Similarity::default() {
-            return Ok(());
+        let Self { query_prompt, document_prompt, similarity, passages, .. } = self;
+        let cut = *passages != PassageSize::default();
+        let prompted = query_prompt.is_some() || document_prompt.is_some();
+        if prompted || *similarity != Similarity::default() || cut {
+            (query_prompt, document_prompt, similarity.code()).encode(encoder)?;
         }
-        (query_prompt, document_prompt, similarity.code()).encode(encoder)
+        if cut { passages.code().encode(encoder) } else { Ok(()) }
     }
 
     /// Reads the fields that came later, if the record that holds this one goes on.
@@ -185,6 +190,10 @@ impl ModelRecord {
         (self.query_prompt, self.document_prompt, similarity) = Decode::decode(decoder)?;
         self.similarity = Similarity::from_code(similarity)
             .ok_or_else(|| DecodeError::OtherString(format!("its similarity has the number {similarity}")))?;
+        // Releases that did not cut documents end here.
+        if decoder.reader().peek_read(1).is_some() {
+            self.passages = PassageSize::from_code(Decode::decode(decoder)?);
+        }
         Ok(())
     }
 }
@@ -198,8 +207,8 @@ impl Encode for ModelRecord {
 impl<C> Decode<C> for ModelRecord {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let (fingerprint, location, dimension) = Decode::decode(decoder)?;
-        let (query_prompt, document_prompt, similarity) = Default::default();
-        Ok(Self { fingerprint, location, dimension, query_prompt, document_prompt, similarity })
+        let (query_prompt, document_prompt, similarity, passages) = Default::default();
+        Ok(Self { fingerprint, location, dimension, query_prompt, document_prompt, similarity, passages })
     }
 }
 
@@ -407,8 +416,22 @@ mod tests {
         assert_eq!(decode(&record), Ok(prompted));
         let unknown = [&earlier_record()[..], &[0, 0, 9]].concat();
         assert!(decode::<Manifest>(&unknown).unwrap_err().contains("similarity"));
-        let longer = [&record[..], &[0]].concat();
+        let longer = [&record[..], &[5, 0]].concat();
         assert!(decode::<Manifest>(&longer).unwrap_err().contains("1 bytes too many"));
+    }
+
+    #[test]
+    fn the_size_of_passages_follows_the_similarity() {
+        let mut cut = Manifest { index: IndexId([7; 16]), ..manifest() };
+        for (passages, bytes) in [
+            (PassageSize::Tokens(100), vec![0, 0, 0, 100]),
+            (PassageSize::Window, vec![0, 0, 0, 252, 255, 255, 255, 255]),
+        ] {
+            cut.model.passages = passages;
+            let record = encode(&cut);
+            assert_eq!(record, [&earlier_record()[..], &bytes].concat());
+            assert_eq!(decode(&record), Ok(cut.clone()));
+        }
     }
 
     #[test]

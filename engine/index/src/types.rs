@@ -19,6 +19,40 @@ pub struct ModelIdentity {
     /// How its embeddings are compared. Those of the cosine are brought to length one, others kept as they are. By a
     /// distance the index compares with every passage, for a graph is walked by products.
     pub similarity: Similarity,
+    /// How the texts of documents are cut before they are encoded.
+    pub passages: PassageSize,
+}
+
+/// How long the passages are that the text of a document is cut into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PassageSize {
+    /// Nothing is cut: each document is one passage. So are those of indexes that say nothing about it.
+    #[default]
+    Whole,
+    /// As long as the model reads.
+    Window,
+    /// So many tokens at most.
+    Tokens(u32),
+}
+
+impl PassageSize {
+    /// The number that stands for it on the disk.
+    pub(crate) fn code(self) -> u32 {
+        match self {
+            Self::Whole => 0,
+            Self::Tokens(tokens) => tokens.clamp(1, u32::MAX - 1),
+            Self::Window => u32::MAX,
+        }
+    }
+
+    /// What a number on the disk stands for.
+    pub(crate) fn from_code(code: u32) -> Self {
+        match code {
+            0 => Self::Whole,
+            u32::MAX => Self::Window,
+            tokens => Self::Tokens(tokens),
+        }
+    }
 }
 
 impl ModelIdentity {
@@ -31,6 +65,7 @@ impl ModelIdentity {
             query_prompt: None,
             document_prompt: None,
             similarity: Similarity::default(),
+            passages: PassageSize::default(),
         }
     }
 

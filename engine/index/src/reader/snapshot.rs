@@ -11,7 +11,7 @@ use crate::manifest::{FORMAT, Manifest, SegmentRecord, Unreadable};
 use crate::segment::{Deleted, Segment, Unopened};
 use crate::storage::Storage;
 use crate::types::{DEFAULT_EF, SegmentStat};
-use crate::{DocId, Document, Embeddings, Error, ModelIdentity, Result, Stat};
+use crate::{DocId, Document, Embeddings, Error, ModelIdentity, Passage, Result, Stat};
 
 /// How often a manifest is read again because files that it names were merged away meanwhile.
 const TRIES: usize = 100;
@@ -257,6 +257,21 @@ impl Snapshot {
         let view = self.view_of(doc)?;
         let passages = view.segment.passages_of(doc.document as usize).map_err(|fault| self.fault(fault))?;
         passages.map(|passage| view.segment.vector(passage).map_err(|fault| self.fault(fault))).collect()
+    }
+
+    /// The passages of a document that this snapshot named, in the order of its vectors; `None` where the whole text is
+    /// one.
+    ///
+    /// # Errors
+    /// As [`Snapshot::document`].
+    pub fn passages(&self, doc: DocId) -> Result<Option<Vec<Passage>>> {
+        let view = self.view_of(doc)?;
+        let segment = &view.segment;
+        let spans = || {
+            let passages = segment.passages_of(doc.document as usize)?;
+            passages.map(|passage| segment.span(passage)).collect::<std::result::Result<Option<_>, _>>()
+        };
+        spans().map_err(|fault| self.fault(fault))
     }
 
     fn view_of(&self, doc: DocId) -> Result<&SegmentView> {

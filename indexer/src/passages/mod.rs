@@ -1,0 +1,101 @@
+//! Cuts the texts of documents into passages that the model reads whole.
+
+mod cut;
+mod encode;
+
+use akin_encoder::{Role, SentenceEncoder};
+use akin_index::{Passage, PassageSize};
+
+pub use self::encode::{EncodedDocuments, PassageEncoder};
+use crate::{Error, Result};
+
+/// Tokens of the window that stay free. Some tokenizers cut the first words of a passage into other tokens than in the
+/// middle of its text.
+const MARGIN: usize = 8;
+
+/// Cuts texts into passages.
+pub struct Cutter<'a> {
+    encoder: &'a SentenceEncoder,
+    /// The most tokens of a passage; `None` where nothing is cut.
+    limit: Option<usize>,
+}
+
+impl<'a> Cutter<'a> {
+    /// For passages of a size that `encoder` reads as documents.
+    ///
+    /// # Errors
+    /// [`Error::PassageSize`] for passages longer than the model reads.
+    pub fn new(encoder: &'a SentenceEncoder, size: PassageSize) -> Result<Self> {
+        let window = encoder.text_tokens(Role::Document)?;
+        let limit = match size {
+            PassageSize::Whole => None,
+            PassageSize::Window => Some(window.saturating_sub(MARGIN.min(window / 8)).max(1)),
+            PassageSize::Tokens(asked) if asked as usize > window => {
+                let asked = asked as usize;
+                return Err(Error::PassageSize { asked, window });
+            }
+            PassageSize::Tokens(asked) => Some((asked as usize).max(1)),
+        };
+        Ok(Self { encoder, limit })
+    }
+
+    /// The passages of a text, in their order: at least one.
+    ///
+    /// # Errors
+    /// What the tokenizer reports.
+    pub fn cut(&self, text: &str) -> Result<Vec<Passage>> {
+        let whole = vec![Passage { start: 0, end: text.len() as u32 }];
+        // A token has a byte at least.
+        let Some(limit) = self.limit.filter(|limit| text.len() > *limit) else { return Ok(whole) };
+        let starts = self.encoder.token_starts(text)?;
+        if starts.len() <= limit {
+            return Ok(whole);
+        }
+        let pieces = cut::cut(text, &starts, limit).into_iter();
+        let passages: Vec<Passage> =
+            pieces.map(|piece| Passage { start: piece.start as u32, end: piece.end as u32 }).collect();
+        Ok(if passages.is_empty() { whole } else { passages })
+    }
+}
+
+/// The part of a text that a passage is.
+pub(crate) fn text_of<'a>(text: &'a str, passage: &Passage) -> &'a str {
+    &text[passage.start as usize..passage.end as usize]
+}
+
+#[cfg(test)]
+mod tests {
+    use akin_fixtures::models::tiny;
+
+    use super::*;
+
+    fn parts<'a>(cutter: &Cutter<'_>, text: &'a str) -> Vec<&'a str> {
+        cutter.cut(text).unwrap().iter().map(|passage| text_of(text, passage)).collect()
+    }
+
+    #[test]
+    fn a_text_that_the_model_reads_is_one_passage_and_a_longer_one_is_never_truncated() {
+        for model in ["bert", "roberta"] {
+            let encoder = SentenceEncoder::load(&tiny(model)).unwrap();
+            let cutter = Cutter::new(&encoder, PassageSize::Window).unwrap();
+            assert_eq!(parts(&cutter, "a cat"), ["a cat"]);
+            let odd =
+                format!("{}\n\n{}", "x".repeat(3000), "Ünïcödé «words», 東京 and 12.5 % of it. ".repeat(200));
+            let parts = parts(&cutter, &odd);
+            assert!(parts.len() > 3, "{}", parts.len());
+            let encoding = encoder.encode_as(Role::Document, &parts).unwrap();
+            assert_eq!(encoding.truncated, 0, "{model}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_kept_and_one_beyond_the_window_is_refused() {
+        let encoder = SentenceEncoder::load(&tiny("bert")).unwrap();
+        let text = "The cat sat. ".repeat(10);
+        let cutter = Cutter::new(&encoder, PassageSize::Tokens(6)).unwrap();
+        assert!(parts(&cutter, &text).len() >= 5);
+        assert_eq!(parts(&Cutter::new(&encoder, PassageSize::Whole).unwrap(), &text), [text.as_str()]);
+        let refused = Cutter::new(&encoder, PassageSize::Tokens(100_000));
+        assert!(matches!(refused, Err(Error::PassageSize { asked: 100_000, .. })));
+    }
+}
