@@ -29,7 +29,7 @@ pub struct Compared {
 /// Where the documents are, opened and looked through.
 pub enum Source {
     /// A corpus of so many documents, and the model to encode them with.
-    Corpus { reader: CorpusReader, documents: usize, model: String, options: EncoderOptions },
+    Corpus { reader: Box<CorpusReader>, documents: usize, model: String, options: EncoderOptions },
     /// An index.
     Index(Arc<Snapshot>),
 }
@@ -55,7 +55,7 @@ impl Source {
         let named = arguments.model.clone();
         let model = named.or_else(|| env::var("AKIN_MODEL").ok().filter(|model| !model.is_empty()));
         let model = model.unwrap_or_else(|| DEFAULT_MODEL_NAME.to_owned());
-        Ok(Self::Corpus { reader, documents, model, options: arguments.compute.options() })
+        Ok(Self::Corpus { reader: Box::new(reader), documents, model, options: arguments.compute.options() })
     }
 
     /// How many documents there are.
@@ -70,7 +70,7 @@ impl Source {
     pub fn read(self, terminal: &Terminal) -> anyhow::Result<Compared> {
         match self {
             Self::Corpus { reader, documents, model, options } => {
-                encode(reader, documents, &model::load(&model, &options)?, terminal)
+                encode(*reader, documents, &model::load(&model, &options)?, terminal)
             }
             Self::Index(snapshot) => stored(&snapshot, terminal),
         }

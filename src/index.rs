@@ -10,7 +10,7 @@ use akin_encoder::DEFAULT_MODEL;
 use akin_encoder::SentenceEncoder;
 use akin_index::{Error, Index, ModelIdentity, PassageSize};
 use akin_indexer::IndexingReport;
-use akin_indexer::corpus::CorpusReader;
+use akin_indexer::corpus::{CorpusReader, Skipped};
 use akin_indexer::passages::Cutter;
 use akin_indexer::pipeline::{Phase, Progress, index_surveyed};
 use akin_query::tune::{MOST, Tuning, tune_with};
@@ -21,6 +21,9 @@ use serde_json::json;
 use crate::cli::{IndexArguments, passages_option};
 use crate::model;
 use crate::terminal::{Terminal, counted, duration, grouped};
+
+/// So many files that could not be read are named on the terminal.
+const LISTED_SKIPPED: usize = 10;
 
 /// Reads the corpus through, loads the model, and only then touches the index: what is wrong with
 /// either must leave nothing behind.
@@ -38,12 +41,13 @@ pub fn run(arguments: &IndexArguments, terminal: &Terminal) -> anyhow::Result<()
     bar.finish_and_clear();
     let report = report?;
     tell(&report, &encoder, terminal);
+    tell_skipped(&corpus.skipped(), terminal);
     let tuning = match arguments.recall {
         Some(recall) => tune_to(&mut index, recall, terminal)?,
         None => None,
     };
     if arguments.json {
-        let line = to_json(&report, index.len(), tuning.as_ref());
+        let line = to_json(&report, &corpus.skipped(), index.len(), tuning.as_ref());
         writeln!(io::stdout(), "{line}").context("cannot write to stdout")?;
     }
     Ok(())
@@ -176,8 +180,12 @@ fn tell(report: &IndexingReport, encoder: &SentenceEncoder, terminal: &Terminal)
     } else {
         format!(" ({} encoded a second)", grouped((encoded as f64 / report.seconds) as usize))
     };
+    let removed = match report.removed {
+        0 => String::new(),
+        removed => format!(", {} removed that are no longer there", grouped(removed)),
+    };
     terminal.note(format_args!(
-        "{} in {}: {} added, {} replaced, {} unchanged{rate}",
+        "{} in {}: {} added, {} replaced, {} unchanged{removed}{rate}",
         counted(report.read, "document"),
         duration(report.seconds),
         grouped(report.added),
@@ -208,13 +216,34 @@ fn tell(report: &IndexingReport, encoder: &SentenceEncoder, terminal: &Terminal)
     }
 }
 
-fn to_json(report: &IndexingReport, documents: usize, tuning: Option<&Tuning>) -> serde_json::Value {
+/// Names the first files that could not be read.
+fn tell_skipped(skipped: &[Skipped], terminal: &Terminal) {
+    if skipped.is_empty() {
+        return;
+    }
+    let all = if skipped.len() > LISTED_SKIPPED { " (--json lists all)" } else { "" };
+    terminal.note(format_args!("{} skipped{all}:", counted(skipped.len(), "file")));
+    for Skipped { file, reason } in &skipped[..skipped.len().min(LISTED_SKIPPED)] {
+        terminal.note(format_args!("  {file}: {reason}"));
+    }
+}
+
+fn to_json(
+    report: &IndexingReport,
+    skipped: &[Skipped],
+    documents: usize,
+    tuning: Option<&Tuning>,
+) -> serde_json::Value {
+    let skipped: Vec<_> =
+        skipped.iter().map(|Skipped { file, reason }| json!({"file": file, "reason": reason})).collect();
     let mut line = json!({
         "read": report.read,
         "added": report.added,
         "replaced": report.replaced,
         "unchanged": report.unchanged,
         "duplicates": report.duplicates,
+        "removed": report.removed,
+        "skipped": skipped,
         "passages": report.passages,
         "encoded": report.encoded,
         "truncated": report.truncated,

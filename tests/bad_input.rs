@@ -85,10 +85,12 @@ fn a_missing_file_is_refused() {
 }
 
 #[test]
-fn a_directory_is_refused_as_a_corpus() {
+fn a_directory_is_refused_where_it_can_be_no_corpus() {
     let standing = Standing::new();
     fs::create_dir(standing.workplace.path("folder")).unwrap();
-    names(&standing.refuses(&["folder"]), &["folder", "directory"]);
+    names(&standing.refuses(&["folder"]), &["folder", "no document"]);
+    names(&standing.refuses(&["folder", "--format", "csv"]), &["folder", "directory"]);
+    names(&standing.workplace.akin(&["batch", "notes", "folder"]).refused(), &["folder", "directory"]);
 }
 
 #[test]

@@ -238,7 +238,7 @@ fn what_makes_no_sense_beside_an_index_is_refused() {
         (&["dedup", "ix", "--precision", "int8"], "--precision"),
         (&["dedup", "empty"], "is empty"),
         (&["cluster", "ix", "--clusters", "41"], "40 documents"),
-        (&["dedup", "."], "directory"),
+        (&["dedup", ".", "--format", "csv"], "directory"),
     ] {
         let sentence = workplace.akin(arguments).refused();
         assert!(sentence.contains(said), "{arguments:?}: {sentence}");

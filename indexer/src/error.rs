@@ -48,6 +48,14 @@ pub enum Error {
         /// What the system said, or what to do.
         reason: String,
     },
+    /// A pattern that files are chosen by is none.
+    #[error("{glob:?} is not a pattern of file names: {reason}")]
+    Glob {
+        /// The pattern.
+        glob: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file of vectors is not a matrix of floats in NumPy's format.
     #[error("{} is not a NumPy file of vectors: it has {found}, expected {expected}", path.display())]
     Matrix {
@@ -67,7 +75,9 @@ pub enum Error {
         window: usize,
     },
     /// There is no document in the corpus.
-    #[error("the corpus is empty: {0} has no document; a document is a line with text")]
+    #[error(
+        "the corpus is empty: {0} has no document; a document is a line with text, or a file of a folder"
+    )]
     Empty(String),
 }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`corpus`]: reads files of texts, one document at a time.
 //! - [`pipeline`]: encodes the documents, and commits them to an [`akin_index::Index`] in batches.
+//! - [`documents`]: reads files that are one document each.
 //! - [`passages`]: cuts long texts into passages.
 //! - [`distinct`]: encodes equal texts once.
 //! - [`npy`]: reads and writes vectors as NumPy files.
@@ -11,10 +12,12 @@
 
 pub mod corpus;
 pub mod distinct;
+pub mod documents;
 mod error;
 pub mod npy;
 pub mod passages;
 pub mod pipeline;
+mod sources;
 
 pub use corpus::CorpusReader;
 pub use error::{Error, FieldRole, Result};

@@ -13,6 +13,7 @@ use akin_index::{Document, Index, Merge, Merged};
 
 use crate::corpus::{CorpusReader, Survey};
 use crate::passages::PassageEncoder;
+use crate::sources::Sources;
 use crate::{Error, Result};
 
 /// Documents of a batch: encoded together and committed together.
@@ -38,6 +39,10 @@ pub struct IndexingReport {
     pub unchanged: usize,
     /// Documents that a later one of the corpus replaces.
     pub duplicates: usize,
+    /// Documents that their file or folder no longer has.
+    pub removed: usize,
+    /// Files of which no document could be made: [`CorpusReader::skipped`] lists them.
+    pub skipped: usize,
     /// Passages of the documents that were added or replaced.
     pub passages: usize,
     /// Passages that went through the model: of equal ones about one.
@@ -119,6 +124,7 @@ pub fn index_surveyed(
     observer: Observer<'_>,
 ) -> Result<IndexingReport> {
     let begin = Instant::now();
+    let sources = Sources::open(index, corpus)?;
     let mut run = Run {
         encoder: PassageEncoder::new(encoder, index.model().passages)?,
         index,
@@ -133,13 +139,17 @@ pub fn index_surveyed(
         observer,
     };
     run.tell(Phase::Encoding)?;
+    sources.remember_vanished(run.index, &mut run.encoder)?;
     std::thread::scope(|scope| {
         let (sender, batches) = sync_channel(1);
-        scope.spawn(move || read_batches(corpus, survey, &sender));
+        let (corpus, sources) = (&mut *corpus, &sources);
+        scope.spawn(move || read_batches(corpus, survey, sources, &sender));
         // A large merge that an earlier run left is made meanwhile.
         let merging = run.index.due_merge().map(|merge| Merging::begin(scope, merge));
         run.commit_all(&batches, merging)
     })?;
+    run.report.removed = sources.finish(run.index, corpus)?;
+    run.report.skipped = corpus.skipped().len();
     run.finish()?;
     run.report.seconds = begin.elapsed().as_secs_f64();
     Ok(run.report)
@@ -239,8 +249,8 @@ impl Run<'_, '_> {
 
     /// Encodes and commits what is new in a batch.
     fn commit(&mut self, batch: Batch) -> Result<()> {
-        let Batch { mut documents, duplicates } = batch;
-        let read = documents.len() + duplicates;
+        let Batch { mut documents, duplicates, unchanged, place } = batch;
+        let read = documents.len() + duplicates + unchanged;
         let mut failure = None;
         documents.retain(|document| match self.index.is_unchanged(document) {
             Ok(unchanged) => !unchanged,
@@ -256,6 +266,7 @@ impl Run<'_, '_> {
         report.read += read;
         report.duplicates += duplicates;
         report.unchanged += read - duplicates - documents.len();
+
         if !documents.is_empty() {
             self.remember_replaced(&documents)?;
             let encoded = self.encoder.encode(&documents)?;
@@ -268,7 +279,7 @@ impl Run<'_, '_> {
             report.truncated += encoding.truncated;
             report.tokens += encoding.tokens;
         }
-        self.progress.done += read;
+        self.progress.done = place;
         self.progress.committed += documents.len();
         self.progress.tokens = self.report.tokens;
         self.tell(Phase::Encoding)
@@ -307,30 +318,43 @@ impl Run<'_, '_> {
     }
 }
 
-/// Documents that are to be in the index, and how many more were read beside them.
+/// Documents that are to be in the index, and what was read beside them.
 #[derive(Default)]
 struct Batch {
     documents: Vec<Document>,
+    /// Documents that a later one replaces.
     duplicates: usize,
+    /// Files that are what they were.
+    unchanged: usize,
+    /// How many documents and files were read or passed over when it ended.
+    place: usize,
 }
 
 /// Reads ahead of the encoder. Ends early when nobody takes the batches any more.
-fn read_batches(corpus: &mut CorpusReader, survey: &Survey, sender: &SyncSender<Result<Batch>>) {
+fn read_batches(
+    corpus: &mut CorpusReader,
+    survey: &Survey,
+    sources: &Sources,
+    sender: &SyncSender<Result<Batch>>,
+) {
     let mut batch = Batch::default();
     let mut bytes = 0;
-    for (place, document) in corpus.enumerate() {
-        let document = match document {
-            Ok(document) => document,
+    while let Some(read) = corpus.next_placed() {
+        let read = match read {
+            Ok(read) => read,
             Err(error) => {
                 // Whether it is heard does not matter: either way, reading ends here.
                 let _ = sender.send(Err(error));
                 return;
             }
         };
-        if !survey.counts(place, &document.id) {
+        batch.place = read.place + 1;
+        if !survey.counts(&read) {
             batch.duplicates += 1;
             continue;
         }
+        let mut document = read.document;
+        document.id = sources.id_of(read.source, document.id);
         bytes += document.text.len();
         batch.documents.push(document);
         if batch.documents.len() == BATCH_DOCUMENTS || bytes >= BATCH_BYTES {
@@ -340,5 +364,7 @@ fn read_batches(corpus: &mut CorpusReader, survey: &Survey, sender: &SyncSender<
             }
         }
     }
+    batch.place = corpus.place();
+    batch.unchanged = corpus.unchanged();
     let _ = sender.send(Ok(batch));
 }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use akin_encoder::{EncoderOptions, Executor, Pooling, Precision, Prompts, Role, Similarity};
 use akin_indexer::corpus::{CorpusOptions, Format};
+use akin_indexer::documents::DocumentFormat;
 use clap::{Args, ValueEnum};
 
 /// Which documents to read.
 #[derive(Debug, Args)]
 pub struct CorpusArguments {
-    /// Files of documents, or - for stdin
+    /// Files of documents, folders of them, or - for stdin
     #[arg(required = true, value_name = "CORPUS")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -18,12 +19,23 @@ pub struct CorpusArguments {
     /// The field with the id of a document, in jsonl, csv and tsv
     #[arg(long, value_name = "NAME", default_value = "id")]
     pub id_field: String,
+    /// Of a folder, read only the files that this pattern matches; may be given more than once
+    #[arg(long, value_name = "GLOB")]
+    pub include: Vec<String>,
+    /// Of a folder, leave out the files and folders that this pattern matches; may be given more than once
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
 }
 
 impl CorpusArguments {
     /// The same for the reader.
     pub fn options(&self) -> CorpusOptions {
-        self.format.options(&self.id_field)
+        CorpusOptions {
+            whole_files: true,
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            ..self.format.options(&self.id_field)
+        }
     }
 }
 
@@ -48,10 +60,12 @@ impl FormatArguments {
                 FormatName::Jsonl => Format::Jsonl,
                 FormatName::Csv => Format::Csv,
                 FormatName::Tsv => Format::Tsv,
+                FormatName::Markdown => Format::Document(DocumentFormat::Markdown),
             },
             id_field: id_field.to_owned(),
             text_field: self.text_field.clone(),
-            keep_blank_lines: false,
+            whole_files: false,
+            ..CorpusOptions::default()
         }
     }
 }
@@ -64,6 +78,7 @@ pub enum FormatName {
     Jsonl,
     Csv,
     Tsv,
+    Markdown,
 }
 
 /// The similarities of sentence-transformers.

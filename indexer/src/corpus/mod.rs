@@ -1,8 +1,11 @@
-//! Reads corpora: text, JSON lines, CSV and TSV, plain, gzip or zstd.
+//! Reads corpora: files of records (text, JSON lines, CSV and TSV, plain, gzip or zstd), files that are one document
+//! each, and folders of those.
 //!
 //! A reader holds one document at a time, so memory does not grow with the corpus.
 
 mod csv;
+mod files;
+mod folder;
 mod jsonl;
 mod lines;
 mod source;
@@ -15,8 +18,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use akin_index::Document;
 
+use crate::documents::{self, DocumentFormat};
 use crate::{Error, Result};
-use source::Source;
+pub use files::Skipped;
+pub(crate) use files::{DocumentFiles, FileOutcome, KnownFile, ReadFile};
+pub(crate) use folder::Stamp;
+pub(crate) use source::{Content, Source};
 pub use survey::Survey;
 
 /// No line of a corpus is longer than this: 16 MiB. A longer one is nearly always a binary file or a
@@ -32,7 +39,8 @@ const LISTED_FIELDS: usize = 8;
 /// How the documents of a file are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// By the file's extension, below `.gz` or `.zst`; text for any other, and for stdin.
+    /// By the file's extension, below `.gz` or `.zst`; text for any other, and for stdin. In a folder a file is one
+    /// document, whatever its format.
     #[default]
     Auto,
     /// A document a line, known as `FILE:LINE`. Blank lines are passed over.
@@ -43,6 +51,8 @@ pub enum Format {
     Csv,
     /// Tab-separated with a header, nothing quoted.
     Tsv,
+    /// Each file is one document of this format.
+    Document(DocumentFormat),
 }
 
 /// How a corpus is to be read.
@@ -57,6 +67,12 @@ pub struct CorpusOptions {
     /// Whether a blank line of a text is a document too, and not skipped. Queries want that: the answer to line n
     /// is then line n.
     pub keep_blank_lines: bool,
+    /// Whether a path may be a folder, whose files are one document each, or such a file. Queries are always records.
+    pub whole_files: bool,
+    /// Of a folder, only the files that one of these globs matches; all where there is none.
+    pub include: Vec<String>,
+    /// Of a folder, not the files and folders that one of these globs matches.
+    pub exclude: Vec<String>,
 }
 
 impl Default for CorpusOptions {
@@ -66,35 +82,57 @@ impl Default for CorpusOptions {
             id_field: "id".into(),
             text_field: "text".into(),
             keep_blank_lines: false,
+            whole_files: true,
+            include: Vec::new(),
+            exclude: Vec::new(),
         }
     }
 }
 
-/// Reads the documents of some files, in order.
+/// Reads the documents of some files and folders, in order.
 pub struct CorpusReader {
     sources: Vec<Source>,
     options: CorpusOptions,
-    /// The source that is read now, and how its documents are cut.
-    current: Option<Documents>,
-    next_source: usize,
+    /// The records of the source that is read now, if it has any.
+    records: Option<Documents>,
+    /// The source that is read now.
+    source: usize,
+    /// How many documents and files came before.
+    place: usize,
+    /// Whether files that are documents are counted only.
+    surveying: bool,
     bytes_read: Arc<AtomicU64>,
 }
 
 /// The documents of one file.
 type Documents = Box<dyn Iterator<Item = Result<Document>> + Send>;
 
+/// A document, and where it came from.
+pub(crate) struct Placed {
+    /// How many documents and files came before it.
+    pub(crate) place: usize,
+    /// Its source, from 0.
+    pub(crate) source: usize,
+    /// Whether it is a file, and has an id that no other file of its source has.
+    pub(crate) is_file: bool,
+    pub(crate) document: Document,
+}
+
 impl CorpusReader {
-    /// Opens a corpus of files, or of stdin where a path is `-`.
+    /// Opens a corpus of files and folders, or of stdin where a path is `-`.
     ///
     /// # Errors
-    /// [`Error::Read`] for the first path that is missing, is a directory or may not be read.
+    /// [`Error::Read`] for the first path that is missing or may not be read, or is a folder where none may be;
+    /// [`Error::Glob`] for a glob that is none.
     pub fn open(paths: &[PathBuf], options: &CorpusOptions) -> Result<Self> {
-        let sources = paths.iter().map(|path| Source::named(path, options.format)).collect::<Result<_>>()?;
+        let sources = paths.iter().map(|path| Source::named(path, options)).collect::<Result<_>>()?;
         Ok(Self {
             sources,
             options: options.clone(),
-            current: None,
-            next_source: 0,
+            records: None,
+            source: 0,
+            place: 0,
+            surveying: false,
             bytes_read: Arc::default(),
         })
     }
@@ -114,49 +152,98 @@ impl CorpusReader {
         self.sources.iter().map(Source::name).collect::<Vec<_>>().join(", ")
     }
 
-    fn next_document(&mut self) -> Option<Result<Document>> {
+    /// The files of which no document could be made, of those that were read so far.
+    pub fn skipped(&self) -> Vec<Skipped> {
+        self.sources.iter().filter_map(Source::files).flat_map(DocumentFiles::skipped).collect()
+    }
+
+    /// How many files are documents that are what they were, of those that were looked at.
+    pub(crate) fn unchanged(&self) -> usize {
+        let files = self.sources.iter().filter_map(Source::files).flat_map(|files| &files.read);
+        files.filter(|file| file.unchanged && file.now.outcome == FileOutcome::Document).count()
+    }
+
+    pub(crate) fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    pub(crate) fn sources_mut(&mut self) -> &mut [Source] {
+        &mut self.sources
+    }
+
+    /// How many documents and files were read, or passed over.
+    pub(crate) fn place(&self) -> usize {
+        self.place
+    }
+
+    /// The next document, with its place.
+    pub(crate) fn next_placed(&mut self) -> Option<Result<Placed>> {
         loop {
-            if let Some(documents) = &mut self.current {
-                match documents.next() {
-                    Some(Ok(document)) => return Some(Ok(document)),
-                    Some(Err(error)) => {
-                        self.end();
-                        return Some(Err(error));
-                    }
-                    None => self.current = None,
-                }
-            }
-            let source = self.sources.get(self.next_source)?;
-            self.next_source += 1;
-            match documents_of(source, &self.options, &self.bytes_read) {
-                Ok(documents) => self.current = Some(documents),
+            let source = self.source;
+            let read = match self.next_of_source() {
+                Ok(read) => read,
                 Err(error) => {
-                    self.end();
+                    // After an error there is no next document.
+                    self.records = None;
+                    self.source = self.sources.len();
                     return Some(Err(error));
+                }
+            };
+            match read {
+                Next::Document(document) => {
+                    let is_file = self.sources[source].files().is_some();
+                    self.place += 1;
+                    return Some(Ok(Placed { place: self.place - 1, source, is_file, document }));
+                }
+                Next::PassedOver => self.place += 1,
+                Next::End if source >= self.sources.len() => return None,
+                Next::End => {
+                    self.records = None;
+                    self.source += 1;
                 }
             }
         }
     }
 
-    /// After an error there is no next document.
-    fn end(&mut self) {
-        self.current = None;
-        self.next_source = self.sources.len();
+    fn next_of_source(&mut self) -> Result<Next> {
+        let Some(source) = self.sources.get_mut(self.source) else { return Ok(Next::End) };
+        if let Content::Files(files) = &mut source.content {
+            return Ok(match self.surveying {
+                true => files.pass_over(),
+                false => files.read_next(&self.bytes_read),
+            });
+        }
+        if self.records.is_none() {
+            self.records = Some(documents_of(source, &self.options, &self.bytes_read)?);
+        }
+        match self.records.as_mut().and_then(Iterator::next) {
+            Some(document) => Ok(Next::Document(document?)),
+            None => Ok(Next::End),
+        }
     }
 
     /// Begins again at the first document.
     fn rewind(&mut self) {
-        self.current = None;
-        self.next_source = 0;
+        self.records = None;
+        (self.source, self.place) = (0, 0);
+        self.sources.iter_mut().for_each(Source::rewind);
         self.bytes_read.store(0, Ordering::Relaxed);
     }
+}
+
+/// What comes next in a source.
+pub(crate) enum Next {
+    Document(Document),
+    /// A file that has not changed, or that is none.
+    PassedOver,
+    End,
 }
 
 impl Iterator for CorpusReader {
     type Item = Result<Document>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_document()
+        Some(self.next_placed()?.map(|placed| placed.document))
     }
 }
 
@@ -164,8 +251,8 @@ fn documents_of(source: &Source, options: &CorpusOptions, bytes_read: &Arc<Atomi
     let input = source.open(bytes_read)?;
     let name = source.name();
     Ok(match source.format() {
-        Format::Auto | Format::Text => {
-            Box::new(text::TextDocuments::new(input, name, options.keep_blank_lines))
+        Format::Auto | Format::Text | Format::Document(_) => {
+            Box::new(text::TextDocuments::new(input, name, options.keep_blank_lines, source.lines()))
         }
         Format::Jsonl => Box::new(jsonl::JsonDocuments::new(input, name, options)),
         Format::Csv => Box::new(csv::CsvDocuments::new(input, name, options, b',')?),
@@ -197,6 +284,6 @@ fn format_of(path: &Path) -> Format {
         "jsonl" | "ndjson" | "json" => Format::Jsonl,
         "csv" => Format::Csv,
         "tsv" => Format::Tsv,
-        _ => Format::Text,
+        _ => documents::of_name(path).map_or(Format::Text, Format::Document),
     }
 }

@@ -3,12 +3,15 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::{Format, format_of};
+use super::folder::{DocumentFile, Stamp, files_of};
+use super::text::LinesSeen;
+use super::{CorpusOptions, DocumentFiles, Format, format_of};
+use crate::documents::DocumentFormat;
 use crate::{Error, Result};
 
 /// Decompressed bytes of a source.
@@ -16,31 +19,66 @@ pub(super) type Input = Box<dyn BufRead + Send>;
 
 const BUFFER: usize = 128 << 10;
 
-/// One file of a corpus.
-pub(super) struct Source {
+/// One file or folder of a corpus, or stdin.
+pub(crate) struct Source {
     path: PathBuf,
-    format: Format,
+    pub(crate) content: Content,
     /// What came by stdin, once it has been kept to be read twice. The file has no name: it goes
     /// with the process.
     spool: Option<File>,
+    lines: Arc<Mutex<LinesSeen>>,
+}
+
+/// What a source is made of.
+pub(crate) enum Content {
+    /// Records of a format in one file.
+    Records(Format),
+    /// Files, each of which is one document.
+    Files(DocumentFiles),
 }
 
 impl Source {
     /// Checks that the path can be read, and decides on its format.
-    pub(super) fn named(path: &Path, format: Format) -> Result<Self> {
-        let mut source = Self { path: path.to_path_buf(), format, spool: None };
+    pub(super) fn named(path: &Path, options: &CorpusOptions) -> Result<Self> {
+        let content = Content::Records(options.format);
+        let mut source = Self { path: path.to_path_buf(), content, spool: None, lines: Arc::default() };
         if source.is_stdin() {
             return Ok(source);
         }
         let metadata = std::fs::metadata(path).map_err(|error| source.unreadable(&error))?;
         if metadata.is_dir() {
-            let reason = "it is a directory: name the files in it".to_owned();
-            return Err(Error::Read { path: path.to_path_buf(), reason });
+            source.content = Content::Files(source.folder(options)?);
+            return Ok(source);
         }
-        if format == Format::Auto {
-            source.format = format_of(path);
-        }
+        let format = if options.format == Format::Auto { format_of(path) } else { options.format };
+        source.content = match format {
+            Format::Document(_) if !options.whole_files => Content::Records(Format::Text),
+            Format::Document(format) => {
+                let id = path.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
+                let file = DocumentFile { path: path.to_owned(), id, stamp: Stamp::of(&metadata) };
+                Content::Files(DocumentFiles::new(vec![file], Some(format)))
+            }
+            format => Content::Records(format),
+        };
         Ok(source)
+    }
+
+    /// The files of a folder.
+    fn folder(&self, options: &CorpusOptions) -> Result<DocumentFiles> {
+        let refused = |reason: &str| Err(Error::Read { path: self.path.clone(), reason: reason.to_owned() });
+        let format = match options.format {
+            _ if !options.whole_files => return refused("it is a directory: name the files in it"),
+            Format::Auto => None,
+            Format::Text => Some(DocumentFormat::Text),
+            Format::Document(format) => Some(format),
+            Format::Jsonl | Format::Csv | Format::Tsv => {
+                return refused(
+                    "it is a directory, whose files are one document each: name files of records",
+                );
+            }
+        };
+        let root = std::fs::canonicalize(&self.path).map_err(|error| self.unreadable(&error))?;
+        Ok(DocumentFiles::new(files_of(&root, &options.include, &options.exclude)?, format))
     }
 
     pub(super) fn is_stdin(&self) -> bool {
@@ -48,19 +86,47 @@ impl Source {
     }
 
     pub(super) fn format(&self) -> Format {
-        self.format
+        match &self.content {
+            Content::Records(format) => *format,
+            Content::Files(_) => Format::Auto,
+        }
+    }
+
+    /// The files, if each is one document.
+    pub(super) fn files(&self) -> Option<&DocumentFiles> {
+        match &self.content {
+            Content::Files(files) => Some(files),
+            Content::Records(_) => None,
+        }
+    }
+
+    /// The path as the user named it.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What was seen of the lines of a text.
+    pub(crate) fn lines(&self) -> Arc<Mutex<LinesSeen>> {
+        Arc::clone(&self.lines)
     }
 
     pub(super) fn name(&self) -> String {
         if self.is_stdin() { "stdin".to_owned() } else { self.path.display().to_string() }
     }
 
+    pub(super) fn rewind(&mut self) {
+        if let Content::Files(files) = &mut self.content {
+            files.rewind();
+        }
+    }
+
     /// The size, compressed as it is.
     pub(super) fn bytes(&self) -> Option<u64> {
-        match &self.spool {
-            Some(file) => file.metadata().ok().map(|metadata| metadata.len()),
-            None if self.is_stdin() => None,
-            None => std::fs::metadata(&self.path).ok().map(|metadata| metadata.len()),
+        match (&self.spool, &self.content) {
+            (Some(file), _) => file.metadata().ok().map(|metadata| metadata.len()),
+            (None, Content::Files(files)) => Some(files.bytes()),
+            (None, _) if self.is_stdin() => None,
+            (None, _) => std::fs::metadata(&self.path).ok().map(|metadata| metadata.len()),
         }
     }
 

@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
-use super::CorpusReader;
+use super::{CorpusReader, Placed};
 use crate::{Error, Result};
 
 /// What a first look through a corpus found. It keeps 16 bytes a document, and a few more for each id that
 /// comes twice.
 #[derive(Debug, Default)]
 pub struct Survey {
-    /// Documents in the corpus, each that is replaced by a later one among them.
+    /// Documents and files of the corpus, each that is replaced by a later one among them.
     pub documents: usize,
     /// Documents that a later one of the same id replaces.
     pub duplicates: usize,
@@ -20,9 +20,9 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Whether the document at `place` (from 0) counts: no later one has its id.
-    pub fn counts(&self, place: usize, id: &str) -> bool {
-        self.last.get(&self.key(id)).is_none_or(|&last| last == place)
+    /// Whether a document counts: no later one of the corpus has its id.
+    pub(crate) fn counts(&self, read: &Placed) -> bool {
+        read.is_file || self.last.get(&self.key(&read.document.id)).is_none_or(|&last| last == read.place)
     }
 
     /// Two ids with one key would lose a document: 128 bits leave that to theory.
@@ -33,7 +33,8 @@ impl Survey {
 }
 
 impl CorpusReader {
-    /// Reads the corpus once, keeps nothing of it, and begins again. What comes by stdin is kept in a
+    /// Reads the corpus once, keeps nothing of it, and begins again. Files that are one document each are counted, and
+    /// not read: what is wrong with one concerns no other. What comes by stdin is kept in a
     /// temporary file meanwhile.
     ///
     /// # Errors
@@ -45,14 +46,17 @@ impl CorpusReader {
         self.rewind();
         let mut survey = Survey::default();
         let mut seen = HashSet::new();
-        while let Some(document) = self.next_document() {
-            let key = survey.key(&document?.id);
+        self.surveying = true;
+        while let Some(read) = self.next_placed() {
+            let Placed { place, document, .. } = read?;
+            let key = survey.key(&document.id);
             if !seen.insert(key) {
                 survey.duplicates += 1;
-                survey.last.insert(key, survey.documents);
+                survey.last.insert(key, place);
             }
-            survey.documents += 1;
         }
+        self.surveying = false;
+        survey.documents = self.place();
         self.rewind();
         if survey.documents == 0 {
             return Err(Error::Empty(self.name()));

@@ -1,0 +1,176 @@
+//! A folder as a corpus: a file is a document, and the index follows what happens to it.
+
+#![allow(clippy::unwrap_used)] // a test that panics has found something
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use common::{Workplace, json_lines};
+use serde_json::{Value, json};
+
+/// A workplace with the folder `docs` of these files.
+fn with_folder(files: &[(&str, &str)]) -> Workplace {
+    let workplace = Workplace::new();
+    files.iter().for_each(|(name, text)| write(&workplace, &format!("docs/{name}"), text));
+    workplace
+}
+
+fn write(workplace: &Workplace, name: &str, text: &str) {
+    fs::create_dir_all(workplace.path(name).parent().unwrap()).unwrap();
+    workplace.write(name, text);
+}
+
+/// The report of indexing a corpus.
+fn index(workplace: &Workplace, arguments: &[&str]) -> Value {
+    workplace.akin(&[&["index", "ix", "--json"], arguments].concat()).succeeded().json()
+}
+
+/// The ids in the index.
+fn all_ids(workplace: &Workplace) -> BTreeSet<String> {
+    let run = workplace.akin(&["export", "ix", "--documents", "-"]).succeeded();
+    json_lines(&run.stdout).iter().map(|line| line["id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn set(ids: &[&str]) -> BTreeSet<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
+
+#[test]
+fn a_file_is_a_document_named_by_its_path_in_the_folder_from_wherever_the_command_runs() {
+    let workplace =
+        with_folder(&[("cats.md", "# Cats\n\nThey purr.\n"), ("deep/dogs.txt", "Dogs bark.\nLoudly.\n")]);
+    workplace.write("docs/photo.jpg", b"\xff\xd8\xff\xe0\0\0binary");
+    let report = index(&workplace, &["docs"]);
+    assert_eq!((&report["added"], &report["skipped"]), (&json!(2), &json!([])));
+    assert_eq!(all_ids(&workplace), set(&["cats.md", "deep/dogs.txt"]));
+    let answer =
+        workplace.akin(&["query", "ix", "Dogs bark.\nLoudly.", "--json", "-k", "1"]).succeeded().json();
+    assert_eq!(answer["hits"][0]["text"], "Dogs bark.\nLoudly.\n");
+    let mut elsewhere = workplace.command(&["index", "../ix", ".", "--json"]);
+    let report = common::Run::of(elsewhere.current_dir(workplace.path("docs"))).succeeded().json();
+    assert_eq!(
+        (&report["unchanged"], &report["added"], &report["removed"]),
+        (&json!(2), &json!(0), &json!(0))
+    );
+}
+
+#[test]
+fn what_changed_is_read_again_and_what_vanished_is_removed() {
+    let workplace = with_folder(&[("a.md", "one"), ("b.md", "two"), ("c.md", "three")]);
+    index(&workplace, &["docs"]);
+    workplace.write("docs/a.md", "another text");
+    fs::remove_file(workplace.path("docs/b.md")).unwrap();
+    let report = index(&workplace, &["docs"]);
+    let figures = ["added", "replaced", "unchanged", "removed"].map(|name| report[name].as_u64().unwrap());
+    assert_eq!(figures, [0, 1, 1, 1]);
+    assert_eq!(all_ids(&workplace), set(&["a.md", "c.md"]));
+    // What the index lost otherwise comes again.
+    workplace.akin(&["delete", "ix", "c.md"]).succeeded();
+    assert_eq!(index(&workplace, &["docs"])["added"], 1);
+    // A repair loses what is known of files, and no document.
+    workplace.akin(&["repair", "ix"]).succeeded();
+    assert_eq!(index(&workplace, &["docs"])["unchanged"], 2);
+}
+
+#[test]
+fn a_file_or_folder_that_was_renamed_is_not_encoded_again() {
+    let workplace = with_folder(&[("a.md", "the first text"), ("b.md", "the second text")]);
+    index(&workplace, &["docs"]);
+    fs::rename(workplace.path("docs/a.md"), workplace.path("docs/z.md")).unwrap();
+    let report = index(&workplace, &["docs"]);
+    let figures = ["added", "removed", "encoded"].map(|name| report[name].as_u64().unwrap());
+    assert_eq!((figures, all_ids(&workplace)), ([1, 1, 0], set(&["b.md", "z.md"])));
+    fs::rename(workplace.path("docs"), workplace.path("papers")).unwrap();
+    let report = index(&workplace, &["papers"]);
+    assert_eq!(
+        (&report["unchanged"], &report["added"], &report["removed"]),
+        (&json!(2), &json!(0), &json!(0))
+    );
+    assert_eq!(all_ids(&workplace), set(&["b.md", "z.md"]));
+}
+
+#[test]
+fn files_of_one_name_in_two_folders_are_two_documents() {
+    let workplace = with_folder(&[("notes.md", "of the first folder")]);
+    write(&workplace, "more/notes.md", "of the second folder");
+    index(&workplace, &["docs"]);
+    assert_eq!(index(&workplace, &["more"])["added"], 1);
+    assert_eq!(all_ids(&workplace), set(&["notes.md", "more/notes.md"]));
+    assert_eq!(index(&workplace, &["docs", "more"])["unchanged"], 2);
+    // The same for files of lines, each named from its own folder.
+    for folder in ["x", "y"] {
+        write(&workplace, &format!("{folder}/lines.txt"), folder);
+        let mut there = workplace.command(&["index", "../ix", "lines.txt"]);
+        common::Run::of(there.current_dir(workplace.path(folder))).succeeded();
+    }
+    let ids = all_ids(&workplace);
+    assert!(ids.contains("lines.txt:1") && ids.contains("y/lines.txt:1"), "{ids:?}");
+}
+
+#[test]
+fn another_folder_takes_nothing_from_one_that_is_out_of_reach() {
+    let workplace = with_folder(&[("a.md", "one"), ("b.md", "two")]);
+    index(&workplace, &["docs"]);
+    fs::rename(workplace.path("docs"), workplace.path(".away")).unwrap();
+    write(&workplace, "more/c.md", "three");
+    assert_eq!(index(&workplace, &["more"])["removed"], 0);
+    assert_eq!(all_ids(&workplace), set(&["a.md", "b.md", "more/c.md"]));
+}
+
+#[test]
+fn a_line_that_a_file_no_longer_has_is_removed_and_the_others_are_not_encoded_again() {
+    let workplace = Workplace::new();
+    let lines: Vec<String> = (1..=50).map(|line| format!("document number {line}\n")).collect();
+    workplace.write("n.txt", lines.concat());
+    index(&workplace, &["n.txt"]);
+    workplace
+        .write("n.txt", [&lines[..9], &lines[10..40], &["\n".to_owned()], &lines[41..]].concat().concat());
+    let report = index(&workplace, &["n.txt"]);
+    assert_eq!(report["removed"], 2);
+    assert!(report["encoded"].as_u64().unwrap() <= 2, "{report}");
+    let ids = all_ids(&workplace);
+    assert!(ids.len() == 48 && !ids.contains("n.txt:50") && !ids.contains("n.txt:40"), "{ids:?}");
+}
+
+#[test]
+fn globs_and_ignore_files_choose_what_is_read() {
+    let workplace = with_folder(&[
+        ("a.md", "one"),
+        ("b.txt", "two"),
+        ("drafts/c.md", "three"),
+        (".akinignore", "*.txt\n"),
+    ]);
+    index(&workplace, &["docs", "--exclude", "drafts"]);
+    assert_eq!(all_ids(&workplace), set(&["a.md"]));
+    index(&workplace, &["docs", "--include", "*.md"]);
+    assert_eq!(all_ids(&workplace), set(&["a.md", "drafts/c.md"]));
+    let refused = workplace.akin(&["index", "ix", "docs", "--include", "["]).refused();
+    assert!(refused.contains("\"[\""), "{refused}");
+}
+
+#[test]
+fn an_index_within_its_folder_is_no_document_of_it() {
+    let workplace = with_folder(&[("a.md", "one")]);
+    for added in [1, 0] {
+        let mut inside = workplace.command(&["index", "ix", ".", "--json"]);
+        let report = common::Run::of(inside.current_dir(workplace.path("docs"))).succeeded().json();
+        assert_eq!((&report["added"], &report["read"]), (&json!(added), &json!(1)));
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_skipped_and_named_and_ends_nothing() {
+    let workplace = with_folder(&[("a.md", "one")]);
+    workplace.write("docs/bad.md", b"caf\xe9 and \xff more");
+    for _ in 0..2 {
+        let report = index(&workplace, &["docs"]);
+        assert_eq!(report["skipped"].as_array().unwrap().len(), 1);
+        assert_eq!(report["skipped"][0]["file"], "bad.md");
+        assert!(report["skipped"][0]["reason"].as_str().unwrap().contains("UTF-8"), "{report}");
+    }
+    let run = workplace.akin(&["index", "ix", "docs"]).succeeded();
+    assert!(run.stderr.contains("1 file skipped") && run.stderr.contains("bad.md: not UTF-8"), "{run:#?}");
+    assert_eq!(all_ids(&workplace), set(&["a.md"]));
+}
