@@ -97,7 +97,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 fn keep_quiet_about_caught_panics() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if !akin_index::catches_panics() {
+        if !akin_index::catches_panics() && !akin_indexer::documents::catches_panics() {
             report(panic);
         }
     }));

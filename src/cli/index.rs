@@ -15,7 +15,8 @@ use super::{
 Plain text is a document a line, with the id FILE:LINE. In jsonl, csv and tsv each document has an id \
 and a text; its other fields are kept as metadata. Files may be compressed with gzip or zstd.
 
-Of a folder each file is one document, and its id is its path in the folder: text, source code or Markdown. Hidden files, links, what .gitignore and .akinignore name, and \
+Of a folder each file is one document, and its id is its path in the folder: text, source code, Markdown, HTML, PDF, DOCX, \
+PPTX, XLSX, OpenDocument, EPUB, RTF and Jupyter notebooks. Hidden files, links, what .gitignore and .akinignore name, and \
 files without text are left out. A file that cannot be read is skipped; --json lists each with its reason. When a folder or a \
 text is indexed again, what has not changed is not read, and what is no longer there is removed. Where two sources have one \
 name, the ids of the second begin with the name of its folder.
@@ -42,6 +43,7 @@ Examples:
   akin index notes notes.txt
   akin index notes notes.txt --model intfloat/e5-small-v2 --query-prompt \"query: \" --document-prompt \"passage: \"
   akin index library ~/Documents --exclude drafts
+  akin index library report.pdf
   akin index papers papers.jsonl.zst --id-field doi --text-field abstract
   zcat dump.tsv.gz | akin index dump - --format tsv
   akin index notes notes.txt --recall 0.99

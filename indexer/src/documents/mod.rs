@@ -1,11 +1,32 @@
 //! Reads files that are one document each.
+//!
+//! A reader is given the bytes of a file and gives its text, or a reason. It runs on a thread of its own, for a minute at most
+//! (`guard.rs`), and gives no more than 64 MiB of text: a file that is broken, encrypted or hostile costs no more than its own
+//! document. `docs/FORMATS.md` has what each reader was measured to do.
 
+mod archive;
+mod blocks;
+mod docx;
+mod epub;
+mod guard;
+mod html;
 mod markdown;
+mod notebook;
+mod odt;
+mod office;
+mod pdf;
+mod rtf;
+mod sheets;
+mod slides;
 mod text;
+mod xml;
 
 use std::path::Path;
 
 use akin_index::Metadata;
+
+use self::archive::Archive;
+pub use self::guard::catches_panics;
 
 /// The number of these readers: files are read again when it is another than that of the release that read them.
 pub(crate) const READER: u64 = 1;
@@ -18,6 +39,24 @@ pub enum DocumentFormat {
     Text,
     /// Markdown, with the fields of its front matter.
     Markdown,
+    /// HTML: the article, without menus.
+    Html,
+    /// PDF, a page of text for each page.
+    Pdf,
+    /// A text of Word.
+    Docx,
+    /// OpenDocument.
+    Odt,
+    /// A book.
+    Epub,
+    /// Rich Text Format.
+    Rtf,
+    /// A presentation of PowerPoint.
+    Pptx,
+    /// A spreadsheet of Excel.
+    Xlsx,
+    /// A Jupyter notebook.
+    Notebook,
 }
 
 /// The text of a document and its fields.
@@ -50,11 +89,28 @@ pub fn read(path: &Path, bytes: Vec<u8>, format: Option<DocumentFormat>) -> Resu
     let extracted = match format {
         DocumentFormat::Text => text::read(bytes)?,
         DocumentFormat::Markdown => markdown::read(bytes)?,
+        format => guard::guarded(move || read_format(format, bytes))?,
     };
     if extracted.text.trim().is_empty() {
         return Err(Unread::Because("there is no text in it".into()));
     }
     Ok(extracted)
+}
+
+fn read_format(format: DocumentFormat, bytes: Vec<u8>) -> Result<Extracted, Unread> {
+    match format {
+        DocumentFormat::Text => text::read(bytes),
+        DocumentFormat::Markdown => markdown::read(bytes),
+        DocumentFormat::Html => html::read(&bytes),
+        DocumentFormat::Pdf => pdf::read(&bytes),
+        DocumentFormat::Docx => docx::read(bytes),
+        DocumentFormat::Odt => odt::read(bytes),
+        DocumentFormat::Epub => epub::read(bytes),
+        DocumentFormat::Rtf => rtf::read(&bytes),
+        DocumentFormat::Pptx => slides::read(bytes),
+        DocumentFormat::Xlsx => sheets::read(bytes),
+        DocumentFormat::Notebook => notebook::read(&bytes),
+    }
 }
 
 /// The format that the name of a file tells, or else its content.
@@ -67,11 +123,49 @@ pub(crate) fn of_name(path: &Path) -> Option<DocumentFormat> {
     let extension = path.extension()?.to_string_lossy().to_ascii_lowercase();
     Some(match extension.as_str() {
         "md" | "markdown" => DocumentFormat::Markdown,
+        "html" | "htm" | "xhtml" => DocumentFormat::Html,
+        "pdf" => DocumentFormat::Pdf,
+        "docx" | "docm" => DocumentFormat::Docx,
+        "odt" | "odp" | "ods" => DocumentFormat::Odt,
+        "epub" => DocumentFormat::Epub,
+        "rtf" => DocumentFormat::Rtf,
+        "pptx" | "pptm" => DocumentFormat::Pptx,
+        "xlsx" | "xlsm" => DocumentFormat::Xlsx,
+        "ipynb" => DocumentFormat::Notebook,
         _ => return None,
     })
 }
 
 /// The format that the first bytes of a file tell.
 fn of_content(bytes: &[u8]) -> Option<DocumentFormat> {
+    if bytes.starts_with(b"%PDF-") {
+        return Some(DocumentFormat::Pdf);
+    }
+    if bytes.starts_with(br"{\rtf") {
+        return Some(DocumentFormat::Rtf);
+    }
+    if bytes.starts_with(b"PK\x03\x04") {
+        return of_archive(bytes);
+    }
+    let beginning = String::from_utf8_lossy(&bytes[..bytes.len().min(256)]).trim_start().to_ascii_lowercase();
+    if beginning.starts_with("<!doctype html") || beginning.starts_with("<html") {
+        return Some(DocumentFormat::Html);
+    }
     text::is_text(bytes).then_some(DocumentFormat::Text)
 }
+
+/// The office format that an archive is by its parts.
+fn of_archive(bytes: &[u8]) -> Option<DocumentFormat> {
+    let names = Archive::open(bytes.to_vec()).ok()?.names();
+    let parts = [
+        ("word/document.xml", DocumentFormat::Docx),
+        ("ppt/presentation.xml", DocumentFormat::Pptx),
+        ("xl/workbook.xml", DocumentFormat::Xlsx),
+        ("META-INF/container.xml", DocumentFormat::Epub),
+        ("content.xml", DocumentFormat::Odt),
+    ];
+    parts.into_iter().find(|(part, _)| names.iter().any(|name| name == part)).map(|(_, format)| format)
+}
+
+#[cfg(test)]
+mod tests;
