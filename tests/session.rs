@@ -492,3 +492,23 @@ fn the_most_similar_pairs_of_a_corpus_come_best_first() {
     assert_eq!(alike.stdout.lines().count(), 2, "{alike:?}");
     assert!(workplace.akin(&["pairs", "notes.txt", "--threshold", "2"]).refused().contains("--threshold 2"));
 }
+
+#[test]
+fn json_lines_are_told_by_their_first_line_where_they_have_no_name() {
+    let workplace = Workplace::new();
+    let corpus = b"{\"id\":\"a\",\"text\":\"the first\"}\n{\"id\":\"b\",\"text\":\"the second\"}\n";
+    workplace.akin_reading(&["index", "notes", "-"], corpus).succeeded();
+    let answer = workplace.akin(&["query", "notes", "the second", "--json", "-k", "1"]).succeeded().json();
+    assert_eq!((ids(&answer), &answer["hits"][0]["text"]), (vec!["b"], &"the second".into()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_corpus_may_be_a_pipe_with_a_name() {
+    let workplace = Workplace::new();
+    workplace.write("lines.txt", "the first\nthe second\n");
+    let script = format!("'{AKIN}' index notes <(cat lines.txt) --json");
+    let mut bash = Command::new("bash");
+    let report = Run::of(workplace.settle(bash.args(["-c", &script]))).succeeded().json();
+    assert_eq!(report["added"], 2);
+}

@@ -157,3 +157,30 @@ proptest! {
         prop_assert_eq!(texts(&documents), lines);
     }
 }
+
+#[test]
+fn a_quote_that_is_never_closed_and_two_columns_of_a_name_are_refused() {
+    refused("c.csv", "id,text\n1,fine\n2,\"not closed\n3,three\n4,four\n", &["c.csv:3", "never closed"]);
+    refused("d.csv", "id,text,tag,tag\n1,a,b,c\n", &["d.csv:1", "\"tag\""]);
+    for end in ["", "\n", "\r\n", "\n\n"] {
+        let closed = format!("id,text\n1,fine\n2,\"of two\nlines\"{end}");
+        assert_eq!(texts(&read_as("e.csv", closed).unwrap()), ["fine", "of two\nlines"]);
+    }
+    assert_eq!(texts(&read_as("f.csv", "id,text\n1,a 5\" pipe\n").unwrap()), ["a 5\" pipe"]);
+}
+
+#[test]
+fn gzip_members_are_read_with_what_pads_them_and_zstd_with_frames_that_are_passed_over() {
+    let member = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let padded = [member("one\n"), member("two\n"), vec![0; 512]].concat();
+    assert_eq!(texts(&read_as("n.txt.gz", padded).unwrap()), ["one", "two"]);
+    let frame = zstd::encode_all(&b"three\n"[..], 1).unwrap();
+    let skipped = [&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 9, 9, 9, 9][..], &frame].concat();
+    assert_eq!(texts(&read_as("n.txt.zst", skipped).unwrap()), ["three"]);
+    refused("n.txt.bz2", b"BZh91AY&SY", &["bzip2"]);
+    refused("n.txt.xz", b"\xfd7zXZ\0\0", &["compressed with xz"]);
+}

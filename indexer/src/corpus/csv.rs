@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use akin_index::Document;
 use csv::{ByteRecord, Reader, ReaderBuilder};
@@ -17,6 +17,11 @@ use crate::{Error, FieldRole, Result};
 pub(super) struct CsvDocuments {
     records: Reader<Bounded>,
     since_record: Arc<AtomicUsize>,
+    /// The last bytes that were read, the last one lowest.
+    tail: Arc<AtomicU64>,
+    is_quoting: bool,
+    /// The line of the record read last, if its last field goes on over several.
+    spread: Option<u64>,
     record: ByteRecord,
     file: String,
     columns: Vec<String>,
@@ -28,14 +33,20 @@ impl CsvDocuments {
     /// Reads the header.
     pub(super) fn new(input: Input, file: String, options: &CorpusOptions, delimiter: u8) -> Result<Self> {
         let since_record = Arc::<AtomicUsize>::default();
-        let bounded = Bounded { input, since_record: since_record.clone() };
-        let mut records =
-            ReaderBuilder::new().delimiter(delimiter).quoting(delimiter == b',').from_reader(bounded);
+        let tail = Arc::<AtomicU64>::default();
+        let bounded = Bounded { input, since_record: since_record.clone(), tail: tail.clone() };
+        let is_quoting = delimiter == b',';
+        let mut records = ReaderBuilder::new().delimiter(delimiter).quoting(is_quoting).from_reader(bounded);
         let header = records.byte_headers().map_err(|error| fault_of(&file, 1, &error))?.clone();
         let mut columns = Vec::with_capacity(header.len());
         for column in &header {
             let column = check_text(column).map_err(|reason| fault(&file, 1, reason))?;
             columns.push(column.trim_start_matches('\u{feff}').to_owned());
+        }
+        if let Some((at, twice)) = columns.iter().enumerate().find(|(at, name)| columns[..*at].contains(name))
+        {
+            let reason = format!("column {} is named {twice:?} as one before it: rename one of them", at + 1);
+            return Err(fault(&file, 1, reason));
         }
         let place = |field: &str, role: FieldRole| {
             columns.iter().position(|column| column == field).ok_or_else(|| Error::MissingField {
@@ -52,7 +63,33 @@ impl CsvDocuments {
         } else {
             (place(&options.id_field, FieldRole::Id)?, place(&options.text_field, FieldRole::Text)?)
         };
-        Ok(Self { records, since_record, record: ByteRecord::new(), file, columns, id, text })
+        Ok(Self {
+            records,
+            since_record,
+            tail,
+            is_quoting,
+            spread: None,
+            record: ByteRecord::new(),
+            file,
+            columns,
+            id,
+            text,
+        })
+    }
+
+    /// Refuses a file that ends within quotes: its last record is all that follows them. The last field of a file has line
+    /// ends only if it is quoted, and then the file ends with a quote.
+    fn require_closed(&self) -> Result<()> {
+        let tail = self.tail.load(Ordering::Relaxed).to_be_bytes();
+        let end = tail.trim_ascii_end();
+        match self.spread {
+            Some(line) if self.is_quoting && !end.ends_with(b"\"") => Err(fault(
+                &self.file,
+                line,
+                "a quote is opened and never closed: close it, or double it if it is one of the text",
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn read(&mut self) -> Result<Option<Document>> {
@@ -60,10 +97,11 @@ impl CsvDocuments {
         let line = self.records.position().line();
         match self.records.read_byte_record(&mut self.record) {
             Ok(true) => {}
-            Ok(false) => return Ok(None),
+            Ok(false) => return self.require_closed().map(|()| None),
             Err(error) => return Err(fault_of(&self.file, line, &error)),
         }
         let line = self.record.position().map_or(line, csv::Position::line);
+        self.spread = self.record.iter().next_back().filter(|field| field.contains(&b'\n')).map(|_| line);
         let mut document = Document::default();
         for (place, (column, value)) in self.columns.iter().zip(&self.record).enumerate() {
             let value = check_text(value)
@@ -122,6 +160,7 @@ struct Bounded {
     input: Input,
     /// Bytes handed out since the last record was complete.
     since_record: Arc<AtomicUsize>,
+    tail: Arc<AtomicU64>,
 }
 
 impl Read for Bounded {
@@ -131,6 +170,9 @@ impl Read for Bounded {
         }
         let count = self.input.read(buffer)?;
         self.since_record.fetch_add(count, Ordering::Relaxed);
+        let last = buffer[..count].iter().rev().take(8).rev();
+        let tail = last.fold(self.tail.load(Ordering::Relaxed), |tail, byte| tail << 8 | u64::from(*byte));
+        self.tail.store(tail, Ordering::Relaxed);
         Ok(count)
     }
 }

@@ -12,6 +12,7 @@ mod source;
 mod survey;
 mod text;
 
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -248,15 +249,28 @@ impl Iterator for CorpusReader {
 }
 
 fn documents_of(source: &Source, options: &CorpusOptions, bytes_read: &Arc<AtomicU64>) -> Result<Documents> {
-    let input = source.open(bytes_read)?;
+    let mut input = source.open(bytes_read)?;
     let name = source.name();
-    Ok(match source.format() {
+    let format = match source.format() {
+        Format::Auto if options.whole_files && begins_with_object(&mut input) => Format::Jsonl,
+        format => format,
+    };
+    Ok(match format {
         Format::Auto | Format::Text | Format::Document(_) => {
             Box::new(text::TextDocuments::new(input, name, options.keep_blank_lines, source.lines()))
         }
         Format::Jsonl => Box::new(jsonl::JsonDocuments::new(input, name, options)),
         Format::Csv => Box::new(csv::CsvDocuments::new(input, name, options, b',')?),
         Format::Tsv => Box::new(csv::CsvDocuments::new(input, name, options, b'\t')?),
+    })
+}
+
+/// Whether the first line of an input without a name is a JSON object. One that cannot be read is none: reading it says why.
+fn begins_with_object(input: &mut source::Input) -> bool {
+    let Ok(beginning) = input.fill_buf() else { return false };
+    let line = beginning.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+    line.is_some_and(|line| {
+        serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line).is_ok()
     })
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use super::folder::{DocumentFile, Stamp, files_of};
 use super::text::LinesSeen;
@@ -85,6 +85,12 @@ impl Source {
         self.path.as_os_str() == "-"
     }
 
+    /// Whether it is stdin or a pipe, and not a file that can be read again.
+    pub(super) fn is_read_once(&self) -> bool {
+        self.is_stdin()
+            || std::fs::metadata(&self.path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+    }
+
     pub(super) fn format(&self) -> Format {
         match &self.content {
             Content::Records(format) => *format,
@@ -125,17 +131,20 @@ impl Source {
         match (&self.spool, &self.content) {
             (Some(file), _) => file.metadata().ok().map(|metadata| metadata.len()),
             (None, Content::Files(files)) => Some(files.bytes()),
-            (None, _) if self.is_stdin() => None,
+            (None, _) if self.is_read_once() => None,
             (None, _) => std::fs::metadata(&self.path).ok().map(|metadata| metadata.len()),
         }
     }
 
-    /// Keeps what comes by stdin in an unnamed temporary file, so that it can be read twice.
+    /// Keeps what comes by stdin or by a pipe in an unnamed temporary file, so that it can be read twice.
     pub(super) fn spool(&mut self) -> Result<()> {
-        if self.is_stdin() && self.spool.is_none() {
+        if self.is_read_once() && self.spool.is_none() {
             let kept = || -> io::Result<File> {
                 let mut file = tempfile::tempfile()?;
-                io::copy(&mut io::stdin().lock(), &mut file)?;
+                match self.is_stdin() {
+                    true => io::copy(&mut io::stdin().lock(), &mut file)?,
+                    false => io::copy(&mut File::open(&self.path)?, &mut file)?,
+                };
                 Ok(file)
             };
             self.spool = Some(kept().map_err(|error| self.unreadable(&error))?);
@@ -161,16 +170,53 @@ impl Source {
         let mut input = BufReader::with_capacity(BUFFER, Counted { raw, bytes_read: bytes_read.clone() });
         let magic = input.fill_buf()?;
         if magic.starts_with(&[0x1f, 0x8b]) {
-            return Ok(Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(input))));
+            let members = GzipMembers { member: Some(GzDecoder::new(input)) };
+            return Ok(Box::new(BufReader::with_capacity(BUFFER, members)));
         }
-        if magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        // A file may begin with a frame that is passed over: pzstd writes sizes into one.
+        let is_zstd = magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+            || matches!(magic, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]);
+        if is_zstd {
             return Ok(Box::new(BufReader::with_capacity(BUFFER, zstd::Decoder::with_buffer(input)?)));
         }
-        Ok(Box::new(input))
+        let other = [
+            (&b"BZh"[..], "bzip2"),
+            (b"\xfd7zXZ\0", "xz"),
+            (b"PK\x03\x04", "zip"),
+            (b"\x04\x22\x4d\x18", "lz4"),
+        ];
+        match other.into_iter().find(|(first, _)| magic.starts_with(first)) {
+            Some((_, name)) => Err(io::Error::other(format!(
+                "it is compressed with {name}: unpack it, for only gzip and zstd are read as they are"
+            ))),
+            None => Ok(Box::new(input)),
+        }
     }
 
     fn unreadable(&self, error: &io::Error) -> Error {
         Error::unreadable(Path::new(&self.name()), error)
+    }
+}
+
+/// The members of a gzip file, one after another. As with `gzip -d`, what follows the last one is passed over: tapes and
+/// block devices pad with zeros.
+struct GzipMembers<R> {
+    member: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Read for GzipMembers<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let count = member.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            let Some(mut rest) = self.member.take().map(GzDecoder::into_inner) else { break };
+            if rest.fill_buf()?.first() == Some(&0x1f) {
+                self.member = Some(GzDecoder::new(rest));
+            }
+        }
+        Ok(0)
     }
 }
 
