@@ -1,35 +1,158 @@
 //! Puts what was found by meaning and what was found by words together.
+//!
+//! Either part may know nothing: the model may not read the language of a text, and words say little where all texts have
+//! the same ones. What each part is worth is told, query by query, from its scores alone. Meaning counts more where its
+//! best hit stands high above what is near by chance and ahead of its tenth; words count more where theirs is ahead.
+//! docs/RETRIEVAL.md says how the constants were found, and what other ways of putting lists together come to.
 
 use std::collections::HashMap;
 
-use akin_index::{DocId, Neighbor};
+use akin_index::{Background, DocId, Neighbor};
 
-/// Documents of each list that are put together.
-pub(crate) const DEPTH: usize = 1000;
+/// Documents of each list that are put together, at least: more of them change nothing.
+pub(crate) const DEPTH: usize = 200;
 
-/// How much each list counts.
-const SHARE: f32 = 0.5;
+/// How far the best hit of a list is ahead is told by the hit of this rank.
+const TENTH: usize = 10;
 
-/// The `k` best documents of two lists, each of which comes best first. The scores of a list are brought to 0 to 1, the
-/// last and the first of it, and added up.
-pub(crate) fn fuse(by_meaning: &[Neighbor], by_words: &[Neighbor], k: usize) -> Vec<Neighbor> {
-    let mut places: HashMap<DocId, usize> = HashMap::new();
+/// The logarithm of what meaning counts beside words where neither has a clear winner.
+const EVEN: f32 = -0.6;
+
+/// By how much it grows with the lead of the best hit.
+const LEAD: f32 = 2.5;
+
+/// The least deviation of a background: that of an index of equal vectors.
+const LEAST_DEVIATION: f32 = 1e-6;
+
+/// The `k` best documents of two lists, each of which comes best first and has at most `depth`. `background` is that of the
+/// query among the vectors.
+pub(crate) fn fuse(
+    by_meaning: &[Neighbor],
+    by_words: &[Neighbor],
+    background: Background,
+    depth: usize,
+    k: usize,
+) -> Vec<Neighbor> {
+    let (Some(nearest), Some(best)) = (by_meaning.first(), by_words.first()) else {
+        let only = if by_meaning.is_empty() { by_words } else { by_meaning };
+        return only[..k.min(only.len())].to_vec();
+    };
+    let weight = weight(by_meaning, by_words, background);
+    let deviation = background.deviation.max(LEAST_DEVIATION);
+    let meaning = |score: f32| weight * (score - background.mean) / deviation;
+    let words = |score: f32| if best.score > 0.0 { score / best.score } else { 0.0 };
+    // What is not in a full list is at most as good as its last. A list of words that is not full has all there is.
+    let no_meaning = meaning(by_meaning.last().unwrap_or(nearest).score);
+    let no_words = match by_words.last() {
+        Some(last) if by_words.len() >= depth => words(last.score),
+        _ => 0.0,
+    };
+    let mut places: HashMap<DocId, usize> = HashMap::with_capacity(2 * depth);
     let mut fused: Vec<Neighbor> = Vec::with_capacity(by_meaning.len() + by_words.len());
-    for list in [by_meaning, by_words] {
-        let (Some(first), Some(last)) = (list.first(), list.last()) else { continue };
-        for near in list {
-            let range = first.score - last.score;
-            let share = if range > 0.0 { (near.score - last.score) / range } else { 1.0 };
-            let place = *places.entry(near.doc).or_insert_with(|| {
-                let mut near = *near;
-                near.score = 0.0;
-                fused.push(near);
-                fused.len() - 1
-            });
-            fused[place].score += SHARE * share;
+    for near in by_meaning {
+        places.insert(near.doc, fused.len());
+        fused.push(scored(near, meaning(near.score) + no_words));
+    }
+    for found in by_words {
+        let score = words(found.score);
+        match places.get(&found.doc) {
+            Some(place) => fused[*place].score += score - no_words,
+            None => fused.push(scored(found, no_meaning + score)),
         }
     }
     fused.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.doc.cmp(&b.doc)));
     fused.truncate(k);
     fused
+}
+
+/// The same document with another score.
+fn scored(near: &Neighbor, score: f32) -> Neighbor {
+    let mut near = *near;
+    near.score = score;
+    near
+}
+
+/// What meaning counts beside words, in deviations of the background and shares of the best score by words.
+fn weight(by_meaning: &[Neighbor], by_words: &[Neighbor], background: Background) -> f32 {
+    let tenth = |list: &[Neighbor]| list.get(TENTH - 1).map(|near| near.score);
+    let nearest = by_meaning[0].score;
+    let far = tenth(by_meaning).unwrap_or(by_meaning[by_meaning.len() - 1].score);
+    let height = nearest - background.mean;
+    let ahead = if height > 0.0 { ((nearest - far) / height).min(1.0) } else { 0.0 };
+    let best = by_words[0].score;
+    // With fewer hits than ten the tenth has no word.
+    let words_ahead = if best > 0.0 { (best - tenth(by_words).unwrap_or(0.0)) / best } else { 0.0 };
+    (EVEN + LEAD * (ahead - words_ahead)).exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use akin_fixtures::files::Folder;
+    use akin_index::{Document, Embeddings, Index, ModelIdentity, SearchOptions, Snapshot};
+    use std::sync::Arc;
+
+    use super::*;
+
+    const BACKGROUND: Background = Background { mean: 0.1, deviation: 0.1 };
+
+    /// An index of documents whose ids are their numbers, oldest first.
+    fn index() -> (Folder, Arc<Snapshot>) {
+        let folder = Folder::new();
+        let mut index = Index::open_or_create(&folder.path("index"), &ModelIdentity::unknown(1)).unwrap();
+        let documents: Vec<Document> =
+            (0..30).map(|id| Document { id: id.to_string(), ..Document::default() }).collect();
+        index.upsert(&documents, &Embeddings::from_values(1, vec![1.0; 30])).unwrap();
+        let snapshot = index.snapshot();
+        (folder, snapshot)
+    }
+
+    /// A list of documents by their numbers.
+    fn list(index: &Snapshot, scores: &[(usize, f32)]) -> Vec<Neighbor> {
+        let options = SearchOptions { k: 30, ..SearchOptions::default() };
+        let all = index.nearest(&[1.0], &options).unwrap();
+        scores.iter().map(|(id, score)| scored(&all[*id], *score)).collect()
+    }
+
+    /// What comes of two lists: numbers and scores.
+    fn fused(meaning: &[(usize, f32)], words: &[(usize, f32)], depth: usize, k: usize) -> Vec<(usize, f32)> {
+        let (_folder, index) = index();
+        let found = fuse(&list(&index, meaning), &list(&index, words), BACKGROUND, depth, k);
+        let number = |near: &Neighbor| index.document(near.doc).unwrap().id.parse().unwrap();
+        found.iter().map(|near| (number(near), near.score)).collect()
+    }
+
+    fn assert_near(found: &[(usize, f32)], expected: &[(usize, f32)]) {
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.0 == expected.0 && (found.1 - expected.1).abs() < 1e-5, "{found:?} and {expected:?}");
+        }
+    }
+
+    #[test]
+    fn a_document_in_both_lists_is_before_those_in_one() {
+        let meaning = [(7, 0.8), (3, 0.5), (9, 0.4)];
+        let words = [(3, 12.0), (5, 9.0), (7, 3.0)];
+        let expected = [(3, 1.751_913), (7, 1.565_848), (5, 1.313_935), (9, 0.813_935)];
+        assert_near(&fused(&meaning, &words, 3, 10), &expected);
+        assert_near(&fused(&meaning, &words, 3, 2), &expected[..2]);
+    }
+
+    #[test]
+    fn a_list_of_words_with_a_clear_winner_counts_more_than_meaning_without() {
+        let meaning: Vec<(usize, f32)> = (0..10).map(|i| (i, 0.6 - 0.01 * i as f32)).collect();
+        let words: Vec<(usize, f32)> =
+            [(20, 20.0)].into_iter().chain((0..9).map(|i| (i, 5.0 - 0.1 * i as f32))).collect();
+        assert_eq!(fused(&meaning, &words, 10, 1)[0].0, 20);
+        let flat: Vec<(usize, f32)> = (10..20).map(|i| (i, 5.0 - 0.01 * i as f32)).collect();
+        let winner: Vec<(usize, f32)> =
+            [(4, 0.9)].into_iter().chain((5..14).map(|i| (i, 0.2 - 0.01 * i as f32))).collect();
+        assert_eq!(fused(&winner, &flat, 10, 1)[0].0, 4);
+    }
+
+    #[test]
+    fn one_list_alone_stays_as_it_is() {
+        assert_eq!(fused(&[(1, 0.5), (2, 0.4)], &[], 10, 1), [(1, 0.5)]);
+        assert_eq!(fused(&[], &[(2, 3.0)], 10, 10), [(2, 3.0)]);
+        assert_eq!(fused(&[], &[], 10, 10), []);
+    }
 }

@@ -224,11 +224,16 @@ impl Searcher {
         let plain: Vec<String> = queries.iter().map(WordQuery::text).collect();
         let encoding = self.encode(snapshot, &plain.iter().map(String::as_str).collect::<Vec<_>>())?;
         let started = Instant::now();
-        let deep = SearchOptions { k: options.k.max(DEPTH), ..options.clone() };
+        let depth = options.k.max(DEPTH);
+        let deep = SearchOptions { k: depth, ..options.clone() };
         let by_words = snapshot.nearest_words_all(&queries, &deep)?;
         let by_meaning = nearest_that_fit(snapshot, &queries, &encoding.embeddings, &deep)?;
-        let fused = by_meaning.iter().zip(&by_words).map(|(meaning, words)| fuse(meaning, words, options.k));
-        let hits = fused.map(|near| Ok(snapshot.hits(near)?)).collect::<Result<_>>()?;
+        let lists = encoding.embeddings.iter().zip(by_meaning.iter().zip(&by_words));
+        let fused = lists.map(|(embedding, (meaning, words))| -> Result<_> {
+            let background = snapshot.background(embedding)?.unwrap_or_default();
+            Ok(snapshot.hits(fuse(meaning, words, background, depth, options.k))?)
+        });
+        let hits = fused.collect::<Result<_>>()?;
         tracing::info!("searched {} in {:.1?}", count(texts.len()), started.elapsed());
         Ok((hits, encoding.truncated))
     }

@@ -9,7 +9,7 @@ use crate::{Embeddings, Result};
 const SAMPLE: usize = 256;
 
 /// The similarities of a query with passages from all over an index.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Background {
     /// Their mean.
     pub mean: f32,
