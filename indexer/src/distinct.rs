@@ -1,4 +1,4 @@
-//! Encodes equal texts once: those of one batch, and those that were encoded lately.
+//! Encodes equal texts once: those of one batch, and those of the batches before it.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Result;
 
-/// Bytes of embeddings that are remembered: some 43,000 of 384 numbers.
+/// Bytes of embeddings that are kept: some 43,000 embeddings of 384 numbers.
 const REMEMBERED_BYTES: usize = 64 << 20;
 
 /// 128 bits of the SHA-256 of a text: equal if and only if the texts are.
@@ -19,8 +19,8 @@ pub fn text_hash(text: &str) -> TextHash {
     *digest.first_chunk().expect("a SHA-256 has 32 bytes")
 }
 
-/// An encoder that remembers what it encoded lately: of a text that comes a hundred thousand times, one goes through the
-/// network.
+/// An encoder that keeps the embeddings of the last texts, so that a text that occurs a hundred thousand times is
+/// encoded once.
 pub struct DistinctEncoder<'a> {
     encoder: &'a SentenceEncoder,
     role: Option<Role>,
@@ -28,7 +28,7 @@ pub struct DistinctEncoder<'a> {
 }
 
 impl<'a> DistinctEncoder<'a> {
-    /// Encodes texts in a role, or in none, and remembers nothing yet.
+    /// An encoder of texts in a role, or in none, that keeps no embedding yet.
     pub fn new(encoder: &'a SentenceEncoder, role: Option<Role>) -> Self {
         let capacity = REMEMBERED_BYTES / (4 * encoder.dimension());
         Self { encoder, role, recent: Recent::new(encoder.dimension(), capacity.max(1)) }
@@ -55,7 +55,7 @@ impl<'a> DistinctEncoder<'a> {
         let mut rows = HashMap::new();
         let mut embeddings = Embeddings::empty(self.encoder.dimension());
         let mut new = Vec::new();
-        // Rows of remembered texts first: encoding may make the memory forget them.
+        // Rows that are kept are copied first: keeping new ones may overwrite them.
         for hash in &hashes {
             if let Some(embedding) = self.recent.get(hash).filter(|_| !rows.contains_key(hash)) {
                 rows.insert(*hash, embeddings.rows());
@@ -85,7 +85,7 @@ impl<'a> DistinctEncoder<'a> {
             self.recent.insert(*hash, embedding);
         }
         let embeddings = match (embeddings.rows(), new.len() == texts.len()) {
-            // Nothing is equal and nothing was remembered: the usual case.
+            // No text is equal to another or was encoded before: the usual case.
             (0, true) => encoded,
             _ => {
                 encoded.iter().for_each(|embedding| embeddings.push(embedding));
@@ -98,22 +98,22 @@ impl<'a> DistinctEncoder<'a> {
     }
 }
 
-/// What a batch of texts came to.
+/// The embeddings of a batch of texts, and what it took to encode them.
 pub struct DistinctEncoding {
-    /// One row a text, in the order of the texts.
+    /// A row for each text, in the order of the texts.
     pub embeddings: Embeddings,
-    /// Texts that went through the network.
+    /// Texts that were encoded.
     pub encoded: usize,
     /// Their tokens.
     pub tokens: usize,
-    /// How many of them were longer than the model reads, and lost their end.
+    /// How many of them were longer than the model reads, so that their end was left out.
     pub truncated: usize,
 }
 
-/// The last so many embeddings. When it is full, the oldest makes room for the newest.
+/// The newest embeddings, up to a number. When it is full, a new one replaces the oldest.
 struct Recent {
     slots: HashMap<TextHash, usize>,
-    /// Whose embedding is in each slot.
+    /// The text whose embedding is in each slot.
     owners: Vec<TextHash>,
     embeddings: Embeddings,
     capacity: usize,

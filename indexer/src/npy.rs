@@ -138,7 +138,7 @@ impl NpyReader {
         Ok(Embeddings::from_values(dimension, values))
     }
 
-    /// Begins again with the first row.
+    /// Goes back to the first row.
     pub fn rewind(&mut self) {
         self.read = 0;
     }
@@ -165,7 +165,7 @@ impl NpyReader {
     }
 }
 
-/// Where the numbers of a file are, and of what type.
+/// Where the numbers of a file are, and their type.
 #[derive(Debug, Clone, Copy)]
 struct Layout {
     /// The place of the first number, in bytes.

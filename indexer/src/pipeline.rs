@@ -16,7 +16,7 @@ use crate::passages::PassageEncoder;
 use crate::sources::Sources;
 use crate::{Error, Result};
 
-/// Documents of a batch: encoded together and committed together.
+/// Documents of a batch, which are encoded together and committed together.
 pub const BATCH_DOCUMENTS: usize = 1024;
 
 /// A batch ends before [`BATCH_DOCUMENTS`] when its texts have this many bytes. With a batch being encoded, one
@@ -26,16 +26,16 @@ pub const BATCH_BYTES: usize = 4 << 20;
 /// Segments are merged at the end of a run if they have at most so many times the documents that it brought.
 const MERGE_FACTOR: usize = 8;
 
-/// What indexing a corpus came to.
+/// The outcome of indexing a corpus.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct IndexingReport {
     /// Documents read.
     pub read: usize,
     /// Documents whose id was new.
     pub added: usize,
-    /// Documents that took the place of one in the index.
+    /// Documents that replaced one in the index.
     pub replaced: usize,
-    /// Documents that the index already held as they are.
+    /// Documents that the index already had with the same text and metadata.
     pub unchanged: usize,
     /// Documents that a later one of the corpus replaces.
     pub duplicates: usize,
@@ -58,7 +58,7 @@ pub struct IndexingReport {
 /// What is being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Looking through the corpus for faults.
+    /// Reading the corpus through for faults, before anything is encoded.
     Surveying,
     /// Encoding and committing.
     Encoding,
@@ -85,7 +85,7 @@ pub struct Progress {
     pub phase: Phase,
     /// Documents of the corpus.
     pub documents: usize,
-    /// Documents behind us: committed, unchanged or replaced by a later one. All of them are on the disk.
+    /// Documents that are done: committed, unchanged, or replaced by a later one.
     pub done: usize,
     /// Of these, documents that were encoded and committed in this run.
     pub committed: usize,
@@ -93,15 +93,16 @@ pub struct Progress {
     pub tokens: usize,
 }
 
-/// Hears of progress, and may stop the run: the batches that it heard of stay.
+/// Called with the progress of a run. It may stop the run: the batches that were reported before stay in the index.
 pub type Observer<'a> = &'a mut (dyn FnMut(Progress) -> ControlFlow<()> + Send);
 
 /// Brings `index` up to date with `corpus`: adds what is new, replaces what has changed, skips what is
 /// there already. The corpus is surveyed first, so that a fault anywhere in it leaves the index as it was.
-/// `observer` hears of every batch once it is safe on the disk, and may stop the run.
+/// `observer` is called after every commit, and may stop the run.
 ///
 /// # Errors
-/// A fault of the corpus, or what the encoder or the index report. Batches that the observer heard of stay.
+/// A fault of the corpus, or what the encoder or the index report. Batches that were reported to the observer stay in
+/// the index.
 pub fn index_corpus(
     index: &mut Index,
     encoder: &SentenceEncoder,
@@ -168,11 +169,11 @@ impl<'scope> Merging<'scope> {
         let (sender, progress) = channel();
         let stopped = Arc::clone(&stop);
         let thread = scope.spawn(move || {
-            // Behind a lock only because many threads may tell of progress.
+            // In a mutex because the merge reports from several threads.
             let sender = Mutex::new(sender);
             merge.run(&|done, total| {
                 if let Ok(sender) = sender.lock() {
-                    // Nobody needs to hear it.
+                    // Nobody is told when the run has ended already.
                     let _ = sender.send((done, total));
                 }
                 if stopped.load(Ordering::Relaxed) {
@@ -190,7 +191,7 @@ impl<'scope> Merging<'scope> {
     }
 }
 
-/// A run under way.
+/// A run of indexing that is not finished yet.
 struct Run<'a, 'o> {
     index: &'a mut Index,
     encoder: PassageEncoder<'a>,
@@ -200,7 +201,7 @@ struct Run<'a, 'o> {
 }
 
 impl Run<'_, '_> {
-    /// Tells the observer where the run is, unless it stops the run.
+    /// Reports the progress to the observer; an error if that stops the run.
     fn tell(&mut self, phase: Phase) -> Result<()> {
         self.progress.phase = phase;
         match (self.observer)(self.progress) {
@@ -209,8 +210,8 @@ impl Run<'_, '_> {
         }
     }
 
-    /// Commits all batches, and what is merged meanwhile. A merge that fails ends the run at once; where a batch
-    /// fails, a merge that is complete is kept, and another stopped.
+    /// Commits all batches, and the merge that runs beside them. If the merge fails, the run ends at once. If a batch
+    /// fails, a finished merge is committed and an unfinished one is stopped.
     fn commit_all(
         &mut self,
         batches: &Receiver<Result<Batch>>,
@@ -303,11 +304,11 @@ impl Run<'_, '_> {
         let observer = Mutex::new(&mut *self.observer);
         let tell = |phase| match observer.lock() {
             Ok(mut observer) => observer(Progress { phase, ..progress }),
-            // Only a panic in the observer poisons it, and then there is nobody left to tell.
+            // Only a panic in the observer poisons the mutex; it is not called again then.
             Err(_) => ControlFlow::Break(()),
         };
         self.index.seal(&|done, total| tell(Phase::Sealing { done, total }))?;
-        // What is large in proportion to what came in waits for the next run.
+        // Segments that are large compared with the new documents are merged by the next run.
         while let Some(merge) =
             self.index.due_merge().filter(|merge| merge.documents() <= MERGE_FACTOR * committed)
         {
@@ -343,7 +344,7 @@ fn read_batches(
         let read = match read {
             Ok(read) => read,
             Err(error) => {
-                // Whether it is heard does not matter: either way, reading ends here.
+                // If the receiver is gone, reading ends here anyway.
                 let _ = sender.send(Err(error));
                 return;
             }

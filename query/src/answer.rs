@@ -11,7 +11,7 @@ use serde::Serialize;
 /// `"passage":{"start":…,"end":…,"text":…}` before the metadata where the document has more than one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Answer {
-    /// The text that was asked.
+    /// The text of the query.
     pub query: String,
     /// The documents found, best first; none for a blank query or an empty index.
     pub hits: Vec<RankedHit>,
@@ -59,7 +59,7 @@ impl Answer {
                 passage: hit.passage.map(|passage| FoundPassage {
                     start: passage.start as usize,
                     end: passage.end as usize,
-                    // A span that is not one of the text is damage, which `verify` reports.
+                    // A span outside of the text is damage, which `verify` reports.
                     text: hit
                         .document
                         .text
@@ -77,7 +77,7 @@ impl Answer {
     /// Writes the answer as one JSON line.
     ///
     /// # Errors
-    /// What `output` says when it cannot be written.
+    /// What `output` reports.
     pub fn write_json_line(&self, output: &mut dyn Write) -> io::Result<()> {
         serde_json::to_writer(&mut *output, self)?;
         output.write_all(b"\n")

@@ -7,11 +7,11 @@ use akin_index::{SearchOptions, Snapshot};
 
 use crate::{Error, Result, Searcher};
 
-/// How many queries are encoded together: enough that batches of similar length can be made, few
-/// enough that nobody waits for their answers.
+/// Queries that are encoded together: enough to batch texts of similar length, few enough that the first answers come
+/// soon.
 pub const CHUNK: usize = 256;
 
-/// What a batch came to.
+/// How many queries were answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BatchReport {
     /// Queries answered.

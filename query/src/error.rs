@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use akin_encoder::{Role, Similarity};
 
-/// A result of asking.
+/// The result of a call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What can go wrong between a query and its answer.
@@ -45,8 +45,8 @@ pub enum Error {
         /// That of the model.
         of_model: Similarity,
     },
-    /// Where a model is cannot be noted.
-    #[error("cannot note the model at {}: {reason}", path.display())]
+    /// The path of a model cannot be recorded in an index.
+    #[error("cannot record the path of the model {}: {reason}", path.display())]
     ModelPath {
         /// The directory of the model.
         path: PathBuf,
@@ -65,7 +65,7 @@ pub enum Error {
     /// There are no queries to measure an index with.
     #[error("there are no queries to measure the index with")]
     NoQueries,
-    /// There are no threads to search with.
+    /// The threads to search with could not be started.
     #[error("cannot start the threads: {0}")]
     Threads(#[source] rayon::ThreadPoolBuildError),
 }

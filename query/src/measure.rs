@@ -11,10 +11,10 @@ use serde::Serialize;
 use crate::progress::{report, search_all};
 use crate::{Error, Result};
 
-/// How long the queries are asked again and again for each `ef`.
+/// How long the queries are repeated for each `ef`.
 const WHILE: Duration = Duration::from_secs(1);
 
-/// What the searches with one `ef` came to. As JSON it is one line:
+/// Recall and speed of searches with one `ef`. As JSON it is one line:
 /// `{"ef":…,"recall":…,"recall_p1":…,"recall_p10":…,"qps":…,"p50_ms":…,"p99_ms":…}`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Measurement {
@@ -23,15 +23,15 @@ pub struct Measurement {
     /// The share of the true k nearest that were found, over all queries. A document as near as the true k-th counts
     /// as one of them.
     pub recall: f64,
-    /// The recall of a query that one of a hundred stays below: the 1st percentile.
+    /// The 1st percentile of the recall of single queries: one query of a hundred has less.
     pub recall_p1: f64,
-    /// The recall of a query that one of ten stays below: the 10th percentile.
+    /// The 10th percentile of the recall of single queries: one query of ten has less.
     pub recall_p10: f64,
     /// Queries answered a second, by all threads together.
     pub qps: f64,
     /// The time of one query, in milliseconds: the median.
     pub p50_ms: f64,
-    /// And what one of a hundred exceeds.
+    /// The time that one query of a hundred exceeds, in milliseconds: the 99th percentile.
     pub p99_ms: f64,
 }
 
@@ -45,8 +45,8 @@ pub struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// Finds the true nearest documents of each query by exact search, on all processors: `k` of those
-    /// `among` which `options` has the search go on; its `ef` is that of each [run](Self::run).
+    /// Finds the true nearest documents of each query by exact search, on all processors: `options.k` of the documents
+    /// in `options.among`. The `ef` of the options is not used: each [run](Self::run) has its own.
     ///
     /// # Errors
     /// [`Error::NoQueries`] if `queries` has no rows; what the index reports of queries of another dimension.
@@ -75,11 +75,11 @@ impl<'a> Bench<'a> {
         Ok(Self { index, queries, options, truth })
     }
 
-    /// Asks all queries with `ef` candidates on `threads` threads: once for the recall and to warm up, then
-    /// for a second for the time. A search finds documents by id and score; their texts are not read.
+    /// Searches for all queries with `ef` candidates on `threads` threads: once for the recall and to warm up, then
+    /// again and again for a second for the time. The texts of the documents are not read.
     ///
     /// # Errors
-    /// [`Error::Threads`] if they cannot be had.
+    /// [`Error::Threads`] if the threads cannot be started; what the index reports.
     pub fn run(&self, ef: usize, threads: usize) -> Result<Measurement> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(Error::Threads)?;
         let options = SearchOptions { ef: Some(ef), ..self.options.clone() };
@@ -89,7 +89,7 @@ impl<'a> Bench<'a> {
             Ok((found, begun.elapsed()))
         };
         let pass = || -> Result<Vec<_>> {
-            // On one thread without any help of another.
+            // Not through rayon: one thread must do all the work.
             match threads {
                 1 => (0..self.queries.rows()).map(search).collect(),
                 _ => (0..self.queries.rows()).into_par_iter().with_min_len(16).map(search).collect(),
@@ -134,7 +134,7 @@ fn share(right: usize, possible: usize) -> f64 {
     if possible == 0 { 1.0 } else { right as f64 / possible as f64 }
 }
 
-/// The value that the share `share` of `sorted`, ascending and not empty, is not above.
+/// The value of `sorted` (ascending, not empty) that the share `share` of its values do not exceed.
 fn percentile<T: Copy>(sorted: &[T], share: f64) -> T {
     sorted[((sorted.len() - 1) as f64 * share) as usize]
 }

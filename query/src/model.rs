@@ -1,4 +1,4 @@
-//! Models by name: finding and loading them, and what an index notes of the one it is built with.
+//! Models by name: finding and loading them, and what an index records of the model it is built with.
 
 use std::path::Path;
 use std::time::Instant;

@@ -94,7 +94,7 @@ impl Searcher {
         &self.reader
     }
 
-    /// What is searched now: pin it to ask several things of one commit.
+    /// The snapshot that is searched now. Keep it to ask several queries of one commit.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.reader.snapshot()
     }
@@ -133,8 +133,7 @@ impl Searcher {
         Ok(selection)
     }
 
-    /// The documents that mean what `text` means, as of the newest commit. A blank text means nothing and finds
-    /// nothing.
+    /// The documents of the newest commit that are nearest in meaning to `text`. A blank text finds nothing.
     ///
     /// # Errors
     /// What the encoder or the index reports.
@@ -159,8 +158,8 @@ impl Searcher {
         Ok(answers.pop().expect("one text has one answer"))
     }
 
-    /// The answers of a snapshot to `texts`, in their order, and how many of the texts lost their end to the
-    /// encoder. The texts are encoded together and searched in parallel.
+    /// The answers of a snapshot to `texts`, in their order, and how many of the texts were longer than the model
+    /// reads. The texts are encoded together and searched in parallel.
     ///
     /// # Errors
     /// As [`Searcher::ask`].

@@ -39,9 +39,9 @@ impl ComparedArguments {
 #[command(after_help = "\
 Scores are cosine similarities, best first. Equal texts come first: each copy in a pair with the first document
 of its text. Two copies make no pair of their own, and only the first is in pairs with other texts: of a thousand
-copies 999 pairs are printed. Up to 100,000 different texts every pair is compared; of more, each text with the
-32 nearest that a graph finds, and the share of the true 10 nearest that it finds is measured and told. With --json
-each line is a pair: {\"score\":...,\"first\":{\"id\":...,\"text\":...},\"second\":{...}}
+copies 999 pairs are printed. Up to 100,000 different texts, every pair is compared. Of more, each text is compared
+with the 32 nearest that a graph finds, and the share of the true 10 nearest that it finds is measured and printed.
+With --json each line is a pair: {\"score\":...,\"first\":{\"id\":...,\"text\":...},\"second\":{...}}
 
 An INDEX is compared by its stored vectors, without a model; a document of several passages by their mean.
 
@@ -67,9 +67,9 @@ pub struct PairsArguments {
 #[command(after_help = "\
 Two documents are linked if their cosine similarity is at least --threshold. A group is all documents that are
 linked to each other, directly or through others. Its first document, in the order of the corpus, is kept.
-Equal texts are always linked. Up to 100,000 different texts every pair is compared; of more, each text with the
-32 nearest that a graph finds, and the share of the true links that it finds is measured and told. With --json
-each line is a group: {\"kept\":{\"id\":...,\"text\":...},\"duplicates\":[{\"id\":...,\"text\":...,\"score\":...,\"link\":...}]}
+Equal texts are always linked. Up to 100,000 different texts, every pair is compared. Of more, each text is compared
+with the 32 nearest that a graph finds, and the share of the true links that it finds is measured and printed. With
+--json each line is a group: {\"kept\":{\"id\":...,\"text\":...},\"duplicates\":[{\"id\":...,\"text\":...,\"score\":...,\"link\":...}]}
 with the similarity to the kept one (score) and to the most similar of the group (link).
 
 An INDEX is compared by its stored vectors, without a model; a document of several passages by their mean. It stays
@@ -99,8 +99,8 @@ pub struct DedupArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-k-means takes any number of documents: it goes on until no document changes its cluster, the mean similarity to
-the centers gets better by less than 0.00001, or after 100 rounds (--verbose shows them). Agglomerative
+k-means takes any number of documents. It ends when no document changes its cluster, when the mean similarity to
+the centers rises by less than 0.00001, or after 100 rounds (--verbose shows them). Agglomerative
 clustering, with average linkage, takes up to 16,384: it joins the two clusters whose documents are most
 similar on average until --clusters are left or no two have --threshold. Both give the same clusters every
 time. Clusters are numbered from the largest on. With --json each line is a document:
@@ -119,13 +119,13 @@ pub struct ClusterArguments {
     /// How many clusters to make
     #[arg(long, value_name = "K", value_parser = parse_count)]
     pub clusters: Option<NonZeroUsize>,
-    /// How to find them
+    /// The method of clustering
     #[arg(long, value_enum, default_value_t, value_name = "METHOD")]
     pub method: ClusterMethod,
     /// For agglomerative: the least mean similarity of clusters that are joined, from -1 to 1
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub threshold: Option<f32>,
-    /// For kmeans: another number begins with other centers
+    /// For kmeans: the seed of the random numbers that choose the first centers
     #[arg(long, value_name = "N", default_value = "1")]
     pub seed: u64,
     /// How many texts of each cluster to print, the most central first

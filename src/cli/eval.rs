@@ -17,11 +17,11 @@ pub struct EvalArguments {
 pub enum Evaluation {
     /// Semantic textual similarity: correlate similarities with the scores people gave
     Sts(StsArguments),
-    /// The same, training and testing on one set in turn: ten-fold, or topic by topic
+    /// The same by cross-validation: ten-fold, or topic by topic
     StsCv(CrossValidationArguments),
     /// Semantic textual similarity by a cross-encoder, which reads both sentences at once
     CrossEncoder(CrossEncoderArguments),
-    /// Triplets: the share whose closer sentence is closer
+    /// Triplets: the share whose positive is closer to the anchor than the negative
     Triplets(TripletsArguments),
     /// SentEval: logistic regression on frozen embeddings
     Senteval(SentevalArguments),
@@ -29,7 +29,7 @@ pub enum Evaluation {
     Retrieval(RetrievalArguments),
     /// Pooling and concatenation, varied: the paper's table 6
     Ablation(AblationArguments),
-    /// Sentences a second, and what the best pair among many costs
+    /// Sentences a second, and the time to find the best pair among many
     Efficiency(EfficiencyArguments),
 }
 
@@ -74,7 +74,7 @@ pub struct CrossValidationArguments {
     /// Parts to draw
     #[arg(long, value_name = "N", default_value = "10", conflicts_with = "cross_topic", value_parser = parse_count)]
     pub folds: NonZeroUsize,
-    /// Test on each topic in turn
+    /// Test on each topic with a model that was trained on the others
     #[arg(long)]
     pub cross_topic: bool,
     /// Train cross-encoders
@@ -89,7 +89,7 @@ pub struct CrossValidationArguments {
     /// The greatest score that people gave; 0 is the least
     #[arg(long, value_name = "SCORE", default_value = "5", value_parser = parse_positive)]
     pub max_score: f64,
-    /// What every random number follows from
+    /// The seed of all random numbers
     #[arg(long, value_name = "N", default_value = "42")]
     pub seed: u64,
     /// Print a JSON line a part instead of a table
@@ -208,7 +208,7 @@ pub struct AblationArguments {
     /// The greatest score that people gave; 0 is the least
     #[arg(long, value_name = "SCORE", default_value = "5", value_parser = parse_positive)]
     pub max_score: f64,
-    /// What every random number follows from
+    /// The seed of all random numbers
     #[arg(long, value_name = "N", default_value = "42")]
     pub seed: u64,
     /// Print a JSON line a row instead of a table
@@ -219,7 +219,7 @@ pub struct AblationArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The sentences are those of the files. The best pair by embeddings is found in full; the time that a \
-cross-encoder needs for it is extrapolated from the pairs it was given, and said to be so.
+cross-encoder needs for it is extrapolated from some pairs, and marked as such.
 
 Example:
   akin eval efficiency stsb/train.tsv --sentences 10000")]
@@ -251,7 +251,7 @@ pub struct EvaluatedModel {
     /// Pool in this way, whatever the model says; the model may then be a bare BERT or RoBERTa directory
     #[arg(long, value_enum, value_name = "MODE")]
     pub pooling: Option<PoolingName>,
-    /// Average word vectors from a GloVe or word2vec text file, in place of a model
+    /// Use the mean of word vectors from a GloVe or word2vec text file instead of a model
     #[arg(long, value_name = "FILE", conflicts_with = "pooling")]
     pub word_vectors: Option<PathBuf>,
 }

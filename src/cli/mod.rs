@@ -86,7 +86,7 @@ pub enum Command {
     Cluster(ClusterArguments),
     /// Measure recall and speed of an index, to choose an `ef`
     Bench(BenchArguments),
-    /// Make an index of vectors that are already there
+    /// Make an index of vectors that were computed elsewhere
     Import(ImportArguments),
     /// Write the vectors and documents of an index to files
     Export(ExportArguments),
@@ -94,7 +94,7 @@ pub enum Command {
     Encode(EncodeArguments),
     /// Delete documents from an index by their ids
     Delete(DeleteArguments),
-    /// Write an index anew, without what was deleted
+    /// Rewrite an index without deleted documents
     Compact(CompactArguments),
     /// Rebuild the catalogue of an index, or a lost manifest, from its segments
     Repair(RepairArguments),

@@ -39,7 +39,7 @@ impl CorpusArguments {
     }
 }
 
-/// How documents or queries are written down.
+/// The format of documents or queries.
 #[derive(Debug, Args)]
 pub struct FormatArguments {
     /// How the input is written; `auto` goes by the name of the file, and stdin is text
@@ -227,13 +227,13 @@ enum PrecisionName {
     /// Single precision: the model's own embeddings
     #[default]
     F32,
-    /// Factors of 16 bits, sums in f32: a mean cosine of 0.9999 with f32
+    /// Weights and inputs of 16 bits, sums in f32: a mean cosine of 0.9999 with f32
     Bf16,
-    /// Factors of 8 bits, exact sums: a mean cosine of 0.999 with f32
+    /// Weights and inputs of 8 bits, exact sums: a mean cosine of 0.999 with f32
     Int8,
 }
 
-/// The same where hardly anybody needs to choose an executor.
+/// The same with an executor, which `--help` does not list.
 #[derive(Debug, Args)]
 pub struct ComputeArguments {
     #[command(flatten)]

@@ -16,9 +16,9 @@ Scores are similarities as the model compares texts, mostly cosines, best first;
 otherwise reads a query a line from stdin; every line is answered in order, a blank one with no hits.
 
 A filter is an expression about metadata: FIELD = VALUE, !=, <, <=, >, >=, FIELD in (VALUE, ...), joined by \
-and, or, not and parentheses. Put fields and values with spaces in quotes. Numbers compare as numbers, all \
-else and what is quoted as text; of a list one element is enough; what is missing fits only != and not. As \
-many hits come back as documents fit, up to -k.
+and, or, not and parentheses. Put fields and values with spaces in quotes. Numbers are compared as numbers, \
+everything else and what is quoted as text. A list fits if one of its elements does. A missing field fits only != \
+and not. As many hits come back as documents fit, up to -k.
 
 With --mode keyword or hybrid, TEXT is words, any of which is enough; '\"exact phrases\"', which must be there; auto* \
 for all words that begin so; and -snake or '-\"two words\"' for what must not be there. Case, accents and endings of \
@@ -76,11 +76,11 @@ pub struct BatchArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-First the true nearest documents of each query are found by comparing it with every document; recall is
-the share of them that a search finds. A document as near as the last of them counts as one of them. Beside the
-mean are the 1st and the 10th percentile of the queries: one of a hundred, or of ten, has less. Then, for each ef, the queries are asked for a second. They are
-searched as `akin query` searches, without reading the texts of what is found, on one thread unless
---threads says otherwise.
+First the true nearest documents of each query are found by comparing it with every document. Recall is the share
+of them that a search finds; a document as near as the last of them counts as one of them. The mean over all queries
+is printed with the 1st and the 10th percentile: one query of a hundred, or of ten, has less. Then, for each ef, the
+queries are repeated for a second. The search is that of `akin query`, without reading the texts of the hits, on one
+thread unless --threads says otherwise.
 
 Examples:
   akin encode questions.txt --output questions.npy

@@ -17,14 +17,14 @@ Spearman's correlation where it has scores, by accuracy where it has labels or t
 the best score is kept.
 
 The output is a sentence-transformers directory that Akin and Python read (for cross-encoder: one that \
-Python's CrossEncoder reads), with the course of the run in loss.csv and loss.svg.
+Python's CrossEncoder reads), with the loss of each step in loss.csv and loss.svg.
 
 Examples:
   akin train --objective regression --base all-MiniLM-L6-v2 --train stsb/train.tsv --dev stsb/dev.tsv --output tuned
   akin train --objective classification --concatenation u,v,diff --base bert-base --train nli.tsv --dev stsb/dev.tsv --output nli
   akin train --objective triplet --base nli --train sections.tsv --output sections --epochs 2 --resume")]
 pub struct TrainArguments {
-    /// What the model is trained towards
+    /// The objective: what the model is trained for
     #[arg(long, value_enum, value_name = "NAME")]
     pub objective: ObjectiveName,
     /// The model to begin with: a directory or hub id, of a sentence-transformers, BERT or RoBERTa model
@@ -54,10 +54,10 @@ pub struct TrainArguments {
     /// How the vectors of the tokens become that of the sentence [default: as the base does, else mean]
     #[arg(long, value_enum, value_name = "MODE")]
     pub pooling: Option<PoolingName>,
-    /// What the classifier is given of the embeddings u and v
+    /// The input of the classifier, made of the embeddings u and v
     #[arg(long, value_enum, value_name = "PARTS", default_value = "u,v,diff")]
     pub concatenation: ConcatenationName,
-    /// What every random number follows from
+    /// The seed of all random numbers
     #[arg(long, value_name = "N", default_value = "42")]
     pub seed: u64,
     /// The greatest score that people gave; 0 is the least
@@ -78,10 +78,10 @@ pub struct TrainArguments {
     /// Begin with random weights in the shape that config.json of the base gives
     #[arg(long)]
     pub from_scratch: bool,
-    /// Draw the last N layers anew
+    /// Begin with random weights in the last N layers
     #[arg(long, value_name = "N", conflicts_with = "from_scratch")]
     pub reinitialize: Option<usize>,
-    /// Drop nothing
+    /// Train without dropout
     #[arg(long)]
     pub no_dropout: bool,
     /// Print a final report to stdout as a JSON line
@@ -95,7 +95,7 @@ pub enum ObjectiveName {
     Regression,
     /// Label from both embeddings: cross-entropy
     Classification,
-    /// Closer to the one than to the other: margin 1
+    /// The anchor closer to the positive than to the negative: margin 1
     Triplet,
     /// Score from both sentences at once: the paper's slow, exact baseline
     CrossEncoder,

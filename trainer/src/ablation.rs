@@ -1,4 +1,4 @@
-//! The paper's ablation (section 6): which pooling, and what of u and v the classifier is given.
+//! The paper's ablation (section 6): which pooling is best, and which concatenation of u and v for the classifier.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ pub struct Ablation<'a> {
     pub dev: &'a [ScoredPair],
     /// Examples a run sees at most; none for all.
     pub examples: Option<usize>,
-    /// What every run has in common; its objective is not looked at.
+    /// The settings of every run; the objective among them is not used.
     pub settings: TrainingSettings,
 }
 
@@ -46,8 +46,8 @@ const POOLINGS: [(&str, Pooling); 3] =
     [("MEAN", Pooling::Mean), ("MAX", Pooling::Max), ("CLS", Pooling::Cls)];
 
 impl Ablation<'_> {
-    /// Runs the poolings with the paper's concatenation, then the concatenations with mean pooling. `observer` hears
-    /// (run, of how many, step, of how many).
+    /// Runs the poolings with the paper's concatenation, then the concatenations with mean pooling. `observer` is called
+    /// with (run, number of runs, step, number of steps).
     ///
     /// # Errors
     /// What reading, training and evaluation report.

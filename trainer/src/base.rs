@@ -49,12 +49,12 @@ impl BaseModel {
         Ok(Bert::load(&self.dir.config, &ModelWeights::open(&self.dir)?, device)?)
     }
 
-    /// The network with random weights: normal with deviation 0.02, as BERT begins.
+    /// The network with random weights: normal with deviation 0.02, as BERT is initialised.
     pub fn random_network(&self, seed: u64, device: &Device) -> Bert {
         reinitialized(Bert::new(&self.dir.config, device), self.dir.config.num_hidden_layers, true, seed)
     }
 
-    /// `network` with the linear layers and norms of its last `layers` layers drawn anew, as BERT begins.
+    /// `network` with the linear layers and norms of its last `layers` layers initialised again, as in BERT.
     pub fn reinitialized(&self, network: Bert, layers: usize, seed: u64) -> Bert {
         reinitialized(network, layers, false, seed)
     }
@@ -79,7 +79,7 @@ impl BaseModel {
         self.dir.normalize
     }
 
-    /// The dropout that the model was made for, with the random numbers of `seed`.
+    /// The dropout of the model's config, with the random numbers of `seed`.
     pub fn randomness(&self, seed: u64) -> Randomness {
         Randomness { hidden_dropout: self.hidden_dropout, attention_dropout: self.attention_dropout, seed }
     }
@@ -103,7 +103,7 @@ impl BaseModel {
         let config = &self.dir.config;
         let mut batch = RaggedBatch::default();
         for [first, second] in pairs {
-            // The second without the token that begins a text; RoBERTa puts another separator in its place.
+            // The second sentence has no token for the beginning of a text. RoBERTa has a second separator instead.
             let (mut first, mut second) = (first.to_vec(), second.get(1..).unwrap_or_default().to_vec());
             if config.architecture == Architecture::Roberta {
                 second.insert(0, first.last().copied().unwrap_or_default());

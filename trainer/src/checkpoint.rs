@@ -1,4 +1,4 @@
-//! What a run of training leaves on the disk, so that a killed one goes on where it was.
+//! The files of a training run, from which a killed run goes on.
 //!
 //! ```text
 //! OUTPUT/checkpoints/step-N       the last state: network, optimizer, progress
@@ -22,7 +22,7 @@ use crate::curve::Point;
 use crate::optimizer::Memory;
 use crate::{Error, Result};
 
-/// Where a run is.
+/// The progress of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Steps taken.
@@ -33,7 +33,8 @@ pub struct Progress {
     pub without_improvement: usize,
     /// Every step so far.
     pub curve: Vec<Point>,
-    /// What the run was asked to do, as JSON in a string, where no number is rounded: another run does not go on with it.
+    /// The settings of the run, as JSON in a string, so that no number is rounded. A run with other settings does not
+    /// resume from it.
     pub asked: String,
 }
 
@@ -44,12 +45,12 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Those of the run that writes to `output`.
+    /// The checkpoints of the run that writes to `output`.
     pub fn of(output: &Path) -> Self {
         Self { folder: output.join("checkpoints") }
     }
 
-    /// Whether there is a run to go on with.
+    /// Whether there is a run to resume.
     pub fn exist(&self) -> bool {
         self.folder.is_dir()
     }
@@ -68,10 +69,10 @@ impl Checkpoints {
         self.folder.join("best")
     }
 
-    /// Keeps the whole state of a run, and forgets the one before.
+    /// Writes the whole state of a run, and removes the one before.
     ///
     /// # Errors
-    /// [`Error::Io`] when the disk refuses.
+    /// [`Error::Io`] when it cannot be written.
     pub fn save(
         &self,
         network: &impl ModuleSnapshot,
@@ -125,7 +126,7 @@ impl Checkpoints {
         self.folder.join("best.old")
     }
 
-    /// Makes `best.old` the best model again where its successor did not get the name, and removes it elsewhere.
+    /// Renames `best.old` to `best` if there is no `best`, and removes it otherwise.
     fn restore_best(&self) -> Result<()> {
         let (best, old) = (self.best(), self.old_best());
         match old.exists() {
@@ -157,7 +158,7 @@ impl Checkpoints {
         Ok(Some((memories, progress)))
     }
 
-    /// Forgets everything.
+    /// Removes all checkpoints.
     ///
     /// # Errors
     /// [`Error::Io`].

@@ -1,4 +1,4 @@
-//! Training and testing on one set in turn: the paper's two settings for the argument facets (section 4.3).
+//! Cross-validation: the paper's two settings for the argument facets (section 4.3).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub struct TopicPair {
 /// Which pairs a model is tested on that was trained on the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {
-    /// One of so many parts of like size, drawn at random.
+    /// One of this many parts of about equal size, drawn at random.
     Folds(usize),
     /// All pairs of one topic.
     Topics,
@@ -84,8 +84,8 @@ pub fn parts(pairs: &[TopicPair], split: Split, seed: u64) -> Result<Vec<(String
     Ok(parts.into_iter().collect())
 }
 
-/// For each part the correlations on it of a model that was trained on all others. `observer` hears the part that is
-/// trained for.
+/// For each part, the correlations on it of a model that was trained on all other parts. `observer` is called with the
+/// part that is trained for.
 ///
 /// # Errors
 /// What training and evaluation report.

@@ -1,10 +1,10 @@
-//! The course of a training run, as a table and as a picture.
+//! The loss and scores of a training run over its steps, as a table and as a picture.
 
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-/// One step of a run, in numbers that JSON gives back as they were.
+/// One step of a run. Its numbers are the same after they were written as JSON and read again.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// The step, from 1.
@@ -87,7 +87,7 @@ pub fn svg(points: &[Point]) -> String {
     picture
 }
 
-/// Each value with those before it, of which the older count less.
+/// An exponential moving average of the values.
 fn running_mean(values: &[f64]) -> Vec<f64> {
     const KEPT: f64 = 0.95;
     let (mut sum, mut weight) = (0.0, 0.0);

@@ -1,4 +1,4 @@
-//! The development set: how good is the model between two steps?
+//! The development set, which scores the model during training.
 
 use std::path::Path;
 
@@ -12,22 +12,22 @@ use crate::objective::Objective;
 use crate::sentence_pairs::{ScoredPair, Triplet};
 use crate::{Error, Result, sts, triplets};
 
-/// How many pairs the training network reads at a time when it is asked for labels or scores.
+/// Pairs that the training network reads at a time when it predicts labels or scores.
 const BATCH: usize = 32;
 
-/// A development set, and with it what the score of a model is.
+/// A development set. Its kind decides what the score of a model is.
 #[derive(Debug, Clone)]
 pub enum DevSet {
-    /// Spearman's correlation of the cosines, or of a cross-encoder's scores, with people's.
+    /// Spearman's correlation of the cosines, or of a cross-encoder's scores, with the scores of the set.
     Scored(Vec<ScoredPair>),
-    /// The share of triplets whose closer sentence is closer.
+    /// The share of triplets whose positive is closer to the anchor than the negative.
     Triplets(Vec<Triplet>),
-    /// The share of pairs whose label the classifier knows.
+    /// The share of pairs whose label the classifier predicts.
     Labelled(Vec<Example>),
 }
 
 impl DevSet {
-    /// What its score is called.
+    /// The name of its score.
     pub fn measure(&self) -> &'static str {
         match self {
             Self::Scored(_) => "spearman",
@@ -35,7 +35,7 @@ impl DevSet {
         }
     }
 
-    /// The score of a model: as it was written to `written`, or of the network where only that knows.
+    /// The score of a model: of the directory `written`, or of `network` where the score needs its head.
     ///
     /// # Errors
     /// What the encoder reports.
@@ -56,7 +56,7 @@ impl DevSet {
                 let encoder = SentenceEncoder::load(written)?;
                 match sts::evaluate(&encoder, pairs, &mut |_, _| {}) {
                     Ok(result) => Ok(result.spearman()),
-                    // A model that gives every pair the same cosine is a bad one, and no error.
+                    // Equal cosines for all pairs have no correlation: a bad model, but no error.
                     Err(Error::Correlation(_)) => Ok(0.0),
                     Err(error) => Err(error),
                 }
@@ -87,7 +87,7 @@ pub fn cross_encoder_scores(network: &Network, base: &BaseModel, pairs: &[Scored
     Ok(scores)
 }
 
-/// The same network without a graph of what it computed, which would be kept until somebody asks for gradients.
+/// The same network without autodiff: nothing is kept for gradients.
 fn untracked(network: &Network) -> Network {
     network.clone().no_grad()
 }

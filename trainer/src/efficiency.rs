@@ -1,4 +1,4 @@
-//! Sentences a second (section 7 of the paper), and what the best pair among many costs (sections 1 and 8).
+//! Sentences a second (section 7 of the paper), and the time to find the best pair among many (sections 1 and 8).
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::Result;
 use crate::dev::cross_encoder_scores;
 use crate::sentence_pairs::ScoredPair;
 
-/// Sentences that are padded to one length where there is no smart batching, as in the paper.
+/// Sentences of a batch without smart batching, as in the paper: they are padded to one length.
 pub const BATCH: usize = 16;
 
 /// Rows that one thread compares with all others at a time.
@@ -26,7 +26,7 @@ pub fn padded_rate(encoder: &SentenceEncoder, texts: &[&str]) -> Result<f64> {
     Ok(texts.len() as f64 / clock.elapsed().as_secs_f64())
 }
 
-/// Sentences a second as the encoder chooses to batch them, and the embeddings.
+/// Sentences a second with the encoder's own batching, and the embeddings.
 ///
 /// # Errors
 /// What the encoder reports.
@@ -36,7 +36,7 @@ pub fn batched_rate(encoder: &SentenceEncoder, texts: &[&str]) -> Result<(f64, E
     Ok((texts.len() as f64 / clock.elapsed().as_secs_f64(), encoding.embeddings))
 }
 
-/// Pairs a second through a cross-encoder, each pair alone with its like in batches without padding.
+/// Pairs a second through a cross-encoder, in batches of pairs of similar length, without padding.
 ///
 /// # Errors
 /// What the tokenizer reports.

@@ -43,10 +43,10 @@ pub enum Error {
         step: usize,
         /// The loss.
         loss: f64,
-        /// What is left of the run.
+        /// What is kept of the run.
         kept: String,
     },
-    /// A run would write to a folder that is there, and was not told to resume.
+    /// The folder that a run is to write to exists, and the run is not to be resumed.
     #[error("{} exists{}", path.display(), if *unfinished { " and holds an unfinished run" } else { "" })]
     OutputExists {
         /// The folder.
@@ -54,7 +54,7 @@ pub enum Error {
         /// Whether a run in it can be resumed.
         unfinished: bool,
     },
-    /// A caller asked for something that cannot be.
+    /// The arguments of a call contradict each other or the files.
     #[error("{0}")]
     Invalid(String),
 }

@@ -1,4 +1,4 @@
-//! From files of sentences to what the network is trained with.
+//! Reads and tokenises the examples that the network is trained with.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// Sentences tokenised at a time.
 const CHUNK: usize = 4096;
 
-/// What a model is trained with.
+/// The examples that a model is trained with.
 #[derive(Debug, Clone)]
 pub struct TrainingSet {
     /// The examples, in the order of the file.

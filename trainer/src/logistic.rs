@@ -11,7 +11,7 @@ pub struct Logistic {
     weights: Vec<f32>,
 }
 
-/// How many steps of L-BFGS remember their curvature.
+/// The number of last steps that L-BFGS estimates the curvature from.
 const MEMORY: usize = 10;
 
 impl Logistic {
@@ -33,7 +33,7 @@ impl Logistic {
             if slope >= 0.0 || dot(&gradient, &gradient).sqrt() < 1e-5 {
                 break;
             }
-            // The first step has no curvature to know its length from.
+            // There is no curvature yet to choose the length of the first step by.
             let mut length =
                 if memory.is_empty() { (1.0 / dot(&gradient, &gradient).sqrt()).min(1.0) } else { 1.0 };
             let mut found = None;
@@ -65,7 +65,7 @@ impl Logistic {
         Self { labels, features, weights }
     }
 
-    /// The likeliest label of each row.
+    /// The most probable label of each row.
     pub fn predict(&self, rows: &[f32]) -> Vec<usize> {
         logits(rows, self.features, &self.weights, self.labels)
             .chunks_exact(self.labels)
@@ -135,7 +135,7 @@ fn logits(rows: &[f32], features: usize, weights: &[f32], labels: usize) -> Vec<
     logits
 }
 
-/// Downhill, as far as the curvature of the last steps says.
+/// The direction of descent by the curvature of the last steps (the two-loop recursion of L-BFGS).
 fn direction(gradient: &[f32], memory: &[(Vec<f32>, Vec<f32>)]) -> Vec<f32> {
     let mut direction: Vec<f32> = gradient.iter().map(|g| -g).collect();
     let mut factors = Vec::with_capacity(memory.len());

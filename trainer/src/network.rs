@@ -1,4 +1,4 @@
-//! What is trained: an encoder, tied over all sentences of an example, and what an objective puts above it.
+//! The network that is trained: one encoder for all sentences of an example, and the head of the objective.
 
 use std::path::Path;
 
@@ -21,11 +21,11 @@ use crate::{Error, Result};
 pub struct Example {
     /// Its sentences, tokenised: two, or the three of a triplet.
     pub sentences: Vec<Vec<u32>>,
-    /// What is known of them.
+    /// Their score, label or order.
     pub target: Target,
 }
 
-/// What is known of an example.
+/// What the network is to learn from an example.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Target {
     /// How alike its two sentences are, from 0 to 1.
@@ -36,23 +36,23 @@ pub enum Target {
     Order,
 }
 
-/// What a pass through the network depends on beside its examples.
+/// What a pass through the network depends on apart from its examples.
 #[derive(Debug, Clone, Copy)]
 pub struct Conditions<'a> {
-    /// What is dropped.
+    /// The dropout.
     pub randomness: Randomness,
     /// Where the gradient of the word embeddings goes, if not into burn's graph.
     pub words: Option<&'a SparseGradient>,
 }
 
 impl Conditions<'_> {
-    /// As a trained network is used: nothing is dropped.
+    /// For a trained network: no dropout.
     pub fn plain() -> Self {
         Self { randomness: Randomness::none(), words: None }
     }
 }
 
-/// The encoder and what is above it.
+/// The encoder and its head.
 #[derive(Module, Debug)]
 pub struct Network {
     bert: Bert,
@@ -65,7 +65,7 @@ impl Network {
     /// base where there is one.
     ///
     /// # Errors
-    /// When the base contradicts itself.
+    /// When the weights of the base do not fit its config.
     pub fn new(
         bert: Bert,
         base: &BaseModel,
@@ -96,10 +96,10 @@ impl Network {
         Ok(network)
     }
 
-    /// A cross-encoder that was written before.
+    /// Reads a cross-encoder from a directory.
     ///
     /// # Errors
-    /// When the directory is not that of one.
+    /// When the directory is not that of a cross-encoder.
     pub fn open_cross_encoder(base: &BaseModel, device: &Device) -> Result<Self> {
         let width = base.dimension();
         let dense = |name: &str, outputs: usize| -> Result<Linear> {
@@ -121,7 +121,7 @@ impl Network {
     /// Writes the model as a directory: a sentence-transformers one, or a cross-encoder with its head.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// [`Error::Io`] when it cannot be written.
     pub fn write(&self, base: &BaseModel, to: &Path) -> Result<()> {
         match &self.score {
             None => Ok(base.save(&self.bert, to)?),
@@ -134,7 +134,7 @@ impl Network {
         &self.bert
     }
 
-    /// What a cross-encoder has above it.
+    /// The head of a cross-encoder.
     pub fn score_head(&self) -> Option<&ScoreHead> {
         self.score.as_ref()
     }
@@ -227,7 +227,7 @@ impl Network {
         Ok(head.forward(autodiff::pool(hidden, &batch, Pooling::Cls)))
     }
 
-    /// The embeddings of each side of the examples, all through one network at once.
+    /// The embeddings of each side of the examples. All sentences are one batch.
     fn embed_sides<const N: usize>(
         &self,
         base: &BaseModel,

@@ -20,7 +20,7 @@ pub enum Objective {
     CrossEncoder,
 }
 
-/// What the classifier is given of the embeddings u and v (section 6 of the paper).
+/// The input of the classifier, made of the embeddings u and v (section 6 of the paper).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Concatenation {
@@ -65,7 +65,7 @@ impl Concatenation {
         }
     }
 
-    /// How many vectors are put together.
+    /// How many vectors are concatenated.
     pub fn parts(self) -> usize {
         let (both, difference, product) = self.content();
         2 * usize::from(both) + usize::from(difference) + usize::from(product)
@@ -149,7 +149,7 @@ pub fn binary_cross_entropy(logits: Tensor<2>, scores: Tensor<2>) -> Tensor<1> {
     (logits.clone().clamp_min(0.0) - logits * scores + softplus).mean()
 }
 
-/// What a cross-encoder has above BERT: a dense layer over the first token, and the score.
+/// The head of a cross-encoder: a dense layer over the first token, and the score.
 #[derive(Module, Debug)]
 pub struct ScoreHead {
     /// BERT's pooler.

@@ -8,18 +8,18 @@ use burn::backend::Flex;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
-/// What does not change from step to step.
+/// Settings that are the same in all steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamWSettings {
-    /// How long the mean of the gradients remembers.
+    /// The decay of the mean of the gradients (beta 1).
     pub beta1: f64,
-    /// How long the mean of their squares remembers.
+    /// The decay of the mean of their squares (beta 2).
     pub beta2: f64,
-    /// Added to the root of the squares.
+    /// Added to the root of the mean square (epsilon).
     pub epsilon: f32,
-    /// The share of itself, times the learning rate, that a weight loses; biases and norms lose none.
+    /// Weight decay: the share of a weight, times the learning rate, that each step subtracts; none for biases and norms.
     pub weight_decay: f64,
-    /// Longer gradients, taken all together, are shortened to this.
+    /// The norm that the gradients of all parameters together are clipped to.
     pub clip_norm: f64,
 }
 
@@ -29,31 +29,31 @@ impl Default for AdamWSettings {
     }
 }
 
-/// What AdamW remembers of one parameter.
+/// The state of AdamW for one parameter.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Memory {
     /// The mean of its gradients.
     pub means: Vec<f32>,
     /// The mean of their squares.
     pub squares: Vec<f32>,
-    /// Of a table whose gradient comes by rows: which rows had one before.
+    /// For a table whose gradient is a few rows: which rows have had a gradient.
     seen: Vec<bool>,
 }
 
 impl Memory {
-    /// What was remembered of a parameter.
+    /// The state of a parameter that was saved.
     pub fn new(means: Vec<f32>, squares: Vec<f32>) -> Self {
         Self { means, squares, seen: Vec::new() }
     }
 
-    /// Remembers nothing yet of so many values.
+    /// The state of a parameter of this many values before the first step.
     fn resize(&mut self, length: usize) {
         self.means.resize(length, 0.0);
         self.squares.resize(length, 0.0);
     }
 }
 
-/// AdamW, with a memory for each parameter in the order that the module shows them.
+/// AdamW, with a state for each parameter in the order of the module.
 #[derive(Debug, Clone, Default)]
 pub struct AdamW {
     settings: AdamWSettings,
@@ -62,23 +62,23 @@ pub struct AdamW {
 }
 
 impl AdamW {
-    /// Remembers nothing yet.
+    /// AdamW before its first step.
     pub fn new(settings: AdamWSettings) -> Self {
         Self { settings, ..Self::default() }
     }
 
-    /// Goes on where another stopped.
+    /// AdamW with a saved state.
     pub fn resumed(settings: AdamWSettings, steps: u32, memories: Vec<Memory>) -> Self {
         Self { settings, steps, memories }
     }
 
-    /// What it remembers of each parameter.
+    /// The state of each parameter.
     pub fn memories(&self) -> &[Memory] {
         &self.memories
     }
 
-    /// Moves every parameter of `module` against its gradient, that of one table perhaps given by its rows, and returns
-    /// the norm of all gradients, or nothing, and the module as it was, where that is not a number.
+    /// Takes a step: changes every parameter of `module` by its gradient (that of one table may be given as rows), and
+    /// returns the norm of all gradients. If the norm is not a number, it returns none and leaves the module as it was.
     pub fn step<M: Module>(
         &mut self,
         module: M,
@@ -152,7 +152,7 @@ impl ModuleMapper for Update<'_> {
         if let Some((_, rows)) = self.sparse.take_if(|(id, _)| *id == param.id) {
             return update(param, |weights, [count, width]| {
                 memory.resize(weights.len());
-                // A row had a gradient before if it is remembered.
+                // Rows that have had a gradient before have a state.
                 if memory.seen.is_empty() {
                     let rows = memory.squares.chunks_exact(width);
                     memory.seen = rows.map(|row| row.iter().any(|square| *square != 0.0)).collect();
@@ -173,7 +173,7 @@ impl ModuleMapper for Update<'_> {
     }
 }
 
-/// Changes the values of a parameter in place; `change` hears its rows and columns.
+/// Changes the values of a parameter in place; `change` is given them with their rows and columns.
 fn update<const D: usize>(
     param: Param<Tensor<D>>,
     change: impl FnOnce(&mut [f32], [usize; 2]),

@@ -1,13 +1,13 @@
 //! Random numbers that are the same everywhere for the same seed.
 
-/// A stream of random numbers (SplitMix64, Steele, Lea & Flood 2014).
+/// A random number generator (SplitMix64, Steele, Lea & Flood 2014).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Random {
     state: u64,
 }
 
 impl Random {
-    /// The stream of a seed.
+    /// A generator with this seed.
     pub fn new(seed: u64) -> Self {
         Self { state: seed }
     }
@@ -32,7 +32,7 @@ impl Random {
         radius * (2.0 * std::f64::consts::PI * self.uniform()).cos()
     }
 
-    /// Puts `items` in random order (Fisher & Yates 1938).
+    /// Shuffles `items` (Fisher & Yates 1938).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let place = (self.bits() % (last as u64 + 1)) as usize;

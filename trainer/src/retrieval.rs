@@ -1,4 +1,4 @@
-//! Retrieval, on data sets in BEIR's form (Thakur et al. 2021): are the relevant documents found first?
+//! Evaluates retrieval on data sets in BEIR's form (Thakur et al. 2021).
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -13,7 +13,7 @@ use crate::similarity::compare;
 use crate::table::read_table;
 use crate::{Error, Result};
 
-/// A corpus, queries, and which documents answer them.
+/// A corpus, queries, and the documents that are relevant for each query.
 #[derive(Debug, Clone)]
 pub struct RetrievalSet {
     /// Id and text of each document.
@@ -24,12 +24,12 @@ pub struct RetrievalSet {
     relevant: Vec<HashMap<usize, u32>>,
 }
 
-/// How well documents are found, a mean over the queries.
+/// How well relevant documents are found: means over the queries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetrievalResult {
-    /// Queries asked.
+    /// How many queries there are.
     pub queries: usize,
-    /// Documents searched.
+    /// How many documents there are.
     pub documents: usize,
     /// Discounted cumulative gain of the first ten hits, over that of the best order.
     pub ndcg_at_10: f64,
@@ -139,7 +139,7 @@ impl RetrievalSet {
     }
 }
 
-/// A figure of one query: from its hits and the grades of what is relevant to it.
+/// A figure of one query, from its hits and the grades of its relevant documents.
 type Figure<'a> = dyn Fn(&[usize], &HashMap<usize, u32>) -> f64 + 'a;
 
 fn read_lines(path: &Path) -> Result<Vec<Line>> {
@@ -158,7 +158,8 @@ fn read_lines(path: &Path) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// The gain of each hit over the logarithm of its place, as a share of the most there can be (Järvelin & Kekäläinen 2002).
+/// The sum of each hit's gain divided by the logarithm of its rank, divided by the greatest possible sum (Järvelin &
+/// Kekäläinen 2002).
 fn ndcg(hits: &[usize], relevant: &HashMap<usize, u32>, k: usize) -> f64 {
     let sum = |gains: &mut dyn Iterator<Item = u32>| -> f64 {
         gains.take(k).enumerate().map(|(place, gain)| f64::from(gain) / (place as f64 + 2.0).log2()).sum()

@@ -28,8 +28,7 @@ const COPIED: [&str; 9] = [
 ];
 
 impl BaseModel {
-    /// Writes `network` as a sentence-transformers directory, which is made: its weights, and of this model everything
-    /// else.
+    /// Writes a new sentence-transformers directory: the weights of `network`, and all other files of this model.
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be written.
@@ -155,7 +154,7 @@ mod tests {
             assert_eq!(named_weights(&again.network(&device).unwrap()), named_weights(&bert));
             let other = base.reinitialized(bert.clone(), 1, 9);
             for ((name, _, before), (_, _, after)) in named_weights(&bert).iter().zip(named_weights(&other)) {
-                // Biases and norms are as fresh in the fixture as they become.
+                // Biases and norms of the fixture have the values that they are initialised with.
                 let drawn = name.starts_with("encoder.layer.1.") && !name.contains("LayerNorm");
                 assert_eq!(drawn && name.ends_with("weight"), *before != after, "{name}");
             }

@@ -7,7 +7,7 @@ pub struct Schedule {
     pub peak: f64,
     /// Steps of warm-up.
     pub warmup: usize,
-    /// Steps in all.
+    /// The number of steps.
     pub steps: usize,
 }
 
@@ -17,7 +17,7 @@ impl Schedule {
         Self { peak, warmup: (warmup * steps as f64).ceil() as usize, steps }
     }
 
-    /// The learning rate of a step, from 0. The first step of a warm-up does not move anything.
+    /// The learning rate of a step, from 0. In the first step of a warm-up it is zero.
     pub fn at(&self, step: usize) -> f64 {
         if step < self.warmup {
             self.peak * step as f64 / self.warmup as f64

@@ -8,7 +8,7 @@ use crate::table::read_table;
 /// Two sentences and how alike people found them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredPair {
-    /// The similarity people gave; only its order and proportions matter, not its range.
+    /// The similarity that people gave, in any range.
     pub score: f64,
     /// The one sentence.
     pub sentence1: String,
@@ -16,7 +16,7 @@ pub struct ScoredPair {
     pub sentence2: String,
 }
 
-/// Two sentences and what the one is to the other, as in natural language inference.
+/// Two sentences and the label of their relation, as in natural language inference.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabelledPair {
     /// The name of the class.
@@ -27,7 +27,7 @@ pub struct LabelledPair {
     pub sentence2: String,
 }
 
-/// A sentence, one that is closer to it, and one that is less close.
+/// A sentence, one that is closer to it in meaning, and one that is less close.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Triplet {
     /// The sentence.

@@ -1,4 +1,4 @@
-//! SentEval (Conneau & Kiela 2018; section 5 of the paper): how much do frozen embeddings tell a simple classifier?
+//! SentEval (Conneau & Kiela 2018; section 5 of the paper): the accuracy of a simple classifier on frozen embeddings.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -35,12 +35,12 @@ pub struct Task {
     test: Vec<Example>,
 }
 
-/// What a classifier reached.
+/// The accuracy of a classifier.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TaskResult {
     /// Examples it was tested on.
     pub examples: usize,
-    /// The share that it labelled rightly.
+    /// The share with the right label.
     pub accuracy: f64,
     /// Whether that is over ten folds.
     pub folds: bool,
@@ -73,10 +73,11 @@ impl Task {
         }
     }
 
-    /// Encodes every sentence, and trains and tests the classifier. `observer` hears (sentences encoded, of how many).
+    /// Encodes every sentence, and trains and tests the classifier. `observer` is called with (sentences encoded,
+    /// sentences in all).
     ///
     /// # Errors
-    /// What the encoder reports; [`Error::Invalid`] for a test label that training never showed.
+    /// What the encoder reports; [`Error::Invalid`] for a test label that no training example has.
     pub fn evaluate(
         &self,
         embedder: &dyn Embedder,

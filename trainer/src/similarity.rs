@@ -1,4 +1,4 @@
-//! How alike two vectors are, in the four ways that the paper compares (section 4.1).
+//! The four similarities of vectors that the paper compares (section 4.1).
 
 use akin_encoder::Similarity;
 

@@ -1,4 +1,4 @@
-//! Semantic textual similarity: do a model's similarities rank pairs as people do?
+//! Semantic textual similarity: how a model's similarities correlate with the scores of people.
 
 use crate::Result;
 use crate::correlation::{pearson, spearman};
@@ -19,12 +19,12 @@ pub struct StsResult {
     pub truncated: usize,
 }
 
-/// Two measures of agreement.
+/// The two correlations.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Correlations {
-    /// Of the ranks.
+    /// Spearman's: of the ranks.
     pub spearman: f64,
-    /// Of the values.
+    /// Pearson's: of the values.
     pub pearson: f64,
 }
 
@@ -40,11 +40,11 @@ impl StsResult {
     }
 }
 
-/// Encodes both sides of `pairs` and correlates their similarities with the scores. `observer` hears (sentences encoded,
-/// of how many).
+/// Encodes both sides of `pairs` and correlates their similarities with the scores. `observer` is called with (sentences
+/// encoded, sentences in all).
 ///
 /// # Errors
-/// What the encoder reports; [`crate::Error::Correlation`] when the pairs have none.
+/// What the encoder reports; [`crate::Error::Correlation`] when there is no correlation.
 pub fn evaluate(
     embedder: &dyn Embedder,
     pairs: &[ScoredPair],

@@ -6,12 +6,12 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// Reads the table at `path`, whose header names `columns` in any order and among others; `parse` makes something of
-/// the fields of each row, or says what is wrong with them. Blank lines are passed over.
+/// Reads the table at `path`. Its header names `columns` in any order, and may name others. `parse` reads the fields of
+/// each row, or says what is wrong with them. Blank lines are skipped.
 ///
 /// # Errors
-/// [`Error::Io`] when the file cannot be read; [`Error::Table`] with the line that is not as it should be; a table
-/// without rows is refused.
+/// [`Error::Io`] when the file cannot be read; [`Error::Table`] with the first line that is wrong, or for a table without
+/// rows.
 pub fn read_table<const N: usize, T>(
     path: &Path,
     columns: [&str; N],
@@ -49,7 +49,7 @@ pub fn read_header(path: &Path) -> Result<Vec<String>> {
     Ok(header)
 }
 
-/// Calls `visit` with every line that is not blank and its number, until it has had enough.
+/// Calls `visit` with every line that is not blank and its number, until it says to stop.
 fn each_line(path: &Path, visit: &mut dyn FnMut(usize, &str) -> Result<bool, String>) -> Result<()> {
     let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
     let mut reader = BufReader::new(File::open(path).map_err(io)?);

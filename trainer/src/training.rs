@@ -19,7 +19,7 @@ use crate::optimizer::{AdamW, AdamWSettings};
 use crate::schedule::Schedule;
 use crate::{Error, Result};
 
-/// How a model is trained. The defaults are the paper's, and sentence-transformers' where it is silent.
+/// How a model is trained. The defaults are the paper's, or sentence-transformers' where the paper gives none.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrainingSettings {
     /// What the model is trained towards.
@@ -32,13 +32,13 @@ pub struct TrainingSettings {
     pub learning_rate: f64,
     /// The share of the steps that the learning rate rises over.
     pub warmup: f64,
-    /// The share of itself, times the learning rate, that a weight loses in a step.
+    /// Weight decay: the share of a weight, times the learning rate, that each step subtracts.
     pub weight_decay: f64,
     /// The norm that gradients are clipped to.
     pub clip_norm: f64,
-    /// Whether anything is dropped.
+    /// Whether there is dropout.
     pub dropout: bool,
-    /// What every random number follows from.
+    /// The seed of all random numbers.
     pub seed: u64,
     /// Steps between evaluations; none for one after each epoch.
     pub evaluate_every: Option<usize>,
@@ -66,7 +66,7 @@ impl TrainingSettings {
     }
 }
 
-/// What an observer of a run hears.
+/// What an observer of a run is told.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Event {
     /// A step was taken.
@@ -87,19 +87,19 @@ pub enum Event {
         /// The best score so far.
         best: f64,
     },
-    /// A run goes on after this many steps.
+    /// A run is resumed after this many steps.
     Resumed {
         /// Steps that were taken before.
         steps: usize,
     },
 }
 
-/// What a run came to.
+/// The outcome of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingReport {
     /// Steps taken.
     pub steps: usize,
-    /// Whether it ended because the score no longer rose.
+    /// Whether it ended early because the score stopped rising.
     pub stopped_early: bool,
     /// The score of the model that was kept, and the step it was reached after.
     pub best: Option<(f64, usize)>,
@@ -127,10 +127,10 @@ impl<'a> Trainer<'a> {
         Self { base, settings, network: Some(network), optimizer, schedule, steps: 0 }
     }
 
-    /// Takes a step on some examples and returns the loss before it.
+    /// Takes a step on some examples and returns their loss before it.
     ///
     /// # Errors
-    /// [`Error::Diverged`] when loss or gradient are not a number; the network is then as it was.
+    /// [`Error::Diverged`] when the loss or its gradient is not a number; the network is then as it was.
     pub fn step(&mut self, examples: &[&Example]) -> Result<f64> {
         let network = self.network.take().expect("a network is there between two steps");
         let randomness = match self.settings.dropout {
@@ -183,17 +183,17 @@ fn adamw(settings: &TrainingSettings) -> AdamWSettings {
 
 /// One run, from files to a model directory.
 pub struct Run<'a> {
-    /// What it begins with.
+    /// The model that it begins with.
     pub base: &'a BaseModel,
     /// The network of the base, with its head.
     pub network: Network,
     /// How it is trained.
     pub settings: TrainingSettings,
-    /// What it is trained with.
+    /// The training examples.
     pub set: &'a TrainingSet,
-    /// What it is evaluated with on the way.
+    /// The development set, if there is one.
     pub dev: Option<&'a DevSet>,
-    /// The directory that it becomes.
+    /// The directory that the model is written to.
     pub output: PathBuf,
     /// What distinguishes this run from others with the same settings: the files and the base.
     pub identity: serde_json::Value,
@@ -203,14 +203,13 @@ impl Run<'_> {
     /// Trains, from the last checkpoint where `resume` is wanted and there is one, and writes the model.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] when the output exists and no run is to be resumed; [`Error::Invalid`] when the run there is
-    /// another;
-    /// [`Error::Diverged`]; those of the disk.
+    /// [`Error::OutputExists`] when the output exists and no run is to be resumed; [`Error::Invalid`] when the run there has
+    /// other settings; [`Error::Diverged`]; [`Error::Io`].
     pub fn go(self, resume: bool, observer: &mut dyn FnMut(Event)) -> Result<TrainingReport> {
         Ok(self.go_and_return(resume, observer)?.0)
     }
 
-    /// The same, and gives back the network as it was after the last step.
+    /// The same, and returns the network as it is after the last step.
     ///
     /// # Errors
     /// As [`go`](Self::go).
@@ -294,7 +293,7 @@ impl Run<'_> {
     }
 }
 
-/// The order that an epoch sees the examples in.
+/// The order of the examples in an epoch.
 fn epoch_order(examples: usize, seed: u64, epoch: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..examples).collect();
     Random::new(seed.wrapping_add((epoch as u64) << 32)).shuffle(&mut order);
@@ -313,7 +312,7 @@ fn evaluate(
     let objective = trainer.settings.objective;
     let write = |folder: &Path| {
         network.write(trainer.base, folder)?;
-        // Read again, which refuses weights that are no numbers.
+        // Reading it again refuses weights that are not numbers.
         BaseModel::open(folder, None, None)?.network(&device())?;
         Ok(())
     };
@@ -323,7 +322,7 @@ fn evaluate(
     let candidate = tempfile::tempdir().map_err(io("create", &std::env::temp_dir()))?;
     let written = candidate.path().join("model");
     network.write(trainer.base, &written)?;
-    // In few enough digits that a checkpoint keeps all of them.
+    // Rounded, so that a checkpoint keeps all its digits.
     let score = (dev.score(network, trainer.base, objective, &written)? * 1e9).round() / 1e9;
     if let Some(point) = progress.curve.last_mut() {
         point.dev_score = Some(score);
@@ -340,7 +339,7 @@ fn evaluate(
     Ok(())
 }
 
-/// Puts the best model into the output, with the course of the run, and forgets the checkpoints.
+/// Moves the best model to the output, with the curve of the run, and removes the checkpoints.
 fn finish(
     trainer: &Trainer<'_>,
     checkpoints: &Checkpoints,
@@ -372,7 +371,7 @@ fn finish(
     checkpoints.remove()
 }
 
-/// A model that cannot be evaluated, since its weights or what they give are no numbers, has diverged in its last step.
+/// A model whose weights or embeddings are not numbers cannot be evaluated: it has diverged in its last step.
 fn as_divergence(error: Error, loss: f64, checkpoints: &Checkpoints, progress: &Progress) -> Error {
     match error {
         Error::Encoder(akin_encoder::Error::Model { .. }) => {
@@ -383,7 +382,7 @@ fn as_divergence(error: Error, loss: f64, checkpoints: &Checkpoints, progress: &
     }
 }
 
-/// Says what is left of a run that diverged.
+/// Says what is kept of a run that diverged.
 fn with_what_is_left(error: Error, checkpoints: &Checkpoints, progress: &Progress) -> Error {
     match error {
         Error::Diverged { step, loss, .. } => {
@@ -402,7 +401,7 @@ fn with_what_is_left(error: Error, checkpoints: &Checkpoints, progress: &Progres
     }
 }
 
-/// The first thing that two runs were asked differently.
+/// The first setting that differs between two runs.
 fn difference(before: &str, now: &str) -> String {
     let read = |text: &str| -> serde_json::Value { serde_json::from_str(text).unwrap_or_default() };
     let (before, now) = (read(before), read(now));

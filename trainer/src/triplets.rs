@@ -1,4 +1,4 @@
-//! Triplets: is the closer sentence closer? The task on sections of Wikipedia articles (section 4.4 of the paper).
+//! Accuracy on triplets: the task on sections of Wikipedia articles (section 4.4 of the paper).
 
 use crate::Result;
 use crate::embedder::{Embedded, Embedder};
@@ -7,10 +7,10 @@ use akin_encoder::Similarity;
 
 use crate::similarity::compare;
 
-/// The share of triplets in which the anchor is more alike to the positive than to the negative.
+/// The share of triplets in which the anchor is more similar to the positive than to the negative.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TripletsResult {
-    /// Triplets compared.
+    /// How many triplets there are.
     pub triplets: usize,
     /// By Euclidean distance, as the paper trains.
     pub euclidean: f64,
@@ -22,7 +22,8 @@ pub struct TripletsResult {
     pub truncated: usize,
 }
 
-/// Encodes the sentences of `triplets` and counts. `observer` hears (sentences encoded, of how many).
+/// Encodes the sentences of `triplets` and computes the shares. `observer` is called with (sentences encoded, sentences
+/// in all).
 ///
 /// # Errors
 /// What the encoder reports.

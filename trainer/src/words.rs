@@ -35,7 +35,7 @@ impl WordVectors {
             }
             number += 1;
             let fault = |reason: String| Error::Table { path: path.to_owned(), line: number, reason };
-            // Some of these files hold words in broken encodings, which no sentence asks for.
+            // Some of these files have words in invalid encodings, which occur in no sentence.
             let line = String::from_utf8_lossy(&bytes);
             let line = line.trim_end();
             if line.is_empty() || number == 1 && is_word2vec_header(line) {
@@ -86,7 +86,7 @@ fn is_word2vec_header(line: &str) -> bool {
     numbers.len() == 2 && numbers.iter().all(|number| number.parse::<usize>().is_ok())
 }
 
-/// The words of a text: runs of letters and digits, and every other sign for itself.
+/// The words of a text: runs of letters and digits, and every other character by itself.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split_whitespace().flat_map(|part| {
         let mut rest = part;

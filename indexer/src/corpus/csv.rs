@@ -57,7 +57,7 @@ impl CsvDocuments {
                 present: columns.iter().take(LISTED_FIELDS).cloned().collect(),
             })
         };
-        // A file with nothing in it is an empty corpus, not one that lacks columns.
+        // An empty file is an empty corpus, not one without the right columns.
         let (id, text) = if columns.is_empty() {
             (0, 0)
         } else {
@@ -154,11 +154,11 @@ fn fault_of(file: &str, line: u64, error: &csv::Error) -> Error {
     }
 }
 
-/// An input that refuses to go on when a record does not end, so that an open quote does not take a
-/// whole file into memory.
+/// An input that fails once a record is longer than the limit, so that a quote that is never closed does not read
+/// the whole file into memory.
 struct Bounded {
     input: Input,
-    /// Bytes handed out since the last record was complete.
+    /// Bytes read since the end of the last record.
     since_record: Arc<AtomicUsize>,
     tail: Arc<AtomicU64>,
 }

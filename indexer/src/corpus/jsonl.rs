@@ -40,7 +40,7 @@ impl JsonDocuments {
                 kind_of(&error)
             ))
         })?;
-        // Both are looked at before either is taken out, so that an error can list what there is.
+        // Both are checked before either is removed, so that an error can list all fields.
         let id = match fields.get(&self.id_field) {
             Some(Value::String(id)) => id.clone(),
             Some(Value::Number(id)) if !id.is_f64() => id.to_string(),
@@ -83,7 +83,7 @@ impl JsonDocuments {
     }
 }
 
-/// What the parser found, without the position that it appends for whole files.
+/// The parser's message without its position, which counts lines of one object and not of the file.
 fn kind_of(error: &serde_json::Error) -> String {
     let message = error.to_string();
     message.split(" at line ").next().unwrap_or(&message).to_owned()

@@ -6,7 +6,7 @@ use super::MAX_LINE_BYTES;
 use super::source::Input;
 use crate::{Error, Result};
 
-/// Cuts an input into lines without their ends, and knows the number of each.
+/// Splits an input into lines without their ends, and counts them.
 pub(super) struct Lines {
     input: Input,
     file: String,
@@ -65,7 +65,7 @@ impl Lines {
     }
 }
 
-/// What is said of a line that has no end in sight.
+/// The reason that a line is refused which is longer than the limit.
 pub(super) fn too_long() -> String {
     format!(
         "the line is longer than {} MiB: split it, or read the file in another format if a document is not a line",

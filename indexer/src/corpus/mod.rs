@@ -65,8 +65,8 @@ pub struct CorpusOptions {
     pub id_field: String,
     /// The field with the text that is encoded, in all formats but text.
     pub text_field: String,
-    /// Whether a blank line of a text is a document too, and not skipped. Queries want that: the answer to line n
-    /// is then line n.
+    /// Whether a blank line of a text is a document too, and not skipped. A file of queries is read so: the answer
+    /// to line n is then line n of the output.
     pub keep_blank_lines: bool,
     /// Whether a path may be a folder, whose files are one document each, or such a file. Queries are always records.
     pub whole_files: bool,
@@ -148,7 +148,7 @@ impl CorpusReader {
         self.sources.iter().map(Source::bytes).sum()
     }
 
-    /// The names of the files, as an error says them.
+    /// The names of the files, for an error.
     pub fn name(&self) -> String {
         self.sources.iter().map(Source::name).collect::<Vec<_>>().join(", ")
     }
@@ -223,7 +223,7 @@ impl CorpusReader {
         }
     }
 
-    /// Begins again at the first document.
+    /// Goes back to the first document.
     fn rewind(&mut self) {
         self.records = None;
         (self.source, self.place) = (0, 0);
@@ -286,7 +286,7 @@ fn check_id(id: &str, file: &str, line: u64) -> Result<()> {
     Err(Error::Corpus { file: file.to_owned(), line, reason })
 }
 
-/// The format that a file's name tells.
+/// The format of a file by its name.
 fn format_of(path: &Path) -> Format {
     let mut name = path.to_path_buf();
     let extension =

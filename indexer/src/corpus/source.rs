@@ -152,7 +152,7 @@ impl Source {
         Ok(())
     }
 
-    /// Opens it from its beginning.
+    /// Opens it at its beginning.
     pub(super) fn open(&self, bytes_read: &Arc<AtomicU64>) -> Result<Input> {
         self.try_open(bytes_read).map_err(|error| self.unreadable(&error))
     }

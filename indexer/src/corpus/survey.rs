@@ -6,15 +6,15 @@ use std::hash::{BuildHasher, RandomState};
 use super::{CorpusReader, Placed};
 use crate::{Error, Result};
 
-/// What a first look through a corpus found. It keeps 16 bytes a document, and a few more for each id that
-/// comes twice.
+/// What the first pass over a corpus found. It keeps 16 bytes for each document, and a few more for each id that
+/// occurs more than once.
 #[derive(Debug, Default)]
 pub struct Survey {
     /// Documents and files of the corpus, each that is replaced by a later one among them.
     pub documents: usize,
     /// Documents that a later one of the same id replaces.
     pub duplicates: usize,
-    /// For each id that comes more than once, the place of its last document.
+    /// For each id that occurs more than once, the place of its last document.
     last: HashMap<u128, usize>,
     hashers: [RandomState; 2],
 }
@@ -25,7 +25,7 @@ impl Survey {
         read.is_file || self.last.get(&self.key(&read.document.id)).is_none_or(|&last| last == read.place)
     }
 
-    /// Two ids with one key would lose a document: 128 bits leave that to theory.
+    /// A hash of an id. Two ids with one hash would lose a document; with 128 bits that does not happen.
     fn key(&self, id: &str) -> u128 {
         let [high, low] = self.hashers.each_ref().map(|hasher| u128::from(hasher.hash_one(id)));
         high << 64 | low

@@ -1,4 +1,4 @@
-//! Word, position and token type embeddings, summed, normalised and dropped from, with their gradients.
+//! The sum of word, position and token type embeddings, with layer norm and dropout, and its gradients.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use burn::tensor::Tensor;
 use super::operation::{FlexFloats, input, record, values};
 use super::{RaggedBatch, Randomness, SparseGradient};
 
-/// What the network is given: `[tokens, hidden]`.
+/// The input of the first layer: `[tokens, hidden]`.
 pub(super) fn embed(
     module: &BertEmbeddings,
     batch: &RaggedBatch,
@@ -21,7 +21,7 @@ pub(super) fn embed(
     let words = input(&module.word_embeddings.weight);
     let sparse = sparse.cloned();
     let inputs = [
-        // A constant gets no gradient of burn's.
+        // Burn computes no gradient for a constant.
         if sparse.is_some() { Tensor::from_inner(words.inner()) } else { words },
         input(&module.position_embeddings.weight),
         input(&module.token_type_embeddings.weight),

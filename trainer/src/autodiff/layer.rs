@@ -1,8 +1,8 @@
 //! A transformer layer as one operation with its gradient (Vaswani et al. 2017, Devlin et al. 2019).
 //!
-//! Each thread takes a group of sentences through the whole layer, forward and backward. The gradients of the weights,
-//! sums over all tokens, are taken together at the end, a share of the rows of each matrix at a time; so they do not
-//! depend on who finished first.
+//! Each thread computes the whole layer for a group of sentences, forward and backward. The gradients of the weights are
+//! sums over all tokens. They are computed at the end, each thread taking some rows of each matrix, so they do not depend
+//! on the order in which threads finish.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use super::operation::{FlexFloats, input, record, values};
 /// The input, then weight and bias of: query, key, value, output, first norm, intermediate, output, second norm.
 const INPUTS: usize = 17;
 
-/// Rows of a matrix whose gradient is one piece of work.
+/// Rows of a weight's gradient that one thread computes at a time.
 const ROWS: usize = 192;
 
 /// `hidden` (`[tokens, hidden]`) through layer `number`.
@@ -152,7 +152,7 @@ struct Activations {
     scales: Vec<f32>,
 }
 
-/// The gradients of everything that a weight's gradient is a product with.
+/// The gradients of the outputs of all linear layers: each weight's gradient is a product with one of them.
 struct Upstream {
     queries: Vec<f32>,
     keys: Vec<f32>,

@@ -2,8 +2,8 @@
 //! gradient, in place of some two hundred small ones.
 //!
 //! The sentences of a batch lie end to end in one `[tokens, hidden]` matrix, so nothing is padded. `embedding` looks up
-//! and normalises, `layer` is a whole transformer layer, `pooling` makes one vector of each sentence; `operation` hangs
-//! them into burn's graph. Heads and losses are ordinary burn code, and so is every gradient between these. The module
+//! and normalises, `layer` is a whole transformer layer, `pooling` makes one vector of each sentence; `operation` adds
+//! them to burn's graph. Heads, losses and their gradients are ordinary burn code. The module
 //! and its parameters are those of the reference ([`Bert`]), which the tests compare this with.
 
 mod embedding;
@@ -35,7 +35,7 @@ pub struct RaggedBatch {
 }
 
 impl RaggedBatch {
-    /// Sentences that stand alone: every token is of type 0.
+    /// Single sentences, not pairs: every token is of type 0.
     pub(crate) fn of_sentences(sentences: &[&[u32]], config: &BertConfig) -> Self {
         let mut batch = Self { offsets: vec![0], ..Self::default() };
         for ids in sentences {
@@ -95,14 +95,14 @@ impl RaggedBatch {
     }
 }
 
-/// What is random in a step of training.
+/// The dropout of a training step.
 #[derive(Debug, Clone, Copy)]
 pub struct Randomness {
     /// The probability that a hidden value is dropped (`hidden_dropout_prob`).
     pub hidden_dropout: f64,
     /// The probability that a share of attention is dropped (`attention_probs_dropout_prob`).
     pub attention_dropout: f64,
-    /// Another in every step.
+    /// The seed of the random numbers: a different one in every step.
     pub seed: u64,
 }
 

@@ -23,7 +23,7 @@ pub(super) fn values(tensor: &FlexFloats) -> &[f32] {
 /// The gradients of all inputs of an operation, from that of its output.
 type Gradient<const N: usize> = dyn Fn(&[FlexFloats; N], &[f32]) -> [Vec<f32>; N] + Send + Sync;
 
-/// One operation with `N` inputs and what its gradient needs.
+/// One operation with `N` inputs, and the values that its gradient is computed from.
 #[derive(Clone)]
 struct Recorded<const N: usize> {
     inputs: [FlexFloats; N],
@@ -44,7 +44,7 @@ impl<const N: usize> Backward<Flex, N> for Own {
 
     fn backward(self, ops: Ops<Recorded<N>, N>, grads: &mut Gradients, _: &mut Checkpointer) {
         let upstream = grads.consume::<Flex>(&ops.node);
-        // What comes from a broadcast or a transposition is not in one piece.
+        // A broadcast or transposed tensor is not contiguous.
         let upstream = if upstream.as_slice::<f32>().is_some() { upstream } else { upstream.to_contiguous() };
         let Recorded { inputs, gradient } = ops.state;
         let gradients = gradient(&inputs, values(&upstream));
@@ -84,7 +84,7 @@ fn tensor(values: Vec<f32>, shape: Shape) -> FlexFloats {
 pub(super) fn input<const D: usize>(param: &Param<Tensor<D>>) -> Tensor<2> {
     let tensor = param.val();
     if D == 2 {
-        // The same tensor, under the rank that the compiler knows.
+        // The same tensor with a rank that is known at compile time.
         Tensor::from_dispatch(tensor.into_dispatch())
     } else {
         tensor.unsqueeze::<2>()

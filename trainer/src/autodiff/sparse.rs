@@ -1,4 +1,4 @@
-//! The gradient of a table of which a step looks up a few rows.
+//! The gradient of an embedding table, of which a step uses a few rows.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ impl SparseGradient {
         }
     }
 
-    /// The rows, which are then forgotten here.
+    /// Takes the rows out, and leaves none.
     pub fn take(&self) -> HashMap<u32, Vec<f32>> {
         std::mem::take(&mut *self.rows.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,4 +1,4 @@
-//! The operations of training beside the reference: the plain burn module under burn's own autodiff.
+//! Compares the operations of training with the reference: the plain burn module under burn's own autodiff.
 
 use std::path::Path;
 
@@ -37,7 +37,7 @@ fn gradients(bert: &Bert, gradients: Gradients) -> Vec<Vec<f32>> {
     collected.1
 }
 
-/// Something of every value, unlike for each.
+/// A loss that depends on every value, on each in another way.
 fn loss(pooled: Tensor<2>) -> Tensor<1> {
     let [rows, width] = pooled.dims();
     let weights: Vec<f32> = (0..rows * width).map(|i| ((i * 37) % 19) as f32 / 19.0 - 0.4).collect();
