@@ -121,7 +121,12 @@ impl SentenceTokenizer {
         let mut blocks = Vec::new();
         let mut at = 0;
         while at < text.len() {
-            let block = prefix_of_words(&text[at..], BLOCK_BYTES);
+            let rest = &text[at..];
+            let block = match prefix_of_words(rest, BLOCK_BYTES) {
+                // A word without an end is cut, so that every thread has a part of it.
+                word if word.len() > BLOCK_BYTES => &rest[..rest.floor_char_boundary(BLOCK_BYTES)],
+                block => block,
+            };
             blocks.push((at, block));
             at += block.len();
         }
