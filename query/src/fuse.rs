@@ -9,8 +9,8 @@ use std::collections::HashMap;
 
 use akin_index::{Background, DocId, Neighbor};
 
-/// Documents of each list that are put together, at least: more of them change nothing.
-pub(crate) const DEPTH: usize = 200;
+/// Documents of each list that are put together, at least: with 200 nDCG@10 is 0.002 of itself greater.
+pub(crate) const DEPTH: usize = 100;
 
 /// How far the best hit of a list is ahead is told by the hit of this rank.
 const TENTH: usize = 10;
