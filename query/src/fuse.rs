@@ -124,7 +124,10 @@ mod tests {
     fn assert_near(found: &[(usize, f32)], expected: &[(usize, f32)]) {
         assert_eq!(found.len(), expected.len(), "{found:?}");
         for (found, expected) in found.iter().zip(expected) {
-            assert!(found.0 == expected.0 && (found.1 - expected.1).abs() < 1e-5, "{found:?} and {expected:?}");
+            assert!(
+                found.0 == expected.0 && (found.1 - expected.1).abs() < 1e-5,
+                "{found:?} and {expected:?}"
+            );
         }
     }
 
