@@ -18,7 +18,7 @@ use crate::{Error, Result};
 const DESCRIPTION: usize = 24;
 
 /// The sections of words: all are there or none.
-const ALL: [Section; 6] = [
+pub(super) const ALL: [Section; 6] = [
     Section::Words,
     Section::Terms,
     Section::TermBlocks,

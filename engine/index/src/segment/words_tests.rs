@@ -4,7 +4,7 @@ use super::Segment;
 use super::postings::Matches;
 use super::sections::Section;
 use super::word_search::WordSearch;
-use super::words::write_words;
+use super::words::{ALL, write_words};
 use super::write::{Header, SegmentWriter};
 use crate::ModelIdentity;
 use crate::manifest::{IndexId, ModelRecord};
@@ -16,14 +16,6 @@ use crate::words::query::Unit;
 
 const PASSAGES: usize = 500;
 const INDEX: IndexId = IndexId([3; 16]);
-const CHANGED: [Section; 6] = [
-    Section::Words,
-    Section::Terms,
-    Section::TermBlocks,
-    Section::Lengths,
-    Section::Postings,
-    Section::Positions,
-];
 
 /// A segment of passages without vectors worth the name, with these sections of words or those of its texts.
 fn segment(storage: &Memory, sections: Option<&[Vec<u8>]>) -> Result<Segment, ()> {
@@ -36,7 +28,7 @@ fn segment(storage: &Memory, sections: Option<&[Vec<u8>]>) -> Result<Segment, ()
     writer.section(Section::IdDocuments, bytemuck::cast_slice(&vec![0u32; PASSAGES])).unwrap();
     match sections {
         Some(sections) => {
-            for (section, bytes) in CHANGED.iter().zip(sections) {
+            for (section, bytes) in ALL.iter().zip(sections) {
                 writer.section(*section, bytes).unwrap();
             }
         }
@@ -97,8 +89,7 @@ fn forged_words_make_no_panic() {
     whole.verify_words().unwrap();
     let right = ask(&whole);
     assert!(right > 2 * PASSAGES, "{right}");
-    let sections: Vec<Vec<u8>> =
-        CHANGED.iter().map(|section| whole.sections.bytes(*section).to_vec()).collect();
+    let sections: Vec<Vec<u8>> = ALL.iter().map(|section| whole.sections.bytes(*section).to_vec()).collect();
     let mut noticed = 0;
     for (at, bytes) in sections.iter().enumerate() {
         let step = (bytes.len() / 150).max(1);
@@ -120,7 +111,7 @@ fn words_of_another_version_are_none() {
     let storage = Memory::new();
     let whole = segment(&storage, None).unwrap();
     let mut sections: Vec<Vec<u8>> =
-        CHANGED.iter().map(|section| whole.sections.bytes(*section).to_vec()).collect();
+        ALL.iter().map(|section| whole.sections.bytes(*section).to_vec()).collect();
     sections[0][0] += 1;
     let other = segment(&storage, Some(&sections)).unwrap();
     assert_eq!(other.words().map(|words| words.is_some()).ok(), Some(false));
