@@ -9,7 +9,7 @@ use serde_json::json;
 
 /// A corpus of one text of `count` sentences, each a paragraph, and of one that is short.
 fn with_long_text(count: usize) -> (Workplace, String) {
-    let workplace = Workplace::new();
+    let workplace = Workplace::with_passages();
     let long = sentences(count).join("\n\n");
     let lines = [json!({"id": "long", "text": long}), json!({"id": "short", "text": "two words"})];
     workplace.write("notes.jsonl", lines.map(|line| line.to_string() + "\n").concat());

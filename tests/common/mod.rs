@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use akin_encoder::{DEFAULT_MODEL, hub};
-use akin_fixtures::{Folder, models};
+use akin_fixtures::Folder;
+use akin_fixtures::models::{self, ModelCopy};
 use serde_json::Value;
 
 /// The file of the program under test.
@@ -28,6 +29,7 @@ pub fn real_model() -> PathBuf {
 /// A temporary folder, and `akin` run in it.
 pub struct Workplace {
     folder: Folder,
+    model: Option<ModelCopy>,
 }
 
 impl Deref for Workplace {
@@ -39,7 +41,16 @@ impl Deref for Workplace {
 
 impl Workplace {
     pub fn new() -> Self {
-        Self { folder: Folder::new() }
+        Self { folder: Folder::new(), model: None }
+    }
+
+    /// The same where the default is a model that reads so much of a text that longer ones are cut into passages.
+    pub fn with_passages() -> Self {
+        Self { model: Some(ModelCopy::reading("bert", 60)), ..Self::new() }
+    }
+
+    fn model(&self) -> PathBuf {
+        self.model.as_ref().map_or_else(tiny_model, |model| model.path().to_owned())
     }
 
     /// `akin` with these arguments, to be run in this folder, where the tiny model is the default.
@@ -53,7 +64,7 @@ impl Workplace {
     pub fn settle<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
             .current_dir(self.root())
-            .env("AKIN_MODEL", tiny_model())
+            .env("AKIN_MODEL", self.model())
             .env("XDG_STATE_HOME", self.path("state"))
             .env_remove("NO_COLOR")
             .env_remove("RUST_BACKTRACE")

@@ -13,6 +13,10 @@ use crate::{Error, Result};
 /// middle of its text.
 const MARGIN: usize = 8;
 
+/// The smallest window that texts are cut for: a smaller one has no room for two sentences, and a passage of one or less
+/// says too little of its document. Such a model reads the beginning of a text, and the end that is left out is counted.
+const SMALLEST_WINDOW: usize = 48;
+
 /// Cuts texts into passages.
 pub struct Cutter<'a> {
     encoder: &'a SentenceEncoder,
@@ -29,6 +33,7 @@ impl<'a> Cutter<'a> {
         let window = encoder.text_tokens(Role::Document)?;
         let limit = match size {
             PassageSize::Whole => None,
+            PassageSize::Window if window < SMALLEST_WINDOW => None,
             PassageSize::Window => Some(window.saturating_sub(MARGIN.min(window / 8)).max(1)),
             PassageSize::Tokens(asked) if asked as usize > window => {
                 let asked = asked as usize;
@@ -65,7 +70,7 @@ pub(crate) fn text_of<'a>(text: &'a str, passage: &Passage) -> &'a str {
 
 #[cfg(test)]
 mod tests {
-    use akin_fixtures::models::tiny;
+    use akin_fixtures::models::{ModelCopy, tiny};
 
     use super::*;
 
@@ -76,7 +81,7 @@ mod tests {
     #[test]
     fn a_text_that_the_model_reads_is_one_passage_and_a_longer_one_is_never_truncated() {
         for model in ["bert", "roberta"] {
-            let encoder = SentenceEncoder::load(&tiny(model)).unwrap();
+            let encoder = SentenceEncoder::load(ModelCopy::reading(model, 60).path()).unwrap();
             let cutter = Cutter::new(&encoder, PassageSize::Window).unwrap();
             assert_eq!(parts(&cutter, "a cat"), ["a cat"]);
             let odd =
@@ -85,6 +90,17 @@ mod tests {
             assert!(parts.len() > 3, "{}", parts.len());
             let encoding = encoder.encode_as(Role::Document, &parts).unwrap();
             assert_eq!(encoding.truncated, 0, "{model}");
+        }
+    }
+
+    #[test]
+    fn for_a_window_without_room_for_two_sentences_nothing_is_cut_unless_asked_for() {
+        let long = "The cat sat. ".repeat(50);
+        for (window, is_cut) in [(SMALLEST_WINDOW + 1, false), (SMALLEST_WINDOW + 2, true)] {
+            let encoder = SentenceEncoder::load(ModelCopy::reading("bert", window).path()).unwrap();
+            let cutter = Cutter::new(&encoder, PassageSize::Window).unwrap();
+            assert_eq!(parts(&cutter, &long).len() > 1, is_cut, "{window}");
+            assert!(parts(&Cutter::new(&encoder, PassageSize::Tokens(20)).unwrap(), &long).len() > 6);
         }
     }
 
