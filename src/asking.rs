@@ -1,7 +1,7 @@
 //! Asks an index again and again, of its newest commit, among the documents that fit a filter.
 
-use akin_index::{Filter, SearchOptions, Snapshot};
-use akin_query::{Answer, Searcher};
+use akin_index::{Filter, Snapshot};
+use akin_query::{Answer, AskOptions, Highlight, Searcher};
 
 use crate::filter;
 use crate::terminal::Terminal;
@@ -10,7 +10,7 @@ use crate::terminal::Terminal;
 pub struct Asking<'a> {
     searcher: &'a Searcher,
     /// How to search, and among which documents of the snapshot that was searched last.
-    pub options: SearchOptions,
+    pub options: AskOptions,
     filter: Option<Filter>,
 }
 
@@ -18,7 +18,7 @@ impl<'a> Asking<'a> {
     /// Selects the documents that fit. Says so if there are none.
     pub fn new(
         searcher: &'a Searcher,
-        options: SearchOptions,
+        options: AskOptions,
         filter: Option<Filter>,
         terminal: &Terminal,
     ) -> anyhow::Result<Self> {
@@ -30,9 +30,9 @@ impl<'a> Asking<'a> {
     /// Searches among other documents from now on, and tells how many they are.
     pub fn set_filter(&mut self, filter: Option<Filter>, terminal: &Terminal) -> anyhow::Result<usize> {
         let snapshot = self.searcher.snapshot();
-        self.options.among = filter::select(self.searcher, &snapshot, filter.as_ref(), terminal)?;
+        self.options.search.among = filter::select(self.searcher, &snapshot, filter.as_ref(), terminal)?;
         self.filter = filter;
-        Ok(self.options.among.as_ref().map_or(snapshot.len(), akin_index::Selection::len))
+        Ok(self.options.search.among.as_ref().map_or(snapshot.len(), akin_index::Selection::len))
     }
 
     /// How many documents the index holds.
@@ -47,10 +47,15 @@ impl<'a> Asking<'a> {
         Ok(self.searcher.ask_of(&snapshot, text, &self.options)?)
     }
 
+    /// What to show of the hits of an answer.
+    pub fn highlights(&self, answer: &Answer) -> anyhow::Result<Vec<Highlight>> {
+        Ok(self.searcher.highlights(&self.searcher.snapshot(), answer)?)
+    }
+
     fn follow(&mut self, snapshot: &Snapshot) -> anyhow::Result<()> {
-        let is_older = self.options.among.as_ref().is_some_and(|selection| !selection.is_of(snapshot));
+        let is_older = self.options.search.among.as_ref().is_some_and(|selection| !selection.is_of(snapshot));
         if let Some(filter) = self.filter.as_ref().filter(|_| is_older) {
-            self.options.among = Some(self.searcher.select(snapshot, filter)?);
+            self.options.search.among = Some(self.searcher.select(snapshot, filter)?);
         }
         Ok(())
     }

@@ -4,10 +4,10 @@ use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use akin_index::{SearchOptions, Snapshot};
+use akin_index::Snapshot;
 use akin_indexer::corpus::{CorpusOptions, CorpusReader};
-use akin_query::Searcher;
 use akin_query::batch::{BatchReport, answer_lines};
+use akin_query::{AskOptions, Searcher};
 use anyhow::Context;
 
 use crate::cli::BatchArguments;
@@ -30,7 +30,8 @@ pub fn run(arguments: &BatchArguments, terminal: &Terminal) -> anyhow::Result<()
     let snapshot = searcher.snapshot();
     keywords::note_missing(&searcher, &snapshot, &arguments.index, terminal)?;
     let among = filter::select(&searcher, &snapshot, filter.as_ref(), terminal)?;
-    let options = SearchOptions { among, ..arguments.search.options() };
+    let mut options = arguments.search.options();
+    options.search.among = among;
     let asked = Asked { searcher: &searcher, snapshot: &snapshot, options: &options };
     let report = match &arguments.output {
         None => answer_all(&asked, queries, &mut BufWriter::new(io::stdout().lock()), terminal)
@@ -53,7 +54,7 @@ pub fn run(arguments: &BatchArguments, terminal: &Terminal) -> anyhow::Result<()
 struct Asked<'a> {
     searcher: &'a Searcher,
     snapshot: &'a Snapshot,
-    options: &'a SearchOptions,
+    options: &'a AskOptions,
 }
 
 fn answer_to_file(

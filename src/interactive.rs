@@ -73,10 +73,10 @@ impl<'a> Session<'a> {
             match parse(&line) {
                 Input::Nothing => {}
                 Input::Text(text) => self.ask(text)?,
-                Input::Hits(k) => self.asking.options.k = k,
+                Input::Hits(k) => self.asking.options.search.k = k,
                 Input::Exact => {
-                    self.asking.options.exact = !self.asking.options.exact;
-                    self.terminal.note(if self.asking.options.exact {
+                    self.asking.options.search.exact = !self.asking.options.search.exact;
+                    self.terminal.note(if self.asking.options.search.exact {
                         "comparing with every document"
                     } else {
                         "walking the graph"
@@ -103,7 +103,7 @@ impl<'a> Session<'a> {
         let started = Instant::now();
         let answer = self.asking.ask(text)?;
         let elapsed = started.elapsed();
-        answer::print(&answer, self.json, self.terminal).context("cannot write to stdout")?;
+        answer::print(&answer, self.json, || self.asking.highlights(&answer), self.terminal)?;
         if !self.json {
             let found = counted(answer.hits.len(), "hit");
             self.terminal.note(self.terminal.paint(Style::Dim, &format!("{found} in {elapsed:.1?}")));

@@ -32,7 +32,7 @@ pub use akin_index::{
     Upserted,
 };
 pub use akin_indexer::pipeline::{IndexingReport, Phase, Progress};
-pub use akin_query::{Answer, Error, RankedHit, Result, Searcher};
+pub use akin_query::{Answer, AskOptions, Error, RankedHit, Result, Searcher};
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -143,7 +143,7 @@ impl SemanticIndex {
     /// # Errors
     /// What the encoder or the index report.
     pub fn search(&self, text: &str, k: usize) -> Result<Answer> {
-        self.searcher.ask(text, &SearchOptions { k, ..SearchOptions::default() })
+        self.searcher.ask(text, &SearchOptions { k, ..SearchOptions::default() }.into())
     }
 
     /// Builds the graph of the documents that have none yet, and merges segments that are many: searches are

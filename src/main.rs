@@ -30,6 +30,8 @@ mod pairs;
 mod query;
 mod remedy;
 mod repair;
+mod show;
+mod snippet;
 mod stat;
 mod terminal;
 mod train;
@@ -71,6 +73,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Index(arguments) => index::run(&arguments, &terminal),
         Command::Query(arguments) => query::run(&arguments, &terminal),
+        Command::Show(arguments) => show::run(&arguments, &terminal),
         Command::Batch(arguments) => batch::run(&arguments, &terminal),
         Command::Dedup(arguments) => dedup::run(&arguments, &terminal),
         Command::Cluster(arguments) => cluster::run(&arguments, &terminal),

@@ -43,6 +43,6 @@ fn open(
 ) -> anyhow::Result<Searcher> {
     match mode.needs_model() {
         true => Ok(Searcher::open(index, model, options, reading)?.with_mode(mode)?),
-        false => Ok(Searcher::of_words(Reader::open_with(index, reading)?)),
+        false => Ok(Searcher::without_model(Reader::open_with(index, reading)?, mode)),
     }
 }

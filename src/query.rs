@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
+use akin_index::Filter;
+use akin_query::{Mode, Searcher};
 use anyhow::{Context, bail};
 
 use crate::answer;
@@ -16,7 +18,11 @@ use crate::terminal::{Style, Terminal, on_one_line};
 /// Asks once, or for as long as there are queries.
 pub fn run(arguments: &QueryArguments, terminal: &Terminal) -> anyhow::Result<()> {
     let filter = filter::parse(arguments.search.filter.as_deref())?;
-    if arguments.text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+    let is_blank = arguments.text.as_ref().is_none_or(|text| text.trim().is_empty());
+    if is_blank && !arguments.search.like.is_empty() {
+        return ask_by_example(arguments, filter, terminal);
+    }
+    if arguments.text.is_some() && is_blank {
         bail!("the query is blank: say what to look for, or leave it out to open a session");
     }
     let named = arguments.model.model.as_deref();
@@ -35,7 +41,24 @@ pub fn run(arguments: &QueryArguments, terminal: &Terminal) -> anyhow::Result<()
     keywords::note_missing(&searcher, &searcher.snapshot(), &arguments.index, terminal)?;
     keywords::note_pointless(&searcher, text, terminal);
     let mut asking = Asking::new(&searcher, arguments.search.options(), filter, terminal)?;
-    answer::print(&asking.ask(text)?, arguments.json, terminal).context("cannot write to stdout")
+    let answer = asking.ask(text)?;
+    answer::print(&answer, arguments.json, || asking.highlights(&answer), terminal)
+}
+
+/// Answers with what is like the example documents, without a text and so without the model.
+fn ask_by_example(
+    arguments: &QueryArguments,
+    filter: Option<Filter>,
+    terminal: &Terminal,
+) -> anyhow::Result<()> {
+    let mode = match arguments.search.mode.into() {
+        Mode::Keyword => Mode::Keyword,
+        _ => Mode::Semantic,
+    };
+    let searcher = Searcher::without_model(model::open_reader(&arguments.index)?, mode);
+    let mut asking = Asking::new(&searcher, arguments.search.options(), filter, terminal)?;
+    let answer = asking.ask("")?;
+    answer::print(&answer, arguments.json, || asking.highlights(&answer), terminal)
 }
 
 /// Answers each line at once, so that a program may ask, read, and ask again.
@@ -59,6 +82,6 @@ fn answer_stdin(mut asking: Asking<'_>, json: bool, terminal: &Terminal) -> anyh
             writeln!(io::stdout(), "{}> {heading}", if number > 1 { "\n" } else { "" })
                 .context("cannot write to stdout")?;
         }
-        answer::print(&answer, json, terminal).context("cannot write to stdout")?;
+        answer::print(&answer, json, || asking.highlights(&answer), terminal)?;
     }
 }

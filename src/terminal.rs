@@ -115,6 +115,10 @@ pub enum Style {
     Score,
     /// The id of a document.
     Id,
+    /// A word that was looked for.
+    Mark,
+    /// The same within what stands out.
+    BoldMark,
 }
 
 impl Style {
@@ -124,6 +128,8 @@ impl Style {
             Self::Dim => "2",
             Self::Score => "32",
             Self::Id => "36",
+            Self::Mark => "33",
+            Self::BoldMark => "1;33",
         }
     }
 }

@@ -39,9 +39,14 @@ fn a_filter_finds_as_many_as_fit_and_no_others() {
     let run = workplace.akin(&["query", "papers", "the baker", "--filter", "yaer = 1"]).succeeded();
     assert_eq!(run.stdout, "no hits\n");
     assert!(
-        run.stderr.contains("none of 30 documents fits the filter (fields of the first: year, tags)"),
+        run.stderr.contains("none of 30 documents fits the filter (fields: year, tags)")
+            && run.stderr.contains(r#"no document has the field "yaer"; did you mean "year"?"#),
         "{run:?}"
     );
+    let run = workplace.akin(&["query", "papers", "the baker", "--filter", "Tag != odd"]).succeeded();
+    assert!(run.stderr.contains(r#"no document has the field "Tag"; did you mean "tags"?"#), "{run:?}");
+    let run = workplace.akin(&["query", "papers", "the baker", "--filter", "year > 1990"]).succeeded();
+    assert_eq!(run.stderr, "");
 }
 
 #[test]

@@ -4,7 +4,9 @@
 
 use std::ops::ControlFlow;
 
-use akin::{Document, Error, Filter, Phase, ReaderOptions, Reload, SearchOptions, Searcher, SemanticIndex};
+use akin::{
+    AskOptions, Document, Error, Filter, Phase, ReaderOptions, Reload, SearchOptions, Searcher, SemanticIndex,
+};
 use akin_fixtures::Folder;
 use akin_fixtures::files::fixture;
 
@@ -55,7 +57,7 @@ fn a_searcher_reads_beside_the_writer_and_follows_it() {
     index.add(&documents(5..9)).unwrap();
     assert_eq!((pinned.len(), searcher.snapshot().len()), (5, 9));
     // What was selected of one commit is searched in that commit, and in no other.
-    let options = SearchOptions { among: Some(selection), ..SearchOptions::default() };
+    let options = SearchOptions { among: Some(selection), ..SearchOptions::default() }.into();
     assert_eq!(searcher.ask_of(&pinned, "sentence", &options).unwrap().hits.len(), 2);
     let stale = searcher.ask("sentence", &options).unwrap_err();
     assert!(matches!(stale, Error::Index(akin::index::Error::Stale(_))), "{stale}");
@@ -95,10 +97,10 @@ fn a_searcher_refuses_an_index_of_another_model_that_took_the_place_of_its_own()
     SemanticIndex::open_or_create(&path, &tiny_model()).unwrap().add(&documents(0..5)).unwrap();
     let reading = ReaderOptions { reload: Reload::OnChange, ..ReaderOptions::default() };
     let searcher = Searcher::open(&path, None, &akin::EncoderOptions::default(), reading).unwrap();
-    assert_eq!(searcher.ask("sentence", &SearchOptions::default()).unwrap().hits.len(), 5);
+    assert_eq!(searcher.ask("sentence", &AskOptions::default()).unwrap().hits.len(), 5);
     std::fs::remove_dir_all(&path).unwrap();
     let other = fixture("models/tiny-tuned").to_str().unwrap().to_owned();
     SemanticIndex::open_or_create(&path, &other).unwrap().add(&documents(0..5)).unwrap();
-    let refused = searcher.ask("sentence", &SearchOptions::default()).unwrap_err();
+    let refused = searcher.ask("sentence", &AskOptions::default()).unwrap_err();
     assert!(matches!(refused, Error::Index(akin::index::Error::OtherModel { .. })), "{refused}");
 }

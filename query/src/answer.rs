@@ -2,19 +2,25 @@
 
 use std::io::{self, Write};
 
-use akin_index::Hit;
-use akin_index::Metadata;
+use akin_index::{Hit, Metadata, Passage};
 use serde::Serialize;
+
+use crate::facets::Facets;
+use crate::passages::Scored;
 
 /// The answer to one query. As JSON it is one line:
 /// `{"query":…,"hits":[{"rank":1,"id":…,"score":…,"text":…,"metadata":{…}}]}`, with
-/// `"passage":{"start":…,"end":…,"text":…}` before the metadata where the document has more than one.
+/// `"passage":{"start":…,"end":…,"text":…}` before the metadata where the document has more than one, a list `"passages"` of
+/// such with their scores where several were asked for, and `"facets":{FIELD:{VALUE:COUNT}}` behind the hits.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Answer {
     /// The text of the query.
     pub query: String,
     /// The documents found, best first; none for a blank query or an empty index.
     pub hits: Vec<RankedHit>,
+    /// How often each value of the fields asked for is among the best hits.
+    #[serde(skip_serializing_if = "Facets::is_empty")]
+    pub facets: Facets,
 }
 
 /// A passage of a document's text.
@@ -26,6 +32,9 @@ pub struct FoundPassage {
     pub end: usize,
     /// Its text.
     pub text: String,
+    /// How it scores by itself, where several were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<f32>,
 }
 
 /// One document of an answer.
@@ -42,6 +51,9 @@ pub struct RankedHit {
     /// The passage that was found, where the document has more than one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passage: Option<FoundPassage>,
+    /// Its best passages, best first, where several were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passages: Vec<FoundPassage>,
     /// Its other fields.
     pub metadata: Metadata,
 }
@@ -49,29 +61,31 @@ pub struct RankedHit {
 impl Answer {
     /// Ranks `hits`, which come best first.
     pub fn new(query: &str, hits: Vec<Hit>) -> Self {
-        let hits = hits
-            .into_iter()
-            .enumerate()
-            .map(|(row, hit)| RankedHit {
-                rank: row + 1,
-                id: hit.document.id,
-                score: hit.score,
-                passage: hit.passage.map(|passage| FoundPassage {
-                    start: passage.start as usize,
-                    end: passage.end as usize,
-                    // A span outside of the text is damage, which `verify` reports.
-                    text: hit
-                        .document
-                        .text
-                        .get(passage.start as usize..passage.end as usize)
-                        .unwrap_or("")
-                        .into(),
-                }),
-                text: hit.document.text,
-                metadata: hit.document.metadata,
-            })
-            .collect();
-        Self { query: query.to_owned(), hits }
+        let hits = hits.into_iter().zip(1..).map(|(hit, rank)| RankedHit::new(hit, rank)).collect();
+        Self { query: query.to_owned(), hits, facets: Facets::new() }
+    }
+
+    /// The same where so many better hits are passed over.
+    pub(crate) fn after(mut self, offset: usize) -> Self {
+        self.hits.iter_mut().for_each(|hit| hit.rank += offset);
+        self
+    }
+
+    /// With the passages of each hit.
+    pub(crate) fn with_passages(mut self, passages: &[Vec<Scored>]) -> Self {
+        for (hit, passages) in self.hits.iter_mut().zip(passages) {
+            let found = passages.iter().map(|(passage, score)| FoundPassage {
+                score: Some(*score),
+                ..FoundPassage::of(&hit.text, passage)
+            });
+            hit.passages = found.collect();
+        }
+        self
+    }
+
+    /// With the counts of fields.
+    pub(crate) fn with_facets(self, facets: Facets) -> Self {
+        Self { facets, ..self }
     }
 
     /// Writes the answer as one JSON line.
@@ -81,6 +95,29 @@ impl Answer {
     pub fn write_json_line(&self, output: &mut dyn Write) -> io::Result<()> {
         serde_json::to_writer(&mut *output, self)?;
         output.write_all(b"\n")
+    }
+}
+
+impl RankedHit {
+    fn new(hit: Hit, rank: usize) -> Self {
+        let text = hit.document.text;
+        Self {
+            rank,
+            id: hit.document.id,
+            score: hit.score,
+            passage: hit.passage.map(|passage| FoundPassage::of(&text, &passage)),
+            passages: Vec::new(),
+            text,
+            metadata: hit.document.metadata,
+        }
+    }
+}
+
+impl FoundPassage {
+    fn of(text: &str, passage: &Passage) -> Self {
+        let (start, end) = (passage.start as usize, passage.end as usize);
+        // A span outside of the text is damage, which `verify` reports.
+        Self { start, end, text: text.get(start..end).unwrap_or("").to_owned(), score: None }
     }
 }
 

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::ops::ControlFlow;
 
-use akin_index::{SearchOptions, Snapshot};
+use akin_index::Snapshot;
 
-use crate::{Error, Result, Searcher};
+use crate::{AskOptions, Error, Result, Searcher};
 
 /// Queries that are encoded together: enough to batch texts of similar length, few enough that the first answers come
 /// soon.
@@ -32,7 +32,7 @@ pub fn answer_lines(
     searcher: &Searcher,
     snapshot: &Snapshot,
     mut queries: impl Iterator<Item = Result<String>>,
-    options: &SearchOptions,
+    options: &AskOptions,
     output: &mut dyn Write,
     progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<BatchReport> {

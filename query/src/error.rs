@@ -54,8 +54,17 @@ pub enum Error {
         reason: String,
     },
     /// A query was to be encoded by a searcher without a model.
-    #[error("the searcher was opened to look for words alone, without a model")]
+    #[error("the searcher was opened without a model, which the text of a query needs")]
     NoEncoder,
+    /// An example is no document of the index.
+    #[error("no document has the id {id:?}, which is given as an example")]
+    NoExample {
+        /// The id that was given.
+        id: String,
+    },
+    /// Examples were given where words are looked for alone.
+    #[error("documents are like others in meaning, and only words are looked for")]
+    ExamplesOfWords,
     /// The queries could not be read.
     #[error(transparent)]
     Queries(#[from] akin_indexer::Error),

@@ -1,6 +1,9 @@
 //! Queries an index: a text goes in, the documents that are nearest in meaning come out.
 //!
 //! - [`Searcher`]: an open index with the encoder that it was built with; it gives an [`Answer`] to each query.
+//! - [`options`]: what is asked beside the text: how many hits, from which on, like or unlike which documents.
+//! - [`facets`]: how often each value of a field is among the best hits.
+//! - [`highlight`]: which sentence and which words of a hit to show.
 //! - [`batch`]: answers any number of queries in bounded memory, one JSON line for each.
 //! - [`mode`]: by what documents are found: by meaning, by words, or by both.
 //! - [`model`]: finds and loads models by name.
@@ -10,17 +13,26 @@
 
 pub mod answer;
 pub mod batch;
+mod diverse;
 pub mod error;
+mod examples;
+pub mod facets;
 mod fuse;
+pub mod highlight;
 pub mod measure;
 pub mod mode;
 pub mod model;
+pub mod options;
+mod passages;
 mod progress;
 pub mod remembered;
+mod retrieve;
 pub mod searcher;
 pub mod tune;
 
 pub use answer::{Answer, RankedHit};
 pub use error::{Error, Result};
+pub use highlight::Highlight;
 pub use mode::Mode;
+pub use options::AskOptions;
 pub use searcher::Searcher;

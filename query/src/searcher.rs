@@ -7,17 +7,17 @@ use std::thread;
 use std::time::Instant;
 
 use akin_encoder::{EncoderOptions, Encoding, Role, SentenceEncoder};
-use akin_index::{
-    Embeddings, Filter, Hit, Neighbor, Reader, ReaderOptions, SearchOptions, Selection, Snapshot, WordQuery,
-};
+use akin_index::{Filter, Neighbor, Reader, ReaderOptions, Selection, Snapshot};
 
-use crate::fuse::{DEPTH, fuse};
-use crate::{Answer, Error, Mode, Result, model, remembered};
+use crate::examples::Examples;
+use crate::facets::Facets;
+use crate::retrieve::Retrieved;
+use crate::{Answer, AskOptions, Error, Mode, Result, diverse, facets, model, passages, remembered};
 
 /// Answers queries from one index.
 pub struct Searcher {
     reader: Reader,
-    /// None where only words are looked for.
+    /// None where no text is encoded.
     encoder: Option<Arc<SentenceEncoder>>,
     mode: Mode,
 }
@@ -37,9 +37,9 @@ impl Searcher {
         Ok(Self { reader, encoder: Some(encoder), mode: Mode::Semantic })
     }
 
-    /// Looks for words in an index, without a model.
-    pub fn of_words(reader: Reader) -> Self {
-        Self { reader, encoder: None, mode: Mode::Keyword }
+    /// Searches an index without a model: for words, or for what is like example documents.
+    pub fn without_model(reader: Reader, mode: Mode) -> Self {
+        Self { reader, encoder: None, mode }
     }
 
     /// Finds documents in another way from now on.
@@ -133,11 +133,13 @@ impl Searcher {
         Ok(selection)
     }
 
-    /// The documents of the newest commit that are nearest in meaning to `text`. A blank text finds nothing.
+    /// The documents of the newest commit that are nearest in meaning to `text`. A blank text finds nothing, unless
+    /// `options` name examples.
     ///
     /// # Errors
-    /// What the encoder or the index reports.
-    pub fn ask(&self, text: &str, options: &SearchOptions) -> Result<Answer> {
+    /// What the encoder or the index reports; [`Error::NoExample`] for an example that is not there,
+    /// [`Error::ExamplesOfWords`] for examples where words are looked for alone.
+    pub fn ask(&self, text: &str, options: &AskOptions) -> Result<Answer> {
         self.ask_of(&self.snapshot(), text, options)
     }
 
@@ -145,7 +147,7 @@ impl Searcher {
     ///
     /// # Errors
     /// As [`Searcher::ask`].
-    pub fn ask_of(&self, snapshot: &Snapshot, text: &str, options: &SearchOptions) -> Result<Answer> {
+    pub fn ask_of(&self, snapshot: &Snapshot, text: &str, options: &AskOptions) -> Result<Answer> {
         let (mut answers, truncated) = self.ask_all(snapshot, &[text], options)?;
         if truncated > 0
             && let Some(encoder) = self.encoder()
@@ -167,77 +169,39 @@ impl Searcher {
         &self,
         snapshot: &Snapshot,
         texts: &[&str],
-        options: &SearchOptions,
+        options: &AskOptions,
     ) -> Result<(Vec<Answer>, usize)> {
-        let asked: Vec<&str> = texts.iter().copied().filter(|text| !is_blank(text)).collect();
-        let (found, truncated) = match self.mode {
-            Mode::Semantic => self.by_meaning(snapshot, &asked, options)?,
-            Mode::Keyword => (self.by_words(snapshot, &asked, options)?, 0),
-            Mode::Hybrid => self.by_both(snapshot, &asked, options)?,
-        };
-        let mut found = found.into_iter();
-        let answers = texts
-            .iter()
-            .map(|text| {
-                let hits = if is_blank(text) { Some(Vec::new()) } else { found.next() };
-                Answer::new(text, hits.expect("every text that was asked was searched"))
-            })
-            .collect();
-        Ok((answers, truncated))
-    }
-
-    fn by_meaning(
-        &self,
-        snapshot: &Snapshot,
-        texts: &[&str],
-        options: &SearchOptions,
-    ) -> Result<(Vec<Vec<Hit>>, usize)> {
-        let encoding = self.encode(snapshot, texts)?;
-        let started = Instant::now();
-        let found = snapshot.search_all(&encoding.embeddings, options)?;
-        tracing::info!("searched {} in {:.1?}", count(texts.len()), started.elapsed());
-        Ok((found, encoding.truncated))
-    }
-
-    fn by_words(
-        &self,
-        snapshot: &Snapshot,
-        texts: &[&str],
-        options: &SearchOptions,
-    ) -> Result<Vec<Vec<Hit>>> {
-        let started = Instant::now();
-        let queries: Vec<WordQuery> = texts.iter().map(|text| WordQuery::parse(text)).collect();
-        let found = snapshot.nearest_words_all(&queries, options)?;
-        let hits = found.into_iter().map(|near| Ok(snapshot.hits(near)?)).collect();
-        tracing::info!("looked up the words of {} in {:.1?}", count(texts.len()), started.elapsed());
-        hits
-    }
-
-    fn by_both(
-        &self,
-        snapshot: &Snapshot,
-        texts: &[&str],
-        options: &SearchOptions,
-    ) -> Result<(Vec<Vec<Hit>>, usize)> {
-        let queries: Vec<WordQuery> = texts.iter().map(|text| WordQuery::parse(text)).collect();
-        let plain: Vec<String> = queries.iter().map(WordQuery::text).collect();
-        let encoding = self.encode(snapshot, &plain.iter().map(String::as_str).collect::<Vec<_>>())?;
-        let started = Instant::now();
-        let depth = options.k.max(DEPTH);
-        let deep = SearchOptions { k: depth, ..options.clone() };
-        let by_words = snapshot.nearest_words_all(&queries, &deep)?;
-        let by_meaning = nearest_that_fit(snapshot, &queries, &encoding.embeddings, &deep)?;
-        let lists = encoding.embeddings.iter().zip(by_meaning.iter().zip(&by_words));
-        let fused = lists.map(|(embedding, (meaning, words))| -> Result<_> {
-            let background = snapshot.background(embedding)?.unwrap_or_default();
-            Ok(snapshot.hits(fuse(meaning, words, background, depth, options.k))?)
+        let examples = Examples::find(snapshot, options)?;
+        let is_asked = |text: &str| examples.suffice() || !is_blank(text);
+        let asked: Vec<&str> = texts.iter().copied().filter(|text| is_asked(text)).collect();
+        let Retrieved { questions, lists } = self.retrieve(snapshot, &asked, &examples, options)?;
+        let truncated = questions.truncated;
+        let lists = lists.into_iter().map(|mut list| {
+            list.retain(|near| !examples.contains(near.doc));
+            list.retain(|near| options.min_score.is_none_or(|least| near.score >= least));
+            list
         });
-        let hits = fused.collect::<Result<_>>()?;
-        tracing::info!("searched {} in {:.1?}", count(texts.len()), started.elapsed());
-        Ok((hits, encoding.truncated))
+        let lists: Vec<Vec<Neighbor>> = lists.collect();
+        let facets = lists.iter().map(|list| facets::count(snapshot, list, &options.facets));
+        let facets: Vec<Facets> = facets.collect::<Result<_>>()?;
+        let pages = lists.into_iter().map(|list| page(snapshot, list, options));
+        let pages: Vec<Vec<Neighbor>> = pages.collect::<Result<_>>()?;
+        let shown = passages::shown(snapshot, &questions, &pages, options.per_document)?;
+        let hits = snapshot.hits_all(pages)?;
+        let mut found = hits.into_iter().zip(shown).zip(facets);
+        let answer = |text: &&str| match is_asked(text) {
+            true => {
+                let ((hits, shown), facets) = found.next().expect("every text that was asked was searched");
+                let answer = Answer::new(text, hits).after(options.offset);
+                answer.with_passages(&shown).with_facets(facets)
+            }
+            false => Answer::new(text, Vec::new()),
+        };
+        Ok((texts.iter().map(answer).collect(), truncated))
     }
 
-    fn encode(&self, snapshot: &Snapshot, texts: &[&str]) -> Result<Encoding> {
+    /// The embeddings of queries by the model of the snapshot.
+    pub(crate) fn encode(&self, snapshot: &Snapshot, texts: &[&str]) -> Result<Encoding> {
         let encoder = self.encoder().ok_or(Error::NoEncoder)?;
         // A reader that follows commits may have followed another index into the same folder.
         snapshot.require_model(encoder.fingerprint())?;
@@ -249,23 +213,10 @@ impl Searcher {
     }
 }
 
-/// The nearest documents of each query that have its phrases and not what it excludes.
-fn nearest_that_fit(
-    snapshot: &Snapshot,
-    queries: &[WordQuery],
-    embeddings: &Embeddings,
-    options: &SearchOptions,
-) -> Result<Vec<Vec<Neighbor>>> {
-    if !queries.iter().any(|query| query.is_selective() || query.pointless().is_some()) {
-        return Ok(snapshot.nearest_all(embeddings, options)?);
-    }
-    let near =
-        |(row, query): (usize, &WordQuery)| match snapshot.select_words(query, options.among.as_ref())? {
-            _ if query.pointless().is_some() => Ok(Vec::new()),
-            None => Ok(snapshot.nearest(embeddings.row(row), options)?),
-            among => Ok(snapshot.nearest(embeddings.row(row), &SearchOptions { among, ..options.clone() })?),
-        };
-    queries.iter().enumerate().map(near).collect()
+/// The hits of a list that are wanted, in the order in which they are wanted.
+fn page(snapshot: &Snapshot, list: Vec<Neighbor>, options: &AskOptions) -> Result<Vec<Neighbor>> {
+    let list = if options.diverse { diverse::order(snapshot, &list, options.wanted())? } else { list };
+    Ok(list.into_iter().skip(options.offset).take(options.search.k).collect())
 }
 
 fn open_reader(path: &Path, options: ReaderOptions) -> Result<Reader> {
@@ -275,10 +226,10 @@ fn open_reader(path: &Path, options: ReaderOptions) -> Result<Reader> {
     Ok(reader)
 }
 
-fn is_blank(text: &str) -> bool {
+pub(crate) fn is_blank(text: &str) -> bool {
     text.trim().is_empty()
 }
 
-fn count(queries: usize) -> String {
+pub(crate) fn count(queries: usize) -> String {
     if queries == 1 { "1 query".into() } else { format!("{queries} queries") }
 }

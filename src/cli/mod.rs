@@ -78,6 +78,8 @@ pub enum Command {
     Query(QueryArguments),
     /// Answer a file of queries, a JSON line each
     Batch(BatchArguments),
+    /// Print documents of an index by their ids
+    Show(ShowArguments),
     /// Find the most similar pairs of a corpus or an index
     Pairs(PairsArguments),
     /// Find the near duplicates of a corpus or an index, or write it without them

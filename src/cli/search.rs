@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use akin_encoder::EncoderOptions;
 use akin_index::SearchOptions;
-use akin_query::Mode;
+use akin_query::{AskOptions, Mode};
 use clap::Args;
 
 use super::{ComputeArguments, FormatArguments, QueryPrompt, parse_count};
@@ -17,7 +17,8 @@ otherwise reads a query a line from stdin; every line is answered in order, a bl
 
 A filter is an expression about metadata: FIELD = VALUE, !=, <, <=, >, >=, FIELD in (VALUE, ...), joined by \
 and, or, not and parentheses. Put fields and values with spaces in quotes. Numbers are compared as numbers, \
-everything else and what is quoted as text. A list fits if one of its elements does. A missing field fits only != \
+everything else and what is quoted as text. Dates (2024-05-01, 2024-05, 2024-05-01T10:30Z) are \
+compared as times. A list fits if one of its elements does. author.name is a field of an object. A missing field fits only != \
 and not. As many hits come back as documents fit, up to -k.
 
 With --mode keyword or hybrid, TEXT is words, any of which is enough; '\"exact phrases\"', which must be there; auto* \
@@ -31,6 +32,8 @@ Examples:
   akin query notes \"fear of heights\" -k 3 --json | jq -r '.hits[].id'
   akin query words \"fear of heights\" --filter \"part = noun\"
   akin query papers bridges --filter \"year >= 1990 and tags not in (draft, 'to do')\"
+  akin query papers bridges --filter \"date > 2024-05\" --facet author.name
+  akin query notes --like note-17 --unlike note-3
   akin query notes < questions.txt
   akin query notes")]
 pub struct QueryArguments {
@@ -107,6 +110,25 @@ pub struct BenchArguments {
     pub json: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Prints id, fields and text. With --json a line a document: {\"id\":…,\"text\":…,\"metadata\":{…}}, with the first byte of each \
+passage and the one after its last in \"passages\" where it has several.
+
+Examples:
+  akin show notes alps.md
+  akin query notes \"fear of heights\" -k 1 --json | jq -r '.hits[].id' | xargs akin show notes")]
+pub struct ShowArguments {
+    /// The folder of the index
+    pub index: PathBuf,
+    /// The ids of the documents
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Print a JSON line a document
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// How to search.
 #[derive(Debug, Args)]
 pub struct SearchArguments {
@@ -125,13 +147,49 @@ pub struct SearchArguments {
     /// How many candidates the walk through a graph keeps: more finds more and takes longer
     #[arg(long, value_name = "N", value_parser = parse_count, conflicts_with = "exact")]
     pub ef: Option<NonZeroUsize>,
+    /// Pass over this many of the best hits
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub offset: usize,
+    /// Leave out hits of a lower score
+    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = parse_score)]
+    pub min_score: Option<f32>,
+    /// Find what is like the document of this id, beside the text or without one; may be given more than once
+    #[arg(long, value_name = "ID")]
+    pub like: Vec<String>,
+    /// Find what is unlike the document of this id; may be given more than once
+    #[arg(long, value_name = "ID")]
+    pub unlike: Vec<String>,
+    /// Prefer hits that say something else than better ones do
+    #[arg(long)]
+    pub diverse: bool,
+    /// Show this many passages of each document, best first
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_count)]
+    pub per_document: NonZeroUsize,
+    /// Count the values of a field among the 1,000 best hits; may be given more than once
+    #[arg(long, value_name = "FIELD")]
+    pub facet: Vec<String>,
 }
 
 impl SearchArguments {
-    /// The same for the index.
-    pub fn options(&self) -> SearchOptions {
-        SearchOptions { k: self.k.get(), ef: self.ef.map(NonZeroUsize::get), exact: self.exact, among: None }
+    /// The same for a searcher.
+    pub fn options(&self) -> AskOptions {
+        let (k, ef) = (self.k.get(), self.ef.map(NonZeroUsize::get));
+        AskOptions {
+            search: SearchOptions { k, ef, exact: self.exact, among: None },
+            offset: self.offset,
+            min_score: self.min_score,
+            diverse: self.diverse,
+            per_document: self.per_document.get(),
+            facets: self.facet.clone(),
+            like: self.like.clone(),
+            unlike: self.unlike.clone(),
+        }
     }
+}
+
+fn parse_score(text: &str) -> Result<f32, String> {
+    let score = text.parse().ok().filter(|score: &f32| score.is_finite());
+    score.ok_or_else(|| "a score is a number, as in 0.5".to_owned())
 }
 
 /// By what documents are found.

@@ -53,8 +53,8 @@ pub use akin_kernels::{Embeddings, Similarity};
 pub use self::catalogue::catches_panics;
 pub use self::document::{Document, Metadata, Passage};
 pub use self::error::{Error, Found, Result};
-pub use self::filter::Filter;
-pub use self::reader::{Background, Reader, ReaderOptions, Reload, Selection, Snapshot};
+pub use self::filter::{Filter, field};
+pub use self::reader::{Background, Marker, Reader, ReaderOptions, Reload, Selection, Snapshot};
 pub use self::storage::explain_lost_files;
 pub use self::types::{
     Compaction, DEFAULT_EF, DocId, Hit, ModelIdentity, Neighbor, PassageSize, SearchOptions, SegmentStat,

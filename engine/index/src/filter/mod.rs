@@ -12,9 +12,15 @@
 //!   with `\` before a quote or a `\`.
 //! - Numbers compare as numbers, and a text in a field counts as one where it reads as one, since csv knows
 //!   nothing else. All else compares as text, letter by letter, and so does a quoted value.
-//! - A field that is a list is compared element by element: one that fits is enough.
+//! - Dates of ISO 8601 compare as times: `date > 2024-05-01T12:00+02:00`. One that is asked for lasts as long as its last
+//!   part: `date = 2024-05` is any time in that May, `date < 2024` any before that year.
+//! - A field that is a list is compared element by element: one that fits is enough. `author.name` is a field of an
+//!   object, where no field has a name with that dot.
 //! - A field that is missing or null fits nothing; `!=` and `not in` are true of it, as the contrary of `=` and `in`.
 
+mod date;
+mod fields;
+mod literal;
 mod parse;
 pub(crate) mod pick;
 
@@ -23,6 +29,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+pub use self::fields::field;
+use self::literal::Literal;
 use crate::{Metadata, Result};
 
 /// Which documents a search may find: an expression about their metadata.
@@ -49,14 +57,6 @@ enum Comparison {
     AtMost,
     Greater,
     AtLeast,
-}
-
-/// A value as it stands in an expression.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Literal {
-    text: String,
-    /// Whether it is a number: not where it was quoted.
-    is_number: bool,
 }
 
 impl Filter {
@@ -87,12 +87,12 @@ impl Expression {
     fn holds(&self, metadata: &Metadata) -> bool {
         match self {
             Self::Compare(field, Comparison::Unequal, literal) => {
-                !any(metadata.get(field), &|value| literal.order(value) == Some(Ordering::Equal))
+                !any(metadata, field, &|value| literal.order(value) == Some(Ordering::Equal))
             }
             Self::Compare(field, comparison, literal) => {
-                any(metadata.get(field), &|value| comparison.admits(literal.order(value)))
+                any(metadata, field, &|value| comparison.admits(literal.order(value)))
             }
-            Self::In(field, literals) => any(metadata.get(field), &|value| {
+            Self::In(field, literals) => any(metadata, field, &|value| {
                 literals.iter().any(|literal| literal.order(value) == Some(Ordering::Equal))
             }),
             Self::Not(inner) => !inner.holds(metadata),
@@ -110,13 +110,9 @@ impl Expression {
     }
 }
 
-/// Whether a value fits, or an element of it where it is a list.
-fn any(value: Option<&Value>, fits: &dyn Fn(&Value) -> bool) -> bool {
-    match value {
-        Some(Value::Array(elements)) => elements.iter().any(fits),
-        Some(value) => fits(value),
-        None => false,
-    }
+/// Whether a value of a field fits.
+fn any(metadata: &Metadata, name: &str, fits: &dyn Fn(&Value) -> bool) -> bool {
+    field(metadata, name).into_iter().any(fits)
 }
 
 impl Comparison {
@@ -140,73 +136,6 @@ impl Comparison {
             Self::AtMost => "<=",
             Self::Greater => ">",
             Self::AtLeast => ">=",
-        }
-    }
-}
-
-impl Literal {
-    fn quoted(text: String) -> Self {
-        Self { text, is_number: false }
-    }
-
-    fn word(text: String) -> Self {
-        Self { is_number: Number::of(&text).is_some(), text }
-    }
-
-    /// How `value` is ordered to this. Null, lists and objects are not.
-    fn order(&self, value: &Value) -> Option<Ordering> {
-        let written;
-        let text = match value {
-            Value::String(text) => text.as_str(),
-            Value::Number(number) => {
-                written = number.to_string();
-                &written
-            }
-            Value::Bool(true) => "true",
-            Value::Bool(false) => "false",
-            Value::Null | Value::Array(_) | Value::Object(_) => return None,
-        };
-        if self.is_number
-            && let (Some(value), Some(own)) = (Number::of(text), Number::of(&self.text))
-        {
-            return value.partial_cmp(&own);
-        }
-        Some(text.cmp(&self.text))
-    }
-}
-
-/// A number that a text reads as. Whole ones are exact: ids are longer than the digits of a float.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Number {
-    Whole(i128),
-    Real(f64),
-}
-
-impl Number {
-    fn of(text: &str) -> Option<Self> {
-        // Neither "nan" nor "infinity", which are words.
-        if !text.ends_with(|last: char| last.is_ascii_digit() || last == '.') {
-            return None;
-        }
-        match text.parse() {
-            Ok(whole) => Some(Self::Whole(whole)),
-            Err(_) => text.parse().ok().filter(|real: &f64| real.is_finite()).map(Self::Real),
-        }
-    }
-
-    fn real(self) -> f64 {
-        match self {
-            Self::Whole(whole) => whole as f64,
-            Self::Real(real) => real,
-        }
-    }
-}
-
-impl PartialOrd for Number {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        match (self, other) {
-            (Self::Whole(one), Self::Whole(other)) => Some(one.cmp(other)),
-            (one, other) => one.real().partial_cmp(&other.real()),
         }
     }
 }
@@ -253,16 +182,6 @@ impl fmt::Display for Operand<'_> {
         match self.0 {
             joined @ (Expression::And(_) | Expression::Or(_)) => write!(f, "({joined})"),
             other => other.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for Literal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.is_number {
-            true => f.write_str(&self.text),
-            false if Number::of(&self.text).is_some() => write_quoted(f, &self.text),
-            false => Word(&self.text).fmt(f),
         }
     }
 }
@@ -317,6 +236,45 @@ mod tests {
                 assert!(holds(filter, metadata.clone()), "{filter} of {metadata}");
             }
         }
+    }
+
+    #[test]
+    fn dates_compare_as_times_and_last_as_long_as_their_last_part() {
+        let at = |date: &str| json!({ "date": date });
+        for filter in [
+            "date = 2024",
+            "date = 2024-05",
+            "date = 2024-05-01",
+            "date > 2024-04",
+            "date < 2024-05-02",
+            "date <= 2024-05",
+            "date >= 2024-05-01T08:00:00Z",
+            "date = 2024-05-01T10:30:00+02:00",
+            "date in (1999, 2024-05)",
+            "date > 2024-05-01T10:00+02:00",
+            "date != 2023",
+            "date >= 2024",
+        ] {
+            assert!(holds(filter, at("2024-05-01T08:30:00Z")), "{filter}");
+        }
+        for filter in
+            ["date > 2024-05-01", "date > 2024", "date < 2024-05-01", "date != 2024-05", "date = 2023"]
+        {
+            assert!(!holds(filter, at("2024-05-01T08:30:00Z")), "{filter}");
+        }
+        assert!(!holds("date = '2024-05'", at("2024-05-01")), "a quoted value is a text");
+        assert!(holds("date < b", at("2024-05-01")), "against no date as texts");
+        assert!(holds("year > 2023", json!({ "year": 2024 })), "a number stays a number");
+    }
+
+    #[test]
+    fn dots_lead_into_objects() {
+        let document =
+            || json!({ "author": { "name": "Ada", "born": 1815 }, "parts": [{ "no": 1 }, { "no": 2 }] });
+        for filter in ["author.name = Ada", "author.born < 1900", "parts.no = 2", "parts.no != 3"] {
+            assert!(holds(filter, document()), "{filter}");
+        }
+        assert!(!holds("author.age > 0 or parts.no = 3", document()));
     }
 
     #[test]

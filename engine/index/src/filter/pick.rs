@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use super::fields::first_names;
 use crate::Metadata;
 
-/// The `fields` of a JSON object that are there; an empty text has none.
+/// Those fields of a JSON object that `fields` lead to, by [`field`](super::field); an empty text has none.
 ///
 /// # Errors
 /// What is wrong with the JSON.
@@ -15,7 +16,8 @@ pub(crate) fn pick(json: &str, fields: &[&str]) -> Result<Metadata, String> {
         return Ok(Metadata::new());
     }
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    Picked(fields)
+    let names: Vec<&str> = fields.iter().flat_map(|field| first_names(field)).collect();
+    Picked(&names)
         .deserialize(&mut deserializer)
         .and_then(|metadata| deserializer.end().map(|()| metadata))
         .map_err(|error| error.to_string())

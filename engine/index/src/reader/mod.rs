@@ -2,15 +2,18 @@
 //!
 //! A [`Reader`] pins the [`Snapshot`] that it saw last and looks for newer ones when it is told to, or by
 //! itself. A snapshot never changes: `search` asks it, `select` narrows it down by a filter, `verify` mistrusts
-//! it, `background` tells what is near by chance. No call of a reader takes a lock that a commit takes, and none waits for a writer.
+//! it, `background` tells what is near by chance, `within` scores the passages of one
+//! document. No call of a reader takes a lock that a commit takes, and none waits for a writer.
 
 mod background;
+mod marks;
 mod pool;
 mod search;
 mod select;
 mod select_words;
 pub(crate) mod snapshot;
 mod verify;
+mod within;
 mod words;
 #[cfg(test)]
 mod words_tests;
@@ -20,6 +23,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub use self::background::Background;
+pub use self::marks::Marker;
 pub use self::select::Selection;
 pub use self::snapshot::Snapshot;
 

@@ -45,10 +45,13 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::search`].
     pub fn nearest_all(&self, queries: &Embeddings, options: &SearchOptions) -> Result<Vec<Vec<Neighbor>>> {
-        self.pool.run(|| {
-            let rows = (0..queries.rows()).into_par_iter();
-            rows.map(|row| self.nearest(queries.row(row), options)).collect()
-        })
+        match queries.rows() {
+            0 => Ok(Vec::new()),
+            1 => Ok(vec![self.nearest(queries.row(0), options)?]),
+            rows => self.pool.run(|| {
+                (0..rows).into_par_iter().map(|row| self.nearest(queries.row(row), options)).collect()
+            }),
+        }
     }
 
     /// The nearest documents without their texts.

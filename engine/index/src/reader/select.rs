@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
@@ -12,7 +13,7 @@ use crate::filter::pick::pick;
 use crate::manifest::IndexId;
 use crate::progress::{Counter, Progress};
 use crate::segment::PassageSet;
-use crate::{Filter, Result};
+use crate::{Filter, Metadata, Result, field};
 
 /// Documents that one thread looks at at a time.
 const BLOCK: usize = 4096;
@@ -28,6 +29,8 @@ struct Selected {
     documents: usize,
     /// The passages of those documents, by segment.
     rows: Vec<PassageSet>,
+    /// Fields of the filter that no document has.
+    unknown: Vec<String>,
 }
 
 impl Selection {
@@ -48,10 +51,20 @@ impl Selection {
             == (snapshot.manifest.index, snapshot.generation(), snapshot.segments.len())
     }
 
+    /// The fields that the filter asks for and no document has: misspelt, most likely.
+    pub fn unknown_fields(&self) -> &[String] {
+        &self.0.unknown
+    }
+
     /// Documents of a snapshot, with their passages by segment.
-    pub(super) fn new(snapshot: &Snapshot, documents: usize, rows: Vec<PassageSet>) -> Self {
+    pub(super) fn new(
+        snapshot: &Snapshot,
+        documents: usize,
+        rows: Vec<PassageSet>,
+        unknown: Vec<String>,
+    ) -> Self {
         let (index, generation) = (snapshot.manifest.index, snapshot.generation());
-        Self(Arc::new(Selected { index, generation, documents, rows }))
+        Self(Arc::new(Selected { index, generation, documents, rows, unknown }))
     }
 
     /// The passages of the segment at a place.
@@ -77,14 +90,20 @@ impl Snapshot {
     /// As [`Snapshot::select`], and [`Error::Cancelled`](crate::Error::Cancelled) if `progress` stopped it.
     pub fn select_with(&self, filter: &Filter, progress: Progress<'_>) -> Result<Selection> {
         let fields = filter.fields();
-        let fits = |json: &str| Ok(filter.matches(&pick(json, &fields)?));
+        let known = Known::none_of(&fields);
+        let fits = |json: &str| {
+            let metadata = pick(json, &fields)?;
+            known.see(&metadata);
+            Ok(filter.matches(&metadata))
+        };
         let documents = self.segments.iter().map(|view| view.segment.documents()).sum();
         let looked_at = Counter::begin(documents, progress)?;
         let select = |view| self.select_rows(view, &fits, &looked_at);
         let selected = self.pool.run(|| self.segments.iter().map(select).collect::<Result<Vec<_>>>())?;
         let documents = selected.iter().map(|(documents, _)| documents).sum();
         let rows = selected.into_iter().map(|(_, rows)| rows).collect();
-        Ok(Selection::new(self, documents, rows))
+        let unknown = if self.is_empty() { Vec::new() } else { known.unknown() };
+        Ok(Selection::new(self, documents, rows, unknown))
     }
 
     /// How many live documents of a segment fit by their metadata, as JSON, and which passages are theirs.
@@ -121,5 +140,31 @@ impl Snapshot {
             }
         }
         Ok((documents, PassageSet::of(words)))
+    }
+}
+
+/// Which fields some document has.
+struct Known<'a> {
+    fields: Vec<(&'a str, AtomicBool)>,
+}
+
+impl<'a> Known<'a> {
+    fn none_of(fields: &[&'a str]) -> Self {
+        Self { fields: fields.iter().map(|field| (*field, AtomicBool::new(false))).collect() }
+    }
+
+    /// Looks at a document.
+    fn see(&self, metadata: &Metadata) {
+        for (name, known) in &self.fields {
+            if !known.load(Ordering::Relaxed) && !field(metadata, name).is_empty() {
+                known.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Those that none has.
+    fn unknown(self) -> Vec<String> {
+        let unknown = self.fields.into_iter().filter(|(_, known)| !known.load(Ordering::Relaxed));
+        unknown.map(|(field, _)| field.to_owned()).collect()
     }
 }

@@ -30,7 +30,7 @@ impl Snapshot {
             self.segments.iter().enumerate().map(select).collect();
         let (documents, rows): (Vec<usize>, Vec<PassageSet>) =
             selected.map_err(|fault| self.fault(fault))?.into_iter().unzip();
-        Ok(Some(Selection::new(self, documents.into_iter().sum(), rows)))
+        Ok(Some(Selection::new(self, documents.into_iter().sum(), rows, Vec::new())))
     }
 }
 

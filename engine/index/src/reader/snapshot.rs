@@ -274,7 +274,7 @@ impl Snapshot {
         spans().map_err(|fault| self.fault(fault))
     }
 
-    fn view_of(&self, doc: DocId) -> Result<&SegmentView> {
+    pub(super) fn view_of(&self, doc: DocId) -> Result<&SegmentView> {
         let view = self.segments.get(doc.segment as usize);
         view.filter(|view| (doc.document as usize) < view.segment.documents())
             .ok_or(Error::Stale("the document is one of another snapshot"))

@@ -2,12 +2,14 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashMap};
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::Snapshot;
 use super::snapshot::SegmentView;
 use crate::graph::Fault;
+use crate::segment::PassageSet;
 use crate::segment::postings::Matches;
 use crate::segment::word_search::WordSearch;
 use crate::words::analysis::Analyzer;
@@ -72,6 +74,17 @@ impl Snapshot {
         neighbors.into_iter().map(|near| self.hit(near)).collect()
     }
 
+    /// The same of many lists, on all threads that search.
+    ///
+    /// # Errors
+    /// As [`Snapshot::hits`].
+    pub fn hits_all(&self, lists: Vec<Vec<Neighbor>>) -> Result<Vec<Vec<Hit>>> {
+        match lists.len() {
+            0 | 1 => lists.into_iter().map(|list| self.hits(list)).collect(),
+            _ => self.pool.run(|| lists.into_par_iter().map(|list| self.hits(list)).collect()),
+        }
+    }
+
     /// Whether all live documents are in segments that can be searched by words, or have none.
     ///
     /// # Errors
@@ -89,28 +102,51 @@ impl Snapshot {
         let searched = self.find_words(query)?;
         let weights = Weights::of(&searched);
         let mut best = Best::new(options.k);
-        for Searched { at, view, optional, required, excluded, .. } in &searched {
-            let Some(required) =
-                required.iter().map(|found| weights.weigh(found)).collect::<Option<Vec<_>>>()
-            else {
-                continue;
-            };
-            let optional: Vec<_> = optional.iter().filter_map(|found| weights.weigh(found)).collect();
-            let search = WordSearch {
-                optional: &optional,
-                required: &required,
-                excluded,
-                among: options.among.as_ref().map(|selection| selection.rows(*at)),
-                deleted: view.deleted.as_deref(),
-            };
+        for segment in &searched {
+            let among = options.among.as_ref().map(|selection| selection.rows(segment.at));
             let threshold = best.threshold();
-            view.segment.search_words(&search, threshold, &mut |passage, score| {
-                let document = view.segment.document_of(passage as usize)? as u32;
-                let doc = DocId { segment: *at as u32, document };
-                Ok(best.offer(Neighbor { score, doc, passage }))
-            })?;
+            segment.search(&weights, among, threshold, &mut |near| best.offer(near))?;
         }
         Ok(best.into_sorted())
+    }
+
+    /// Those of some passages of a document that a query finds.
+    pub(super) fn words_of_passages(
+        &self,
+        query: &WordQuery,
+        doc: DocId,
+        passages: Range<usize>,
+    ) -> Result<Vec<Neighbor>, Fault> {
+        let searched = self.find_words(query)?;
+        let weights = Weights::of(&searched);
+        let mut found = Vec::new();
+        if let Some(segment) = searched.iter().find(|segment| segment.at == doc.segment as usize) {
+            let among = PassageSet::of_range(passages);
+            segment.search(&weights, Some(&among), NOTHING, &mut |near| {
+                found.push(near);
+                NOTHING
+            })?;
+        }
+        Ok(found)
+    }
+
+    /// The language of the first segment that has words.
+    pub(super) fn language_of_words(&self) -> Result<Option<Language>, Fault> {
+        for view in &self.segments {
+            if let Some(words) = view.segment.words()? {
+                return Ok(Some(words.language));
+            }
+        }
+        Ok(None)
+    }
+
+    /// How common each thing is that a query looks for; none where no passage has words.
+    pub(super) fn commonness(&self, query: &WordQuery) -> Result<Option<Commonness>, Fault> {
+        let searched = self.find_words(query)?;
+        let weights = Weights::of(&searched);
+        let passages = weights.statistics.passages;
+        let holding = weights.holding.iter().map(|(unit, holding)| ((*unit).clone(), *holding)).collect();
+        Ok((passages > 0).then_some(Commonness { passages, holding }))
     }
 
     /// What a query looks for in each segment that has words.
@@ -142,6 +178,19 @@ struct Searched<'a> {
     excluded: Vec<Matches>,
 }
 
+/// How many passages have each thing that a query looks for.
+pub(super) struct Commonness {
+    passages: u64,
+    holding: HashMap<Unit, u64>,
+}
+
+impl Commonness {
+    /// The share of all passages that have it.
+    pub(super) fn of(&self, unit: &Unit) -> f64 {
+        self.holding.get(unit).map_or(0.0, |holding| *holding as f64 / self.passages as f64)
+    }
+}
+
 /// Something that a query looks for, how often it says so, and where a segment has it.
 struct Found {
     unit: Unit,
@@ -165,6 +214,33 @@ impl<'a> Searched<'a> {
             optional: find(&plan.optional)?,
             required: find(&plan.required)?,
             excluded: excluded.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Offers the passages `among` those of the segment that score more than a threshold, which each offer may raise.
+    fn search(
+        &self,
+        weights: &Weights<'_>,
+        among: Option<&PassageSet>,
+        threshold: f32,
+        offer: &mut dyn FnMut(Neighbor) -> f32,
+    ) -> Result<(), Fault> {
+        let required = self.required.iter().map(|found| weights.weigh(found)).collect::<Option<Vec<_>>>();
+        // What must be there is nowhere in this segment.
+        let Some(required) = required else { return Ok(()) };
+        let optional: Vec<_> = self.optional.iter().filter_map(|found| weights.weigh(found)).collect();
+        let search = WordSearch {
+            optional: &optional,
+            required: &required,
+            excluded: &self.excluded,
+            among,
+            deleted: self.view.deleted.as_deref(),
+        };
+        let segment = &self.view.segment;
+        segment.search_words(&search, threshold, &mut |passage, score| {
+            let document = segment.document_of(passage as usize)? as u32;
+            let doc = DocId { segment: self.at as u32, document };
+            Ok(offer(Neighbor { score, doc, passage }))
         })
     }
 }

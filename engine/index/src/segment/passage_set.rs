@@ -1,5 +1,7 @@
 //! A set of rows of a segment: a bit each.
 
+use std::ops::Range;
+
 use crate::graph::walk::VISIT;
 
 /// A set of rows of a segment.
@@ -14,6 +16,13 @@ impl PassageSet {
     pub(crate) fn of(words: Vec<u64>) -> Self {
         let count = words.iter().map(|word| word.count_ones() as usize).sum();
         Self { words, count }
+    }
+
+    /// Those of a range.
+    pub(crate) fn of_range(rows: Range<usize>) -> Self {
+        let mut words = vec![0u64; rows.end.div_ceil(64)];
+        rows.for_each(|row| words[row / 64] |= 1 << (row % 64));
+        Self::of(words)
     }
 
     /// How many there are.

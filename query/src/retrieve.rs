@@ -1,0 +1,136 @@
+//! Retrieves the documents that hits are chosen from: by meaning, by words, or by both.
+
+use std::time::Instant;
+
+use akin_index::{Embeddings, Neighbor, Pointless, SearchOptions, Snapshot, WordQuery};
+
+use crate::examples::Examples;
+use crate::fuse::{DEPTH, fuse};
+use crate::searcher::{count, is_blank};
+use crate::{AskOptions, Error, Mode, Result, Searcher};
+
+/// Queries as they are looked for.
+#[derive(Debug, Default)]
+pub(crate) struct Questions {
+    /// Their embeddings, where meaning counts.
+    pub(crate) embeddings: Option<Embeddings>,
+    /// Their words, where words count.
+    pub(crate) words: Vec<WordQuery>,
+    /// How many were longer than the model reads.
+    pub(crate) truncated: usize,
+}
+
+/// Queries, and what was found for each: best first.
+pub(crate) struct Retrieved {
+    pub(crate) questions: Questions,
+    pub(crate) lists: Vec<Vec<Neighbor>>,
+}
+
+impl Searcher {
+    /// What is found for each text. A text may be blank where the examples say what to look for.
+    pub(crate) fn retrieve(
+        &self,
+        snapshot: &Snapshot,
+        texts: &[&str],
+        examples: &Examples,
+        options: &AskOptions,
+    ) -> Result<Retrieved> {
+        let questions = self.read(snapshot, texts, examples)?;
+        let started = Instant::now();
+        let options = options.retrieving();
+        let lists = match (&questions.embeddings, self.mode()) {
+            (Some(embeddings), Mode::Hybrid) => by_both(snapshot, &questions.words, embeddings, &options)?,
+            (Some(embeddings), _) => snapshot.nearest_all(embeddings, &options)?,
+            (None, _) => snapshot.nearest_words_all(&questions.words, &options)?,
+        };
+        tracing::info!("searched {} in {:.1?}", count(texts.len()), started.elapsed());
+        Ok(Retrieved { questions, lists })
+    }
+
+    /// Reads the words of queries and encodes them, as far as the mode needs it.
+    fn read(&self, snapshot: &Snapshot, texts: &[&str], examples: &Examples) -> Result<Questions> {
+        let words: Vec<WordQuery> = match self.mode().needs_words() {
+            true => texts.iter().map(|text| WordQuery::parse(text)).collect(),
+            false => Vec::new(),
+        };
+        if self.mode() == Mode::Keyword {
+            return match examples.is_empty() {
+                true => Ok(Questions { words, ..Questions::default() }),
+                false => Err(Error::ExamplesOfWords),
+            };
+        }
+        let plain: Vec<String> = match self.mode() {
+            Mode::Hybrid => words.iter().map(WordQuery::text).collect(),
+            _ => texts.iter().map(|text| (*text).to_owned()).collect(),
+        };
+        let (embeddings, truncated) = self.embed(snapshot, &plain, examples)?;
+        Ok(Questions { embeddings: Some(embeddings), words, truncated })
+    }
+
+    /// What to look for by meaning: the embedding of each text, or what examples make of it.
+    fn embed(
+        &self,
+        snapshot: &Snapshot,
+        texts: &[String],
+        examples: &Examples,
+    ) -> Result<(Embeddings, usize)> {
+        if examples.is_empty() {
+            let encoding = self.encode(snapshot, &texts.iter().map(String::as_str).collect::<Vec<_>>())?;
+            return Ok((encoding.embeddings, encoding.truncated));
+        }
+        let said: Vec<&str> = texts.iter().map(String::as_str).filter(|text| !is_blank(text)).collect();
+        let (encoded, truncated) = match said.is_empty() {
+            true => (None, 0),
+            false => {
+                let encoding = self.encode(snapshot, &said)?;
+                (Some(encoding.embeddings), encoding.truncated)
+            }
+        };
+        let mut encoded = encoded.iter().flat_map(Embeddings::iter);
+        let mut embeddings = Embeddings::empty(snapshot.model().dimension);
+        for text in texts {
+            let embedding = if is_blank(text) { None } else { encoded.next() };
+            embeddings.push(&examples.query(embedding));
+        }
+        Ok((embeddings, truncated))
+    }
+}
+
+fn by_both(
+    snapshot: &Snapshot,
+    queries: &[WordQuery],
+    embeddings: &Embeddings,
+    options: &SearchOptions,
+) -> Result<Vec<Vec<Neighbor>>> {
+    let depth = options.k.max(DEPTH);
+    let deep = SearchOptions { k: depth, ..options.clone() };
+    let by_words = snapshot.nearest_words_all(queries, &deep)?;
+    let by_meaning = nearest_that_fit(snapshot, queries, embeddings, &deep)?;
+    let lists = embeddings.iter().zip(by_meaning.iter().zip(&by_words));
+    let fused = lists.map(|(embedding, (meaning, words))| -> Result<_> {
+        let background = snapshot.background(embedding)?.unwrap_or_default();
+        Ok(fuse(meaning, words, background, depth, options.k))
+    });
+    fused.collect()
+}
+
+/// The nearest documents of each query that have its phrases and not what it excludes.
+fn nearest_that_fit(
+    snapshot: &Snapshot,
+    queries: &[WordQuery],
+    embeddings: &Embeddings,
+    options: &SearchOptions,
+) -> Result<Vec<Vec<Neighbor>>> {
+    // A query of exclusions alone says nothing to look for. A blank one comes with examples, which do.
+    let is_pointless = |query: &WordQuery| query.pointless() == Some(Pointless::OnlyExclusions);
+    if !queries.iter().any(|query| query.is_selective() || is_pointless(query)) {
+        return Ok(snapshot.nearest_all(embeddings, options)?);
+    }
+    let near =
+        |(row, query): (usize, &WordQuery)| match snapshot.select_words(query, options.among.as_ref())? {
+            _ if is_pointless(query) => Ok(Vec::new()),
+            None => Ok(snapshot.nearest(embeddings.row(row), options)?),
+            among => Ok(snapshot.nearest(embeddings.row(row), &SearchOptions { among, ..options.clone() })?),
+        };
+    queries.iter().enumerate().map(near).collect()
+}
