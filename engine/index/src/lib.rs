@@ -30,6 +30,7 @@
 compile_error!("segment files are mapped as they are, and their numbers are little-endian");
 
 mod catalogue;
+mod columns;
 mod document;
 mod error;
 pub mod filter;

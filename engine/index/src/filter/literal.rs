@@ -1,5 +1,6 @@
 //! A value as it stands in a filter, and how values of documents are ordered to it.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -18,6 +19,17 @@ pub(super) struct Literal {
     date: Option<Date>,
 }
 
+/// The text that a filter compares of a value: none of null, lists and objects.
+pub(crate) fn text_of(value: &Value) -> Option<Cow<'_, str>> {
+    Some(match value {
+        Value::String(text) => text.into(),
+        Value::Number(number) => number.to_string().into(),
+        Value::Bool(true) => "true".into(),
+        Value::Bool(false) => "false".into(),
+        Value::Null | Value::Array(_) | Value::Object(_) => return None,
+    })
+}
+
 impl Literal {
     pub(super) fn quoted(text: String) -> Self {
         Self { text, is_number: false, date: None }
@@ -30,26 +42,21 @@ impl Literal {
 
     /// How `value` is ordered to this. Null, lists and objects are not.
     pub(super) fn order(&self, value: &Value) -> Option<Ordering> {
-        let written;
-        let text = match value {
-            Value::String(text) => text.as_str(),
-            Value::Number(number) => {
-                written = number.to_string();
-                &written
-            }
-            Value::Bool(true) => "true",
-            Value::Bool(false) => "false",
-            Value::Null | Value::Array(_) | Value::Object(_) => return None,
-        };
+        text_of(value).map(|text| self.order_text(&text))
+    }
+
+    /// The same of a value's text.
+    pub(super) fn order_text(&self, text: &str) -> Ordering {
         if self.is_number
             && let (Some(value), Some(own)) = (Number::of(text), Number::of(&self.text))
+            && let Some(order) = value.partial_cmp(&own)
         {
-            return value.partial_cmp(&own);
+            return order;
         }
         if let (Some(asked), Some(value)) = (self.date, self.date.and_then(|_| Date::of(text))) {
-            return Some(value.order(asked));
+            return value.order(asked);
         }
-        Some(text.cmp(&self.text))
+        text.cmp(&self.text)
     }
 }
 

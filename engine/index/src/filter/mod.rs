@@ -23,6 +23,7 @@ mod fields;
 mod literal;
 mod parse;
 pub(crate) mod pick;
+mod select;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -31,6 +32,8 @@ use serde_json::Value;
 
 pub use self::fields::field;
 use self::literal::Literal;
+pub(crate) use self::literal::text_of;
+pub(crate) use self::select::{DocumentSet, Fits};
 use crate::{Metadata, Result};
 
 /// Which documents a search may find: an expression about their metadata.

@@ -74,8 +74,9 @@ impl Selection {
 }
 
 impl Snapshot {
-    /// The live documents that fit a filter. Reads the records of all documents, on all threads that search, so
-    /// make one selection for many searches.
+    /// The live documents that fit a filter, by the columns of their fields. Of segments without columns, which an earlier
+    /// release wrote, and for fields of long texts the records of all documents are read, on all threads that search, so make
+    /// one selection for many searches.
     ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) if what is stored cannot be trusted.
@@ -98,7 +99,16 @@ impl Snapshot {
         };
         let documents = self.segments.iter().map(|view| view.segment.documents()).sum();
         let looked_at = Counter::begin(documents, progress)?;
-        let select = |view| self.select_rows(view, &fits, &looked_at);
+        let select = |view: &SegmentView| -> Result<(usize, PassageSet)> {
+            let Some((fitting, is_known)) = view.segment.select(filter).map_err(|fault| self.fault(fault))?
+            else {
+                return self.select_rows(view, &fits, &looked_at);
+            };
+            known.mark(&is_known);
+            looked_at.add(view.segment.documents())?;
+            let live = |document: &usize| view.is_live_document(*document).unwrap_or(true);
+            self.passages_of(view, fitting.iter().filter(live))
+        };
         let selected = self.pool.run(|| self.segments.iter().map(select).collect::<Result<Vec<_>>>())?;
         let documents = selected.iter().map(|(documents, _)| documents).sum();
         let rows = selected.into_iter().map(|(_, rows)| rows).collect();
@@ -131,9 +141,19 @@ impl Snapshot {
             Ok(fitting)
         });
         let fitting: Vec<Vec<usize>> = blocks.collect::<Result<_>>()?;
+        self.passages_of(view, fitting.into_iter().flatten())
+    }
+
+    /// How many documents of a segment there are, and which passages are theirs.
+    fn passages_of(
+        &self,
+        view: &SegmentView,
+        fitting: impl Iterator<Item = usize>,
+    ) -> Result<(usize, PassageSet)> {
+        let segment = &view.segment;
         let mut words = vec![0u64; segment.passages().div_ceil(64)];
         let mut documents = 0;
-        for document in fitting.into_iter().flatten() {
+        for document in fitting {
             documents += 1;
             for passage in segment.passages_of(document).map_err(|fault| self.fault(fault))? {
                 words[passage / 64] |= 1 << (passage % 64);
@@ -159,6 +179,13 @@ impl<'a> Known<'a> {
             if !known.load(Ordering::Relaxed) && !field(metadata, name).is_empty() {
                 known.store(true, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// Takes it that some of the fields are there.
+    fn mark(&self, is_known: &[bool]) {
+        for ((_, known), is_known) in self.fields.iter().zip(is_known) {
+            known.fetch_or(*is_known, Ordering::Relaxed);
         }
     }
 

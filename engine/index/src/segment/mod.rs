@@ -2,9 +2,10 @@
 //!
 //! `sections` reads the parts of a segment file and checks them at first use, `write` writes one. The
 //! components are `documents` (records and ids), `passages`, `vectors` and `graph`; `deleted` has the tombstones,
-//! which are in a file of their own. `search` looks for the passages nearest to a query. `words` has the terms,
+//! which are in a file of their own. `search` looks for the passages nearest to a query. `columns` has the values of fields, `words` the terms,
 //! `postings` goes through the passages of one, and `word_search` finds the passages with the best scores.
 
+pub(crate) mod columns;
 mod deleted;
 mod documents;
 mod graph;
@@ -191,6 +192,7 @@ impl Segment {
             Self::verify_documents,
             Self::verify_graph,
             Self::verify_words,
+            Self::verify_columns,
         ];
         for check in checks {
             if !look(verified.bytes) {
@@ -236,6 +238,7 @@ fn check_header(header: &Header, sections: &Sections) -> Result<(), String> {
         require(Section::Spans, 8 * passages)?;
     }
     words::check_words(passages, sections)?;
+    columns::check_columns(sections)?;
     let Some(shape) = &header.graph else { return Ok(()) };
     if !header.model.similarity.is_product() {
         return Err("it has a graph of vectors that are compared by a distance".into());

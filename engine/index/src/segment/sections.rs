@@ -32,7 +32,7 @@ pub(crate) const TRAILER: usize = 64;
 /// Bytes of a directory, at most.
 const DIRECTORY_LIMIT: u64 = 1 << 20;
 
-/// The sections that a segment may have. One more name is kept for what comes next: `columns` (fields).
+/// The sections that a segment may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub(crate) enum Section {
     /// Unit vectors, equal ones once: f32, `[vectors, dimension]`.
@@ -79,11 +79,15 @@ pub(crate) enum Section {
     Postings,
     /// The positions of each term in its passages: bytes.
     Positions,
+    /// What the next has: version, and name, place and kind of each field's column.
+    Columns,
+    /// The values of fields: bytes.
+    ColumnData,
 }
 
 impl Section {
     /// All of them.
-    pub(crate) const ALL: [Section; 20] = [
+    pub(crate) const ALL: [Section; 22] = [
         Section::Vectors,
         Section::PassageVectors,
         Section::VectorEnds,
@@ -104,6 +108,8 @@ impl Section {
         Section::Lengths,
         Section::Postings,
         Section::Positions,
+        Section::Columns,
+        Section::ColumnData,
     ];
 
     /// Its name in the directory of a segment and in messages.
@@ -129,6 +135,8 @@ impl Section {
             Section::Lengths => "words.lengths",
             Section::Postings => "postings",
             Section::Positions => "postings.positions",
+            Section::Columns => "columns",
+            Section::ColumnData => "columns.data",
         }
     }
 }

@@ -36,7 +36,8 @@ impl Index {
         let is_compact = match &snapshot.segments[..] {
             [] => true,
             [only] => {
-                let lacks = || lacks_words(only).map_err(|fault| snapshot.fault(fault));
+                let lacks = || Ok(!only.segment.has_columns()? || lacks_words(only)?);
+                let lacks = || lacks().map_err(|fault| snapshot.fault(fault));
                 only.deleted.is_none() && only.segment.has_graph() == graph && !lacks()?
             }
             _ => false,

@@ -5,11 +5,13 @@ use std::ops::ControlFlow;
 
 use super::invert::{choose_language, invert_record};
 use super::upsert::write_ids;
-use crate::document::stored;
+use crate::columns::builder::ColumnsBuilder;
+use crate::document::{DocumentRecord, stored};
 use crate::graph::{Fault, Graph, Matrix};
 use crate::manifest::{Manifest, PASSAGE_LIMIT, SegmentRecord};
 use crate::progress::Progress;
 use crate::reader::snapshot::{SegmentView, Snapshot};
+use crate::segment::columns::write_columns;
 use crate::segment::sections::Section;
 use crate::segment::shared::SharedVectors;
 use crate::segment::words::write_words;
@@ -165,10 +167,10 @@ impl Joining<'_> {
         self.live.shared.as_ref().map_or(Ok(()), |shared| shared.write(writer))
     }
 
-    /// Writes the records, ids and words of the live documents, and tells how many there are.
+    /// Writes the records, ids, words and columns of the live documents, and tells how many there are.
     fn write_documents(&self, writer: &mut SegmentWriter<'_>) -> Result<u64> {
         let language = choose_language(self.sources).map_err(|fault| self.snapshot.fault(fault))?;
-        let mut inverter = Inverter::new(language);
+        let (mut inverter, mut columns) = (Inverter::new(language), ColumnsBuilder::default());
         writer.begin(Section::Documents)?;
         let (mut ends, mut ids, mut end) = (Vec::new(), Vec::new(), 0u64);
         for view in self.sources {
@@ -189,6 +191,7 @@ impl Joining<'_> {
                         ids.push((hash_of[document], ends.len() as u32));
                         ends.push(end);
                         invert_record(&mut inverter, segment, document, record)?;
+                        columns.add_json(DocumentRecord::metadata(record)?)?;
                     }
                     Ok(())
                 });
@@ -201,6 +204,7 @@ impl Joining<'_> {
         writer.section(Section::DocumentEnds, bytemuck::cast_slice(&ends))?;
         write_ids(writer, ids)?;
         write_words(writer, &inverter)?;
+        write_columns(writer, columns)?;
         Ok(ends.len() as u64)
     }
 

@@ -5,9 +5,11 @@ use std::collections::HashSet;
 use super::Index;
 use super::flat::SEGMENT_PASSAGES;
 use super::invert::invert;
+use crate::columns::builder::ColumnsBuilder;
 use crate::document::{DocumentRecord, id_hash, stored};
 use crate::manifest::{ModelRecord, SegmentRecord};
 use crate::reader::Snapshot;
+use crate::segment::columns::write_columns;
 use crate::segment::sections::Section;
 use crate::segment::shared::SharedVectors;
 use crate::segment::words::write_words;
@@ -80,6 +82,8 @@ impl Index {
     ) -> Result<SegmentRecord> {
         let records = documents.iter().map(DocumentRecord::encode).collect::<Result<Vec<_>>>()?;
         let inverter = invert(snapshot, documents, passages);
+        let mut columns = ColumnsBuilder::default();
+        documents.iter().for_each(|document| columns.add(&document.metadata));
         let mut writer = SegmentWriter::create(&**self.reader.storage(), snapshot.manifest.index, id)?;
         let written = write_sections(
             &mut writer,
@@ -89,7 +93,8 @@ impl Index {
             passages,
             embeddings,
         )
-        .and_then(|()| write_words(&mut writer, &inverter));
+        .and_then(|()| write_words(&mut writer, &inverter))
+        .and_then(|()| write_columns(&mut writer, columns));
         if let Err(error) = written {
             writer.discard();
             return Err(error);
