@@ -27,6 +27,20 @@ pub enum Error {
         /// What is wrong with it and what would be right.
         reason: String,
     },
+    /// A cross-encoder where embeddings are wanted.
+    #[error("{} is a cross-encoder: it scores pairs of texts and makes no embeddings", path.display())]
+    IsCrossEncoder {
+        /// The directory of the model.
+        path: PathBuf,
+    },
+    /// A model that scores no pairs where a cross-encoder is wanted.
+    #[error("{} is no cross-encoder: {reason}", path.display())]
+    NoCrossEncoder {
+        /// The directory of the model.
+        path: PathBuf,
+        /// What it is instead, or what it lacks.
+        reason: String,
+    },
     /// A model that was named cannot be found or downloaded.
     #[error("the model {model} {reason}")]
     ModelNotFound {

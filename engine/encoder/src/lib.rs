@@ -2,13 +2,14 @@
 //!
 //! [`SentenceEncoder`] opens a sentence-transformers directory (`model_dir`, `config`, `weights`), cuts texts into
 //! tokens (`tokenize`), runs the network (`executors`: `cpu`, or `burn` over batches of like length) and makes one
-//! vector of the vectors of the tokens (`pooling`).
+//! vector of the vectors of the tokens (`pooling`). [`CrossEncoder`] scores pairs of texts with the same kernels.
 //!
 //! Features, both on by default: `burn`, the executor on burn and the module that training differentiates; `hub`, models
 //! by name, downloaded where they are not on this machine. Without them the crate loads a model directory and runs it on
 //! processors.
 
 mod config;
+mod cross_encoder;
 mod error;
 mod executors;
 mod files;
@@ -28,6 +29,7 @@ use std::path::Path;
 use akin_kernels::cpu::isa;
 pub use akin_kernels::rows::Precision;
 pub use akin_kernels::{Embeddings, Similarity};
+pub use cross_encoder::CrossEncoder;
 pub use error::{Error, Result};
 #[cfg(feature = "burn")]
 pub use executors::burn;
@@ -42,6 +44,7 @@ use model::{ModelDir, ModelWeights, SentenceTokenizer};
 /// The parts of a model directory, each checked as it is opened: what training begins with.
 pub mod model {
     pub use crate::config::{Architecture, BertConfig};
+    pub use crate::cross_encoder::longest_first;
     pub use crate::model_dir::ModelDir;
     pub use crate::pooling::pool_tokens;
     pub use crate::settings::{ALL_FILES, Effect, FileKeys};

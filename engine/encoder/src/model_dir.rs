@@ -9,13 +9,14 @@ use serde::Deserialize;
 
 use akin_kernels::Similarity;
 
-use crate::Result;
 use crate::config::BertConfig;
+use crate::cross_encoder::settings::{SCORING_SENTENCE, SCORING_TEXTS, is_cross_encoder, transformer_of};
 use crate::files::{read_json, read_optional, refuse};
 use crate::pooling::Pooling;
 use crate::prompts::{Role, TextSettings};
-use crate::settings::{NORMALIZE, POOLING, SENTENCE, shortened};
+use crate::settings::{FileKeys, NORMALIZE, POOLING, SENTENCE, SENTENCE_TRANSFORMERS, shortened};
 use crate::tokenizer_config::TokenizerConfig;
+use crate::{Error, Result};
 
 /// The names that `max_seq_length` has been kept under.
 pub(super) const SENTENCE_CONFIGS: [&str; 7] = [
@@ -66,7 +67,31 @@ impl ModelDir {
                 "there is no such directory; a model is a directory in sentence-transformers form",
             ));
         }
+        if is_cross_encoder(root) {
+            return Err(Error::IsCrossEncoder { path: root.into() });
+        }
         Self::read(root, Some(Modules::read(&root.join("modules.json"))?))
+    }
+
+    /// Reads every setting of the cross-encoder in `root`, apart from its head.
+    ///
+    /// Only releases of sentence-transformers from 6 on write `modules.json`. Where there is none they read nothing
+    /// but the files of transformers.
+    pub(crate) fn open_cross_encoder(root: &Path) -> Result<Self> {
+        if !root.is_dir() {
+            return Err(refuse(root, "there is no such directory; a model is a directory"));
+        }
+        let folder = transformer_of(root)?;
+        let transformer = root.join(folder.as_deref().unwrap_or(""));
+        let config = BertConfig::read(&transformer.join("config.json"))?;
+        let (texts, settings) = match folder {
+            Some(_) => (
+                TextSettings::read(&root.join("config_sentence_transformers.json"), SCORING_TEXTS)?,
+                read_sentence_config(&transformer, config.positions(), SCORING_SENTENCE)?,
+            ),
+            None => Default::default(),
+        };
+        Self::assemble(root, transformer, config, texts, settings)
     }
 
     /// The same for a model to be trained, which may be a bare Hugging Face directory: it pools by the mean.
@@ -74,6 +99,9 @@ impl ModelDir {
     /// # Errors
     /// As [`ModelDir::open`].
     pub fn open_base(root: &Path) -> Result<Self> {
+        if is_cross_encoder(root) {
+            return Ok(Self { pooling: Pooling::Mean, ..Self::open_cross_encoder(root)? });
+        }
         if root.join("modules.json").exists() {
             return Self::open(root);
         }
@@ -99,8 +127,26 @@ impl ModelDir {
             let path = root.join(normalize).join("config.json");
             NORMALIZE.check(&path, &read_optional(&path)?)?;
         }
-        let texts = TextSettings::read(&root.join("config_sentence_transformers.json"))?;
-        let settings = read_sentence_config(&transformer, config.positions())?;
+        let texts =
+            TextSettings::read(&root.join("config_sentence_transformers.json"), SENTENCE_TRANSFORMERS)?;
+        let settings = read_sentence_config(&transformer, config.positions(), SENTENCE)?;
+        let normalize = modules.is_some_and(|modules| modules.normalize.is_some());
+        Ok(Self {
+            pooling,
+            include_prompt,
+            normalize,
+            ..Self::assemble(root, transformer, config, texts, settings)?
+        })
+    }
+
+    /// Reads the settings of the tokenizer beside those that are read. Pools by the first token.
+    fn assemble(
+        root: &Path,
+        transformer: PathBuf,
+        config: BertConfig,
+        texts: TextSettings,
+        settings: SentenceConfig,
+    ) -> Result<Self> {
         let written: serde_json::Map<String, serde_json::Value> =
             read_json(&transformer.join("config.json"))?;
         let class = written.get("tokenizer_class").and_then(|class| class.as_str());
@@ -113,11 +159,11 @@ impl ModelDir {
             root: root.into(),
             max_tokens,
             lower_case: settings.do_lower_case,
-            normalize: modules.is_some_and(|modules| modules.normalize.is_some()),
+            normalize: false,
             transformer,
             config,
-            pooling,
-            include_prompt,
+            pooling: Pooling::Cls,
+            include_prompt: true,
             texts,
             tokenizer_config,
         })
@@ -197,15 +243,8 @@ pub(super) struct Modules {
 impl Modules {
     /// Reads `modules.json`: a Transformer, a Pooling, and perhaps a Normalize. Dropout does nothing but in training.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Module {
-            path: String,
-            #[serde(rename = "type")]
-            kind: String,
-        }
-        let modules: Vec<Module> = read_json(path)?;
-        let kinds: Vec<&str> =
-            modules.iter().map(|m| m.kind.rsplit('.').next().unwrap_or_default()).collect();
+        let modules = read_modules(path)?;
+        let kinds: Vec<&str> = modules.iter().map(Module::name).collect();
         for (module, kind) in modules.iter().zip(&kinds) {
             if !matches!(*kind, "Transformer" | "Pooling" | "Normalize" | "Dropout") {
                 return Err(refuse(
@@ -214,14 +253,6 @@ impl Modules {
                         "it has a {kind} module ({:?}), and Akin runs Transformer, Pooling and Normalize",
                         module.path
                     ),
-                ));
-            }
-            if Path::new(&module.path).is_absolute()
-                || module.path.split(['/', '\\']).any(|part| part == "..")
-            {
-                return Err(refuse(
-                    path,
-                    format!("the module path {:?} leads out of the model", module.path),
                 ));
             }
         }
@@ -248,6 +279,37 @@ impl Modules {
                 ),
             )),
         }
+    }
+}
+
+/// A module as `modules.json` lists it.
+#[derive(Deserialize)]
+pub(crate) struct Module {
+    /// The folder of its settings.
+    pub path: String,
+    /// Its class, with the Python module that it is in.
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+impl Module {
+    /// Its class.
+    pub fn name(&self) -> &str {
+        self.kind.rsplit('.').next().unwrap_or_default()
+    }
+}
+
+/// Reads `modules.json`. A folder outside of the model is refused.
+pub(crate) fn read_modules(path: &Path) -> Result<Vec<Module>> {
+    let modules: Vec<Module> = read_json(path)?;
+    let leads_out = |module: &&Module| {
+        Path::new(&module.path).is_absolute() || module.path.split(['/', '\\']).any(|part| part == "..")
+    };
+    match modules.iter().find(leads_out) {
+        Some(module) => {
+            Err(refuse(path, format!("the module path {:?} leads out of the model", module.path)))
+        }
+        None => Ok(modules),
     }
 }
 
@@ -313,11 +375,11 @@ struct SentenceConfig {
     do_lower_case: bool,
 }
 
-fn read_sentence_config(transformer: &Path, positions: usize) -> Result<SentenceConfig> {
+fn read_sentence_config(transformer: &Path, positions: usize, keys: FileKeys) -> Result<SentenceConfig> {
     let path = SENTENCE_CONFIGS.iter().map(|name| transformer.join(name)).find(|path| path.is_file());
     let Some(path) = path else { return Ok(SentenceConfig::default()) };
     let settings = read_optional(&path)?;
-    SENTENCE.check(&path, &settings)?;
+    keys.check(&path, &settings)?;
     let get = |name: &str| settings.get(name).filter(|value| !value.is_null());
     let max_seq_length = match get("max_seq_length") {
         None => None,

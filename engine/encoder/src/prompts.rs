@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::Result;
 use crate::files::{read_optional, refuse};
-use crate::settings::{SENTENCE_TRANSFORMERS, shortened};
+use crate::settings::{FileKeys, shortened};
 
 /// What a text is to a search: asymmetric models put another prompt before each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,10 +52,10 @@ pub(crate) struct TextSettings {
 }
 
 impl TextSettings {
-    /// Reads the file, which not every model has.
-    pub(crate) fn read(path: &Path) -> Result<Self> {
+    /// Reads the file, which not every model has. `keys` are those of the kind of model.
+    pub(crate) fn read(path: &Path, keys: FileKeys) -> Result<Self> {
         let settings = read_optional(path)?;
-        SENTENCE_TRANSFORMERS.check(path, &settings)?;
+        keys.check(path, &settings)?;
         let text = |name: &str| match settings.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str())),
@@ -147,12 +147,13 @@ fn read_prompts(path: &Path, settings: &Map<String, Value>) -> Result<BTreeMap<S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::SENTENCE_TRANSFORMERS;
 
     fn read(json: &str) -> Result<TextSettings> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config_sentence_transformers.json");
         std::fs::write(&path, json).unwrap();
-        TextSettings::read(&path)
+        TextSettings::read(&path, SENTENCE_TRANSFORMERS)
     }
 
     #[test]

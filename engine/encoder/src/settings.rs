@@ -83,6 +83,8 @@ const NETWORK_KEYS: &[(&str, Effect)] = &[
     ("num_labels", Nothing),
     ("problem_type", Nothing),
     ("finetuning_task", Nothing),
+    ("sentence_transformers", Nothing),
+    ("sbert_ce_default_activation_function", Nothing),
     ("task_specific_params", Nothing),
     // What is returned beside the hidden states, and where the model comes from.
     ("architectures", Nothing),

@@ -98,6 +98,14 @@ impl SentenceTokenizer {
         })
     }
 
+    /// The tokenizer without truncation, the path of its file, and whether the end of a text that is too long is kept.
+    pub(crate) fn into_untruncated(self) -> (Tokenizer, PathBuf, bool) {
+        let mut tokenizer = self.tokenizer;
+        // None cannot be refused.
+        let _ = tokenizer.with_truncation(None);
+        (tokenizer, self.path, self.side == TruncationDirection::Left)
+    }
+
     /// What the settings of the model changed of `tokenizer.json`, in one line; empty for most models.
     pub fn changes(&self) -> &str {
         &self.changes
@@ -215,7 +223,7 @@ fn refuse_types(tokenizer: &Tokenizer, path: &Path) -> Result<()> {
 
 /// The longest prefix of at most `length` bytes that ends before white space; the whole text where
 /// there is none.
-fn prefix_of_words(text: &str, length: usize) -> &str {
+pub(crate) fn prefix_of_words(text: &str, length: usize) -> &str {
     if text.len() <= length {
         return text;
     }

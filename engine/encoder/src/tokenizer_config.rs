@@ -17,6 +17,7 @@ use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
 use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizers;
 use tokenizers::pre_tokenizers::whitespace::WhitespaceSplit;
 use tokenizers::processors::bert::BertProcessing;
+use tokenizers::processors::roberta::RobertaProcessing;
 use tokenizers::{AddedToken, ModelWrapper, NormalizerWrapper, Tokenizer, TruncationDirection};
 
 use crate::Result;
@@ -319,19 +320,47 @@ impl TokenizerConfig {
 
     /// Puts a text between the tokens named, unless `tokenizer.json` does so.
     fn frame(&self, tokenizer: &mut Tokenizer, first: &str, last: &str, changes: &mut String) -> Result<()> {
-        let id = |name: &str| {
-            let token = self.token(name).unwrap_or_default();
-            let id = tokenizer.token_to_id(token);
-            let id = id.ok_or_else(|| refuse(&self.path, format!("{name} is {token:?}, which is no token")));
-            Ok((token.to_owned(), id?))
-        };
-        let (first, last) = (id(first)?, id(last)?);
+        let (first, last) = (self.framing_token(tokenizer, first)?, self.framing_token(tokenizer, last)?);
         let frame = tokenizer.encode_fast("", true).map(|text| text.get_ids().to_vec()).unwrap_or_default();
         if frame != [first.1, last.1] {
             *changes += &format!(" between {} and {}", first.1, last.1);
             tokenizer.with_post_processor(Some(BertProcessing::new(last, first)));
         }
         Ok(())
+    }
+
+    /// A named token that stands around a text, with its id.
+    fn framing_token(&self, tokenizer: &Tokenizer, name: &str) -> Result<(String, u32)> {
+        let token = self.token(name).unwrap_or_default();
+        match tokenizer.token_to_id(token) {
+            Some(id) => Ok((token.to_owned(), id)),
+            None => Err(refuse(&self.path, format!("{name} is {token:?}, which is no token"))),
+        }
+    }
+
+    /// Puts the special tokens of a pair of texts around the two, as the class of the tokenizer does: BERT has one token
+    /// between the two, all others have two. `tokenizer` is one that [`apply`](Self::apply) changed.
+    pub(crate) fn frame_pairs(&self, tokenizer: &mut Tokenizer) -> Result<()> {
+        let (first, last) = match self.class {
+            _ if !self.class.takes(tokenizer.get_model()) => return Ok(()),
+            Class::AsWritten => return Ok(()),
+            Class::XlmRoberta => ("bos_token", "eos_token"),
+            Class::Bert | Class::MpNet | Class::Roberta => ("cls_token", "sep_token"),
+        };
+        let (first, last) = (self.framing_token(tokenizer, first)?, self.framing_token(tokenizer, last)?);
+        match self.class {
+            Class::Bert => tokenizer.with_post_processor(Some(BertProcessing::new(last, first))),
+            _ => tokenizer.with_post_processor(Some(RobertaProcessing::new(last, first))),
+        };
+        Ok(())
+    }
+
+    /// Whether the network is told which of two texts a token is of.
+    pub(crate) fn gives_types(&self) -> bool {
+        match self.get("model_input_names").and_then(Value::as_array) {
+            Some(names) => names.iter().any(|name| name == "token_type_ids"),
+            None => matches!(self.class, Class::Bert | Class::AsWritten),
+        }
     }
 
     /// Adds the tokens that the settings name. A class that builds its tokenizer anew has no others.

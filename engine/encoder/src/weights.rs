@@ -65,6 +65,11 @@ impl ModelWeights {
         parse(&self.file, &self.path)
     }
 
+    /// Checks a tensor that is not of the network itself, by its whole name.
+    pub(crate) fn check(&self, name: &str, shape: &[usize]) -> Result<()> {
+        check_tensor(&self.tensors()?, &self.path, name, shape)
+    }
+
     /// What stands before the names of the network in this file.
     pub fn prefix(&self) -> &'static str {
         self.prefix

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use akin_encoder::hub::Hub;
-use akin_encoder::{DEFAULT_MODEL, Error, SentenceEncoder};
+use akin_encoder::{CrossEncoder, DEFAULT_MODEL, Error, Precision, SentenceEncoder};
 use akin_fixtures::models::ModelCopy;
 use tempfile::TempDir;
 
@@ -110,6 +110,46 @@ fn a_model_is_downloaded_once_and_then_found_offline() {
     hub.offline = true;
     assert_eq!(hub.locate(ID).unwrap(), downloaded);
     assert_eq!(server.requested.lock().unwrap().len(), count);
+}
+
+#[test]
+fn a_cross_encoder_is_downloaded_without_modules_and_then_found_offline() {
+    let tiny = ModelCopy::cross_encoder("bert");
+    let server = Server::start(tiny.path());
+    let folder = TempDir::new().unwrap();
+    let mut hub = Hub { endpoint: server.endpoint.clone(), ..places(&folder) };
+    let downloaded = hub.locate_cross_encoder(ID).unwrap();
+    let score = |path: &Path| {
+        CrossEncoder::load(path, Precision::F32).unwrap().score(&[("some text", "another")]).unwrap()
+    };
+    assert_eq!(score(&downloaded), score(tiny.path()));
+    let count = server.requested.lock().unwrap().len();
+    hub.offline = true;
+    assert_eq!(hub.locate_cross_encoder(ID).unwrap(), downloaded);
+    assert_eq!(server.requested.lock().unwrap().len(), count);
+}
+
+#[test]
+fn an_encoder_is_no_cross_encoder_wherever_it_is_found() {
+    let tiny = ModelCopy::tiny("bert");
+    let server = Server::start(tiny.path());
+    let folder = TempDir::new().unwrap();
+    let hub = Hub { endpoint: server.endpoint.clone(), ..places(&folder) };
+    let is_refused = |model: &str| {
+        let error = hub.locate_cross_encoder(model).unwrap_err();
+        assert!(matches!(error, Error::NoCrossEncoder { .. }), "{error}");
+    };
+    is_refused(ID);
+    let weights = |path: &String| path.ends_with("model.safetensors");
+    assert!(!server.requested.lock().unwrap().iter().any(weights), "weights of no use are downloaded");
+    hub.locate(ID).unwrap();
+    is_refused(ID);
+    let own = hub.models.join("sentence-transformers/tiny");
+    std::fs::create_dir_all(&own).unwrap();
+    for file in ["modules.json", "config.json"] {
+        std::fs::copy(tiny.path().join(file), own.join(file)).unwrap();
+    }
+    is_refused("tiny");
 }
 
 #[test]

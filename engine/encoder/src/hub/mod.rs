@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use self::cache::CachedModel;
 use self::client::{Download, Failure};
+use crate::cross_encoder::settings::transformer_of;
 use crate::model_dir::{Modules, SENTENCE_CONFIGS};
 use crate::{DEFAULT_MODEL, Error, Result};
 
@@ -19,6 +20,15 @@ use crate::{DEFAULT_MODEL, Error, Result};
 /// [`Error::ModelNotFound`] with the reason; [`Error::Io`] when the cache cannot be written.
 pub fn locate(model: &str) -> Result<PathBuf> {
     Hub::from_env().locate(model)
+}
+
+/// The directory of the cross-encoder `model`, as [`locate`] finds that of an encoder. A name alone is one of the
+/// organisation `cross-encoder`.
+///
+/// # Errors
+/// As [`locate`]; [`Error::NoCrossEncoder`] for a model of the hub that is none, before its weights are downloaded.
+pub fn locate_cross_encoder(model: &str) -> Result<PathBuf> {
+    Hub::from_env().locate_cross_encoder(model)
 }
 
 /// The model `id` in Akin's folder, `$XDG_DATA_HOME/akin/models`, if it is there.
@@ -68,23 +78,48 @@ impl Hub {
         if Path::new(model).is_dir() {
             return Ok(model.into());
         }
-        let id = hub_id(model)?;
-        if let Some(directory) = self.installed(&id) {
-            return Ok(directory);
+        let id = hub_id(model, "sentence-transformers")?;
+        match self.installed(&id).or_else(|| self.cached(&id)) {
+            Some(directory) => Ok(directory),
+            None => self.online(&id, Self::download),
         }
-        if let Some(directory) = self.cached(&id) {
-            return Ok(directory);
+    }
+
+    /// As [`locate_cross_encoder`], in these places.
+    ///
+    /// # Errors
+    /// As [`locate_cross_encoder`].
+    pub fn locate_cross_encoder(&self, model: &str) -> Result<PathBuf> {
+        if Path::new(model).is_dir() {
+            return Ok(model.into());
         }
+        let id = hub_id(model, "cross-encoder")?;
+        // An encoder of that name is told from a model that is not there.
+        let encoder = hub_id(model, "sentence-transformers")?;
+        for id in [&id, &encoder] {
+            let places = [Some(self.models.join(id)), CachedModel::of(&self.cache, id).main()];
+            for place in places.into_iter().flatten().filter(|place| place.join("config.json").is_file()) {
+                let folder = transformer_of(&place)?.unwrap_or_default();
+                if of_network(&folder).iter().all(|file| place.join(file).is_file()) {
+                    return Ok(place);
+                }
+            }
+        }
+        self.online(&id, Self::download_cross_encoder)
+    }
+
+    /// Downloads a model, if that is allowed.
+    fn online(&self, id: &str, download: impl Fn(&Self, &str) -> Result<PathBuf>) -> Result<PathBuf> {
         if self.offline {
             let reason = "is not on this machine, and HF_HUB_OFFLINE forbids to download it".to_owned();
-            return Err(Error::ModelNotFound { model: id, reason });
+            return Err(Error::ModelNotFound { model: id.into(), reason });
         }
-        self.download(&id)
+        download(self, id)
     }
 
     /// As [`installed`], in these places.
     pub fn installed(&self, id: &str) -> Option<PathBuf> {
-        let directory = self.models.join(hub_id(id).ok()?);
+        let directory = self.models.join(hub_id(id, "sentence-transformers").ok()?);
         directory.join("modules.json").is_file().then_some(directory)
     }
 
@@ -97,13 +132,7 @@ impl Hub {
 
     /// Downloads the files that the encoder reads, weights last: a snapshot with weights is complete.
     fn download(&self, id: &str) -> Result<PathBuf> {
-        let failed = |failure: Failure| match failure {
-            Failure::Disk(error) => error,
-            failure => {
-                let reason = format!("cannot be downloaded from {}: {}", self.endpoint, reason(&failure));
-                Error::ModelNotFound { model: id.into(), reason }
-            }
-        };
+        let failed = |failure| self.failed(id, failure);
         let mut download = Download::new(self, id);
         let modules_path = download.fetch("modules.json").map_err(failed)?;
         let modules = Modules::read(&modules_path)?;
@@ -115,23 +144,57 @@ impl Hub {
         }
         Ok(modules_path.parent().map(Path::to_path_buf).unwrap_or_default())
     }
+
+    /// The same for a cross-encoder. Most have no `modules.json`.
+    fn download_cross_encoder(&self, id: &str) -> Result<PathBuf> {
+        let failed = |failure| self.failed(id, failure);
+        let mut download = Download::new(self, id);
+        download.fetch_optional("modules.json").map_err(failed)?;
+        let config = download.fetch("config.json").map_err(failed)?;
+        let directory = config.parent().map(Path::to_path_buf).unwrap_or_default();
+        let folder = transformer_of(&directory)?.unwrap_or_default();
+        for file in
+            ["config_sentence_transformers.json".to_owned()].into_iter().chain(beside_network(&folder))
+        {
+            download.fetch_optional(&file).map_err(failed)?;
+        }
+        for file in of_network(&folder) {
+            download.fetch(&file).map_err(failed)?;
+        }
+        Ok(directory)
+    }
+
+    fn failed(&self, id: &str, failure: Failure) -> Error {
+        match failure {
+            Failure::Disk(error) => error,
+            failure => {
+                let reason = format!("cannot be downloaded from {}: {}", self.endpoint, reason(&failure));
+                Error::ModelNotFound { model: id.into(), reason }
+            }
+        }
+    }
 }
 
-fn required_files(modules: &Modules) -> [String; 4] {
-    [
-        join(&modules.pooling, "config.json"),
-        join(&modules.transformer, "config.json"),
-        join(&modules.transformer, "tokenizer.json"),
-        join(&modules.transformer, "model.safetensors"),
-    ]
+/// The files of a network, weights last.
+fn of_network(folder: &str) -> [String; 3] {
+    ["config.json", "tokenizer.json", "model.safetensors"].map(|file| join(folder, file))
+}
+
+/// The files beside a network that not every model has.
+fn beside_network(folder: &str) -> Vec<String> {
+    let tokenizer = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
+    tokenizer.iter().chain(&SENTENCE_CONFIGS).map(|name| join(folder, name)).collect()
+}
+
+fn required_files(modules: &Modules) -> Vec<String> {
+    let pooling = join(&modules.pooling, "config.json");
+    std::iter::once(pooling).chain(of_network(&modules.transformer)).collect()
 }
 
 fn optional_files(modules: &Modules) -> Vec<String> {
     let mut files = vec!["config_sentence_transformers.json".into()];
-    let tokenizer = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
-    files.extend(tokenizer.map(|name| join(&modules.transformer, name)));
     files.extend(modules.normalize.iter().map(|folder| join(folder, "config.json")));
-    files.extend(SENTENCE_CONFIGS.iter().map(|name| join(&modules.transformer, name)));
+    files.extend(beside_network(&modules.transformer));
     files
 }
 
@@ -152,15 +215,15 @@ fn reason(failure: &Failure) -> String {
     }
 }
 
-/// `org/name` for what was given, if it can be the id of a model.
-fn hub_id(model: &str) -> Result<String> {
+/// `org/name` for what was given, if it can be the id of a model. A name alone is one of `organization`.
+fn hub_id(model: &str, organization: &str) -> Result<String> {
     let name = |part: &str| {
         !part.is_empty()
             && !part.starts_with(['.', '-'])
             && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
     };
     match model.split('/').collect::<Vec<_>>().as_slice() {
-        [one] if name(one) => Ok(format!("sentence-transformers/{one}")),
+        [one] if name(one) => Ok(format!("{organization}/{one}")),
         [org, one] if name(org) && name(one) => Ok(model.into()),
         _ => Err(Error::ModelNotFound {
             model: model.into(),
@@ -175,14 +238,14 @@ mod tests {
 
     #[test]
     fn a_bare_name_is_one_of_sentence_transformers() {
-        assert_eq!(hub_id("all-MiniLM-L6-v2").unwrap(), DEFAULT_MODEL);
-        assert_eq!(hub_id("org/name").unwrap(), "org/name");
+        assert_eq!(hub_id("all-MiniLM-L6-v2", "sentence-transformers").unwrap(), DEFAULT_MODEL);
+        assert_eq!(hub_id("org/name", "cross-encoder").unwrap(), "org/name");
     }
 
     #[test]
     fn a_path_that_is_not_there_is_not_an_id() {
         for path in ["/no/such", "./model", "../up", "a/b/c", "org/..", "", "org/", "~/model"] {
-            let error = hub_id(path).unwrap_err().to_string();
+            let error = hub_id(path, "cross-encoder").unwrap_err().to_string();
             assert!(error.contains("neither a directory nor the id"), "{error}");
         }
     }

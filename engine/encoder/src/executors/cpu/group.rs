@@ -1,7 +1,7 @@
 //! A group of sentences through the network in one thread.
 
-use super::CpuBert;
 use super::layer::{Scratch, Sublayer};
+use super::{CpuBert, Tokens};
 use akin_kernels::aligned::AlignedFloats;
 use akin_kernels::gemm::Epilogue;
 use akin_kernels::rows::{InputRows, Precision, RowBuffer};
@@ -20,8 +20,8 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// The hidden states of the sentences between `offsets`, boundaries in `ids`: `[tokens, hidden]`.
-    pub fn forward(&mut self, bert: &CpuBert, ids: &[u32], offsets: &[usize]) -> &[f32] {
+    /// The hidden states of the sentences between `offsets`, boundaries in `batch`: `[tokens, hidden]`.
+    pub fn forward(&mut self, bert: &CpuBert, batch: Tokens<'_>, offsets: &[usize]) -> &[f32] {
         let (isa, precision, width) = (bert.isa, bert.precision, bert.config.hidden_size);
         let tokens = offsets[offsets.len() - 1] - offsets[0];
         self.hidden.reserve_len(tokens * width);
@@ -30,7 +30,7 @@ impl Group {
         self.scratch.reserve(isa, precision, tokens, &bert.config);
         let hidden = &mut self.hidden[..tokens * width];
 
-        bert.embedding.apply(isa, ids, offsets, hidden);
+        bert.embedding.apply(isa, batch, offsets, hidden);
         for layer in &bert.layers {
             for sublayer in Sublayer::BOTH {
                 let factors = layer.factors(sublayer);

@@ -27,7 +27,7 @@ use self::group::Group;
 use self::layer::Layer;
 pub(crate) use self::network::CpuNetwork;
 use self::team::Team;
-use self::weights::TensorReader;
+pub(crate) use self::weights::TensorReader;
 use crate::config::BertConfig;
 use crate::{Error, Result};
 use akin_kernels::cpu::Isa;
@@ -36,6 +36,20 @@ use akin_kernels::rows::Precision;
 /// Tokens in a group, unless one sentence has more. Fewer, and the weights of all layers, which come
 /// from memory once a group, cost more; many more, and the activations leave the second-level cache.
 const GROUP_TOKENS: usize = 128;
+
+/// The tokens of some sentences, end to end.
+#[derive(Clone, Copy)]
+pub(crate) struct Tokens<'a> {
+    pub ids: &'a [u32],
+    /// The type of each token: which of two texts it is of. Empty where every token has type 0.
+    pub types: &'a [u32],
+}
+
+impl<'a> From<&'a [u32]> for Tokens<'a> {
+    fn from(ids: &'a [u32]) -> Self {
+        Self { ids, types: &[] }
+    }
+}
 
 /// A BERT or RoBERTa network with its weights packed for this processor.
 pub(crate) struct CpuBert {
@@ -97,17 +111,17 @@ impl CpuBert {
         })
     }
 
-    /// The last hidden state of every token, `[tokens, hidden]`. `ids` are the tokens of all sentences
-    /// end to end; sentence `i` has those in `offsets[i]..offsets[i + 1]`.
+    /// The last hidden state of every token, `[tokens, hidden]`. Sentence `i` has the tokens in
+    /// `offsets[i]..offsets[i + 1]`.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a token outside the vocabulary or a sentence longer than the model's
     /// positions.
     #[allow(dead_code)] // token states: for tests now
-    pub fn forward(&self, ids: &[u32], offsets: &[usize]) -> Result<Vec<f32>> {
+    pub fn forward<'a>(&self, tokens: impl Into<Tokens<'a>>, offsets: &[usize]) -> Result<Vec<f32>> {
         let width = self.config.hidden_size;
         self.run(
-            ids,
+            tokens.into(),
             offsets,
             |sentences| (offsets[sentences.end] - offsets[sentences.start]) * width,
             |_, hidden, out| out.copy_from_slice(hidden),
@@ -119,15 +133,15 @@ impl CpuBert {
     ///
     /// # Errors
     /// As [`CpuBert::forward`].
-    pub fn embed(
+    pub fn embed<'a>(
         &self,
-        ids: &[u32],
+        tokens: impl Into<Tokens<'a>>,
         offsets: &[usize],
         pool: &(dyn Fn(&[f32], &mut [f32]) + Sync),
     ) -> Result<Vec<f32>> {
         let width = self.config.hidden_size;
         self.run(
-            ids,
+            tokens.into(),
             offsets,
             |sentences| sentences.len() * width,
             |sentences, hidden, out| {
@@ -144,12 +158,12 @@ impl CpuBert {
     /// states of a group's sentences become into its part of the output, `output_len` long.
     fn run(
         &self,
-        ids: &[u32],
+        tokens: Tokens<'_>,
         offsets: &[usize],
         output_len: impl Fn(&Range<usize>) -> usize,
         finish: impl Fn(Range<usize>, &[f32], &mut [f32]) + Sync,
     ) -> Result<Vec<f32>> {
-        self.check(ids, offsets)?;
+        self.check(tokens, offsets)?;
         let groups = groups(offsets, GROUP_TOKENS, rayon::current_num_threads());
         let mut output = vec![0.0; groups.iter().map(&output_len).sum()];
         let mut rest = &mut output[..];
@@ -163,20 +177,21 @@ impl CpuBert {
             && let [(sentences, out)] = &mut parts[..]
         {
             let mut team = take(&self.idle_teams);
-            team.forward(self, ids, offsets, |hidden| finish(sentences.clone(), hidden, out));
+            team.forward(self, tokens, offsets, |hidden| finish(sentences.clone(), hidden, out));
             give_back(&self.idle_teams, team);
             return Ok(output);
         }
         parts.into_par_iter().with_max_len(1).for_each(|(sentences, out)| {
             let mut group = take(&self.idle_groups);
-            let hidden = group.forward(self, ids, &offsets[sentences.start..=sentences.end]);
+            let hidden = group.forward(self, tokens, &offsets[sentences.start..=sentences.end]);
             finish(sentences, hidden, out);
             give_back(&self.idle_groups, group);
         });
         Ok(output)
     }
 
-    fn check(&self, ids: &[u32], offsets: &[usize]) -> Result<()> {
+    fn check(&self, tokens: Tokens<'_>, offsets: &[usize]) -> Result<()> {
+        let Tokens { ids, types } = tokens;
         let invalid = |reason: String| Err(Error::Invalid(reason));
         if offsets.first() != Some(&0) || offsets.last() != Some(&ids.len()) || !offsets.is_sorted() {
             return invalid("the sentences' offsets must rise from 0 to the number of tokens".into());
@@ -184,6 +199,15 @@ impl CpuBert {
         let (vocabulary, positions) = (self.config.vocab_size, self.embedding.positions());
         if let Some(id) = ids.iter().find(|&&id| id as usize >= vocabulary) {
             return invalid(format!("the tokenizer gave the token {id}, and the model knows {vocabulary}"));
+        }
+        let known = self.config.type_vocab_size;
+        if let Some(kind) = types.iter().find(|&&kind| kind as usize >= known) {
+            return invalid(format!(
+                "the tokenizer gave a token the type {kind}, and the model knows {known}"
+            ));
+        }
+        if !types.is_empty() && types.len() != ids.len() {
+            return invalid("there must be as many token types as tokens".into());
         }
         if let Some(long) = offsets.windows(2).find(|o| o[1] - o[0] > positions) {
             let tokens = long[1] - long[0];

@@ -1,9 +1,10 @@
 //! The encoder's view of this executor: whole texts in, pooled vectors out.
 
-use super::CpuBert;
+use super::{CpuBert, Tokens};
+use crate::cross_encoder::PairTokens;
 use crate::files::refuse;
 use crate::model_dir::ModelDir;
-use crate::pooling::{Pooling, pool_without_prompt};
+use crate::pooling::{Pooling, pool_tokens, pool_without_prompt};
 use crate::weights::ModelWeights;
 use crate::{Precision, Result};
 
@@ -23,23 +24,48 @@ impl CpuNetwork {
 
     /// The pooled vectors of `sentences` in their order, `[sentences, hidden]`, pooled without the first `skipped` tokens.
     pub(crate) fn embed(&self, sentences: &[&[u32]], skipped: usize) -> Result<Vec<f32>> {
-        // Sentences of like length make groups of like work, and none without a token is in a group.
-        let mut order: Vec<usize> = (0..sentences.len()).filter(|row| !sentences[*row].is_empty()).collect();
-        order.sort_by_key(|row| std::cmp::Reverse(sentences[*row].len()));
+        let order = by_length(sentences.len(), |row| sentences[row].len());
         let mut ids = Vec::with_capacity(sentences.iter().map(|ids| ids.len()).sum());
         let mut offsets = vec![0];
         for row in &order {
             ids.extend_from_slice(sentences[*row]);
             offsets.push(ids.len());
         }
-        let pooled = self.bert.embed(&ids, &offsets, &|hidden, out| {
+        let pooled = self.bert.embed(&ids[..], &offsets, &|hidden, out| {
             pool_without_prompt(hidden, out, self.pooling, skipped);
         })?;
+        Ok(self.in_order(&order, &pooled, sentences.len()))
+    }
+
+    /// The last hidden state of the first token of each pair, in their order, `[pairs, hidden]`.
+    pub(crate) fn first_tokens(&self, pairs: &[PairTokens]) -> Result<Vec<f32>> {
+        let order = by_length(pairs.len(), |row| pairs[row].ids.len());
+        let (mut ids, mut types, mut offsets) = (Vec::new(), Vec::new(), vec![0]);
+        for row in &order {
+            ids.extend_from_slice(&pairs[*row].ids);
+            types.extend_from_slice(&pairs[*row].types);
+            offsets.push(ids.len());
+        }
+        let tokens = Tokens { ids: &ids, types: &types };
+        let pooled =
+            self.bert.embed(tokens, &offsets, &|hidden, out| pool_tokens(hidden, out, Pooling::Cls))?;
+        Ok(self.in_order(&order, &pooled, pairs.len()))
+    }
+
+    /// The vectors of the rows that `order` names, in the order of the rows; zeros for rows that it does not name.
+    fn in_order(&self, order: &[usize], vectors: &[f32], count: usize) -> Vec<f32> {
         let width = self.hidden_size;
-        let mut rows = vec![0.0; sentences.len() * width];
-        for (row, vector) in order.iter().zip(pooled.chunks_exact(width)) {
+        let mut rows = vec![0.0; count * width];
+        for (row, vector) in order.iter().zip(vectors.chunks_exact(width)) {
             rows[row * width..][..width].copy_from_slice(vector);
         }
-        Ok(rows)
+        rows
     }
+}
+
+/// The rows that have a token, longest first: sentences of like length make groups of like work.
+fn by_length(rows: usize, length: impl Fn(usize) -> usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..rows).filter(|row| length(*row) > 0).collect();
+    order.sort_by_key(|row| std::cmp::Reverse(length(*row)));
+    order
 }

@@ -11,19 +11,20 @@ pub(super) type Tensors = HashMap<String, (Vec<usize>, Vec<f32>)>;
 
 type Matrix = Vec<Vec<f64>>;
 
-/// The last hidden state of each token of one sentence.
-pub(super) fn forward(config: &BertConfig, tensors: &Tensors, ids: &[u32]) -> Matrix {
+/// The last hidden state of each token of one sentence, whose tokens have these types.
+pub(super) fn forward(config: &BertConfig, tensors: &Tensors, ids: &[u32], types: &[u32]) -> Matrix {
     let get = |name: &str| &tensors[name].1;
     let row = |name: &str, r: usize, c: usize| f64::from(get(name)[r * config.hidden_size + c]);
     let mut x: Matrix = ids
         .iter()
+        .zip(types)
         .zip(places(config.position_offset, ids))
-        .map(|(&id, place)| {
+        .map(|((&id, &kind), place)| {
             (0..config.hidden_size)
                 .map(|c| {
                     row("embeddings.word_embeddings.weight", id as usize, c)
                         + row("embeddings.position_embeddings.weight", place, c)
-                        + row("embeddings.token_type_embeddings.weight", 0, c)
+                        + row("embeddings.token_type_embeddings.weight", kind as usize, c)
                 })
                 .collect()
         })

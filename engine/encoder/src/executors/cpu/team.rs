@@ -8,8 +8,8 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, RwLock};
 
-use super::CpuBert;
 use super::layer::{Layer, Scratch, Sublayer};
+use super::{CpuBert, Tokens};
 use akin_kernels::aligned::AlignedFloats;
 use akin_kernels::gemm::Epilogue;
 use akin_kernels::rows::RowBuffer;
@@ -55,12 +55,12 @@ struct Work<'a> {
 }
 
 impl Team {
-    /// The hidden states of the sentences between `offsets`, boundaries in `ids`, `[tokens, hidden]`,
+    /// The hidden states of the sentences between `offsets`, boundaries in `batch`, `[tokens, hidden]`,
     /// handed to `finish`.
     pub fn forward<R>(
         &mut self,
         bert: &CpuBert,
-        ids: &[u32],
+        batch: Tokens<'_>,
         offsets: &[usize],
         finish: impl FnOnce(&[f32]) -> R,
     ) -> R {
@@ -68,7 +68,7 @@ impl Team {
         let tokens = offsets[offsets.len() - 1] - offsets[0];
         let hidden = self.hidden.get_mut().expect(UNBROKEN);
         hidden.reserve_len(tokens * width);
-        bert.embedding.apply(bert.isa, ids, offsets, &mut hidden[..tokens * width]);
+        bert.embedding.apply(bert.isa, batch, offsets, &mut hidden[..tokens * width]);
 
         let stages: Vec<Stage<'_>> = bert
             .layers

@@ -110,15 +110,18 @@ proptest! {
         let bytes = file(&tensors, "bert.");
         let checkpoint = SafeTensors::deserialize(&bytes).expect("a checkpoint");
         let (ids, offsets) = sentences(&lengths, seed ^ 1);
+        // Each second case has tokens of two types.
+        let types: Vec<u32> = ids.iter().map(|id| if seed % 2 == 1 { id % 2 } else { 0 }).collect();
+        let tokens = Tokens { ids: &ids, types: if seed % 2 == 1 { &types } else { &[] } };
         let exact: Vec<f64> = offsets
             .windows(2)
             .filter(|o| o[0] < o[1])
-            .flat_map(|o| reference::forward(&config, &tensors, &ids[o[0]..o[1]]))
+            .flat_map(|o| reference::forward(&config, &tensors, &ids[o[0]..o[1]], &types[o[0]..o[1]]))
             .flatten()
             .collect();
         for isa in Isa::available() {
             let bert = CpuBert::load_for(isa, &config, &checkpoint, "bert.", Precision::F32).expect("it loads");
-            let hidden = bert.forward(&ids, &offsets).expect("it runs");
+            let hidden = bert.forward(tokens, &offsets).expect("it runs");
             prop_assert_eq!(hidden.len(), exact.len());
             for (got, exact) in hidden.iter().zip(&exact) {
                 prop_assert!((f64::from(*got) - exact).abs() < 2e-4, "{:?}: {} is not {}", isa, got, exact);
@@ -128,7 +131,7 @@ proptest! {
                     out.iter_mut().zip(row).for_each(|(o, x)| *o += x);
                 }
             };
-            let pooled = bert.embed(&ids, &offsets, &sums).expect("it runs");
+            let pooled = bert.embed(tokens, &offsets, &sums).expect("it runs");
             let width = config.hidden_size;
             for (sentence, pooled) in offsets.windows(2).zip(pooled.chunks(width)) {
                 let mut expected = vec![0.0; width];
@@ -181,9 +184,9 @@ fn a_team_gives_what_one_thread_gives_whatever_its_size() {
         let alone = pool_of(1);
         for length in [1, 2, 17, 40] {
             let (ids, offsets) = sentences(&[length], 5);
-            let expected = alone.install(|| bert.forward(&ids, &offsets)).expect("it runs");
+            let expected = alone.install(|| bert.forward(&ids[..], &offsets)).expect("it runs");
             for threads in [2, 3, 8] {
-                let got = pool_of(threads).install(|| bert.forward(&ids, &offsets)).expect("it runs");
+                let got = pool_of(threads).install(|| bert.forward(&ids[..], &offsets)).expect("it runs");
                 for (got, expected) in got.iter().zip(&expected) {
                     // A rounding error may make a coarse number the next one.
                     let bound = match bert.precision {
@@ -203,13 +206,14 @@ fn many_teams_at_once_wait_for_nobody_who_cannot_come() {
     let config = config(2, 2, 16, 800, 0);
     let bert = each_bert(&config, 12).remove(0);
     let (ids, offsets) = sentences(&[9], 5);
-    let expected = bert.forward(&ids, &offsets).expect("it runs");
+    let expected = bert.forward(&ids[..], &offsets).expect("it runs");
     // More questions than threads, from within the pool and from outside.
     let pool = pool_of(2);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let all = || (0..40).into_par_iter().map(|_| bert.forward(&ids, &offsets).expect("it runs"));
+                let all =
+                    || (0..40).into_par_iter().map(|_| bert.forward(&ids[..], &offsets).expect("it runs"));
                 for got in pool.install(|| all().collect::<Vec<_>>()) {
                     let close = got.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4);
                     assert!(close, "the answers of teams that meet are those of one");
@@ -231,9 +235,9 @@ proptest! {
         let config = config(2, heads, 32, intermediate, 0);
         let (ids, offsets) = sentences(&lengths, seed ^ 1);
         let berts = each_bert(&config, seed);
-        let exact = berts[0].forward(&ids, &offsets).expect("it runs");
+        let exact = berts[0].forward(&ids[..], &offsets).expect("it runs");
         for bert in &berts[1..] {
-            let hidden = bert.forward(&ids, &offsets).expect("it runs");
+            let hidden = bert.forward(&ids[..], &offsets).expect("it runs");
             let width = config.hidden_size;
             for (got, exact) in hidden.chunks(width).zip(exact.chunks(width)) {
                 let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(x * y)).sum::<f64>();
@@ -262,9 +266,13 @@ fn bad_input_is_refused_with_a_reason() {
         (vec![1; 4], vec![0, 3, 2, 4]),
         (vec![], vec![]),
     ] {
-        assert!(matches!(bert.forward(&ids, &offsets), Err(Error::Invalid(_))));
+        assert!(matches!(bert.forward(&ids[..], &offsets), Err(Error::Invalid(_))));
     }
-    assert!(bert.forward(&[], &[0]).expect("no sentences are no error").is_empty());
+    for types in [&[0, 2][..], &[0], &[0, 1, 1]] {
+        let tokens = Tokens { ids: &[1, 2], types };
+        assert!(matches!(bert.forward(tokens, &[0, 2]), Err(Error::Invalid(_))));
+    }
+    assert!(bert.forward(&[][..], &[0]).expect("no sentences are no error").is_empty());
 
     let missing =
         CpuBert::load(&config, &checkpoint, "bert.", Precision::F32).err().expect("no such tensors");

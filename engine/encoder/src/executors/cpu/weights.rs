@@ -8,11 +8,11 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use akin_kernels::layer_norm::LayerNorm;
 
 /// A tensor's values: in the file where they are f32 there, else widened.
-pub(super) type Floats<'a> = Cow<'a, [f32]>;
+pub(crate) type Floats<'a> = Cow<'a, [f32]>;
 
 /// The tensors whose names begin with `prefix`.
 #[derive(Clone, Copy)]
-pub(super) struct TensorReader<'a> {
+pub(crate) struct TensorReader<'a> {
     pub tensors: &'a SafeTensors<'a>,
     pub prefix: &'a str,
 }

@@ -1,0 +1,104 @@
+//! Pairs of texts to scores: a cross-encoder reads both texts of a pair together (section 2 of the paper).
+//!
+//! [`CrossEncoder`] opens a directory that sentence-transformers' `CrossEncoder` reads (`settings`), makes one sequence
+//! of the tokens of both texts (`pairs`), runs the network of `executors::cpu` without padding, and computes the score
+//! from the first token (`head`). It knows a pair better than two embeddings do, and costs a pass through the network
+//! for each pair: it ranks again what an index has found.
+
+mod head;
+mod pairs;
+pub(crate) mod settings;
+
+use std::path::Path;
+
+use self::head::ScoreHead;
+use self::pairs::PairTokenizer;
+pub(crate) use self::pairs::PairTokens;
+pub use self::pairs::longest_first;
+use self::settings::Activation;
+use crate::executors::cpu::CpuNetwork;
+use crate::files::refuse;
+use crate::model::{ModelDir, ModelWeights};
+use crate::{EncoderOptions, Precision, Result, check_options};
+
+/// Scores pairs of texts with a cross-encoder of sentence-transformers.
+///
+/// ```no_run
+/// # fn main() -> akin_encoder::Result<()> {
+/// use akin_encoder::{CrossEncoder, Precision};
+///
+/// let encoder = CrossEncoder::load("ms-marco-MiniLM-L6-v2".as_ref(), Precision::Int8)?;
+/// let question = "How tall is the tower?";
+/// let scores = encoder.score(&[(question, "It is 330 metres tall."), (question, "It was painted green.")])?;
+/// assert_eq!(scores.len(), 2);
+/// # Ok(())
+/// # }
+/// ```
+pub struct CrossEncoder {
+    model: ModelDir,
+    tokenizer: PairTokenizer,
+    network: CpuNetwork,
+    head: ScoreHead,
+    activation: Activation,
+}
+
+impl CrossEncoder {
+    /// Loads the cross-encoder in `dir`, to compute in numbers of this precision.
+    ///
+    /// # Errors
+    /// [`Error::NoCrossEncoder`](crate::Error::NoCrossEncoder) when the model in `dir` scores no pairs;
+    /// [`Error::Model`](crate::Error::Model) with the file at fault and what is expected of it;
+    /// [`Error::Precision`](crate::Error::Precision) for a precision that this processor does not compute in.
+    pub fn load(dir: &Path, precision: Precision) -> Result<Self> {
+        check_options(&EncoderOptions { precision, ..EncoderOptions::default() })?;
+        let model = ModelDir::open_cross_encoder(dir)?;
+        let activation = Activation::read(&model)?;
+        let weights = ModelWeights::open(&model)?;
+        let head = ScoreHead::load(&model, &weights)?;
+        let (tokenizer, network) =
+            rayon::join(|| PairTokenizer::load(&model), || CpuNetwork::load(&model, &weights, precision));
+        Ok(Self { tokenizer: tokenizer?, network: network?, head, activation, model })
+    }
+
+    /// The longest pair that is read whole, in tokens, special tokens included.
+    pub fn max_tokens(&self) -> usize {
+        self.model.max_tokens
+    }
+
+    /// Where the model was loaded from.
+    pub fn directory(&self) -> &Path {
+        &self.model.root
+    }
+
+    /// The score of each pair, in their order: `CrossEncoder.predict` of sentence-transformers. A pair that is longer
+    /// than the model reads loses the end of its longer text. All threads of rayon's pool take part.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) when the tokenizer refuses a text,
+    /// [`Error::Model`](crate::Error::Model) when the network gives something that is not a number.
+    pub fn score(&self, pairs: &[(&str, &str)]) -> Result<Vec<f32>> {
+        let prompt = self.model.texts.prompt(None);
+        let prompted: Vec<String>;
+        let sequences = if prompt.is_empty() {
+            self.tokenizer.tokenize(pairs)?
+        } else {
+            // sentence-transformers puts it before the first text alone.
+            prompted = pairs.iter().map(|(first, _)| format!("{prompt}{first}")).collect();
+            let pairs = prompted.iter().zip(pairs).map(|(first, (_, second))| (first.as_str(), *second));
+            self.tokenizer.tokenize(&pairs.collect::<Vec<_>>())?
+        };
+        let first_tokens = self.network.first_tokens(&sequences)?;
+        let logits = self.head.logits(&first_tokens);
+        if let Some(row) = logits.iter().position(|logit| !logit.is_finite()) {
+            let start: String = pairs[row].1.chars().take(40).collect();
+            return Err(refuse(
+                &self.model.weights(),
+                format!(
+                    "the network gives a score that is not a number for the text that begins {start:?}: the weights are \
+                     broken, fetch them again"
+                ),
+            ));
+        }
+        Ok(logits.into_iter().map(|logit| self.activation.apply(logit)).collect())
+    }
+}
