@@ -45,6 +45,7 @@ pub struct RankedHit {
     /// The id of the document.
     pub id: String,
     /// How similar query and document are: their cosine, from -1 to 1, unless the model has another similarity.
+    /// BM25's score for words, what both are weighed to for both, and a cross-encoder's where one ranked the documents.
     pub score: f32,
     /// The text of the document.
     pub text: String,

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use akin_index::Snapshot;
 
-use crate::{AskOptions, Error, Result, Searcher};
+use crate::{AskOptions, Error, Result, Searcher, rerank};
 
 /// Queries that are encoded together: enough to batch texts of similar length, few enough that the first answers come
 /// soon.
@@ -37,12 +37,13 @@ pub fn answer_lines(
     progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<BatchReport> {
     let mut report = BatchReport::default();
-    let mut chunk = Vec::with_capacity(CHUNK);
+    let size = if searcher.reranks() { rerank::CHUNK } else { CHUNK };
+    let mut chunk = Vec::with_capacity(size);
     let mut failure = None;
     let mut more = true;
     while more {
         chunk.clear();
-        while more && chunk.len() < CHUNK {
+        while more && chunk.len() < size {
             match queries.next() {
                 Some(Ok(query)) => chunk.push(query),
                 Some(Err(error)) => {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use akin_index::{Neighbor, Snapshot};
 use serde_json::{Map, Value};
 
-use crate::Result;
+use crate::{AskOptions, Result};
 
 /// How many of the best hits are counted.
 pub const DEPTH: usize = 1000;
@@ -14,8 +14,9 @@ pub const DEPTH: usize = 1000;
 /// order of the alphabet.
 pub type Facets = Map<String, Value>;
 
-/// Counts the values of `fields` among the first [`DEPTH`] documents of a list. The elements of a list count one by one.
-pub(crate) fn count(snapshot: &Snapshot, found: &[Neighbor], fields: &[String]) -> Result<Facets> {
+/// Counts the values of the fields that `options` name among the first [`DEPTH`] documents of a list. The elements of a list count one by one.
+pub(crate) fn count(snapshot: &Snapshot, found: &[Neighbor], options: &AskOptions) -> Result<Facets> {
+    let fields = &options.facets;
     let mut counts: Vec<HashMap<String, u64>> = vec![HashMap::new(); fields.len()];
     if fields.is_empty() {
         return Ok(Facets::new());

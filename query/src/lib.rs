@@ -8,6 +8,7 @@
 //! - [`mode`]: by what documents are found: by meaning, by words, or by both.
 //! - [`model`]: finds and loads models by name.
 //! - [`remembered`]: the prompts and the similarity that an index remembers.
+//! - [`rerank`]: a cross-encoder ranks again what was found.
 //! - [`measure`]: measures recall and speed of an index.
 //! - [`tune`]: chooses its `ef` by the recall in all regions of what it holds.
 
@@ -26,6 +27,7 @@ pub mod options;
 mod passages;
 mod progress;
 pub mod remembered;
+pub mod rerank;
 mod retrieve;
 pub mod searcher;
 pub mod tune;

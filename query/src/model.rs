@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use akin_encoder::{EncoderOptions, Prompts, SentenceEncoder, hub};
+use akin_encoder::{CrossEncoder, EncoderOptions, Precision, Prompts, SentenceEncoder, hub};
 use akin_index::ModelIdentity;
 
 use crate::{Error, Result};
@@ -17,6 +17,18 @@ pub fn load(name: &str, options: &EncoderOptions) -> Result<SentenceEncoder> {
     let directory = hub::locate(name)?;
     let encoder = SentenceEncoder::load_with(&directory, options)?;
     tracing::info!("loaded the model {} in {:.1?}", directory.display(), started.elapsed());
+    Ok(encoder)
+}
+
+/// Finds and loads the cross-encoder of a name: a directory or a hub id.
+///
+/// # Errors
+/// [`Error::Encoder`] if it cannot be found or used, or is no cross-encoder.
+pub fn load_cross_encoder(name: &str, precision: Precision) -> Result<CrossEncoder> {
+    let started = Instant::now();
+    let directory = hub::locate_cross_encoder(name)?;
+    let encoder = CrossEncoder::load(&directory, precision)?;
+    tracing::info!("loaded the cross-encoder {} in {:.1?}", directory.display(), started.elapsed());
     Ok(encoder)
 }
 

@@ -56,14 +56,14 @@ impl AskOptions {
         self.search.k.saturating_add(self.offset)
     }
 
-    /// How to retrieve the documents that hits are chosen from.
-    pub(crate) fn retrieving(&self) -> SearchOptions {
+    /// How to retrieve the documents that hits are chosen from, at least `ranked` of them.
+    pub(crate) fn retrieving(&self, ranked: usize) -> SearchOptions {
         let wanted = self.wanted();
         let differing = if self.diverse { wanted.saturating_mul(DIVERSE).max(DIVERSE_AT_LEAST) } else { 0 };
         let counted = if self.facets.is_empty() { 0 } else { crate::facets::DEPTH };
         // Examples are found, and not given.
         let examples = self.like.len() + self.unlike.len();
-        let k = wanted.max(differing).max(counted).saturating_add(examples);
+        let k = wanted.max(differing).max(counted).max(ranked).saturating_add(examples);
         SearchOptions { k, ..self.search.clone() }
     }
 }

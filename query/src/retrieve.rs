@@ -37,7 +37,7 @@ impl Searcher {
     ) -> Result<Retrieved> {
         let questions = self.read(snapshot, texts, examples)?;
         let started = Instant::now();
-        let options = options.retrieving();
+        let options = options.retrieving(self.ranked(options.wanted()));
         let lists = match (&questions.embeddings, self.mode()) {
             (Some(embeddings), Mode::Hybrid) => by_both(snapshot, &questions.words, embeddings, &options)?,
             (Some(embeddings), _) => snapshot.nearest_all(embeddings, &options)?,

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use akin_encoder::{EncoderOptions, Encoding, Role, SentenceEncoder};
+use akin_encoder::{CrossEncoder, EncoderOptions, Encoding, Role, SentenceEncoder};
 use akin_index::{Filter, Neighbor, Reader, ReaderOptions, Selection, Snapshot};
 
 use crate::examples::Examples;
 use crate::facets::Facets;
+use crate::rerank::Reranker;
 use crate::retrieve::Retrieved;
 use crate::{Answer, AskOptions, Error, Mode, Result, diverse, facets, model, passages, remembered};
 
@@ -20,6 +21,7 @@ pub struct Searcher {
     /// None where no text is encoded.
     encoder: Option<Arc<SentenceEncoder>>,
     mode: Mode,
+    reranker: Option<Reranker>,
 }
 
 impl Searcher {
@@ -34,12 +36,12 @@ impl Searcher {
         let snapshot = reader.snapshot();
         snapshot.require_model(encoder.fingerprint())?;
         remembered::require(&encoder, snapshot.model())?;
-        Ok(Self { reader, encoder: Some(encoder), mode: Mode::Semantic })
+        Ok(Self { reader, encoder: Some(encoder), mode: Mode::Semantic, reranker: None })
     }
 
     /// Searches an index without a model: for words, or for what is like example documents.
     pub fn without_model(reader: Reader, mode: Mode) -> Self {
-        Self { reader, encoder: None, mode }
+        Self { reader, encoder: None, mode, reranker: None }
     }
 
     /// Finds documents in another way from now on.
@@ -51,6 +53,23 @@ impl Searcher {
             true => Err(Error::NoEncoder),
             false => Ok(Self { mode, ..self }),
         }
+    }
+
+    /// Has a cross-encoder rank the `depth` best documents of each query again, by the passage that was found, from now
+    /// on. Scores are those of the cross-encoder then.
+    #[must_use]
+    pub fn with_reranker(self, encoder: impl Into<Arc<CrossEncoder>>, depth: usize) -> Self {
+        Self { reranker: Some(Reranker::new(encoder.into(), depth)), ..self }
+    }
+
+    /// Whether a cross-encoder ranks the documents again.
+    pub(crate) fn reranks(&self) -> bool {
+        self.reranker.is_some()
+    }
+
+    /// How many documents a cross-encoder ranks again, where so many are wanted; as many as those if there is none.
+    pub(crate) fn ranked(&self, wanted: usize) -> usize {
+        self.reranker.as_ref().map_or(wanted, |reranker| reranker.depth(wanted))
     }
 
     /// How documents are found.
@@ -174,16 +193,16 @@ impl Searcher {
         let examples = Examples::find(snapshot, options)?;
         let is_asked = |text: &str| examples.suffice() || !is_blank(text);
         let asked: Vec<&str> = texts.iter().copied().filter(|text| is_asked(text)).collect();
-        let Retrieved { questions, lists } = self.retrieve(snapshot, &asked, &examples, options)?;
+        let Retrieved { questions, mut lists } = self.retrieve(snapshot, &asked, &examples, options)?;
         let truncated = questions.truncated;
-        let lists = lists.into_iter().map(|mut list| {
-            list.retain(|near| !examples.contains(near.doc));
-            list.retain(|near| options.min_score.is_none_or(|least| near.score >= least));
-            list
-        });
-        let lists: Vec<Vec<Neighbor>> = lists.collect();
-        let facets = lists.iter().map(|list| facets::count(snapshot, list, &options.facets));
+        lists.iter_mut().for_each(|list| list.retain(|near| !examples.contains(near.doc)));
+        let facets = lists.iter().map(|list| facets::count(snapshot, list, options));
         let facets: Vec<Facets> = facets.collect::<Result<_>>()?;
+        if let Some(reranker) = &self.reranker {
+            reranker.rerank(snapshot, self.mode, &asked, &mut lists, options)?;
+        }
+        let is_good = |near: &Neighbor| options.min_score.is_none_or(|least| near.score >= least);
+        lists.iter_mut().for_each(|list| list.retain(is_good));
         let pages = lists.into_iter().map(|list| page(snapshot, list, options));
         let pages: Vec<Vec<Neighbor>> = pages.collect::<Result<_>>()?;
         let shown = passages::shown(snapshot, &questions, &pages, options.per_document)?;
