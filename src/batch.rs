@@ -26,6 +26,7 @@ pub fn run(arguments: &BatchArguments, terminal: &Terminal) -> anyhow::Result<()
     let named = arguments.model.model.as_deref();
     let (mode, compute) = (arguments.search.mode.into(), arguments.model.options());
     let searcher = model::open_searcher(&arguments.index, named, &compute, mode)?;
+    let searcher = model::with_reranker(searcher, &arguments.rerank, &compute)?;
     // One commit answers all queries, whatever is written meanwhile.
     let snapshot = searcher.snapshot();
     keywords::note_missing(&searcher, &snapshot, &arguments.index, terminal)?;

@@ -6,8 +6,12 @@ use akin_encoder::EncoderOptions;
 use akin_index::{Reader, ReaderOptions, Reload};
 use akin_query::{Mode, Searcher};
 
+use akin_query::model::load_cross_encoder;
 pub use akin_query::model::{identity, load, moved};
 pub use akin_query::remembered::adopt;
+use anyhow::Context;
+
+use crate::cli::RerankArguments;
 
 /// Opens an index to read it.
 pub fn open_reader(path: &Path) -> anyhow::Result<Reader> {
@@ -32,6 +36,17 @@ pub fn open_session(
     mode: Mode,
 ) -> anyhow::Result<Searcher> {
     open(index, model, options, mode, ReaderOptions { reload: Reload::OnChange, ..ReaderOptions::default() })
+}
+
+/// Has the cross-encoder that was asked for, if one was, rank again what `searcher` finds.
+pub fn with_reranker(
+    searcher: Searcher,
+    rerank: &RerankArguments,
+    compute: &EncoderOptions,
+) -> anyhow::Result<Searcher> {
+    let Some(name) = &rerank.model else { return Ok(searcher) };
+    let encoder = load_cross_encoder(name, compute.precision).context("cannot rank hits again")?;
+    Ok(searcher.with_reranker(encoder, rerank.depth.get()))
 }
 
 fn open(

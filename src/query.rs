@@ -30,6 +30,7 @@ pub fn run(arguments: &QueryArguments, terminal: &Terminal) -> anyhow::Result<()
     let mode = arguments.search.mode.into();
     let Some(text) = &arguments.text else {
         let searcher = model::open_session(&arguments.index, named, &compute, mode)?;
+        let searcher = model::with_reranker(searcher, &arguments.rerank, &compute)?;
         keywords::note_missing(&searcher, &searcher.snapshot(), &arguments.index, terminal)?;
         let asking = Asking::new(&searcher, arguments.search.options(), filter, terminal)?;
         return match io::stdin().is_terminal() {
@@ -38,6 +39,7 @@ pub fn run(arguments: &QueryArguments, terminal: &Terminal) -> anyhow::Result<()
         };
     };
     let searcher = model::open_searcher(&arguments.index, named, &compute, mode)?;
+    let searcher = model::with_reranker(searcher, &arguments.rerank, &compute)?;
     keywords::note_missing(&searcher, &searcher.snapshot(), &arguments.index, terminal)?;
     keywords::note_pointless(&searcher, text, terminal);
     let mut asking = Asking::new(&searcher, arguments.search.options(), filter, terminal)?;

@@ -61,7 +61,14 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
 fn of_encoder(error: &akin_encoder::Error) -> Option<&'static str> {
     Some(match error {
         akin_encoder::Error::ModelNotFound { .. } => {
-            "name a directory with --model, fetch the default one with `make model`, or set HF_ENDPOINT to a mirror"
+            "name a directory in its place, fetch the default one with `make model`, or set HF_ENDPOINT to a mirror"
+        }
+        akin_encoder::Error::IsCrossEncoder { .. } => {
+            "name a sentence encoder with --model; `akin query --rerank` takes a cross-encoder"
+        }
+        akin_encoder::Error::NoCrossEncoder { .. } => {
+            "--rerank takes a cross-encoder, such as cross-encoder/ms-marco-MiniLM-L6-v2, or one that `akin train --objective \
+             cross-encoder` writes; --model takes a sentence encoder"
         }
         akin_encoder::Error::Precision { .. } => "--precision f32 works everywhere",
         _ => return None,

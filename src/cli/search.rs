@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use akin_encoder::EncoderOptions;
 use akin_index::SearchOptions;
+use akin_query::rerank::DEFAULT_DEPTH;
 use akin_query::{AskOptions, Mode};
 use clap::Args;
 
@@ -12,7 +13,8 @@ use super::{ComputeArguments, FormatArguments, QueryPrompt, parse_count};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Scores are similarities as the model compares texts, mostly cosines, best first; those of --mode keyword are BM25's, those of --mode hybrid weigh both. Without TEXT, `query` opens a session on a terminal and \
+Scores are similarities as the model compares texts, mostly cosines, best first; those of --mode keyword are BM25's, those of --mode hybrid weigh both. \
+With --rerank they are the cross-encoder's. Without TEXT, `query` opens a session on a terminal and \
 otherwise reads a query a line from stdin; every line is answered in order, a blank one with no hits.
 
 A filter is an expression about metadata: FIELD = VALUE, !=, <, <=, >, >=, FIELD in (VALUE, ...), joined by \
@@ -25,12 +27,16 @@ With --mode keyword or hybrid, TEXT is words, any of which is enough; '\"exact p
 for all words that begin so; and -snake or '-\"two words\"' for what must not be there. Case, accents and endings of \
 words do not matter. Put -- before a TEXT that begins with a hyphen.
 
+With --rerank the best hits, 50 of them or --rerank-depth, are ranked again by a cross-encoder of BERT or RoBERTa, which \
+reads the query and each passage together. It finds the better order, and takes longer: --precision int8 is the fastest.
+
 Examples:
   akin query notes \"fear of heights\"
   akin query notes --mode keyword 'python \"exit code\" -snake'
   akin query notes --mode hybrid \"error E0499 in a loop\"
   akin query notes \"fear of heights\" -k 3 --json | jq -r '.hits[].id'
   akin query words \"fear of heights\" --filter \"part = noun\"
+  akin query notes \"fear of heights\" --rerank cross-encoder/ms-marco-MiniLM-L6-v2 --precision int8
   akin query papers bridges --filter \"year >= 1990 and tags not in (draft, 'to do')\"
   akin query papers bridges --filter \"date > 2024-05\" --facet author.name
   akin query notes --like note-17 --unlike note-3
@@ -43,6 +49,8 @@ pub struct QueryArguments {
     pub text: Option<String>,
     #[command(flatten)]
     pub search: SearchArguments,
+    #[command(flatten)]
+    pub rerank: RerankArguments,
     #[command(flatten)]
     pub model: QueryModel,
     /// Print a JSON line a query instead of a table
@@ -59,6 +67,7 @@ Examples:
   akin batch notes questions.txt --output hits.jsonl
   akin batch notes questions.csv --text-field question -k 3
   akin batch notes questions.txt --mode keyword
+  akin batch notes questions.txt --mode hybrid --rerank my-reranker --rerank-depth 100
   akin batch papers questions.txt --filter \"year in (2001, 2002)\"
   generate-questions | akin batch notes -")]
 pub struct BatchArguments {
@@ -70,6 +79,8 @@ pub struct BatchArguments {
     pub format: FormatArguments,
     #[command(flatten)]
     pub search: SearchArguments,
+    #[command(flatten)]
+    pub rerank: RerankArguments,
     #[command(flatten)]
     pub model: QueryModel,
     /// The file for the answers, complete or not there at all [default: stdout]
@@ -191,6 +202,20 @@ fn parse_score(text: &str) -> Result<f32, String> {
     let score = text.parse().ok().filter(|score: &f32| score.is_finite());
     score.ok_or_else(|| "a score is a number, as in 0.5".to_owned())
 }
+
+/// The cross-encoder that ranks hits again.
+#[derive(Debug, Args)]
+pub struct RerankArguments {
+    /// Rank the best hits again by a cross-encoder, which reads query and passage together; its directory or hub id
+    #[arg(id = "rerank", long, value_name = "DIR|HUB-ID")]
+    pub model: Option<String>,
+    /// How many hits it ranks: more finds more and takes longer
+    #[arg(
+        long = "rerank-depth", value_name = "N", default_value_t = DEPTH, requires = "rerank", value_parser = parse_count)]
+    pub depth: NonZeroUsize,
+}
+
+const DEPTH: NonZeroUsize = NonZeroUsize::new(DEFAULT_DEPTH).expect("it is above 0");
 
 /// By what documents are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
