@@ -12,17 +12,19 @@ use super::{PoolingName, parse_count, parse_positive, parse_share};
 #[command(after_help = "\
 Files are tab-separated without quoting; the header names the columns. regression and cross-encoder \
 learn from score, sentence1, sentence2; classification from label, sentence1, sentence2; triplet from \
-anchor, positive, negative. The development set is scored after each epoch, or every N steps: by \
+anchor, positive, negative. cross-encoder also learns from label, sentence1, sentence2, where the label of a query and \
+a passage is 1 if the passage answers and 0 if it does not. The development set is scored after each epoch, or every N steps: by \
 Spearman's correlation where it has scores, by accuracy where it has labels or triplets. The model with \
 the best score is kept.
 
 The output is a sentence-transformers directory that Akin and Python read (for cross-encoder: one that \
-Python's CrossEncoder reads), with the loss of each step in loss.csv and loss.svg.
+Python's CrossEncoder and `akin query --rerank` read), with the loss of each step in loss.csv and loss.svg.
 
 Examples:
   akin train --objective regression --base all-MiniLM-L6-v2 --train stsb/train.tsv --dev stsb/dev.tsv --output tuned
   akin train --objective classification --concatenation u,v,diff --base bert-base --train nli.tsv --dev stsb/dev.tsv --output nli
-  akin train --objective triplet --base nli --train sections.tsv --output sections --epochs 2 --resume")]
+  akin train --objective triplet --base nli --train sections.tsv --output sections --epochs 2 --resume
+  akin train --objective cross-encoder --base all-MiniLM-L6-v2 --train answers.tsv --max-tokens 256 --output reranker")]
 pub struct TrainArguments {
     /// The objective: what the model is trained for
     #[arg(long, value_enum, value_name = "NAME")]
@@ -97,7 +99,7 @@ pub enum ObjectiveName {
     Classification,
     /// The anchor closer to the positive than to the negative: margin 1
     Triplet,
-    /// Score from both sentences at once: the paper's slow, exact baseline
+    /// Score, or label 0 or 1, from both sentences at once: slow and exact, for --rerank
     CrossEncoder,
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use akin_encoder::Pooling;
 use akin_encoder::burn::Bert;
-use akin_encoder::model::{Architecture, ModelDir, ModelWeights, SentenceTokenizer};
+use akin_encoder::model::{Architecture, ModelDir, ModelWeights, SentenceTokenizer, longest_first};
 use burn::tensor::Device;
 use safetensors::Dtype;
 
@@ -64,6 +64,11 @@ impl BaseModel {
         self.dir.config.hidden_size
     }
 
+    /// Whether it is BERT or RoBERTa.
+    pub fn architecture(&self) -> Architecture {
+        self.dir.config.architecture
+    }
+
     /// How many transformer layers there are.
     pub fn layers(&self) -> usize {
         self.dir.config.num_hidden_layers
@@ -98,24 +103,26 @@ impl BaseModel {
     }
 
     /// Pairs of tokenised sentences, each as one sequence with a separator between, as a cross-encoder reads them. A pair
-    /// that is too long loses the end of its longer sentence.
+    /// that is too long loses the end of its longer sentence, and then of both.
     pub fn pair_batch(&self, pairs: &[[&[u32]; 2]]) -> RaggedBatch {
         let config = &self.dir.config;
+        let is_bert = config.architecture == Architecture::Bert;
         let mut batch = RaggedBatch::default();
-        for [first, second] in pairs {
-            // The second sentence has no token for the beginning of a text. RoBERTa has a second separator instead.
-            let (mut first, mut second) = (first.to_vec(), second.get(1..).unwrap_or_default().to_vec());
-            if config.architecture == Architecture::Roberta {
-                second.insert(0, first.last().copied().unwrap_or_default());
-            }
-            while first.len() + second.len() > self.dir.max_tokens && first.len().max(second.len()) > 2 {
-                let longer = if first.len() > second.len() { &mut first } else { &mut second };
-                longer.remove(longer.len() - 2);
-            }
-            let mut types = vec![0; first.len()];
-            types.resize(first.len() + second.len(), u32::from(config.type_vocab_size > 1));
-            first.extend_from_slice(&second);
-            batch.push(&first, &types, config);
+        for pair in pairs {
+            let [first, second] = pair.map(inner);
+            let begin = pair[0].first().into_iter();
+            let end = || pair[0].last().into_iter();
+            // RoBERTa has a second separator between the two, and tokens of one type.
+            let between = if is_bert { 1 } else { 2 };
+            let room = self.dir.max_tokens.saturating_sub(2 + between);
+            let [kept, other] = longest_first([first.len(), second.len()], room);
+            let mut ids: Vec<u32> = begin.chain(&first[..kept]).chain(end()).copied().collect();
+            let mut types = vec![0; ids.len()];
+            ids.extend(
+                std::iter::repeat_n(end(), between - 1).flatten().chain(&second[..other]).chain(end()),
+            );
+            types.resize(ids.len(), u32::from(is_bert && config.type_vocab_size > 1));
+            batch.push(&ids, &types, config);
         }
         batch
     }
@@ -125,8 +132,8 @@ impl BaseModel {
         self.dir.root.display().to_string()
     }
 
-    /// Weight, as `[inputs, outputs]`, and bias of a linear layer that is not the encoder's own, such as `pooler.dense`,
-    /// where the model has one in f32.
+    /// Weight, as `[inputs, outputs]`, and bias of a linear layer that is not the encoder's own, such as
+    /// `bert.pooler.dense`, where the model has one in f32.
     ///
     /// # Errors
     /// [`akin_encoder::Error::Model`] when the weights do not fit.
@@ -137,8 +144,10 @@ impl BaseModel {
         let weights = ModelWeights::open(&self.dir)?;
         let tensors = weights.tensors()?;
         let read = |part: &str, length: usize| {
-            let own = format!("{}{name}.{part}", weights.prefix());
-            let tensor = tensors.tensor(&own).or_else(|_| tensors.tensor(&format!("{name}.{part}"))).ok()?;
+            // A file without a head has no prefix before its names.
+            let bare = name.strip_prefix("bert.").unwrap_or(name);
+            let tensor = tensors.tensor(&format!("{name}.{part}"));
+            let tensor = tensor.or_else(|_| tensors.tensor(&format!("{bare}.{part}"))).ok()?;
             let (values, rest) = tensor.data().as_chunks::<4>();
             (tensor.dtype() == Dtype::F32 && rest.is_empty() && values.len() == length)
                 .then(|| values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect::<Vec<f32>>())
@@ -150,6 +159,11 @@ impl BaseModel {
             (0..inputs * outputs).map(|at| weight[at % outputs * inputs + at / outputs]).collect();
         Ok(Some((transposed, bias)))
     }
+}
+
+/// The tokens of a sentence without those that begin and end it.
+fn inner(ids: &[u32]) -> &[u32] {
+    ids.get(1..ids.len().saturating_sub(1)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use crate::base::BaseModel;
 use crate::dev::DevSet;
 use crate::network::{Example, Target};
 use crate::objective::Objective;
-use crate::sentence_pairs::{ScoredPair, read_labelled_pairs, read_scored_pairs_within, read_triplets};
+use crate::sentence_pairs::{
+    ScoredPair, read_labelled_pairs, read_relevant_pairs, read_scored_pairs_within, read_triplets,
+};
 use crate::table::read_header;
 use crate::{Error, Result};
 
@@ -36,10 +38,8 @@ pub fn read_training_set(
 ) -> Result<TrainingSet> {
     let mut labels = Vec::new();
     let (texts, targets): (Vec<Vec<String>>, Vec<Target>) = match objective {
-        Objective::Regression | Objective::CrossEncoder => read_scored_pairs_within(path, 0.0, most)?
-            .into_iter()
-            .map(|pair| (vec![pair.sentence1, pair.sentence2], Target::Score((pair.score / most) as f32)))
-            .unzip(),
+        Objective::Regression => scored(read_scored_pairs_within(path, 0.0, most)?, most),
+        Objective::CrossEncoder => scored(read_relevant_pairs(path, most)?, 1.0),
         Objective::Classification(_) => {
             let pairs = read_labelled_pairs(path, None)?;
             let distinct: BTreeSet<&str> = pairs.iter().map(|pair| pair.label.as_str()).collect();
@@ -73,13 +73,19 @@ pub fn read_training_set(
 /// # Errors
 /// Those of the tokenizer.
 pub fn scored_examples(base: &BaseModel, pairs: Vec<ScoredPair>, most: f64) -> Result<TrainingSet> {
-    let example =
-        |pair: ScoredPair| (vec![pair.sentence1, pair.sentence2], Target::Score((pair.score / most) as f32));
-    let (texts, targets): (Vec<Vec<String>>, Vec<Target>) = pairs.into_iter().map(example).unzip();
+    let (texts, targets) = scored(pairs, most);
     Ok(TrainingSet { examples: tokenized(base, &texts, &targets)?, labels: Vec::new() })
 }
 
-/// Reads a development set: triplets where the file has them, else scored pairs, else pairs with some of `labels`.
+/// The texts of scored pairs, and their scores within 0 to 1.
+fn scored(pairs: Vec<ScoredPair>, most: f64) -> (Vec<Vec<String>>, Vec<Target>) {
+    let example =
+        |pair: ScoredPair| (vec![pair.sentence1, pair.sentence2], Target::Score((pair.score / most) as f32));
+    pairs.into_iter().map(example).unzip()
+}
+
+/// Reads a development set: triplets where the file has them, else scored pairs, else pairs with some of `labels`, or
+/// with labels from 0 to 1 where there are none.
 ///
 /// # Errors
 /// As [`read_training_set`].
@@ -88,6 +94,9 @@ pub fn read_dev_set(path: &Path, base: &BaseModel, labels: &[String]) -> Result<
     let has = |name: &str| header.iter().any(|column| column == name);
     if has("anchor") {
         return Ok(DevSet::Triplets(read_triplets(path)?));
+    }
+    if labels.is_empty() && has("label") && !has("score") {
+        return Ok(DevSet::Scored(read_relevant_pairs(path, 1.0)?));
     }
     if has("score") || labels.is_empty() {
         return Ok(DevSet::Scored(read_scored_pairs_within(path, f64::NEG_INFINITY, f64::INFINITY)?));

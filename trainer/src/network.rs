@@ -11,7 +11,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use crate::autodiff::{self, RaggedBatch, Randomness, SparseGradient};
 use crate::base::BaseModel;
 use crate::objective::{
-    Objective, ScoreHead, binary_cross_entropy, cross_entropy, logits, regression_loss, triplet_loss,
+    Objective, ScoreHead, binary_cross_entropy, cross_entropy, head_names, logits, regression_loss,
+    triplet_loss,
 };
 use crate::random::Random;
 use crate::{Error, Result};
@@ -62,7 +63,7 @@ pub struct Network {
 
 impl Network {
     /// `bert` with the head that `objective` needs, drawn from `seed`; a cross-encoder begins with the pooler of the
-    /// base where there is one.
+    /// base, or its whole head, where there is one.
     ///
     /// # Errors
     /// When the weights of the base do not fit its config.
@@ -83,13 +84,12 @@ impl Network {
                 network.classifier = Some(linear(wide, labels, false, &mut random, device));
             }
             Objective::CrossEncoder => {
-                let mut pooler = linear(width, width, true, &mut random, device);
-                if let Some((weight, bias)) = base.dense("pooler.dense", width, width)? {
-                    pooler.weight = parameter(weight, [width, width], device);
-                    pooler.bias = Some(parameter(bias, [width], device));
-                }
-                network.score =
-                    Some(ScoreHead { pooler, score: linear(width, 1, true, &mut random, device) });
+                let [dense, score] = head_names(base.architecture());
+                let mut layer = |name: &str, outputs: usize| -> Result<Linear> {
+                    let drawn = linear(width, outputs, true, &mut random, device);
+                    Ok(base_linear(base, name, outputs, device)?.unwrap_or(drawn))
+                };
+                network.score = Some(ScoreHead { pooler: layer(dense, width)?, score: layer(score, 1)? });
             }
             Objective::Regression | Objective::Triplet => {}
         }
@@ -102,19 +102,16 @@ impl Network {
     /// When the directory is not that of a cross-encoder.
     pub fn open_cross_encoder(base: &BaseModel, device: &Device) -> Result<Self> {
         let width = base.dimension();
-        let dense = |name: &str, outputs: usize| -> Result<Linear> {
-            let (weight, bias) = base.dense(name, width, outputs)?.ok_or_else(|| {
+        let [dense, score] = head_names(base.architecture());
+        let layer = |name: &str, outputs: usize| -> Result<Linear> {
+            base_linear(base, name, outputs, device)?.ok_or_else(|| {
                 Error::Invalid(format!(
                     "{}: the model has no layer {name}: it is no cross-encoder",
                     base.name()
                 ))
-            })?;
-            let mut linear = LinearConfig::new(width, outputs).init(device);
-            linear.weight = parameter(weight, [width, outputs], device);
-            linear.bias = Some(parameter(bias, [outputs], device));
-            Ok(linear)
+            })
         };
-        let score = Some(ScoreHead { pooler: dense("pooler.dense", width)?, score: dense("classifier", 1)? });
+        let score = Some(ScoreHead { pooler: layer(dense, width)?, score: layer(score, 1)? });
         Ok(Self { bert: base.network(device)?, classifier: None, score })
     }
 
@@ -125,7 +122,9 @@ impl Network {
     pub fn write(&self, base: &BaseModel, to: &Path) -> Result<()> {
         match &self.score {
             None => Ok(base.save(&self.bert, to)?),
-            Some(head) => Ok(base.save_cross_encoder(&self.bert, &head.named_weights(), to)?),
+            Some(head) => {
+                Ok(base.save_cross_encoder(&self.bert, &head.named_weights(base.architecture()), to)?)
+            }
         }
     }
 
@@ -254,6 +253,16 @@ impl Network {
 fn normalized(rows: Tensor<2>) -> Tensor<2> {
     let lengths = (rows.clone() * rows.clone()).sum_dim(1).sqrt().clamp_min(1e-12);
     rows / lengths
+}
+
+/// A linear layer of the base over a token's vector, where it has one with so many outputs.
+fn base_linear(base: &BaseModel, name: &str, outputs: usize, device: &Device) -> Result<Option<Linear>> {
+    let width = base.dimension();
+    let Some((weight, bias)) = base.dense(name, width, outputs)? else { return Ok(None) };
+    let mut linear = LinearConfig::new(width, outputs).init(device);
+    linear.weight = parameter(weight, [width, outputs], device);
+    linear.bias = Some(parameter(bias, [outputs], device));
+    Ok(Some(linear))
 }
 
 /// A linear layer, uniform within 1 / sqrt(inputs), as PyTorch draws one.

@@ -1,5 +1,6 @@
 //! The three objectives of the paper (section 3), and its cross-encoder: what a model is trained towards.
 
+use akin_encoder::model::Architecture;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::activation::log_softmax;
@@ -149,20 +150,28 @@ pub fn binary_cross_entropy(logits: Tensor<2>, scores: Tensor<2>) -> Tensor<1> {
     (logits.clone().clamp_min(0.0) - logits * scores + softplus).mean()
 }
 
+/// What Hugging Face calls the two layers of the head of a cross-encoder: the dense layer, and the score.
+pub fn head_names(architecture: Architecture) -> [&'static str; 2] {
+    match architecture {
+        Architecture::Bert => ["bert.pooler.dense", "classifier"],
+        Architecture::Roberta => ["classifier.dense", "classifier.out_proj"],
+    }
+}
+
 /// The head of a cross-encoder: a dense layer over the first token, and the score.
 #[derive(Module, Debug)]
 pub struct ScoreHead {
-    /// BERT's pooler.
+    /// BERT's pooler, or the dense layer of RoBERTa's classifier.
     pub pooler: Linear,
     /// One output.
     pub score: Linear,
 }
 
 impl ScoreHead {
-    /// Its weights under the names of Hugging Face's `BertForSequenceClassification`, with their shapes there.
-    pub fn named_weights(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+    /// Its weights under the names of Hugging Face's sequence classifiers, with their shapes there.
+    pub fn named_weights(&self, architecture: Architecture) -> Vec<(String, Vec<usize>, Vec<f32>)> {
         let mut weights = Vec::new();
-        for (name, linear) in [("bert.pooler.dense", &self.pooler), ("classifier", &self.score)] {
+        for (name, linear) in head_names(architecture).into_iter().zip([&self.pooler, &self.score]) {
             let [inputs, outputs] = linear.weight.dims();
             let values = |tensor: Tensor<2>| -> Vec<f32> {
                 tensor.inner().into_data().try_into_vec().expect("weights are f32")

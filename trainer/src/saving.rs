@@ -63,18 +63,28 @@ impl BaseModel {
     /// `CrossEncoder` reads.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be written; [`Error::Invalid`] for a network other than BERT, whose head differs.
+    /// [`Error::Io`] when it cannot be written.
     pub fn save_cross_encoder(&self, network: &Bert, head: &[NamedTensor], to: &Path) -> Result<()> {
-        if self.dir.config.architecture != Architecture::Bert {
-            return Err(Error::Invalid("a cross-encoder begins with BERT: other heads are not there".into()));
-        }
         self.copy_files(to)?;
+        let (class, prefix) = match self.dir.config.architecture {
+            Architecture::Bert => ("BertForSequenceClassification", "bert."),
+            Architecture::Roberta => ("RobertaForSequenceClassification", "roberta."),
+        };
         let mut config = self.dir.config_json()?;
-        config["architectures"] = json!(["BertForSequenceClassification"]);
+        config["architectures"] = json!([class]);
+        config["sentence_transformers"] = json!({ "activation_fn": "torch.nn.modules.activation.Sigmoid" });
         config["id2label"] = json!({ "0": "LABEL_0" });
         config["label2id"] = json!({ "LABEL_0": 0 });
         write_json(&to.join("config.json"), &config)?;
-        self.write_weights("bert.", network, head, &to.join("model.safetensors"))
+        // `CrossEncoder` knows no other place for the longest pair that the network was trained with.
+        let path = to.join("tokenizer_config.json");
+        let mut tokenizer: Value = match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|_| json!({})),
+            Err(_) => json!({}),
+        };
+        tokenizer["model_max_length"] = json!(self.dir.max_tokens);
+        write_json(&path, &tokenizer)?;
+        self.write_weights(prefix, network, head, &to.join("model.safetensors"))
     }
 
     fn copy_files(&self, to: &Path) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::Result;
-use crate::table::read_table;
+use crate::table::{read_header, read_table};
 
 /// Two sentences and how alike people found them.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +59,27 @@ pub fn read_scored_pairs_within(path: &Path, least: f64, most: f64) -> Result<Ve
             return Err(format!("the score {number} is not within {least} to {most}"));
         }
         Ok(ScoredPair { score: number, sentence1: sentence1.into(), sentence2: sentence2.into() })
+    })
+}
+
+/// Reads the pairs of the table at `path` that a cross-encoder learns from: by their `score`, within 0 to `most`, or where
+/// the header names no such column by their `label`, which is 1 where the second text answers the first and 0 where it
+/// does not. All scores come out within 0 to 1.
+///
+/// # Errors
+/// As [`read_table`].
+pub fn read_relevant_pairs(path: &Path, most: f64) -> Result<Vec<ScoredPair>> {
+    let header = read_header(path)?;
+    let has = |name: &str| header.iter().any(|column| column == name);
+    if has("score") || !has("label") {
+        let mut pairs = read_scored_pairs_within(path, 0.0, most)?;
+        pairs.iter_mut().for_each(|pair| pair.score /= most);
+        return Ok(pairs);
+    }
+    read_table(path, ["label", "sentence1", "sentence2"], |[label, sentence1, sentence2]| {
+        let number = label.trim().parse().ok().filter(|number| (0.0..=1.0).contains(number));
+        let score = number.ok_or_else(|| format!("the label \"{label}\" is not a number from 0 to 1"))?;
+        Ok(ScoredPair { score, sentence1: sentence1.into(), sentence2: sentence2.into() })
     })
 }
 
@@ -160,9 +181,30 @@ mod tests {
         let file = written(b"score\tlabel\tsentence1\tsentence2\n5\tyes\ta\tb\n5.1\tmaybe\ta\tb\n");
         let (line, reason) = fault(read_scored_pairs_within(file.path(), 0.0, 5.0));
         assert_eq!((line, reason.contains("5.1")), (3, true));
+        let (line, reason) = fault(read_relevant_pairs(file.path(), 5.0));
+        assert_eq!((line, reason.contains("5.1")), (3, true));
         let labels = ["no".to_owned(), "yes".to_owned()];
         let (line, reason) = fault(read_labelled_pairs(file.path(), Some(&labels)));
         assert_eq!((line, reason.contains("maybe")), (3, true));
         assert_eq!(read_labelled_pairs(file.path(), None).unwrap()[1].label, "maybe");
+    }
+
+    #[test]
+    fn a_cross_encoder_learns_from_scores_and_else_from_labels_of_0_and_1() {
+        let scores = |content: &[u8], most| -> Vec<f64> {
+            let pairs = read_relevant_pairs(written(content).path(), most).unwrap();
+            pairs.iter().map(|pair| pair.score).collect()
+        };
+        let both = b"label\tsentence1\tscore\tsentence2\nx\ta\t4\tb\nx\ta\t1\tc\n";
+        assert_eq!(scores(both, 4.0), [1.0, 0.25]);
+        let labels = b"label\tsentence1\tsentence2\n1\ta\tb\n0\ta\tc\n0.75\ta\td\n";
+        assert_eq!(scores(labels, 5.0), [1.0, 0.0, 0.75]);
+        for label in ["2", "yes", "", "NaN", "-1"] {
+            let file = written(format!("label\tsentence1\tsentence2\n{label}\ta\tb\n").as_bytes());
+            let (line, reason) = fault(read_relevant_pairs(file.path(), 5.0));
+            assert_eq!((line, reason.contains("from 0 to 1")), (2, true), "{reason}");
+        }
+        let (line, reason) = fault(read_relevant_pairs(written(b"sentence1\tsentence2\na\tb\n").path(), 5.0));
+        assert_eq!((line, reason.contains("score")), (1, true));
     }
 }

@@ -5,17 +5,17 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use akin_encoder::SentenceEncoder;
-use akin_encoder::{EncoderOptions, Executor};
+use akin_encoder::{CrossEncoder, EncoderOptions, Executor, Precision, SentenceEncoder};
 use akin_fixtures::models::tiny;
 use akin_fixtures::similarity::greatest_difference;
 use akin_fixtures::{Folder, on_threads};
 use akin_trainer::Error;
 use akin_trainer::base::BaseModel;
-use akin_trainer::dev::DevSet;
+use akin_trainer::dev::{DevSet, cross_encoder_scores};
 use akin_trainer::examples::{TrainingSet, read_dev_set, read_training_set};
 use akin_trainer::network::Network;
 use akin_trainer::objective::{Concatenation, Objective};
+use akin_trainer::sentence_pairs::ScoredPair;
 use akin_trainer::training::{Event, Run, TrainingReport, TrainingSettings, device};
 use serde_json::json;
 
@@ -178,6 +178,58 @@ fn every_objective_lowers_its_loss_and_writes_a_model() {
             let [burn, cpu] = encoders.map(|encoder| encoder.encode(&texts).unwrap().embeddings);
             assert!(greatest_difference(burn.as_slice(), cpu.as_slice()) < 1e-4, "{objective:?}");
         }
+    }
+}
+
+#[test]
+fn a_cross_encoder_learns_from_labels_and_scores_what_it_writes() {
+    for name in ["bert", "roberta"] {
+        let mut workshop = Workshop::new(Objective::CrossEncoder);
+        workshop.base = BaseModel::open(&tiny(name), None, Some(40)).unwrap();
+        let rows = std::fs::read_to_string(path("reference/pairs.tsv")).unwrap();
+        let rows: Vec<Vec<&str>> = rows.lines().skip(1).map(|line| line.split('\t').collect()).collect();
+        let label = |row: &Vec<&str>| u8::from(row[0].parse::<f64>().unwrap() >= 2.5);
+        let lines = rows.iter().map(|row| format!("{}\t{}\t{}\n", label(row), row[2], row[3]));
+        let file = workshop
+            .folder
+            .write("labels.tsv", format!("label\tsentence1\tsentence2\n{}", lines.collect::<String>()));
+        workshop.set = read_training_set(&file, &workshop.base, Objective::CrossEncoder, 5.0).unwrap();
+        workshop.dev = read_dev_set(&file, &workshop.base, &[]).unwrap();
+        workshop.settings.epochs = 25;
+        let mut losses = Vec::new();
+        let report = workshop.run("model", false, &mut |event| {
+            if let Event::Step { loss, .. } = event {
+                losses.push(loss);
+            }
+        });
+        assert!(report.unwrap().best.unwrap().0 > 0.3);
+        let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+        let (first, last) = (mean(&losses[..4]), mean(&losses[losses.len() - 4..]));
+        assert!(last < first - 0.03, "{name}: {first} to {last}");
+
+        let output = workshop.output("model");
+        let encoder = CrossEncoder::load(&output, Precision::F32).unwrap();
+        assert_eq!(encoder.max_tokens(), 40);
+        // Both sides of the last pairs are longer than the model reads.
+        let long = rows.iter().map(|row| row[2]).collect::<Vec<_>>().join(" ");
+        let mut pairs: Vec<(&str, &str)> = rows.iter().map(|row| (row[2], row[3])).collect();
+        pairs.extend([(long.as_str(), rows[0][2]), (rows[0][2], &long), (&long, &long)]);
+        let scored: Vec<ScoredPair> = pairs
+            .iter()
+            .map(|(a, b)| ScoredPair { score: 0.0, sentence1: (*a).into(), sentence2: (*b).into() })
+            .collect();
+        let base = BaseModel::open(&output, None, None).unwrap();
+        let network = Network::open_cross_encoder(&base, &device()).unwrap();
+        let logits = cross_encoder_scores(&network, &base, &scored).unwrap();
+        for (score, logit) in encoder.score(&pairs).unwrap().iter().zip(&logits) {
+            let expected = 1.0 / (1.0 + (-*logit).exp());
+            assert!((f64::from(*score) - expected).abs() < 1e-4, "{name}: {score} and not {expected}");
+        }
+        // Training goes on with the whole head.
+        let again =
+            Network::new(base.network(&device()).unwrap(), &base, Objective::CrossEncoder, 0, 7, &device());
+        let scores = cross_encoder_scores(&again.unwrap(), &base, &scored[..3]).unwrap();
+        assert!(scores.iter().zip(&logits).all(|(a, b)| (a - b).abs() < 1e-6), "{name}: another head");
     }
 }
 
