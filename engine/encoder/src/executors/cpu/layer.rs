@@ -185,6 +185,30 @@ impl Layer {
     }
 }
 
+impl Layer {
+    /// Adds to `output`, `[sentences, hidden]`, the attention of these heads for the first token of each sentence. Each
+    /// sentence has a token.
+    pub fn attend_first(
+        &self,
+        isa: Isa,
+        part: usize,
+        input: InputRows<'_>,
+        offsets: &[usize],
+        scratch: &mut Scratch,
+        output: &mut [f32],
+    ) {
+        let back = self.attention[part].attend(isa, input, offsets, scratch);
+        let (width, sentences) = (back.inner(), offsets.len() - 1);
+        for (row, start) in offsets[..sentences].iter().enumerate() {
+            let from = (start - offsets[0]) * width;
+            scratch.inner.copy_within(from..from + width, row * width);
+        }
+        let inner = &scratch.inner[..sentences * width];
+        let rows = scratch.rows.rows(isa, back.precision(), inner, width);
+        back.apply(rows, sentences, Epilogue::Add, output);
+    }
+}
+
 impl AttentionPart {
     /// Writes the context of these heads to `scratch.inner`. Returns the product that leads back to the hidden states.
     fn attend(

@@ -154,6 +154,37 @@ impl CpuBert {
         )
     }
 
+    /// The last hidden state of the first token of every sentence, `[sentences, hidden]`.
+    ///
+    /// # Errors
+    /// As [`CpuBert::forward`], and for a sentence without a token.
+    pub fn first_tokens<'a>(&self, tokens: impl Into<Tokens<'a>>, offsets: &[usize]) -> Result<Vec<f32>> {
+        if offsets.windows(2).any(|sentence| sentence[0] == sentence[1]) {
+            return Err(Error::Invalid("a sentence without a token has no first one".into()));
+        }
+        let width = self.config.hidden_size;
+        let tokens = tokens.into();
+        self.check(tokens, offsets)?;
+        self.each_group(
+            offsets,
+            |sentences| sentences.len() * width,
+            |group, sentences, out| {
+                out.copy_from_slice(group.forward_first(
+                    self,
+                    tokens,
+                    &offsets[sentences.start..=sentences.end],
+                ));
+            },
+            |team, sentences, out| {
+                team.forward(self, tokens, offsets, |hidden| {
+                    for (sentence, row) in sentences.zip(out.chunks_exact_mut(width)) {
+                        row.copy_from_slice(&hidden[offsets[sentence] * width..][..width]);
+                    }
+                });
+            },
+        )
+    }
+
     /// Takes every group of sentences through the layers, and lets `finish` write what the hidden
     /// states of a group's sentences become into its part of the output, `output_len` long.
     fn run(
@@ -164,6 +195,28 @@ impl CpuBert {
         finish: impl Fn(Range<usize>, &[f32], &mut [f32]) + Sync,
     ) -> Result<Vec<f32>> {
         self.check(tokens, offsets)?;
+        self.each_group(
+            offsets,
+            output_len,
+            |group, sentences, out| {
+                let hidden = group.forward(self, tokens, &offsets[sentences.start..=sentences.end]);
+                finish(sentences, hidden, out);
+            },
+            |team, sentences, out| {
+                team.forward(self, tokens, offsets, |hidden| finish(sentences, hidden, out));
+            },
+        )
+    }
+
+    /// Cuts the sentences into groups. Each of them writes its part of the output in one thread, or all threads write that
+    /// of the only group.
+    fn each_group(
+        &self,
+        offsets: &[usize],
+        output_len: impl Fn(&Range<usize>) -> usize,
+        in_one_thread: impl Fn(&mut Group, Range<usize>, &mut [f32]) + Sync,
+        in_all_threads: impl FnOnce(&mut Team, Range<usize>, &mut [f32]),
+    ) -> Result<Vec<f32>> {
         let groups = groups(offsets, GROUP_TOKENS, rayon::current_num_threads());
         let mut output = vec![0.0; groups.iter().map(&output_len).sum()];
         let mut rest = &mut output[..];
@@ -177,14 +230,13 @@ impl CpuBert {
             && let [(sentences, out)] = &mut parts[..]
         {
             let mut team = take(&self.idle_teams);
-            team.forward(self, tokens, offsets, |hidden| finish(sentences.clone(), hidden, out));
+            in_all_threads(&mut team, sentences.clone(), out);
             give_back(&self.idle_teams, team);
             return Ok(output);
         }
         parts.into_par_iter().with_max_len(1).for_each(|(sentences, out)| {
             let mut group = take(&self.idle_groups);
-            let hidden = group.forward(self, tokens, &offsets[sentences.start..=sentences.end]);
-            finish(sentences, hidden, out);
+            in_one_thread(&mut group, sentences, out);
             give_back(&self.idle_groups, group);
         });
         Ok(output)

@@ -4,7 +4,7 @@ use super::{CpuBert, Tokens};
 use crate::cross_encoder::PairTokens;
 use crate::files::refuse;
 use crate::model_dir::ModelDir;
-use crate::pooling::{Pooling, pool_tokens, pool_without_prompt};
+use crate::pooling::{Pooling, pool_without_prompt};
 use crate::weights::ModelWeights;
 use crate::{Precision, Result};
 
@@ -31,9 +31,12 @@ impl CpuNetwork {
             ids.extend_from_slice(sentences[*row]);
             offsets.push(ids.len());
         }
-        let pooled = self.bert.embed(&ids[..], &offsets, &|hidden, out| {
-            pool_without_prompt(hidden, out, self.pooling, skipped);
-        })?;
+        let pooled = match (self.pooling, skipped) {
+            (Pooling::Cls, 0) => self.bert.first_tokens(&ids[..], &offsets)?,
+            (pooling, _) => self.bert.embed(&ids[..], &offsets, &|hidden, out| {
+                pool_without_prompt(hidden, out, pooling, skipped);
+            })?,
+        };
         Ok(self.in_order(&order, &pooled, sentences.len()))
     }
 
@@ -46,10 +49,8 @@ impl CpuNetwork {
             types.extend_from_slice(&pairs[*row].types);
             offsets.push(ids.len());
         }
-        let tokens = Tokens { ids: &ids, types: &types };
-        let pooled =
-            self.bert.embed(tokens, &offsets, &|hidden, out| pool_tokens(hidden, out, Pooling::Cls))?;
-        Ok(self.in_order(&order, &pooled, pairs.len()))
+        let states = self.bert.first_tokens(Tokens { ids: &ids, types: &types }, &offsets)?;
+        Ok(self.in_order(&order, &states, pairs.len()))
     }
 
     /// The vectors of the rows that `order` names, in the order of the rows; zeros for rows that it does not name.

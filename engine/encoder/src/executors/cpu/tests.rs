@@ -133,6 +133,15 @@ proptest! {
             };
             let pooled = bert.embed(tokens, &offsets, &sums).expect("it runs");
             let width = config.hidden_size;
+            if offsets.windows(2).all(|sentence| sentence[0] < sentence[1]) {
+                let first = bert.first_tokens(tokens, &offsets).expect("it runs");
+                prop_assert_eq!(first.len(), (offsets.len() - 1) * width);
+                for (row, sentence) in first.chunks(width).zip(&offsets) {
+                    for (got, exact) in row.iter().zip(&exact[sentence * width..]) {
+                        prop_assert!((f64::from(*got) - exact).abs() < 2e-4, "{:?}: {} is not {}", isa, got, exact);
+                    }
+                }
+            }
             for (sentence, pooled) in offsets.windows(2).zip(pooled.chunks(width)) {
                 let mut expected = vec![0.0; width];
                 sums(&hidden[sentence[0] * width..sentence[1] * width], &mut expected);
