@@ -1,7 +1,8 @@
 //! `--filter`: parses the expression and selects the documents that a search may return.
 
-use akin_index::Filter;
-use akin_index::{Selection, Snapshot};
+use std::collections::BTreeSet;
+
+use akin_index::{Filter, Selection, Snapshot};
 use akin_query::Searcher;
 use anyhow::Context;
 
@@ -29,38 +30,63 @@ pub fn select(
     Ok(Some(selection))
 }
 
-/// Documents whose fields are listed.
-const LISTED: usize = 100;
+/// Documents whose fields are looked at.
+const LOOKED_AT: usize = 100;
+
+/// So many fields are named where one was asked for that there is not.
+const LISTED: usize = 12;
 
 /// Says why a filter may not do what was meant.
 fn note(selection: &Selection, snapshot: &Snapshot, terminal: &Terminal) -> anyhow::Result<()> {
-    let mut fields: Vec<String> = Vec::new();
-    for doc in snapshot.docs()?.into_iter().take(LISTED) {
-        for (field, _) in snapshot.document(doc)?.metadata {
-            if !fields.contains(&field) {
-                fields.push(field);
-            }
-        }
+    let mut present = BTreeSet::new();
+    for doc in snapshot.docs()?.into_iter().take(LOOKED_AT) {
+        present.extend(snapshot.document(doc)?.metadata.into_iter().map(|(field, _)| field));
     }
-    for unknown in selection.unknown_fields() {
-        match nearest(unknown, &fields) {
-            Some(meant) => {
-                terminal.note(format_args!("no document has the field {unknown:?}; did you mean {meant:?}?"));
-            }
-            None => terminal.note(format_args!("no document has the field {unknown:?}")),
-        }
+    for field in selection.unknown_fields() {
+        let meant = match likely_meant(field, &present) {
+            Some(meant) => format!("; did you mean {meant}?"),
+            None => format!(" (fields: {})", listed(&present)),
+        };
+        terminal.note(format_args!("no document has the field {field}{meant}"));
     }
     if selection.is_empty() && !snapshot.is_empty() {
-        let fields = if fields.is_empty() { "none".into() } else { fields.join(", ") };
         let documents = counted(snapshot.len(), "document");
-        terminal.note(format_args!("none of {documents} fits the filter (fields: {fields})"));
+        terminal.note(format_args!("none of {documents} fits the filter (fields: {})", listed(&present)));
     }
     Ok(())
 }
 
-/// The name that is most like a misspelt one, if one is.
-fn nearest<'a>(misspelt: &str, names: &'a [String]) -> Option<&'a str> {
-    let likeness = |name: &&str| strsim::jaro_winkler(&misspelt.to_lowercase(), &name.to_lowercase());
-    let best = names.iter().map(String::as_str).max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    best.filter(|name| likeness(name) > 0.8)
+/// The field whose name is nearest to one that there is not: a letter or two are another, or small and not large.
+fn likely_meant<'a>(field: &str, present: &'a BTreeSet<String>) -> Option<&'a String> {
+    let distance = |name: &String| strsim::osa_distance(&field.to_lowercase(), &name.to_lowercase());
+    let most = 1 + field.chars().count() / 5;
+    present
+        .iter()
+        .map(|name| (distance(name), name))
+        .filter(|(distance, _)| *distance <= most)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// The first names, or `none`.
+fn listed(present: &BTreeSet<String>) -> String {
+    match present.is_empty() {
+        true => "none".into(),
+        false => present.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_is_misspelt_is_found_and_another_is_not() {
+        let present: BTreeSet<String> = ["status", "year", "page count"].map(String::from).into();
+        for (field, meant) in
+            [("Status", Some("status")), ("staus", Some("status")), ("yaer", Some("year")), ("author", None)]
+        {
+            assert_eq!(likely_meant(field, &present).map(String::as_str), meant, "{field}");
+        }
+    }
 }

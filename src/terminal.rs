@@ -179,7 +179,12 @@ pub fn grouped(number: usize) -> String {
 
 /// `1 document`, `12,345 documents`.
 pub fn counted(number: usize, noun: &str) -> String {
-    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
+    let many = match noun.strip_suffix('y') {
+        _ if number == 1 => noun.to_owned(),
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+        _ => format!("{noun}s"),
+    };
+    format!("{} {many}", grouped(number))
 }
 
 /// `16 ms`, `2.4 s`.
@@ -211,6 +216,7 @@ mod tests {
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1234567), "1,234,567");
         assert_eq!(counted(1, "query"), "1 query");
+        assert_eq!(counted(2, "query"), "2 queries");
         assert_eq!(duration(0.0161), "16 ms");
         assert_eq!(duration(2.44), "2.4 s");
         assert_eq!(bytes(999), "999 B");

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use akin_trainer::base::BaseModel;
-use akin_trainer::examples::{read_dev_set, read_training_set};
-use akin_trainer::network::Network;
+use akin_trainer::examples::{TrainingSet, read_dev_set, read_training_set};
+use akin_trainer::network::{Network, Target};
 use akin_trainer::objective::Objective;
 use akin_trainer::training::{self, Event, Run, TrainingReport, TrainingSettings};
 use anyhow::{Context, bail};
@@ -29,6 +29,7 @@ pub fn run(arguments: &TrainArguments, terminal: &Terminal) -> anyhow::Result<()
     let base = BaseModel::open(&base, pooling, arguments.max_tokens.map(usize::from))?;
     let settings = settings(arguments);
     let set = read_training_set(&arguments.train, &base, settings.objective, arguments.max_score)?;
+    note_low_scores(&set, arguments, terminal);
     let dev = arguments.dev.as_deref().map(|path| read_dev_set(path, &base, &set.labels)).transpose()?;
     if !set.labels.is_empty() {
         terminal.step(format_args!("the labels are {}", set.labels.join(", ")));
@@ -82,6 +83,25 @@ pub fn run(arguments: &TrainArguments, terminal: &Terminal) -> anyhow::Result<()
     bar.finish_and_clear();
     let report = report.with_context(|| format!("cannot train {}", arguments.output.display()))?;
     tell(&report, &arguments.output, arguments.json, terminal).context("cannot write to stdout")
+}
+
+/// Tells of scores that were likely given on another scale. Those of 0 to 1 would otherwise have equal sentences trained
+/// towards a cosine of 0.2.
+fn note_low_scores(set: &TrainingSet, arguments: &TrainArguments, terminal: &Terminal) {
+    let scores = set.examples.iter().filter_map(|example| match example.target {
+        Target::Score(score) => Some(f64::from(score)),
+        _ => None,
+    });
+    let greatest =
+        scores.fold(None, |greatest: Option<f64>, score| Some(greatest.unwrap_or(score).max(score)));
+    if let Some(greatest) = greatest.filter(|greatest| *greatest <= 0.5) {
+        // Scores are kept as shares of the greatest possible one, in single precision.
+        let greatest = (greatest * arguments.max_score * 1e4).round() / 1e4;
+        terminal.note(format_args!(
+            "no score is above {greatest}, and they are taken as of 0 to {}: --max-score says the greatest possible score",
+            arguments.max_score
+        ));
+    }
 }
 
 fn settings(arguments: &TrainArguments) -> TrainingSettings {

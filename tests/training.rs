@@ -118,6 +118,17 @@ fn what_is_wrong_with_the_examples_is_said_with_file_and_line() {
 }
 
 #[test]
+fn scores_of_another_scale_are_told() {
+    let place = workshop();
+    place.write("unit.tsv", "score\tsentence1\tsentence2\n1\ta\tb\n0\ta\tb\n0.25\ta\tb\n");
+    let more = ["--objective", "regression", "--train", "unit.tsv"];
+    let told = run(&mut train(&place, "five", &more)).succeeded().stderr;
+    assert!(told.contains("no score is above 1, and they are taken as of 0 to 5: --max-score"), "{told}");
+    let one = run(&mut train(&place, "one", &[&more[..], &["--max-score", "1"]].concat())).succeeded();
+    assert!(!one.stderr.contains("--max-score"), "{one:?}");
+}
+
+#[test]
 fn a_base_that_cannot_be_trained_and_an_output_that_exists_are_refused() {
     let place = workshop();
     let copy = |to: &str, without: &str| {

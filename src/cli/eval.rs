@@ -41,7 +41,7 @@ cosine, Spearman's of the other similarities.
 
 Examples:
   akin eval sts stsb/test.tsv
-  akin eval sts sts12.tsv sts13.tsv sick.tsv --model all-mpnet-base-v2 --json
+  akin eval sts sts12.tsv sts13.tsv sick.tsv --model all-MiniLM-L12-v2 --json
   akin eval sts stsb/test.tsv --model bert-base-uncased --pooling cls
   akin eval sts stsb/test.tsv --word-vectors glove.6B.300d.txt")]
 pub struct StsArguments {

@@ -13,6 +13,12 @@ use crate::terminal::{Terminal, counted};
 /// Prints nDCG, recall and mean reciprocal rank.
 pub fn run(arguments: &RetrievalArguments, terminal: &Terminal) -> anyhow::Result<()> {
     let set = RetrievalSet::read(&arguments.folder, &arguments.split)?;
+    if set.missing > 0 {
+        terminal.note(format_args!(
+            "{} judged that the corpus does not have: nothing finds them",
+            counted(set.missing, "document")
+        ));
+    }
     let model = Evaluated::load(&arguments.model, &arguments.compute)?;
     let ks: Vec<usize> = arguments.k.iter().map(|k| k.get()).collect();
     let result = model.watch(terminal, |embedder, observer| set.evaluate(embedder, &ks, observer))?;
@@ -32,7 +38,7 @@ pub fn run(arguments: &RetrievalArguments, terminal: &Terminal) -> anyhow::Resul
     }
     terminal.note(format_args!(
         "{} among {}",
-        counted(result.queries, "query").replace("querys", "queries"),
+        counted(result.queries, "query"),
         counted(result.documents, "document")
     ));
     let recalls = result.recall_at.iter().map(|(k, recall)| (format!("recall@{k}"), *recall));

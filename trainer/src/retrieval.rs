@@ -22,6 +22,8 @@ pub struct RetrievalSet {
     queries: Vec<(String, String)>,
     /// For each query the rows of its relevant documents, with how relevant each is.
     relevant: Vec<HashMap<usize, u32>>,
+    /// Documents that are judged and that the corpus has not: they are relevant and never found, as in BEIR.
+    pub missing: usize,
 }
 
 /// How well relevant documents are found: means over the queries.
@@ -54,8 +56,7 @@ impl RetrievalSet {
     /// Reads `corpus.jsonl`, `queries.jsonl` and `qrels/SPLIT.tsv` of a folder.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::Table`] with the line at fault; a judgement of a document or query that is not there is
-    /// refused.
+    /// [`Error::Io`] and [`Error::Table`] with the line at fault; a judgement of a query that is not there is refused.
     pub fn read(folder: &Path, split: &str) -> Result<Self> {
         let documents: Vec<(String, String)> = read_lines(&folder.join("corpus.jsonl"))?
             .into_iter()
@@ -70,16 +71,19 @@ impl RetrievalSet {
             documents.iter().enumerate().map(|(row, (id, _))| (id.as_str(), row)).collect();
         let path: PathBuf = folder.join("qrels").join(format!("{split}.tsv"));
         let mut judged: BTreeMap<String, HashMap<usize, u32>> = BTreeMap::new();
+        let mut missing: HashMap<String, usize> = HashMap::new();
         let judgements =
             read_table(&path, ["query-id", "corpus-id", "score"], |[query, document, score]| {
-                let row =
-                    rows.get(document).ok_or_else(|| format!("corpus.jsonl has no document {document:?}"))?;
+                // A document that is not there has a row after all those that are.
+                let after = documents.len() + missing.len();
+                let row = rows.get(document).copied();
+                let row = row.unwrap_or_else(|| *missing.entry(document.to_owned()).or_insert(after));
                 if !texts.contains_key(query) {
                     return Err(format!("queries.jsonl has no query {query:?}"));
                 }
                 let score: i64 =
                     score.trim().parse().map_err(|_| format!("the score {score:?} is not a whole number"))?;
-                Ok((query.to_owned(), *row, u32::try_from(score.max(0)).unwrap_or(u32::MAX)))
+                Ok((query.to_owned(), row, u32::try_from(score.max(0)).unwrap_or(u32::MAX)))
             })?;
         for (query, row, score) in judgements.into_iter().filter(|(_, _, score)| *score > 0) {
             judged.entry(query).or_default().insert(row, score);
@@ -87,7 +91,7 @@ impl RetrievalSet {
         let (ids, relevant): (Vec<String>, Vec<_>) = judged.into_iter().unzip();
         let queries =
             ids.into_iter().map(|id| (texts[&id].clone(), id)).map(|(text, id)| (id, text)).collect();
-        Ok(Self { documents, queries, relevant })
+        Ok(Self { queries, relevant, missing: missing.len(), documents })
     }
 
     /// Encodes corpus and queries, and compares every query with every document by the similarity
@@ -245,11 +249,19 @@ mod tests {
     }
 
     #[test]
+    fn a_judged_document_that_is_not_there_is_one_that_is_never_found() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "q\tgone\t1\nq\ta\t1\nc\tgone\t1\n");
+        let set = RetrievalSet::read(folder.path(), "test").unwrap();
+        let result = set.evaluate(&Clock, &[3], &mut |_, _| {}).unwrap();
+        // Query q finds the one of its two documents that there is, query c nothing.
+        assert_eq!((set.missing, result.queries, &result.recall_at[..]), (1, 2, &[(3, 0.25)][..]));
+    }
+
+    #[test]
     fn a_judgement_of_what_is_not_there_is_refused_with_its_line() {
         let folder = tempfile::tempdir().unwrap();
-        for (qrels, fault) in
-            [("q\tx\t1\n", "document \"x\""), ("y\ta\t1\n", "query \"y\""), ("q\ta\tz\n", "\"z\"")]
-        {
+        for (qrels, fault) in [("y\ta\t1\n", "query \"y\""), ("q\ta\tz\n", "\"z\"")] {
             write(folder.path(), qrels);
             let error = RetrievalSet::read(folder.path(), "test").unwrap_err().to_string();
             assert!(error.contains("test.tsv:2: ") && error.contains(fault), "{error}");

@@ -74,9 +74,13 @@ fn each_line(path: &Path, visit: &mut dyn FnMut(usize, &str) -> Result<bool, Str
 fn locate<const N: usize>(header: &[&str], columns: [&str; N]) -> Result<[usize; N], String> {
     let mut places = [0; N];
     for (place, name) in places.iter_mut().zip(columns) {
-        *place = header.iter().position(|field| field.trim() == name).ok_or_else(|| {
+        let mut named = (0..header.len()).filter(|place| header[*place].trim() == name);
+        *place = named.next().ok_or_else(|| {
             format!("the header lacks the column {name}: expected tab-separated {}", columns.join(", "))
         })?;
+        if named.next().is_some() {
+            return Err(format!("the header names the column {name} twice: rename one of them"));
+        }
     }
     Ok(places)
 }

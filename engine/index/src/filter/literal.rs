@@ -42,21 +42,22 @@ impl Literal {
 
     /// How `value` is ordered to this. Null, lists and objects are not.
     pub(super) fn order(&self, value: &Value) -> Option<Ordering> {
-        text_of(value).map(|text| self.order_text(&text))
+        self.order_text(&text_of(value)?)
     }
 
     /// The same of a value's text.
-    pub(super) fn order_text(&self, text: &str) -> Ordering {
+    pub(super) fn order_text(&self, text: &str) -> Option<Ordering> {
+        let numbers = || Some((Number::of(text)?, Number::of(&self.text)?));
         if self.is_number
-            && let (Some(value), Some(own)) = (Number::of(text), Number::of(&self.text))
-            && let Some(order) = value.partial_cmp(&own)
+            && let Some((value, own)) = numbers()
         {
-            return order;
+            return value.partial_cmp(&own);
         }
         if let (Some(asked), Some(value)) = (self.date, self.date.and_then(|_| Date::of(text))) {
-            return value.order(asked);
+            return Some(value.order(asked));
         }
-        text.cmp(&self.text)
+        // A text that is no number, as "n/a" or an empty cell, is neither less nor more than one.
+        (!self.is_number).then(|| text.cmp(&self.text))
     }
 }
 

@@ -11,7 +11,8 @@
 //! - Fields and values with spaces or signs in them, or that are words of the language, are quoted, `"` or `'`,
 //!   with `\` before a quote or a `\`.
 //! - Numbers compare as numbers, and a text in a field counts as one where it reads as one, since csv knows
-//!   nothing else. All else compares as text, letter by letter, and so does a quoted value.
+//!   nothing else. A text that is no number does not compare with one. All else compares as text, letter by letter, and so
+//!   does a quoted value.
 //! - Dates of ISO 8601 compare as times: `date > 2024-05-01T12:00+02:00`. One that is asked for lasts as long as its last
 //!   part: `date = 2024-05` is any time in that May, `date < 2024` any before that year.
 //! - A field that is a list is compared element by element: one that fits is enough. `author.name` is a field of an
@@ -227,6 +228,19 @@ mod tests {
         let long = "id = 9007199254740993";
         assert!(holds(long, json!({ "id": 9007199254740993u64 })));
         assert!(!holds(long, json!({ "id": 9007199254740992u64 })));
+    }
+
+    #[test]
+    fn a_text_that_is_no_number_is_neither_less_nor_more_than_one() {
+        for text in ["", "n/a", "unknown", "ca. 1850"] {
+            let year = || json!({ "year": text });
+            for filter in ["year > 1990", "year < 1990", "year >= 0", "year <= 0", "year = 0", "year in (0)"]
+            {
+                assert!(!holds(filter, year()), "{filter} of {text:?}");
+            }
+            assert!(holds("year != 1990", year()), "{text:?}");
+        }
+        assert!(holds("year > a", json!({ "year": "unknown" })), "texts compare letter by letter");
     }
 
     #[test]

@@ -58,14 +58,14 @@ impl Expression {
     fn select<E>(&self, documents: usize, find: FindFitting<'_, E>) -> Result<DocumentSet, E> {
         match self {
             Self::Compare(field, Comparison::Unequal, literal) => {
-                let equal = find(field, &|text| literal.order_text(text) == Ordering::Equal)?;
+                let equal = find(field, &|text| literal.order_text(text) == Some(Ordering::Equal))?;
                 Ok(equal.complement())
             }
             Self::Compare(field, comparison, literal) => {
-                find(field, &|text| comparison.admits(Some(literal.order_text(text))))
+                find(field, &|text| comparison.admits(literal.order_text(text)))
             }
             Self::In(field, literals) => find(field, &|text| {
-                literals.iter().any(|literal| literal.order_text(text) == Ordering::Equal)
+                literals.iter().any(|literal| literal.order_text(text) == Some(Ordering::Equal))
             }),
             Self::Not(inner) => Ok(inner.select(documents, find)?.complement()),
             Self::And(all) => Self::combined(all, documents, find, |a, b| a & b),
