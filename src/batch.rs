@@ -20,7 +20,8 @@ use crate::terminal::{Terminal, counted};
 /// Answers all queries, to stdout or to a file that appears when it is complete.
 pub fn run(arguments: &BatchArguments, terminal: &Terminal) -> anyhow::Result<()> {
     let filter = filter::parse(arguments.search.filter.as_deref())?;
-    let format = CorpusOptions { keep_blank_lines: true, ..arguments.format.options("id") };
+    let format =
+        CorpusOptions { keep_blank_lines: true, require_ids: false, ..arguments.format.options("id") };
     let queries = CorpusReader::open(std::slice::from_ref(&arguments.queries), &format)?;
     let queries = queries.map(|document| Ok(document?.text));
     let named = arguments.model.model.as_deref();

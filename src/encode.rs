@@ -1,7 +1,7 @@
 //! `akin encode`: writes the embeddings of a corpus to a NumPy file.
 
 use akin_encoder::Role;
-use akin_indexer::corpus::CorpusReader;
+use akin_indexer::corpus::{CorpusOptions, CorpusReader};
 use akin_indexer::distinct::DistinctEncoder;
 use anyhow::bail;
 
@@ -22,7 +22,10 @@ pub fn run(arguments: &EncodeArguments, terminal: &Terminal) -> anyhow::Result<(
             Role::Document => bail!("--document-prompt is put before documents: add --role document"),
         }
     }
-    let mut corpus = CorpusReader::open(&arguments.corpus.paths, &arguments.corpus.options())?;
+    let mut corpus = CorpusReader::open(
+        &arguments.corpus.paths,
+        &CorpusOptions { require_ids: false, ..arguments.corpus.options() },
+    )?;
     let survey = corpus.survey()?;
     let options = arguments.prompts.with(arguments.precision.options(arguments.executor));
     let encoder = model::load(&arguments.model.model, &options)?;

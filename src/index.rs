@@ -11,6 +11,7 @@ use akin_encoder::SentenceEncoder;
 use akin_index::{Error, Index, ModelIdentity, PassageSize};
 use akin_indexer::IndexingReport;
 use akin_indexer::corpus::{CorpusReader, Skipped};
+use akin_indexer::documents::NOT_UTF_8;
 use akin_indexer::passages::Cutter;
 use akin_indexer::pipeline::{Phase, Progress, index_surveyed};
 use akin_query::tune::{MOST, Tuning, tune_with};
@@ -20,6 +21,7 @@ use serde_json::json;
 
 use crate::cli::{IndexArguments, passages_option};
 use crate::model;
+use crate::remedy;
 use crate::terminal::{Terminal, counted, duration, grouped};
 
 /// So many files that could not be read are named on the terminal.
@@ -225,6 +227,9 @@ fn tell_skipped(skipped: &[Skipped], terminal: &Terminal) {
     terminal.note(format_args!("{} skipped{all}:", counted(skipped.len(), "file")));
     for Skipped { file, reason } in &skipped[..skipped.len().min(LISTED_SKIPPED)] {
         terminal.note(format_args!("  {file}: {reason}"));
+    }
+    if skipped.iter().any(|skipped| skipped.reason.starts_with(NOT_UTF_8)) {
+        terminal.note(remedy::OTHER_ENCODING);
     }
 }
 

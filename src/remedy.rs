@@ -5,6 +5,9 @@
 use akin_index::{Error as IndexError, Found};
 use akin_indexer::{Error, FieldRole};
 
+/// What to do about a text that is not UTF-8.
+pub const OTHER_ENCODING: &str = "--encoding windows-1252 reads Western ones of Windows and Latin-1";
+
 /// What to do about an error, if a command or an option helps.
 pub fn of(error: &anyhow::Error) -> Option<&'static str> {
     error.chain().find_map(|cause| {
@@ -48,6 +51,7 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
         match indexer? {
             Error::MissingField { role: FieldRole::Id, .. } => Some("name another with --id-field"),
             Error::MissingField { role: FieldRole::Text, .. } => Some("name another with --text-field"),
+            Error::NotUtf8 { .. } => Some(OTHER_ENCODING),
             Error::Matrix { .. } => {
                 Some("save one by numpy.save(path, x) with x a matrix of floats of shape (rows, dimension)")
             }

@@ -97,7 +97,7 @@ fn a_directory_is_refused_where_it_can_be_no_corpus() {
 fn invalid_utf8_is_refused_with_its_line() {
     let standing = Standing::new();
     standing.workplace.write("bad.txt", b"good\nalso good\ncaf\xe9\nfine\n");
-    names(&standing.refuses(&["bad.txt"]), &["bad.txt:3", "UTF-8"]);
+    names(&standing.refuses(&["bad.txt"]), &["bad.txt:3", "UTF-8", "--encoding windows-1252"]);
     standing
         .workplace
         .write("bad.jsonl", b"{\"id\":\"a\",\"text\":\"b\"}\n{\"id\":\"c\",\"text\":\"\xff\"}\n");
@@ -459,4 +459,6 @@ fn pairs_that_are_not_scored_are_refused_with_their_line() {
     names(&workplace.akin(&["eval", "sts", "bad.tsv"]).refused(), &["bad.tsv:3", "many"]);
     workplace.write("one.tsv", "score\tsentence1\tsentence2\n3\ta\tb\n");
     names(&workplace.akin(&["eval", "sts", "one.tsv"]).refused(), &["one.tsv", "two pairs"]);
+    workplace.write("twice.tsv", "score\tscore\tsentence1\tsentence2\n3\t1\ta\tb\n");
+    names(&workplace.akin(&["eval", "sts", "twice.tsv"]).refused(), &["twice.tsv:1", "score twice"]);
 }

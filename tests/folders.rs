@@ -172,5 +172,10 @@ fn a_file_that_cannot_be_read_is_skipped_and_named_and_ends_nothing() {
     }
     let run = workplace.akin(&["index", "ix", "docs"]).succeeded();
     assert!(run.stderr.contains("1 file skipped") && run.stderr.contains("bad.md: not UTF-8"), "{run:#?}");
+    assert!(run.stderr.contains("--encoding windows-1252"), "{run:#?}");
     assert_eq!(all_ids(&workplace), set(&["a.md"]));
+    // In the encoding that it is in, it is read although it has not changed.
+    let report = index(&workplace, &["docs", "--encoding", "windows-1252"]);
+    assert_eq!((&report["added"], &report["skipped"]), (&json!(1), &json!([])));
+    assert_eq!(all_ids(&workplace), set(&["a.md", "bad.md"]));
 }

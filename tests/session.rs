@@ -187,7 +187,7 @@ fn a_batch_reads_its_queries_from_a_pipe_and_from_a_table() {
     let texts = sentences(9);
     let piped = workplace.akin_reading(&["batch", "notes", "-"], texts[5].as_bytes()).succeeded();
     assert_eq!(ids(&piped.json())[0], "notes.txt:6");
-    workplace.write("questions.csv", format!("id,question\nq1,{}\nq2,{}\n", texts[7], texts[2]));
+    workplace.write("questions.csv", format!("_id,question\nq1,{}\nq2,{}\n", texts[7], texts[2]));
     let table = ["batch", "notes", "questions.csv", "--text-field", "question", "-k", "1"];
     let answers = workplace.akin(&table).succeeded().json_lines();
     assert_eq!(answers.iter().flat_map(ids).collect::<Vec<_>>(), ["notes.txt:8", "notes.txt:3"]);

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::corpus::NotEncoded;
+
 /// A result of the indexer.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -25,6 +27,16 @@ pub enum Error {
         line: u64,
         /// What is wrong and what would be right.
         reason: String,
+    },
+    /// A line of the corpus is in another encoding.
+    #[error("{file}:{line}: not UTF-8 at {place}: the file is in another encoding")]
+    NotUtf8 {
+        /// The file as the user named it, or `stdin`.
+        file: String,
+        /// The line, from 1.
+        line: u64,
+        /// The first byte that is not UTF-8, from 1, and what it is a byte of.
+        place: String,
     },
     /// A document lacks the field of its id or of its text.
     #[error("{file}:{line}: there is no field {field:?} (fields here: {})", listed(present))]
@@ -104,5 +116,14 @@ impl Error {
             _ => error.to_string(),
         };
         Self::Read { path: path.to_owned(), reason }
+    }
+
+    /// What went wrong in the middle of a file.
+    pub(crate) fn unread_on(file: &str, line: u64, error: &io::Error) -> Self {
+        let reason = match error.get_ref().is_some_and(|inner| inner.is::<NotEncoded>()) {
+            true => format!("{error}: say another encoding, or convert the file"),
+            false => format!("cannot read on: {error}: the file is cut off or damaged, so fetch it again"),
+        };
+        Self::Corpus { file: file.to_owned(), line, reason }
     }
 }

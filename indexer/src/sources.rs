@@ -136,7 +136,7 @@ impl Sources {
                         || !known.stale.is_empty()
                         || files.known.get(&file.id) != Some(&file.now)
                     {
-                        written.push(note_of(&known.path, file));
+                        written.push(note_of(&known.path, file, files.way()));
                     }
                 }
             } else {
@@ -172,7 +172,7 @@ impl KnownSource {
                 self.stale.push(key.clone());
             }
             let Ok(id) = String::from_utf8(key[prefix.len()..].to_vec()) else { continue };
-            let Some(file) = file_of(&value) else { continue };
+            let Some(file) = file_of(&value, files.way()) else { continue };
             if !there.contains(&id) {
                 self.vanished.push(id);
             } else if file.outcome != FileOutcome::Document
@@ -248,7 +248,7 @@ fn file_key(path: &str, id: &str) -> Vec<u8> {
     [b"file/", path.as_bytes(), b"\0", id.as_bytes()].concat()
 }
 
-fn note_of(path: &str, file: &ReadFile) -> Note {
+fn note_of(path: &str, file: &ReadFile, way: Option<&str>) -> Note {
     let KnownFile { stamp, read, hash, outcome } = &file.now;
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     let (kind, reason) = match outcome {
@@ -258,13 +258,14 @@ fn note_of(path: &str, file: &ReadFile) -> Note {
     };
     let value = json!({
         "bytes": stamp.bytes, "modified": stamp.modified, "read": read, "hash": hash, "kind": kind, "reason": reason,
-        "reader": crate::documents::READER,
+        "reader": crate::documents::READER, "encoding": way,
     });
     (file_key(path, &file.id), value.to_string().into_bytes())
 }
 
-/// What a note says of a file. One that another reader of documents wrote is read again: it may give another text.
-fn file_of(value: &[u8]) -> Option<KnownFile> {
+/// What a note says of a file. One that was read by other readers or in another encoding is read again: it may give another
+/// text.
+fn file_of(value: &[u8], way: Option<&str>) -> Option<KnownFile> {
     let value: Value = serde_json::from_slice(value).ok()?;
     let number = |key: &str| value[key].as_u64();
     let stamp = Stamp { bytes: number("bytes")?, modified: number("modified")? };
@@ -278,7 +279,7 @@ fn file_of(value: &[u8]) -> Option<KnownFile> {
         "skipped" => FileOutcome::Skipped(value["reason"].as_str().unwrap_or_default().to_owned()),
         _ => FileOutcome::LeftOut,
     };
-    if number("reader") != Some(crate::documents::READER) {
+    if number("reader") != Some(crate::documents::READER) || value["encoding"].as_str() != way {
         hash = [0; 16];
     }
     let read = if hash == [0; 16] { 0 } else { number("read")? };

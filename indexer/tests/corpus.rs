@@ -181,6 +181,129 @@ fn gzip_members_are_read_with_what_pads_them_and_zstd_with_frames_that_are_passe
     let frame = zstd::encode_all(&b"three\n"[..], 1).unwrap();
     let skipped = [&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 9, 9, 9, 9][..], &frame].concat();
     assert_eq!(texts(&read_as("n.txt.zst", skipped).unwrap()), ["three"]);
-    refused("n.txt.bz2", b"BZh91AY&SY", &["bzip2"]);
-    refused("n.txt.xz", b"\xfd7zXZ\0\0", &["compressed with xz"]);
+    for (name, beginning, compression) in [
+        ("n.zip", &b"PK\x03\x04...."[..], "zip"),
+        ("n.lz4", b"\x04\x22\x4d\x18....", "lz4"),
+        ("n.7z", b"7z\xbc\xaf\x27\x1c..", "7-Zip"),
+    ] {
+        refused(name, beginning, &[&format!("compressed with {compression}")]);
+    }
+}
+
+/// `one` and a line end, by `xz`.
+const XZ: &[u8] = &[
+    0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00, 0x00, 0x04, 0xe6, 0xd6, 0xb4, 0x46, 0x02, 0x00, 0x21, 0x01, 0x16,
+    0x00, 0x00, 0x00, 0x74, 0x2f, 0xe5, 0xa3, 0x01, 0x00, 0x03, 0x6f, 0x6e, 0x65, 0x0a, 0x00, 0xf5, 0x5c,
+    0xbb, 0x56, 0x1f, 0xc6, 0xfd, 0x86, 0x00, 0x01, 0x1c, 0x04, 0x6f, 0x2c, 0x9c, 0xc1, 0x1f, 0xb6, 0xf3,
+    0x7d, 0x01, 0x00, 0x00, 0x00, 0x00, 0x04, 0x59, 0x5a,
+];
+
+fn bzip2(text: &str) -> Vec<u8> {
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn all_streams_of_bzip2_and_xz_are_read_whatever_the_name() {
+    let two = [bzip2("one\n"), bzip2("two\n")].concat();
+    for name in ["n.txt.bz2", "n.txt", "n"] {
+        assert_eq!(texts(&read_as(name, &two).unwrap()), ["one", "two"], "{name}");
+        assert_eq!(texts(&read_as(name, [XZ, XZ].concat()).unwrap()), ["one", "one"], "{name}");
+    }
+    let table = bzip2("id\ttext\n7\tseven\n");
+    assert_eq!(read_as("n.tsv.bz2", &table).unwrap()[0].id, "7");
+    refused("cut.txt.bz2", &two[..two.len() - 8], &["cut.txt.bz2:3", "fetch it again"]);
+    refused("cut.txt.xz", &XZ[..40], &["fetch it again"]);
+    // A text may begin with the letters of a compression.
+    assert_eq!(texts(&read_as("n.txt", "BZh9 is a mark\n").unwrap()), ["BZh9 is a mark"]);
+    // What unpacks to a line without an end is refused once the line is too long.
+    refused("bomb.txt.bz2", bzip2(&"x".repeat(17 << 20)), &["longer than 16 MiB"]);
+}
+
+#[test]
+fn a_compressed_document_is_read_as_the_one_that_is_in_it() {
+    let folder = Folder::new();
+    let page = bzip2("<!doctype html><title>Cats</title><p>They purr.");
+    let documents = read(folder.write("page.html.bz2", page), &CorpusOptions::default()).unwrap();
+    assert_eq!((documents[0].text.as_str(), &documents[0].metadata["title"]), ("They purr.", &"Cats".into()));
+}
+
+#[test]
+fn texts_in_another_encoding_are_read_by_their_mark_or_by_name_and_refused_without() {
+    let utf_16 = |text: &str| -> Vec<u8> {
+        std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+    };
+    assert_eq!(texts(&read_as("n.txt", utf_16("café\r\n東京\n")).unwrap()), ["café", "東京"]);
+    let table = read_as("n.csv", utf_16("id,text\n1,\"café, crème\"\n")).unwrap();
+    assert_eq!((table[0].id.as_str(), table[0].text.as_str()), ("1", "café, crème"));
+    refused("n.txt", b"fine\ncaf\xe9\n", &["n.txt:2", "not UTF-8 at byte 4 of the line"]);
+    refused("n.csv", b"id,text\n1,caf\xe9\n", &["n.csv:2", "not UTF-8 at byte 4 of column \"text\""]);
+    refused("n.json", b"[{\"id\":1,\n\"text\":\"\xe9\"}]", &["n.json:2", "not UTF-8 at byte 9"]);
+
+    let folder = Folder::new();
+    let options = |name: &str| CorpusOptions {
+        encoding: akin_indexer::corpus::Encoding::for_label(name.as_bytes()),
+        ..CorpusOptions::default()
+    };
+    let latin = folder.write("latin.txt", b"caf\xe9\ncr\xe8me\n");
+    assert_eq!(texts(&read(latin.clone(), &options("windows-1252")).unwrap()), ["café", "crème"]);
+    let page = folder.write("page.md", b"caf\xe9");
+    assert_eq!(texts(&read(page, &options("latin1")).unwrap()), ["café"]);
+    let japanese = folder.write("j.tsv", b"id\ttext\n1\t\x93\x8c\x8b\x9e\n");
+    assert_eq!(texts(&read(japanese, &options("shift_jis")).unwrap()), ["東京"]);
+    let error = read(latin, &options("shift_jis")).unwrap_err();
+    assert!(error.contains("latin.txt:1: not Shift_JIS"), "{error}");
+}
+
+#[test]
+fn json_is_read_as_lines_an_array_or_objects_one_after_another() {
+    let objects = ["{\"id\": 1,\n \"text\": \"one\"}", "{\"id\": 2, \"text\": \"two\"}"];
+    for (name, content) in [
+        ("n.json", format!("[{}]", objects.join(",\n"))),
+        ("n.jsonl", format!("[{}]", objects.join(","))),
+        ("n.json", objects.join("\n")),
+        ("n.ndjson", objects.join("\n").replace(",\n", ",")),
+    ] {
+        assert_eq!(texts(&read_as(name, &content).unwrap()), ["one", "two"], "{content}");
+    }
+    refused("n.json", "[\n\"one\"]", &["n.json:2", "each element of the array is to be"]);
+    refused(
+        "n.json",
+        "{\"data\": [{\"id\": 1, \"text\": \"one\"}]}",
+        &["no field \"id\" (fields here: data)"],
+    );
+}
+
+#[test]
+fn an_integer_that_would_lose_digits_is_refused_and_others_keep_theirs() {
+    let line = |number: &str| format!("{{\"id\":\"1\",\"text\":\"one\",\"n\":[{{\"a\":{number}}}]}}\n");
+    for number in ["18446744073709551615", "-9223372036854775808", "0", "-7"] {
+        let documents = read_as("n.jsonl", line(number)).unwrap();
+        assert_eq!(documents[0].metadata["n"][0]["a"].to_string(), number);
+    }
+    for number in ["18446744073709551616", "-9223372036854775809", &"9".repeat(78)] {
+        let parts = ["n.jsonl:2", "would lose digits", "put it in quotes"];
+        refused("n.jsonl", line("1.5e3") + &line(number), &parts);
+    }
+}
+
+#[test]
+fn queries_need_no_id() {
+    let folder = Folder::new();
+    let options = CorpusOptions { require_ids: false, ..CorpusOptions::default() };
+    for (name, content) in [
+        ("q.csv", "text\nwhich\nwhat\n"),
+        ("q.tsv", "_id\ttext\na\twhich\na\twhat\n"),
+        ("q.jsonl", "{\"text\":\"which\"}\n{\"id\":1.5,\"text\":\"what\"}\n"),
+    ] {
+        assert_eq!(texts(&read(folder.write(name, content), &options).unwrap()), ["which", "what"], "{name}");
+    }
+}
+
+#[test]
+fn columns_that_something_else_separates_are_refused_by_what_it_is() {
+    refused("n.csv", "id;text\n1;a, b\n", &["n.csv:1", "columns are separated by semicolons"]);
+    refused("n.csv", "id\ttext\n1\ta\n", &["n.csv:1", "separated by tabs"]);
+    refused("n.tsv", "id,text\n1,a\n", &["n.tsv:1", "separated by commas"]);
 }

@@ -13,10 +13,12 @@ use super::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Plain text is a document a line, with the id FILE:LINE. In jsonl, csv and tsv each document has an id \
-and a text; its other fields are kept as metadata. Files may be compressed with gzip or zstd.
+and a text; its other fields are kept as metadata. JSON is an object a line, an array of objects, or objects one after \
+another. Of a mailbox (mbox) each message is a document, with its Message-ID as id. Files may be compressed with gzip, zstd, bzip2 or xz. \
+Text is UTF-8, UTF-16 where a mark says so, or what --encoding names.
 
 Of a folder each file is one document, and its id is its path in the folder: text, source code, Markdown, HTML, PDF, DOCX, \
-PPTX, XLSX, OpenDocument, EPUB, RTF and Jupyter notebooks. Hidden files, links, what .gitignore and .akinignore name, and \
+PPTX, XLSX, OpenDocument, EPUB, RTF, mail (.eml) and Jupyter notebooks. Hidden files, links, what .gitignore and .akinignore name, and \
 files without text are left out. A file that cannot be read is skipped; --json lists each with its reason. When a folder or a \
 text is indexed again, what has not changed is not read, and what is no longer there is removed. Where two sources have one \
 name, the ids of the second begin with the name of its folder.
@@ -44,11 +46,13 @@ Examples:
   akin index notes notes.txt --model intfloat/e5-small-v2 --query-prompt \"query: \" --document-prompt \"passage: \"
   akin index library ~/Documents --exclude drafts
   akin index library report.pdf
+  akin index mail archive.mbox.xz
+  akin index letters old.txt --encoding windows-1252
   akin index papers papers.jsonl.zst --id-field doi --text-field abstract
   zcat dump.tsv.gz | akin index dump - --format tsv
   akin index notes notes.txt --recall 0.99
   akin index reports reports.jsonl --passages 128
-  akin index notes notes.txt --model sentence-transformers/all-mpnet-base-v2")]
+  akin index notes notes.txt --model sentence-transformers/all-MiniLM-L12-v2")]
 pub struct IndexArguments {
     /// The folder of the index; it is made if it does not exist
     pub index: PathBuf,

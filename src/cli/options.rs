@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use akin_encoder::{EncoderOptions, Executor, Pooling, Precision, Prompts, Role, Similarity};
-use akin_indexer::corpus::{CorpusOptions, Format};
+use akin_indexer::corpus::{CorpusOptions, Encoding, Format};
 use akin_indexer::documents::DocumentFormat;
 use clap::{Args, ValueEnum};
 
@@ -42,12 +42,20 @@ impl CorpusArguments {
 /// The format of documents or queries.
 #[derive(Debug, Args)]
 pub struct FormatArguments {
-    /// How the input is written; `auto` goes by the name of the file, and stdin is text
+    /// How the input is written; `auto` goes by the name of the file or else its beginning, and stdin is JSON or text
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: FormatName,
     /// The field with the text, in jsonl, csv and tsv
     #[arg(long, value_name = "NAME", default_value = "text")]
     pub text_field: String,
+    /// The encoding of texts without a mark of UTF-16, as in windows-1252, shift_jis or gb18030 [default: UTF-8]
+    #[arg(long, value_name = "NAME", value_parser = parse_encoding)]
+    pub encoding: Option<&'static Encoding>,
+}
+
+fn parse_encoding(name: &str) -> Result<&'static Encoding, String> {
+    Encoding::for_label_no_replacement(name.as_bytes())
+        .ok_or_else(|| "expected an encoding of the web, as in windows-1252, iso-8859-15 or shift_jis".into())
 }
 
 impl FormatArguments {
@@ -70,9 +78,12 @@ impl FormatArguments {
                 FormatName::Pptx => Format::Document(DocumentFormat::Pptx),
                 FormatName::Xlsx => Format::Document(DocumentFormat::Xlsx),
                 FormatName::Notebook => Format::Document(DocumentFormat::Notebook),
+                FormatName::Eml => Format::Document(DocumentFormat::Mail),
+                FormatName::Mbox => Format::Mbox,
             },
             id_field: id_field.to_owned(),
             text_field: self.text_field.clone(),
+            encoding: self.encoding,
             whole_files: false,
             ..CorpusOptions::default()
         }
@@ -97,6 +108,8 @@ pub enum FormatName {
     Pptx,
     Xlsx,
     Notebook,
+    Eml,
+    Mbox,
 }
 
 /// The similarities of sentence-transformers.

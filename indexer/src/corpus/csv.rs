@@ -25,7 +25,8 @@ pub(super) struct CsvDocuments {
     record: ByteRecord,
     file: String,
     columns: Vec<String>,
-    id: usize,
+    /// The column of the id; `None` where lines have no need of one.
+    id: Option<usize>,
     text: usize,
 }
 
@@ -40,7 +41,7 @@ impl CsvDocuments {
         let header = records.byte_headers().map_err(|error| fault_of(&file, 1, &error))?.clone();
         let mut columns = Vec::with_capacity(header.len());
         for column in &header {
-            let column = check_text(column).map_err(|reason| fault(&file, 1, reason))?;
+            let column = check_text(column).map_err(|fault| fault.at(&file, 1, "a column's name"))?;
             columns.push(column.trim_start_matches('\u{feff}').to_owned());
         }
         if let Some((at, twice)) = columns.iter().enumerate().find(|(at, name)| columns[..*at].contains(name))
@@ -59,9 +60,11 @@ impl CsvDocuments {
         };
         // An empty file is an empty corpus, not one without the right columns.
         let (id, text) = if columns.is_empty() {
-            (0, 0)
+            (None, 0)
         } else {
-            (place(&options.id_field, FieldRole::Id)?, place(&options.text_field, FieldRole::Text)?)
+            require_delimiter(&columns, delimiter, &file)?;
+            let id = options.require_ids.then(|| place(&options.id_field, FieldRole::Id));
+            (id.transpose()?, place(&options.text_field, FieldRole::Text)?)
         };
         Ok(Self {
             records,
@@ -105,8 +108,8 @@ impl CsvDocuments {
         let mut document = Document::default();
         for (place, (column, value)) in self.columns.iter().zip(&self.record).enumerate() {
             let value = check_text(value)
-                .map_err(|reason| fault(&self.file, line, format!("column \"{column}\": {reason}")))?;
-            if place == self.id {
+                .map_err(|fault| fault.at(&self.file, line, &format!("column \"{column}\"")))?;
+            if Some(place) == self.id {
                 document.id = value.to_owned();
             } else if place == self.text {
                 document.text = value.to_owned();
@@ -114,7 +117,10 @@ impl CsvDocuments {
                 document.metadata.insert(column.clone(), Value::String(value.to_owned()));
             }
         }
-        check_id(&document.id, &self.file, line)?;
+        match self.id {
+            Some(_) => check_id(&document.id, &self.file, line)?,
+            None => document.id = format!("{}:{line}", self.file),
+        }
         Ok(Some(document))
     }
 }
@@ -146,11 +152,25 @@ fn fault_of(file: &str, line: u64, error: &csv::Error) -> Error {
         csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => {
             fault(file, line, too_long())
         }
+        csv::ErrorKind::Io(error) => Error::unread_on(file, line, error),
         _ => fault(
             file,
             line,
             format!("cannot read on: {error}: the file is cut off or damaged, so fetch it again"),
         ),
+    }
+}
+
+/// Refuses a header of one column in which another sign stands between names.
+fn require_delimiter(columns: &[String], delimiter: u8, file: &str) -> Result<()> {
+    let [only] = columns else { return Ok(()) };
+    let others = [(b';', "semicolons"), (b'\t', "tabs"), (b'|', "bars"), (b',', "commas")];
+    match others.into_iter().find(|(sign, _)| *sign != delimiter && only.as_bytes().contains(sign)) {
+        None => Ok(()),
+        Some((_, signs)) => {
+            let right = if delimiter == b',' { "commas (csv) or tabs (tsv)" } else { "tabs" };
+            Err(fault(file, 1, format!("the columns are separated by {signs}: separate them by {right}")))
+        }
     }
 }
 

@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use akin_index::Document;
+use encoding_rs::Encoding;
 use sha2::{Digest, Sha256};
 
 use super::folder::{DocumentFile, Stamp};
-use super::{Next, check_id};
+use super::unpack::unpacked_bytes;
+use super::{Next, check_id, without_ending};
 use crate::documents::{self, DocumentFormat, Extracted, Unread};
 
 /// No file that is a document is longer than this: 256 MiB. It is read whole.
@@ -64,6 +67,8 @@ pub(crate) struct DocumentFiles {
     files: Vec<DocumentFile>,
     /// The format of all of them; that of each one's name and content if none is given.
     format: Option<DocumentFormat>,
+    /// The encoding of texts without a mark; UTF-8 if none is given.
+    encoding: Option<&'static Encoding>,
     /// What is known of them from the last time, by id.
     pub(crate) known: HashMap<String, KnownFile>,
     next: usize,
@@ -72,8 +77,17 @@ pub(crate) struct DocumentFiles {
 }
 
 impl DocumentFiles {
-    pub(super) fn new(files: Vec<DocumentFile>, format: Option<DocumentFormat>) -> Self {
-        Self { files, format, known: HashMap::new(), next: 0, read: Vec::new() }
+    pub(super) fn new(
+        files: Vec<DocumentFile>,
+        format: Option<DocumentFormat>,
+        encoding: Option<&'static Encoding>,
+    ) -> Self {
+        Self { files, format, encoding, known: HashMap::new(), next: 0, read: Vec::new() }
+    }
+
+    /// How the files are read, where it is not as ever: what was read in another way is read again.
+    pub(crate) fn way(&self) -> Option<&'static str> {
+        self.encoding.map(Encoding::name)
     }
 
     /// The files in the order of their ids.
@@ -111,7 +125,7 @@ impl DocumentFiles {
         self.next += 1;
         bytes_read.fetch_add(file.stamp.bytes, Ordering::Relaxed);
         let known = self.known.get(&file.id);
-        let (now, document) = look_at(file, known, self.format);
+        let (now, document) = look_at(file, known, self.format, self.encoding);
         let unchanged = known.is_some_and(|known| known.hash == now.hash && known.outcome == now.outcome);
         let read = ReadFile { id: file.id.clone(), unchanged: unchanged && document.is_none(), now };
         self.read.push(read);
@@ -124,6 +138,7 @@ fn look_at(
     file: &DocumentFile,
     known: Option<&KnownFile>,
     format: Option<DocumentFormat>,
+    encoding: Option<&'static Encoding>,
 ) -> (KnownFile, Option<Document>) {
     let surely = |known: &&KnownFile| {
         known.stamp == file.stamp && known.stamp.modified.saturating_add(UNSURE) < known.read
@@ -144,7 +159,9 @@ fn look_at(
     if let Some(known) = known.filter(|known| known.hash == hash) {
         return (known_as(hash, known.outcome.clone()), None);
     }
-    match documents::read(&file.path, bytes, format) {
+    let read = unpacked_file(&file.path, bytes)
+        .and_then(|(name, bytes)| documents::read(&name, bytes, format, encoding));
+    match read {
         Ok(Extracted { text, metadata }) => {
             let document = Document { id: file.id.clone(), text, metadata };
             match check_id(&document.id, &file.id, 0) {
@@ -156,6 +173,16 @@ fn look_at(
         }
         Err(Unread::NoDocument) => (known_as(hash, FileOutcome::LeftOut), None),
         Err(Unread::Because(reason)) => (known_as(hash, FileOutcome::Skipped(reason)), None),
+    }
+}
+
+/// The bytes of a file and its name, both without their compression.
+fn unpacked_file(path: &Path, bytes: Vec<u8>) -> Result<(PathBuf, Vec<u8>), Unread> {
+    let unpacked = unpacked_bytes(bytes, MAX_FILE_BYTES)
+        .map_err(|error| Unread::Because(format!("it cannot be unpacked: {error}")))?;
+    match unpacked.len() as u64 > MAX_FILE_BYTES {
+        true => Err(Unread::Because(format!("it unpacks to more than {} MiB", MAX_FILE_BYTES >> 20))),
+        false => Ok((without_ending(path), unpacked)),
     }
 }
 

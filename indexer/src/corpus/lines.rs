@@ -40,9 +40,7 @@ impl Lines {
         let limit = MAX_LINE_BYTES as u64 + 2;
         let read = self.input.by_ref().take(limit).read_until(b'\n', &mut self.bytes);
         if let Err(error) = read {
-            return Err(self.fault(format!(
-                "cannot read on: {error}: the file is cut off or damaged, so fetch it again"
-            )));
+            return Err(Error::unread_on(&self.file, self.number, &error));
         }
         if self.bytes.is_empty() {
             return Ok(None);
@@ -60,7 +58,7 @@ impl Lines {
             if self.number == 1 && self.bytes.starts_with(b"\xef\xbb\xbf") { b"\xef\xbb\xbf" } else { b"" };
         match check_text(&self.bytes[mark.len()..]) {
             Ok(_) => Ok(std::str::from_utf8(&self.bytes[mark.len()..]).ok()),
-            Err(reason) => Err(self.fault(reason)),
+            Err(fault) => Err(fault.at(&self.file, self.number, "the line")),
         }
     }
 }
@@ -73,19 +71,37 @@ pub(super) fn too_long() -> String {
     )
 }
 
+/// Bytes of a line that are no text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoText {
+    /// Not UTF-8 from this byte on, from 1.
+    Encoding(u64),
+    /// A NUL at this byte, from 1.
+    Nul(u64),
+}
+
+impl NoText {
+    /// The error on a line, of which `part` was read.
+    pub(super) fn at(self, file: &str, line: u64, part: &str) -> Error {
+        let file = file.to_owned();
+        match self {
+            Self::Encoding(byte) => Error::NotUtf8 { file, line, place: format!("byte {byte} of {part}") },
+            Self::Nul(byte) => {
+                let reason = format!(
+                    "a NUL byte at byte {byte} of {part}: this looks like a binary file, and only text can be indexed"
+                );
+                Error::Corpus { file, line, reason }
+            }
+        }
+    }
+}
+
 /// Accepts UTF-8 without NUL; otherwise says where it fails.
-pub(super) fn check_text(bytes: &[u8]) -> Result<&str, String> {
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        format!(
-            "not UTF-8 at byte {} of the line: convert the file, for instance with iconv",
-            error.valid_up_to() + 1
-        )
-    })?;
+pub(super) fn check_text(bytes: &[u8]) -> Result<&str, NoText> {
+    let text =
+        std::str::from_utf8(bytes).map_err(|error| NoText::Encoding(error.valid_up_to() as u64 + 1))?;
     match text.find('\0') {
-        Some(at) => Err(format!(
-            "a NUL byte at byte {} of the line: this looks like a binary file, and only text can be indexed",
-            at + 1
-        )),
+        Some(at) => Err(NoText::Nul(at as u64 + 1)),
         None => Ok(text),
     }
 }

@@ -1,16 +1,21 @@
-//! Reads corpora: files of records (text, JSON lines, CSV and TSV, plain, gzip or zstd), files that are one document
+//! Reads corpora: files of records (text, JSON, CSV and TSV, plain or compressed), files that are one document
 //! each, and folders of those.
 //!
 //! A reader holds one document at a time, so memory does not grow with the corpus.
 
 mod csv;
+mod encoding;
+mod fields;
 mod files;
 mod folder;
+mod json;
 mod jsonl;
 mod lines;
+mod mbox;
 mod source;
 mod survey;
 mod text;
+mod unpack;
 
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -21,6 +26,8 @@ use akin_index::Document;
 
 use crate::documents::{self, DocumentFormat};
 use crate::{Error, Result};
+pub(crate) use encoding::NotEncoded;
+pub use encoding_rs::Encoding;
 pub use files::Skipped;
 pub(crate) use files::{DocumentFiles, FileOutcome, KnownFile, ReadFile};
 pub(crate) use folder::Stamp;
@@ -40,18 +47,20 @@ const LISTED_FIELDS: usize = 8;
 /// How the documents of a file are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// By the file's extension, below `.gz` or `.zst`; text for any other, and for stdin. In a folder a file is one
-    /// document, whatever its format.
+    /// By the file's extension, below that of a compression; text for any other. Stdin and pipes are JSON if they begin
+    /// so, else text. In a folder a file is one document, whatever its format.
     #[default]
     Auto,
     /// A document a line, known as `FILE:LINE`. Blank lines are passed over.
     Text,
-    /// A JSON object a line.
+    /// JSON objects: one a line, or in an array, or one after another.
     Jsonl,
     /// Comma-separated with a header, fields quoted where they need it.
     Csv,
     /// Tab-separated with a header, nothing quoted.
     Tsv,
+    /// A mailbox: a message is a document, known by its `Message-ID` or as `FILE:NUMBER`.
+    Mbox,
     /// Each file is one document of this format.
     Document(DocumentFormat),
 }
@@ -63,8 +72,12 @@ pub struct CorpusOptions {
     pub format: Format,
     /// The field that names a document, in all formats but text.
     pub id_field: String,
+    /// Whether a document without an id is refused. Otherwise, as in a file of queries, it is known by the line it is on.
+    pub require_ids: bool,
     /// The field with the text that is encoded, in all formats but text.
     pub text_field: String,
+    /// The encoding of texts, where no mark says another: of text, CSV and TSV, Markdown and HTML. UTF-8 if none is given.
+    pub encoding: Option<&'static Encoding>,
     /// Whether a blank line of a text is a document too, and not skipped. A file of queries is read so: the answer
     /// to line n is then line n of the output.
     pub keep_blank_lines: bool,
@@ -81,7 +94,9 @@ impl Default for CorpusOptions {
         Self {
             format: Format::Auto,
             id_field: "id".into(),
+            require_ids: true,
             text_field: "text".into(),
+            encoding: None,
             keep_blank_lines: false,
             whole_files: true,
             include: Vec::new(),
@@ -249,28 +264,26 @@ impl Iterator for CorpusReader {
 }
 
 fn documents_of(source: &Source, options: &CorpusOptions, bytes_read: &Arc<AtomicU64>) -> Result<Documents> {
-    let mut input = source.open(bytes_read)?;
     let name = source.name();
+    if source.format() == Format::Mbox {
+        return Ok(Box::new(mbox::MboxDocuments::new(source.open_bytes(bytes_read)?, name)));
+    }
+    let mut input = source.open(bytes_read, options.encoding)?;
+    let shape = input.fill_buf().ok().and_then(json::shape_of);
     let format = match source.format() {
-        Format::Auto if options.whole_files && begins_with_object(&mut input) => Format::Jsonl,
+        Format::Auto if options.whole_files && shape.is_some() => Format::Jsonl,
         format => format,
     };
     Ok(match format {
-        Format::Auto | Format::Text | Format::Document(_) => {
+        Format::Auto | Format::Text | Format::Mbox | Format::Document(_) => {
             Box::new(text::TextDocuments::new(input, name, options.keep_blank_lines, source.lines()))
         }
-        Format::Jsonl => Box::new(jsonl::JsonDocuments::new(input, name, options)),
+        Format::Jsonl if shape == Some(json::Shape::Values) || json::is_array(&mut input) => {
+            Box::new(json::JsonValues::new(input, name, options))
+        }
+        Format::Jsonl => Box::new(jsonl::JsonLines::new(input, name, options)),
         Format::Csv => Box::new(csv::CsvDocuments::new(input, name, options, b',')?),
         Format::Tsv => Box::new(csv::CsvDocuments::new(input, name, options, b'\t')?),
-    })
-}
-
-/// Whether the first line of an input without a name is a JSON object. One that cannot be read is none: reading it says why.
-fn begins_with_object(input: &mut source::Input) -> bool {
-    let Ok(beginning) = input.fill_buf() else { return false };
-    let line = beginning.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
-    line.is_some_and(|line| {
-        serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line).is_ok()
     })
 }
 
@@ -286,18 +299,28 @@ fn check_id(id: &str, file: &str, line: u64) -> Result<()> {
     Err(Error::Corpus { file: file.to_owned(), line, reason })
 }
 
-/// The format of a file by its name.
-fn format_of(path: &Path) -> Format {
+/// The ending of a name, in small letters.
+fn extension(path: &Path) -> String {
+    path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
+}
+
+/// A name without the ending of a compression.
+fn without_ending(path: &Path) -> PathBuf {
     let mut name = path.to_path_buf();
-    let extension =
-        |path: &Path| path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    if matches!(extension(&name).as_str(), "gz" | "zst") {
+    if unpack::ENDINGS.contains(&extension(path).as_str()) {
         name.set_extension("");
     }
+    name
+}
+
+/// The format of a file by its name.
+fn format_of(path: &Path) -> Format {
+    let name = without_ending(path);
     match extension(&name).as_str() {
         "jsonl" | "ndjson" | "json" => Format::Jsonl,
         "csv" => Format::Csv,
         "tsv" => Format::Tsv,
-        _ => documents::of_name(path).map_or(Format::Text, Format::Document),
+        "mbox" => Format::Mbox,
+        _ => documents::of_name(&name).map_or(Format::Text, Format::Document),
     }
 }

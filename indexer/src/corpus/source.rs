@@ -6,18 +6,22 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use flate2::bufread::GzDecoder;
+use encoding_rs::Encoding;
 
+use super::encoding::in_utf8;
 use super::folder::{DocumentFile, Stamp, files_of};
+use super::json::shape_of;
 use super::text::LinesSeen;
-use super::{CorpusOptions, DocumentFiles, Format, format_of};
-use crate::documents::DocumentFormat;
+use super::unpack::{BUFFER, unpacked};
+use super::{CorpusOptions, DocumentFiles, Format, extension, format_of, without_ending};
+use crate::documents::{self, DocumentFormat};
 use crate::{Error, Result};
 
 /// Decompressed bytes of a source.
 pub(super) type Input = Box<dyn BufRead + Send>;
 
-const BUFFER: usize = 128 << 10;
+/// Endings of names of texts whose lines are documents.
+const LINES: [&str; 4] = ["txt", "text", "log", "lst"];
 
 /// One file or folder of a corpus, or stdin.
 pub(crate) struct Source {
@@ -50,13 +54,21 @@ impl Source {
             source.content = Content::Files(source.folder(options)?);
             return Ok(source);
         }
-        let format = if options.format == Format::Auto { format_of(path) } else { options.format };
+        let format = match options.format {
+            Format::Auto if options.whole_files && !source.is_read_once() => told_by_content(path),
+            Format::Auto => format_of(path),
+            format => format,
+        };
         source.content = match format {
             Format::Document(_) if !options.whole_files => Content::Records(Format::Text),
             Format::Document(format) => {
                 let id = path.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
                 let file = DocumentFile { path: path.to_owned(), id, stamp: Stamp::of(&metadata) };
-                Content::Files(DocumentFiles::new(vec![file], Some(format)))
+                Content::Files(DocumentFiles::new(vec![file], Some(format), options.encoding))
+            }
+            // A pipe has no name that says anything: it is told by what comes, as stdin is.
+            Format::Text if options.format == Format::Auto && source.is_read_once() => {
+                Content::Records(Format::Auto)
             }
             format => Content::Records(format),
         };
@@ -71,14 +83,15 @@ impl Source {
             Format::Auto => None,
             Format::Text => Some(DocumentFormat::Text),
             Format::Document(format) => Some(format),
-            Format::Jsonl | Format::Csv | Format::Tsv => {
+            Format::Jsonl | Format::Csv | Format::Tsv | Format::Mbox => {
                 return refused(
                     "it is a directory, whose files are one document each: name files of records",
                 );
             }
         };
         let root = std::fs::canonicalize(&self.path).map_err(|error| self.unreadable(&error))?;
-        Ok(DocumentFiles::new(files_of(&root, &options.include, &options.exclude)?, format))
+        let files = files_of(&root, &options.include, &options.exclude)?;
+        Ok(DocumentFiles::new(files, format, options.encoding))
     }
 
     pub(super) fn is_stdin(&self) -> bool {
@@ -152,9 +165,19 @@ impl Source {
         Ok(())
     }
 
-    /// Opens it at its beginning.
-    pub(super) fn open(&self, bytes_read: &Arc<AtomicU64>) -> Result<Input> {
+    /// Opens it at its beginning, unpacked.
+    pub(super) fn open_bytes(&self, bytes_read: &Arc<AtomicU64>) -> Result<Input> {
         self.try_open(bytes_read).map_err(|error| self.unreadable(&error))
+    }
+
+    /// Opens it at its beginning, unpacked and in UTF-8.
+    pub(super) fn open(
+        &self,
+        bytes_read: &Arc<AtomicU64>,
+        encoding: Option<&'static Encoding>,
+    ) -> Result<Input> {
+        let opened = self.try_open(bytes_read).and_then(|input| in_utf8(input, encoding));
+        opened.map_err(|error| self.unreadable(&error))
     }
 
     fn try_open(&self, bytes_read: &Arc<AtomicU64>) -> io::Result<Input> {
@@ -167,30 +190,8 @@ impl Source {
             None if self.is_stdin() => Box::new(io::stdin()),
             None => Box::new(File::open(&self.path)?),
         };
-        let mut input = BufReader::with_capacity(BUFFER, Counted { raw, bytes_read: bytes_read.clone() });
-        let magic = input.fill_buf()?;
-        if magic.starts_with(&[0x1f, 0x8b]) {
-            let members = GzipMembers { member: Some(GzDecoder::new(input)) };
-            return Ok(Box::new(BufReader::with_capacity(BUFFER, members)));
-        }
-        // A file may begin with a frame that is passed over: pzstd writes sizes into one.
-        let is_zstd = magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
-            || matches!(magic, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]);
-        if is_zstd {
-            return Ok(Box::new(BufReader::with_capacity(BUFFER, zstd::Decoder::with_buffer(input)?)));
-        }
-        let other = [
-            (&b"BZh"[..], "bzip2"),
-            (b"\xfd7zXZ\0", "xz"),
-            (b"PK\x03\x04", "zip"),
-            (b"\x04\x22\x4d\x18", "lz4"),
-        ];
-        match other.into_iter().find(|(first, _)| magic.starts_with(first)) {
-            Some((_, name)) => Err(io::Error::other(format!(
-                "it is compressed with {name}: unpack it, for only gzip and zstd are read as they are"
-            ))),
-            None => Ok(Box::new(input)),
-        }
+        let input = BufReader::with_capacity(BUFFER, Counted { raw, bytes_read: bytes_read.clone() });
+        unpacked(input)
     }
 
     fn unreadable(&self, error: &io::Error) -> Error {
@@ -198,25 +199,23 @@ impl Source {
     }
 }
 
-/// The members of a gzip file, one after another. As with `gzip -d`, what follows the last one is passed over: tapes and
-/// block devices pad with zeros.
-struct GzipMembers<R> {
-    member: Option<GzDecoder<R>>,
-}
-
-impl<R: BufRead> Read for GzipMembers<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while let Some(member) = &mut self.member {
-            let count = member.read(buffer)?;
-            if count > 0 || buffer.is_empty() {
-                return Ok(count);
-            }
-            let Some(mut rest) = self.member.take().map(GzDecoder::into_inner) else { break };
-            if rest.fill_buf()?.first() == Some(&0x1f) {
-                self.member = Some(GzDecoder::new(rest));
-            }
-        }
-        Ok(0)
+/// The format of a file by its name, or by its beginning where the name says nothing.
+fn told_by_content(path: &Path) -> Format {
+    let by_name = format_of(path);
+    let name = without_ending(path);
+    if by_name != Format::Text || LINES.contains(&extension(&name).as_str()) {
+        return by_name;
+    }
+    // What cannot be read is reported when it is.
+    let opened = File::open(path).and_then(|file| unpacked(BufReader::with_capacity(BUFFER, file)));
+    let Ok(mut input) = opened else { return by_name };
+    let Ok(beginning) = input.fill_buf() else { return by_name };
+    if documents::is_mailbox(beginning) {
+        Format::Mbox
+    } else if shape_of(beginning).is_some() {
+        Format::Jsonl
+    } else {
+        documents::of_beginning(beginning).map_or(Format::Text, Format::Document)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use super::{Extracted, Unread};
+use super::Unread;
 
 /// How long a file may be read. A reader that does not end by then goes on by itself, and nobody waits for it.
 const TIME: Duration = Duration::from_secs(60);
@@ -24,9 +24,9 @@ pub fn catches_panics() -> bool {
 }
 
 /// Calls a reader on a thread of its own.
-pub(super) fn guarded(
-    read: impl FnOnce() -> Result<Extracted, Unread> + Send + 'static,
-) -> Result<Extracted, Unread> {
+pub(super) fn guarded<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, Unread> + Send + 'static,
+) -> Result<T, Unread> {
     let because = |reason: &str| Err(Unread::Because(reason.to_owned()));
     let (sender, receiver) = channel();
     let run = move || {

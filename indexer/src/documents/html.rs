@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 
 use akin_index::Metadata;
-use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
+use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, WINDOWS_1252};
 use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::states::RawKind;
 use html5ever::tokenizer::{BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer};
@@ -52,9 +52,10 @@ const BLOCKS: [&str; 22] = [
 /// Elements that begin a line.
 const LINES: [&str; 6] = ["li", "tr", "br", "dt", "dd", "option"];
 
-/// Reads a page.
-pub(super) fn read(bytes: &[u8]) -> Result<Extracted, Unread> {
-    extract(&decode(bytes)).map_err(Unread::Because)
+/// Reads a page, in `encoding` if one is given and no mark says another.
+pub(super) fn read(bytes: &[u8], encoding: Option<&'static Encoding>) -> Result<Extracted, Unread> {
+    let encoding = encoding.unwrap_or_else(|| encoding_of(bytes));
+    extract(&encoding.decode(bytes).0).map_err(Unread::Because)
 }
 
 /// The text of a page: of its article if it has one.
@@ -69,20 +70,28 @@ pub(super) fn extract(html: &str) -> Result<Extracted, String> {
     Ok(Extracted { text, metadata })
 }
 
-/// The characters of a page: by its mark, by what it says, or else as UTF-8 where it is that.
-fn decode(bytes: &[u8]) -> String {
+/// The encoding of a page: UTF-8 where it is that, else what it declares, else what browsers take.
+fn encoding_of(bytes: &[u8]) -> &'static Encoding {
     let beginning = &bytes[..bytes.len().min(DECLARED_WITHIN)];
     let beginning = String::from_utf8_lossy(beginning).to_ascii_lowercase();
-    let declared = beginning.split("charset=").nth(1).and_then(|rest| {
-        let label = rest.trim_start_matches(['"', '\'']);
-        let end = label.find(['"', '\'', '>', ' ', ';', '/'])?;
-        Encoding::for_label(&label.as_bytes()[..end])
+    let declared = declared(&beginning, "charset").or_else(|| {
+        beginning.trim_start().starts_with("<?xml").then(|| declared(&beginning, "encoding")).flatten()
     });
-    let encoding = match std::str::from_utf8(bytes) {
-        Ok(_) => UTF_8,
-        Err(_) => declared.filter(|encoding| *encoding != UTF_8).unwrap_or(WINDOWS_1252),
-    };
-    encoding.decode(bytes).0.into_owned()
+    match declared {
+        // Of all encodings of the web only this one is UTF-8 too.
+        Some(encoding) if encoding == ISO_2022_JP => encoding,
+        _ if std::str::from_utf8(bytes).is_ok() => UTF_8,
+        Some(encoding) if encoding != UTF_8 => encoding,
+        _ => WINDOWS_1252,
+    }
+}
+
+/// The encoding whose name follows `key` and `=`.
+fn declared(beginning: &str, key: &str) -> Option<&'static Encoding> {
+    let (_, rest) = beginning.split_once(key)?;
+    let label = rest.trim_start().strip_prefix('=')?.trim_start().trim_start_matches(['"', '\'']);
+    let end = label.find(['"', '\'', '>', ' ', ';', '/', '?'])?;
+    Encoding::for_label(&label.as_bytes()[..end])
 }
 
 /// Takes the tokens of a page.
@@ -280,9 +289,16 @@ mod tests {
     #[test]
     fn the_encoding_is_that_of_the_mark_the_page_or_utf_8() {
         let latin = b"<meta charset='iso-8859-1'><p>caf\xe9";
-        assert_eq!(read(latin).unwrap().text, "café");
-        assert_eq!(read("<meta charset=latin1><p>café".as_bytes()).unwrap().text, "café");
-        assert_eq!(read(b"\xff\xfe<\0p\0>\0a\0").unwrap().text, "a");
+        assert_eq!(read(latin, None).unwrap().text, "café");
+        assert_eq!(read("<meta charset=latin1><p>café".as_bytes(), None).unwrap().text, "café");
+        assert_eq!(read(b"\xff\xfe<\0p\0>\0a\0", None).unwrap().text, "a");
+        let japanese = b"<meta http-equiv=x content='text/html; charset = shift_jis'><p>\x93\x8c\x8b\x9e";
+        assert_eq!(read(japanese, None).unwrap().text, "東京");
+        let xhtml = b"<?xml version=\"1.0\" encoding=\"iso-8859-2\"?><p>\xb3\xf3d\xbc";
+        assert_eq!(read(xhtml, None).unwrap().text, "łódź");
+        let escaped = b"<meta charset=iso-2022-jp><p>\x1b$B%F\x1b(B";
+        assert_eq!(read(escaped, None).unwrap().text, "テ");
+        assert_eq!(read(b"<p>\x93\x8c\x8b\x9e", Some(encoding_rs::SHIFT_JIS)).unwrap().text, "東京");
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Markdown: the text as it is, and the fields of its front matter.
 
 use akin_index::Metadata;
+use encoding_rs::Encoding;
 use serde_json::Value;
 
 use super::{Extracted, Unread, text};
 
 /// Reads a document.
-pub(super) fn read(bytes: Vec<u8>) -> Result<Extracted, Unread> {
-    let Extracted { text, .. } = text::read(bytes)?;
+pub(super) fn read(bytes: Vec<u8>, encoding: Option<&'static Encoding>) -> Result<Extracted, Unread> {
+    let Extracted { text, .. } = text::read(bytes, encoding)?;
     let Some((fields, body)) = front_matter(&text) else {
         return Ok(Extracted { text, metadata: Metadata::new() });
     };
@@ -90,20 +91,20 @@ mod tests {
     #[test]
     fn front_matter_becomes_fields_and_is_no_text() {
         let yaml = "---\ntitle: \"On cats\"\nyear: 2019\ntags:\n  - pets\n  - fur\nkinds: [a, 'b']\ndate: 2019-01-02\nscore: 1.5\n---\n\n# Cats\n";
-        let read = read(yaml.into()).unwrap();
+        let read = read(yaml.into(), None).unwrap();
         assert_eq!(read.text, "# Cats\n");
         assert_eq!(
             Value::Object(read.metadata),
             json!({"title": "On cats", "year": 2019, "tags": ["pets", "fur"], "kinds": ["a", "b"], "date": "2019-01-02", "score": 1.5})
         );
-        let toml = super::read(b"+++\ntitle = 'x'\n+++\ntext".to_vec()).unwrap();
+        let toml = super::read(b"+++\ntitle = 'x'\n+++\ntext".to_vec(), None).unwrap();
         assert_eq!((toml.text.as_str(), &toml.metadata["title"]), ("text", &json!("x")));
     }
 
     #[test]
     fn a_rule_at_the_beginning_is_no_front_matter() {
         for text in ["---\n\nA rule above.\n", "# a\n---\nb", "---"] {
-            let read = read(text.into()).unwrap();
+            let read = read(text.into(), None).unwrap();
             assert_eq!((read.text.as_str(), read.metadata.len()), (text, 0));
         }
     }

@@ -10,6 +10,7 @@ mod docx;
 mod epub;
 mod guard;
 mod html;
+mod mail;
 mod markdown;
 mod notebook;
 mod odt;
@@ -24,12 +25,17 @@ mod xml;
 use std::path::Path;
 
 use akin_index::Metadata;
+use encoding_rs::Encoding;
 
 use self::archive::Archive;
 pub use self::guard::catches_panics;
+pub(crate) use self::mail::{Message, is_mailbox, is_separator as is_mail_separator};
 
 /// The number of these readers: files are read again when it is another than that of the release that read them.
-pub(crate) const READER: u64 = 1;
+pub(crate) const READER: u64 = 2;
+
+/// The reason begins so where a text is in another encoding than UTF-8.
+pub const NOT_UTF_8: &str = "not UTF-8";
 
 /// The format of a file that is one document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,6 +63,8 @@ pub enum DocumentFormat {
     Xlsx,
     /// A Jupyter notebook.
     Notebook,
+    /// A mail: its text, with sender, subject and date as fields.
+    Mail,
 }
 
 /// The text of a document and its fields.
@@ -77,19 +85,25 @@ pub enum Unread {
     Because(String),
 }
 
-/// Makes a document of the bytes of a file: of a format, or of the one that its name or else its content tells.
+/// Makes a document of the bytes of a file: of a format, or of the one that its name or else its content tells. Text, Markdown
+/// and HTML are in `encoding` where no mark says another; in UTF-8, or what a page declares, if none is given.
 ///
 /// # Errors
 /// [`Unread`] where there is none in it.
-pub fn read(path: &Path, bytes: Vec<u8>, format: Option<DocumentFormat>) -> Result<Extracted, Unread> {
+pub fn read(
+    path: &Path,
+    bytes: Vec<u8>,
+    format: Option<DocumentFormat>,
+    encoding: Option<&'static Encoding>,
+) -> Result<Extracted, Unread> {
     let format = match format {
         Some(format) => format,
         None => format_of(path, &bytes).ok_or(Unread::NoDocument)?,
     };
     let extracted = match format {
-        DocumentFormat::Text => text::read(bytes)?,
-        DocumentFormat::Markdown => markdown::read(bytes)?,
-        format => guard::guarded(move || read_format(format, bytes))?,
+        DocumentFormat::Text => text::read(bytes, encoding)?,
+        DocumentFormat::Markdown => markdown::read(bytes, encoding)?,
+        format => guard::guarded(move || read_format(format, bytes, encoding))?,
     };
     if extracted.text.trim().is_empty() {
         return Err(Unread::Because("there is no text in it".into()));
@@ -97,11 +111,20 @@ pub fn read(path: &Path, bytes: Vec<u8>, format: Option<DocumentFormat>) -> Resu
     Ok(extracted)
 }
 
-fn read_format(format: DocumentFormat, bytes: Vec<u8>) -> Result<Extracted, Unread> {
+/// Reads a message of a mailbox.
+pub(crate) fn read_message(bytes: Vec<u8>) -> Result<Message, Unread> {
+    guard::guarded(move || mail::message(&bytes))
+}
+
+fn read_format(
+    format: DocumentFormat,
+    bytes: Vec<u8>,
+    encoding: Option<&'static Encoding>,
+) -> Result<Extracted, Unread> {
     match format {
-        DocumentFormat::Text => text::read(bytes),
-        DocumentFormat::Markdown => markdown::read(bytes),
-        DocumentFormat::Html => html::read(&bytes),
+        DocumentFormat::Text => text::read(bytes, encoding),
+        DocumentFormat::Markdown => markdown::read(bytes, encoding),
+        DocumentFormat::Html => html::read(&bytes, encoding),
         DocumentFormat::Pdf => pdf::read(&bytes),
         DocumentFormat::Docx => docx::read(bytes),
         DocumentFormat::Odt => odt::read(bytes),
@@ -110,6 +133,7 @@ fn read_format(format: DocumentFormat, bytes: Vec<u8>) -> Result<Extracted, Unre
         DocumentFormat::Pptx => slides::read(bytes),
         DocumentFormat::Xlsx => sheets::read(bytes),
         DocumentFormat::Notebook => notebook::read(&bytes),
+        DocumentFormat::Mail => mail::read(&bytes),
     }
 }
 
@@ -132,26 +156,39 @@ pub(crate) fn of_name(path: &Path) -> Option<DocumentFormat> {
         "pptx" | "pptm" => DocumentFormat::Pptx,
         "xlsx" | "xlsm" => DocumentFormat::Xlsx,
         "ipynb" => DocumentFormat::Notebook,
+        "eml" | "mbox" => DocumentFormat::Mail,
         _ => return None,
     })
 }
 
-/// The format that the first bytes of a file tell.
+/// The format that the content of a file tells.
 fn of_content(bytes: &[u8]) -> Option<DocumentFormat> {
+    if bytes.starts_with(b"PK\x03\x04") {
+        return of_archive(bytes);
+    }
+    if let Some(format) = of_beginning(bytes) {
+        return Some(format);
+    }
+    // A mailbox is told as such, and not read as a text.
+    if is_mailbox(bytes) {
+        return Some(DocumentFormat::Mail);
+    }
+    text::looks_like_text(bytes).then_some(DocumentFormat::Text)
+}
+
+/// The format that the first bytes of a file tell, if they tell one.
+pub(crate) fn of_beginning(bytes: &[u8]) -> Option<DocumentFormat> {
     if bytes.starts_with(b"%PDF-") {
         return Some(DocumentFormat::Pdf);
     }
     if bytes.starts_with(br"{\rtf") {
         return Some(DocumentFormat::Rtf);
     }
-    if bytes.starts_with(b"PK\x03\x04") {
-        return of_archive(bytes);
-    }
     let beginning = String::from_utf8_lossy(&bytes[..bytes.len().min(256)]).trim_start().to_ascii_lowercase();
     if beginning.starts_with("<!doctype html") || beginning.starts_with("<html") {
         return Some(DocumentFormat::Html);
     }
-    text::is_text(bytes).then_some(DocumentFormat::Text)
+    mail::is_message(bytes).then_some(DocumentFormat::Mail)
 }
 
 /// The office format that an archive is by its parts.

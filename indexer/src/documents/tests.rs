@@ -19,7 +19,7 @@ fn archive(parts: &[(&str, &str)]) -> Vec<u8> {
 
 /// What is read of a file of a name.
 fn read_as(name: &str, bytes: &[u8]) -> Result<Extracted, String> {
-    read(Path::new(name), bytes.to_vec(), None).map_err(|unread| match unread {
+    read(Path::new(name), bytes.to_vec(), None, None).map_err(|unread| match unread {
         Unread::NoDocument => "no document".to_owned(),
         Unread::Because(reason) => reason,
     })
