@@ -71,3 +71,25 @@ fn passages_beyond_the_window_are_refused_before_an_index_is_begun() {
     let refused = workplace.akin(&["index", "notes", "notes.jsonl", "--passages", "0"]);
     assert!(refused.code == Some(2) && refused.stderr.contains("auto, none"), "{refused:#?}");
 }
+
+#[test]
+fn an_export_has_a_row_and_a_line_for_each_passage() {
+    let (workplace, long) = with_long_text(60);
+    let report =
+        workplace.akin(&["index", "notes", "notes.jsonl", "--passages", "20", "--json"]).succeeded().json();
+    let passages = report["passages"].as_u64().unwrap() as usize;
+    let export = ["export", "notes", "--vectors", "v.npy", "--documents", "d.jsonl"];
+    let run = workplace.akin(&export).succeeded();
+    assert!(run.stderr.contains(&format!("{passages} passages of 2 documents exported")), "{run:?}");
+    assert_eq!(akin_fixtures::npy::read(&workplace.path("v.npy")).rows(), passages);
+    let lines = common::json_lines(&workplace.read("d.jsonl"));
+    assert_eq!(lines.len(), passages);
+    for line in lines.iter().filter(|line| line["id"] == "long") {
+        let [start, end] = ["start", "end"].map(|at| line["passage"][at].as_u64().unwrap() as usize);
+        assert_eq!(line["text"], long[start..end]);
+    }
+    assert_eq!(lines[passages - 1]["text"], "two words");
+    // Documents by themselves are whole.
+    let whole = workplace.akin(&["export", "notes", "--documents", "-"]).succeeded();
+    assert_eq!(common::json_lines(&whole.stdout).len(), 2);
+}
