@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use super::code::{self, Level};
+
 /// What makes a place good to cut at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Boundary {
@@ -18,6 +20,10 @@ enum Boundary {
     Paragraph,
     /// Before a heading in the way of Markdown, or between pages.
     Section,
+    /// Before a definition of source code that is within another one.
+    Member,
+    /// Before a definition of source code.
+    Definition,
 }
 
 impl Boundary {
@@ -30,6 +36,9 @@ impl Boundary {
             Self::Line => 0.4,
             Self::Paragraph => 0.5,
             Self::Section => 0.75,
+            // Any piece that is not too short ends before a definition rather than within one.
+            Self::Member => 1.15,
+            Self::Definition => 1.25,
         }
     }
 }
@@ -37,7 +46,30 @@ impl Boundary {
 /// Cuts `text` into pieces of at most `limit` tokens, from 1 on, where a reader would cut it. `starts` has the first byte of
 /// each token. Blank space around a piece is left out, and a text that is blank gives no piece.
 pub(super) fn cut(text: &str, starts: &[usize], limit: usize) -> Vec<Range<usize>> {
-    let places = places(text, starts);
+    pieces(text, places(text, starts), limit)
+}
+
+/// The same for source code, which is cut before functions and types.
+pub(super) fn cut_code(text: &str, starts: &[usize], limit: usize) -> Vec<Range<usize>> {
+    let mut places = places(text, starts);
+    let definitions = code::definitions(text);
+    for place in places.iter_mut().skip(1) {
+        let rest = text[place.at..].trim_start();
+        let at = text.len() - rest.len();
+        place.boundary = match (definitions.get(&at), place.boundary) {
+            (Some(Level::Outer), _) => Boundary::Definition,
+            (Some(Level::Inner), _) => Boundary::Member,
+            // The end of a block belongs to the block.
+            (None, boundary) if rest.starts_with(['}', ')', ']']) => boundary.min(Boundary::Word),
+            // A remark looks like a heading.
+            (None, Boundary::Section) => Boundary::Line,
+            (None, boundary) => boundary,
+        };
+    }
+    pieces(text, places, limit)
+}
+
+fn pieces(text: &str, places: Vec<Place>, limit: usize) -> Vec<Range<usize>> {
     let mut pieces = Vec::new();
     let mut first = 0;
     while first < places.len() {
@@ -163,37 +195,37 @@ mod tests {
         starts
     }
 
-    fn pieces(text: &str, limit: usize) -> Vec<&str> {
+    fn parts(text: &str, limit: usize) -> Vec<&str> {
         cut(text, &words(text), limit).into_iter().map(|piece| &text[piece]).collect()
     }
 
     #[test]
     fn a_text_that_fits_is_one_piece() {
-        assert_eq!(pieces("one two three", 3), ["one two three"]);
-        assert_eq!(pieces("  \n ", 3), [""; 0]);
+        assert_eq!(parts("one two three", 3), ["one two three"]);
+        assert_eq!(parts("  \n ", 3), [""; 0]);
     }
 
     #[test]
     fn sections_are_cut_before_paragraphs_and_those_before_sentences() {
         let text = "# Cats\n\nThey sleep. They eat fish.\n\nThey purr.\n\n# Dogs\n\nThey bark. They run in the park.";
         assert_eq!(
-            pieces(text, 17),
+            parts(text, 17),
             [
                 "# Cats\n\nThey sleep. They eat fish.\n\nThey purr.",
                 "# Dogs\n\nThey bark. They run in the park."
             ]
         );
         assert_eq!(
-            pieces("One two three four.\n\nFive six seven. Eight nine ten.", 6),
+            parts("One two three four.\n\nFive six seven. Eight nine ten.", 6),
             ["One two three four.", "Five six seven.", "Eight nine ten."]
         );
-        assert_eq!(pieces("一二。三四。", 3), ["一二。", "三四。"]);
-        assert_eq!(pieces("page one\x0cpage two\x0cpage three", 2), ["page one", "page two", "page three"]);
+        assert_eq!(parts("一二。三四。", 3), ["一二。", "三四。"]);
+        assert_eq!(parts("page one\x0cpage two\x0cpage three", 2), ["page one", "page two", "page three"]);
     }
 
     #[test]
     fn the_last_two_pieces_share_what_is_left() {
-        assert_eq!(pieces("a b c d e f g h i j", 8), ["a b c d e", "f g h i j"]);
+        assert_eq!(parts("a b c d e f g h i j", 8), ["a b c d e", "f g h i j"]);
     }
 
     #[test]
@@ -202,6 +234,22 @@ mod tests {
         let starts: Vec<usize> = (0..20).collect();
         let pieces = cut(&text, &starts, 4);
         assert!(pieces.len() >= 5 && pieces.iter().all(|piece| piece.len() <= 4), "{pieces:?}");
+    }
+
+    #[test]
+    fn code_is_cut_before_functions_and_not_at_remarks() {
+        let code = "# a\nx = 1\n\n# Says a word.\ndef say(word):\n    # loudly\n    print(word)\n\nclass A:\n    def b(self):\n        pass\n\n    def c(self):\n        pass\n";
+        let cut = |limit| -> Vec<&str> {
+            cut_code(code, &words(code), limit).into_iter().map(|piece| &code[piece]).collect()
+        };
+        assert_eq!(
+            cut(20),
+            [
+                "# a\nx = 1",
+                "# Says a word.\ndef say(word):\n    # loudly\n    print(word)",
+                "class A:\n    def b(self):\n        pass\n\n    def c(self):\n        pass",
+            ]
+        );
     }
 
     proptest! {

@@ -37,7 +37,7 @@ impl<'a> PassageEncoder<'a> {
     /// What the encoder reports.
     pub fn encode(&mut self, documents: &[Document]) -> Result<EncodedDocuments> {
         let passages: Vec<Vec<Passage>> =
-            documents.iter().map(|document| self.cutter.cut(&document.text)).collect::<Result<_>>()?;
+            documents.iter().map(|document| self.cutter.cut_document(document)).collect::<Result<_>>()?;
         let texts: Vec<&str> = documents
             .iter()
             .zip(&passages)

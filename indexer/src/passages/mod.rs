@@ -1,10 +1,13 @@
 //! Cuts the texts of documents into passages that the model reads whole.
 
+mod code;
 mod cut;
 mod encode;
 
+use std::ops::Range;
+
 use akin_encoder::{Role, SentenceEncoder};
-use akin_index::{Passage, PassageSize};
+use akin_index::{Document, Passage, PassageSize};
 
 pub use self::encode::{EncodedDocuments, PassageEncoder};
 use crate::{Error, Result};
@@ -16,6 +19,9 @@ const MARGIN: usize = 8;
 /// The smallest window that texts are cut for: a smaller one has no room for two sentences, and a passage of one or less
 /// says too little of its document. Such a model reads the beginning of a text, and the end that is left out is counted.
 const SMALLEST_WINDOW: usize = 48;
+
+/// Cuts a text, of which it knows the first byte of each token, into pieces of so many tokens at most.
+type CutBy = fn(&str, &[usize], usize) -> Vec<Range<usize>>;
 
 /// Cuts texts into passages.
 pub struct Cutter<'a> {
@@ -49,6 +55,19 @@ impl<'a> Cutter<'a> {
     /// # Errors
     /// What the tokenizer reports.
     pub fn cut(&self, text: &str) -> Result<Vec<Passage>> {
+        self.cut_by(text, cut::cut)
+    }
+
+    /// The passages of a document: its name may say that it is source code, which is cut before functions and types.
+    ///
+    /// # Errors
+    /// What the tokenizer reports.
+    pub fn cut_document(&self, document: &Document) -> Result<Vec<Passage>> {
+        let by = if code::is_code(&document.id) { cut::cut_code } else { cut::cut };
+        self.cut_by(&document.text, by)
+    }
+
+    fn cut_by(&self, text: &str, by: CutBy) -> Result<Vec<Passage>> {
         let whole = vec![Passage { start: 0, end: text.len() as u32 }];
         // A token has a byte at least.
         let Some(limit) = self.limit.filter(|limit| text.len() > *limit) else { return Ok(whole) };
@@ -56,7 +75,7 @@ impl<'a> Cutter<'a> {
         if starts.len() <= limit {
             return Ok(whole);
         }
-        let pieces = cut::cut(text, &starts, limit).into_iter();
+        let pieces = by(text, &starts, limit).into_iter();
         let passages: Vec<Passage> =
             pieces.map(|piece| Passage { start: piece.start as u32, end: piece.end as u32 }).collect();
         Ok(if passages.is_empty() { whole } else { passages })
