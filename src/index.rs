@@ -4,13 +4,14 @@ use std::fs;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use akin_encoder::DEFAULT_MODEL;
 use akin_encoder::SentenceEncoder;
 use akin_index::{Error, Index, ModelIdentity, PassageSize};
 use akin_indexer::IndexingReport;
-use akin_indexer::corpus::{CorpusReader, Skipped};
+use akin_indexer::corpus::{CorpusOptions, CorpusReader, Skipped, Survey};
 use akin_indexer::documents::NOT_UTF_8;
 use akin_indexer::passages::Cutter;
 use akin_indexer::pipeline::{Phase, Progress, index_surveyed};
@@ -23,6 +24,7 @@ use crate::cli::{IndexArguments, passages_option};
 use crate::model;
 use crate::remedy;
 use crate::terminal::{Terminal, counted, duration, grouped};
+use crate::watch::Watch;
 
 /// So many files that could not be read are named on the terminal.
 const LISTED_SKIPPED: usize = 10;
@@ -30,29 +32,69 @@ const LISTED_SKIPPED: usize = 10;
 /// Reads the corpus through, loads the model, and only then touches the index: what is wrong with
 /// either must leave nothing behind.
 pub fn run(arguments: &IndexArguments, terminal: &Terminal) -> anyhow::Result<()> {
-    let mut corpus = CorpusReader::open(&arguments.corpus.paths, &arguments.corpus.options())?;
-    let survey = corpus.survey()?;
+    // Changes during the first run count too.
+    let watch = arguments.watch.then(|| Watch::begin(arguments)).transpose()?;
+    let corpus = Corpus::read_through(arguments)?;
     let (mut index, encoder) = open(arguments)?;
-
-    let bar = terminal.documents_bar(survey.documents);
-    let mut reporter = Reporter { bar: &bar, terminal, started: Instant::now(), committed: 0 };
-    let report = index_surveyed(&mut index, &encoder, &mut corpus, &survey, &mut |progress| {
-        reporter.hear(progress);
-        ControlFlow::Continue(())
-    });
-    bar.finish_and_clear();
-    let report = report?;
+    let stopped = watch.as_ref().map(Watch::stopped).unwrap_or_default();
+    let Some((report, skipped)) = corpus.index(&mut index, &encoder, &stopped, terminal)? else {
+        return Ok(());
+    };
     tell(&report, &encoder, terminal);
-    tell_skipped(&corpus.skipped(), terminal);
+    tell_skipped(&skipped, terminal);
     let tuning = match arguments.recall {
         Some(recall) => tune_to(&mut index, recall, terminal)?,
         None => None,
     };
     if arguments.json {
-        let line = to_json(&report, &corpus.skipped(), index.len(), tuning.as_ref());
-        writeln!(io::stdout(), "{line}").context("cannot write to stdout")?;
+        print_json(&to_json(&report, &skipped, index.len(), tuning.as_ref()))?;
     }
-    Ok(())
+    match watch {
+        Some(watch) => watch.follow(arguments, &mut index, &encoder, terminal),
+        None => Ok(()),
+    }
+}
+
+/// A corpus that has been read through.
+pub struct Corpus {
+    reader: CorpusReader,
+    survey: Survey,
+}
+
+impl Corpus {
+    pub fn read_through(arguments: &IndexArguments) -> anyhow::Result<Self> {
+        let options = CorpusOptions { sync: arguments.sync, ..arguments.corpus.options() };
+        let mut reader = CorpusReader::open(&arguments.corpus.paths, &options)?;
+        let survey = reader.survey()?;
+        Ok(Self { reader, survey })
+    }
+
+    /// Brings the index up to date. Gives what was done, and the files that were skipped; `None` if it was stopped.
+    pub fn index(
+        mut self,
+        index: &mut Index,
+        encoder: &SentenceEncoder,
+        stopped: &AtomicBool,
+        terminal: &Terminal,
+    ) -> anyhow::Result<Option<(IndexingReport, Vec<Skipped>)>> {
+        let bar = terminal.documents_bar(self.survey.documents);
+        let mut reporter = Reporter { bar: &bar, terminal, started: Instant::now(), committed: 0 };
+        let report = index_surveyed(index, encoder, &mut self.reader, &self.survey, &mut |progress| {
+            reporter.hear(progress);
+            if stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        bar.finish_and_clear();
+        match report {
+            Err(akin_indexer::Error::Index(Error::Cancelled)) => Ok(None),
+            report => Ok(Some((report?, self.reader.skipped()))),
+        }
+    }
+}
+
+/// Prints a line to stdout at once: who reads it may wait for it.
+pub fn print_json(line: &serde_json::Value) -> anyhow::Result<()> {
+    let mut output = io::stdout().lock();
+    writeln!(output, "{line}").and_then(|()| output.flush()).context("cannot write to stdout")
 }
 
 /// Has the index search with as many candidates as `recall` takes.
@@ -219,7 +261,7 @@ fn tell(report: &IndexingReport, encoder: &SentenceEncoder, terminal: &Terminal)
 }
 
 /// Names the first files that could not be read.
-fn tell_skipped(skipped: &[Skipped], terminal: &Terminal) {
+pub fn tell_skipped(skipped: &[Skipped], terminal: &Terminal) {
     if skipped.is_empty() {
         return;
     }
@@ -233,7 +275,7 @@ fn tell_skipped(skipped: &[Skipped], terminal: &Terminal) {
     }
 }
 
-fn to_json(
+pub fn to_json(
     report: &IndexingReport,
     skipped: &[Skipped],
     documents: usize,

@@ -37,6 +37,7 @@ mod terminal;
 mod train;
 mod vectors;
 mod verify;
+mod watch;
 
 use std::io;
 use std::process::ExitCode;

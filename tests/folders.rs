@@ -179,3 +179,39 @@ fn a_file_that_cannot_be_read_is_skipped_and_named_and_ends_nothing() {
     assert_eq!((&report["added"], &report["skipped"]), (&json!(1), &json!([])));
     assert_eq!(all_ids(&workplace), set(&["a.md", "bad.md"]));
 }
+
+#[test]
+fn sync_removes_what_a_file_of_records_no_longer_has_and_nothing_that_came_from_elsewhere() {
+    let workplace = Workplace::new();
+    let lines = |ids: &[&str]| -> String {
+        ids.iter().map(|id| format!("{}\n", json!({"id": id, "text": format!("text of {id}")}))).collect()
+    };
+    workplace.write("a.jsonl", lines(&["1", "2", "3", "both"]));
+    workplace.write("b.csv", "id,text\n4,four\nboth,of b\n");
+    index(&workplace, &["a.jsonl", "b.csv"]);
+    let piped = workplace.akin_reading(&["index", "ix", "-", "--format", "jsonl"], lines(&["5"]).as_bytes());
+    piped.succeeded();
+
+    // Without the option documents are only added or replaced.
+    workplace.write("a.jsonl", lines(&["1", "3"]));
+    assert_eq!(index(&workplace, &["a.jsonl"])["removed"], 0);
+    assert_eq!(all_ids(&workplace), set(&["1", "2", "3", "4", "5", "both"]));
+    // A file that cannot be read to its end removes nothing.
+    workplace.write("a.jsonl", lines(&["1"]) + "{\n");
+    workplace.akin(&["index", "ix", "a.jsonl", "--sync"]).refused();
+    assert_eq!(all_ids(&workplace).len(), 6);
+    // What is in both stays, for the other file has it.
+    workplace.write("a.jsonl", lines(&["1", "6"]));
+    let run = workplace.akin(&["index", "ix", "a.jsonl", "--sync"]).succeeded();
+    assert!(run.stderr.contains("2 removed that are no longer there"), "{run:?}");
+    assert_eq!(all_ids(&workplace), set(&["1", "4", "5", "6", "both"]));
+    assert_eq!(index(&workplace, &["a.jsonl", "--sync"])["removed"], 0);
+    // From one file to another.
+    workplace.write("a.jsonl", lines(&["6"]));
+    workplace.write("b.csv", "id,text\n1,one\n");
+    assert_eq!(index(&workplace, &["a.jsonl", "b.csv", "--sync"])["removed"], 2);
+    assert_eq!(all_ids(&workplace), set(&["1", "5", "6"]));
+
+    let refused = workplace.akin_reading(&["index", "ix", "-", "--sync"], b"").refused();
+    assert!(refused.contains("cannot be synced"), "{refused}");
+}

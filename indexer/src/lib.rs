@@ -15,6 +15,7 @@ pub mod distinct;
 pub mod documents;
 mod error;
 pub mod npy;
+mod own_ids;
 pub mod passages;
 pub mod pipeline;
 mod sources;

@@ -12,6 +12,7 @@ use akin_encoder::SentenceEncoder;
 use akin_index::{Document, Index, Merge, Merged};
 
 use crate::corpus::{CorpusReader, Survey};
+use crate::own_ids::OwnIds;
 use crate::passages::PassageEncoder;
 use crate::sources::Sources;
 use crate::{Error, Result};
@@ -126,6 +127,7 @@ pub fn index_surveyed(
 ) -> Result<IndexingReport> {
     let begin = Instant::now();
     let sources = Sources::open(index, corpus)?;
+    let own_ids = OwnIds::of(corpus);
     let mut run = Run {
         encoder: PassageEncoder::new(encoder, index.model().passages)?,
         index,
@@ -143,13 +145,14 @@ pub fn index_surveyed(
     sources.remember_vanished(run.index, &mut run.encoder)?;
     std::thread::scope(|scope| {
         let (sender, batches) = sync_channel(1);
-        let (corpus, sources) = (&mut *corpus, &sources);
-        scope.spawn(move || read_batches(corpus, survey, sources, &sender));
+        let (corpus, sources, own_ids) = (&mut *corpus, &sources, &own_ids);
+        scope.spawn(move || read_batches(corpus, survey, sources, own_ids, &sender));
         // A large merge that an earlier run left is made meanwhile.
         let merging = run.index.due_merge().map(|merge| Merging::begin(scope, merge));
         run.commit_all(&batches, merging)
     })?;
     run.report.removed = sources.finish(run.index, corpus)?;
+    run.report.removed += own_ids.finish(run.index, corpus.is_synced())?;
     run.report.skipped = corpus.skipped().len();
     run.finish()?;
     run.report.seconds = begin.elapsed().as_secs_f64();
@@ -336,6 +339,7 @@ fn read_batches(
     corpus: &mut CorpusReader,
     survey: &Survey,
     sources: &Sources,
+    own_ids: &OwnIds,
     sender: &SyncSender<Result<Batch>>,
 ) {
     let mut batch = Batch::default();
@@ -350,6 +354,7 @@ fn read_batches(
             }
         };
         batch.place = read.place + 1;
+        own_ids.note(read.source, &read.document.id);
         if !survey.counts(&read) {
             batch.duplicates += 1;
             continue;

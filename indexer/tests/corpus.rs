@@ -307,3 +307,76 @@ fn columns_that_something_else_separates_are_refused_by_what_it_is() {
     refused("n.csv", "id\ttext\n1\ta\n", &["n.csv:1", "separated by tabs"]);
     refused("n.tsv", "id,text\n1,a\n", &["n.tsv:1", "separated by commas"]);
 }
+
+/// A file of Parquet with a row for each id and text, and a year.
+fn parquet(rows: &[(&str, Option<&str>, i64)], compression: parquet::basic::Compression) -> Vec<u8> {
+    use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+    use parquet::file::properties::WriterProperties;
+    use parquet::file::writer::SerializedFileWriter;
+
+    let message = "message m { required binary id (UTF8); optional binary text (UTF8); required int64 year; \
+                   required int64 at (TIMESTAMP_MICROS); \
+                   required int64 fine (TIMESTAMP(NANOS,true)); }";
+    let schema = std::sync::Arc::new(parquet::schema::parser::parse_message_type(message).unwrap());
+    let properties = WriterProperties::builder().set_compression(compression).build();
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties.into()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let texts = |texts: Vec<&str>| texts.into_iter().map(ByteArray::from).collect::<Vec<_>>();
+    let defined: Vec<i16> = rows.iter().map(|(_, text, _)| i16::from(text.is_some())).collect();
+    let years: Vec<i64> = rows.iter().map(|(_, _, year)| *year).collect();
+    let mut number = 0;
+    while let Some(mut column) = group.next_column().unwrap() {
+        match number {
+            0 => {
+                let ids = texts(rows.iter().map(|(id, ..)| *id).collect());
+                column.typed::<ByteArrayType>().write_batch(&ids, None, None).unwrap();
+            }
+            1 => {
+                let texts = texts(rows.iter().filter_map(|(_, text, _)| *text).collect());
+                column.typed::<ByteArrayType>().write_batch(&texts, Some(&defined), None).unwrap();
+            }
+            _ => drop(column.typed::<Int64Type>().write_batch(&years, None, None).unwrap()),
+        }
+        column.close().unwrap();
+        number += 1;
+    }
+    group.close().unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn a_row_of_parquet_is_a_document_and_a_fault_has_its_row() {
+    use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+
+    let rows = [("a", Some("one"), 1999), ("b", Some("two"), -1)];
+    for compression in [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(GzipLevel::default()),
+        Compression::ZSTD(ZstdLevel::default()),
+        Compression::LZ4_RAW,
+    ] {
+        for name in ["n.parquet", "n"] {
+            let documents = read_as(name, parquet(&rows, compression)).unwrap();
+            assert_eq!(texts(&documents), ["one", "two"], "{compression:?}");
+            assert_eq!(documents[0].id, "a");
+            assert_eq!(documents[1].metadata["year"], -1);
+            assert_eq!(documents[0].metadata["at"], "1970-01-01T00:00:00.001999Z");
+            assert_eq!(documents[0].metadata["fine"], "1970-01-01T00:00:00.000001Z");
+        }
+    }
+    let missing = parquet(&[rows[0], ("c", None, 1)], Compression::SNAPPY);
+    refused("n.parquet", missing, &["n.parquet:2", "\"text\" is not a string"]);
+    let whole = parquet(&rows, Compression::SNAPPY);
+    refused("n.parquet", &whole[..whole.len() / 2], &["n.parquet", "no Parquet that can be read"]);
+    let folder = Folder::new();
+    let options = CorpusOptions { text_field: "body".into(), ..CorpusOptions::default() };
+    let error = read(folder.write("n.parquet", &whole), &options).unwrap_err();
+    assert!(error.contains("no field \"body\" (fields here: id, text, year, at, fine)"), "{error}");
+    // Whatever byte is another, the file is read or refused.
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x55;
+        let _ = read_as("n.parquet", damaged);
+    }
+}

@@ -14,7 +14,7 @@ use super::{
 #[command(after_help = "\
 Plain text is a document a line, with the id FILE:LINE. In jsonl, csv and tsv each document has an id \
 and a text; its other fields are kept as metadata. JSON is an object a line, an array of objects, or objects one after \
-another. Of a mailbox (mbox) each message is a document, with its Message-ID as id. Files may be compressed with gzip, zstd, bzip2 or xz. \
+another. Of Parquet each row is a document, of a mailbox (mbox) each message, with its Message-ID as id. Files may be compressed with gzip, zstd, bzip2 or xz. \
 Text is UTF-8, UTF-16 where a mark says so, or what --encoding names.
 
 Of a folder each file is one document, and its id is its path in the folder: text, source code, Markdown, HTML, PDF, DOCX, \
@@ -23,12 +23,21 @@ files without text are left out. A file that cannot be read is skipped; --json l
 text is indexed again, what has not changed is not read, and what is no longer there is removed. Where two sources have one \
 name, the ids of the second begin with the name of its folder.
 
+Documents with ids of their own (jsonl, csv, tsv, parquet, mbox) are only added or replaced. With --sync, those that an earlier run \
+took from the same file, and that the file no longer has, are removed once the file has been read to its end; what came \
+from other files or by a pipe stays.
+
 A document whose id is in the index replaces the one there; one that has not changed is skipped. So \
 an interrupted run is resumed by running the same command again, and whatever was committed before a \
 crash stays. Equal texts are encoded once.
 
+With --watch the command goes on: when files change, appear, vanish or are renamed, the index is brought up to date as soon as \
+nothing has changed for a third of a second. Each time a line says what was done, with --json a report on stdout. A fault \
+in a file is told and waits for the next change. Other commands may query the index meanwhile, and see each commit. \
+Ctrl-C and SIGTERM end it after a commit.
+
 A text that is longer than the model reads is cut into passages, between sections, paragraphs or sentences where it \
-can be. A query finds the document by the passage that answers best, and says which it is. --passages 100 cuts to at most \
+can be, and source code before functions and types. A query finds the document by the passage that answers best, and says which it is. --passages 100 cuts to at most \
 100 tokens, --passages none cuts nothing: the end of a long text is not searched then. The index remembers the choice, \
 and refuses another one.
 
@@ -46,8 +55,10 @@ Examples:
   akin index notes notes.txt --model intfloat/e5-small-v2 --query-prompt \"query: \" --document-prompt \"passage: \"
   akin index library ~/Documents --exclude drafts
   akin index library report.pdf
+  akin index notes ~/notes --watch
   akin index mail archive.mbox.xz
   akin index letters old.txt --encoding windows-1252
+  akin index products products.csv --sync
   akin index papers papers.jsonl.zst --id-field doi --text-field abstract
   zcat dump.tsv.gz | akin index dump - --format tsv
   akin index notes notes.txt --recall 0.99
@@ -70,6 +81,12 @@ pub struct IndexArguments {
     /// number of tokens [default: that of the index, else auto]
     #[arg(long, value_name = "auto|none|TOKENS", value_parser = parse_passages)]
     pub passages: Option<PassageSize>,
+    /// Remove the documents with ids of their own that a file brought once and no longer has
+    #[arg(long)]
+    pub sync: bool,
+    /// Go on after the first run: index again whenever files of the corpus change, until Ctrl-C or SIGTERM
+    #[arg(long)]
+    pub watch: bool,
     /// Choose how many candidates searches keep, so that they find this share of the true 10 nearest in every
     /// region of the index
     #[arg(long, value_name = "SHARE", value_parser = parse_share)]
@@ -130,7 +147,9 @@ pub struct ImportArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Row n of the matrix is the vector of the document on line n: both have all live documents, oldest first.
+Row n of the matrix is the vector of the document on line n: both have all live documents, oldest first. Where documents have \
+several passages, a row is the vector of a passage, and its line has the text of the passage, the id of the document, and in \
+the field `passage` the first byte of it and the one after its last. --documents alone always writes a line a document.
 `akin import` reads them again, and so do numpy.load and any reader of JSON lines. Documents that have a field
 named `id` or `text` besides are refused rather than cut: give their id or text another name.
 

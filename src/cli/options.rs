@@ -16,7 +16,7 @@ pub struct CorpusArguments {
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
     pub format: FormatArguments,
-    /// The field with the id of a document, in jsonl, csv and tsv
+    /// The field with the id of a document, in jsonl, csv, tsv and parquet
     #[arg(long, value_name = "NAME", default_value = "id")]
     pub id_field: String,
     /// Of a folder, read only the files that this pattern matches; may be given more than once
@@ -45,7 +45,7 @@ pub struct FormatArguments {
     /// How the input is written; `auto` goes by the name of the file or else its beginning, and stdin is JSON or text
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: FormatName,
-    /// The field with the text, in jsonl, csv and tsv
+    /// The field with the text, in jsonl, csv, tsv and parquet
     #[arg(long, value_name = "NAME", default_value = "text")]
     pub text_field: String,
     /// The encoding of texts without a mark of UTF-16, as in windows-1252, shift_jis or gb18030 [default: UTF-8]
@@ -80,6 +80,7 @@ impl FormatArguments {
                 FormatName::Notebook => Format::Document(DocumentFormat::Notebook),
                 FormatName::Eml => Format::Document(DocumentFormat::Mail),
                 FormatName::Mbox => Format::Mbox,
+                FormatName::Parquet => Format::Parquet,
             },
             id_field: id_field.to_owned(),
             text_field: self.text_field.clone(),
@@ -110,6 +111,7 @@ pub enum FormatName {
     Notebook,
     Eml,
     Mbox,
+    Parquet,
 }
 
 /// The similarities of sentence-transformers.

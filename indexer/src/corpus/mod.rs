@@ -14,6 +14,7 @@ mod lines;
 mod mbox;
 mod source;
 mod survey;
+mod table;
 mod text;
 mod unpack;
 
@@ -61,6 +62,8 @@ pub enum Format {
     Tsv,
     /// A mailbox: a message is a document, known by its `Message-ID` or as `FILE:NUMBER`.
     Mbox,
+    /// Parquet: a row is a document.
+    Parquet,
     /// Each file is one document of this format.
     Document(DocumentFormat),
 }
@@ -83,6 +86,8 @@ pub struct CorpusOptions {
     pub keep_blank_lines: bool,
     /// Whether a path may be a folder, whose files are one document each, or such a file. Queries are always records.
     pub whole_files: bool,
+    /// Whether documents with ids of their own are removed that their file brought once and no longer has.
+    pub sync: bool,
     /// Of a folder, only the files that one of these globs matches; all where there is none.
     pub include: Vec<String>,
     /// Of a folder, not the files and folders that one of these globs matches.
@@ -99,6 +104,7 @@ impl Default for CorpusOptions {
             encoding: None,
             keep_blank_lines: false,
             whole_files: true,
+            sync: false,
             include: Vec::new(),
             exclude: Vec::new(),
         }
@@ -139,9 +145,16 @@ impl CorpusReader {
     ///
     /// # Errors
     /// [`Error::Read`] for the first path that is missing or may not be read, or is a folder where none may be;
-    /// [`Error::Glob`] for a glob that is none.
+    /// [`Error::Glob`] for a glob that is none. To sync what comes by a pipe is refused.
     pub fn open(paths: &[PathBuf], options: &CorpusOptions) -> Result<Self> {
-        let sources = paths.iter().map(|path| Source::named(path, options)).collect::<Result<_>>()?;
+        let sources: Vec<Source> =
+            paths.iter().map(|path| Source::named(path, options)).collect::<Result<_>>()?;
+        if options.sync
+            && let Some(pipe) = sources.iter().find(|source| source.is_read_once())
+        {
+            let reason = "what comes by a pipe cannot be synced, for nothing is known of what came before: name a file";
+            return Err(Error::Read { path: pipe.name().into(), reason: reason.into() });
+        }
         Ok(Self {
             sources,
             options: options.clone(),
@@ -177,6 +190,11 @@ impl CorpusReader {
     pub(crate) fn unchanged(&self) -> usize {
         let files = self.sources.iter().filter_map(Source::files).flat_map(|files| &files.read);
         files.filter(|file| file.unchanged && file.now.outcome == FileOutcome::Document).count()
+    }
+
+    /// Whether what a file no longer has is removed.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.options.sync
     }
 
     pub(crate) fn sources(&self) -> &[Source] {
@@ -268,6 +286,9 @@ fn documents_of(source: &Source, options: &CorpusOptions, bytes_read: &Arc<Atomi
     if source.format() == Format::Mbox {
         return Ok(Box::new(mbox::MboxDocuments::new(source.open_bytes(bytes_read)?, name)));
     }
+    if source.format() == Format::Parquet {
+        return Ok(Box::new(table::TableDocuments::new(source.file()?, name, options)));
+    }
     let mut input = source.open(bytes_read, options.encoding)?;
     let shape = input.fill_buf().ok().and_then(json::shape_of);
     let format = match source.format() {
@@ -275,7 +296,7 @@ fn documents_of(source: &Source, options: &CorpusOptions, bytes_read: &Arc<Atomi
         format => format,
     };
     Ok(match format {
-        Format::Auto | Format::Text | Format::Mbox | Format::Document(_) => {
+        Format::Auto | Format::Text | Format::Mbox | Format::Parquet | Format::Document(_) => {
             Box::new(text::TextDocuments::new(input, name, options.keep_blank_lines, source.lines()))
         }
         Format::Jsonl if shape == Some(json::Shape::Values) || json::is_array(&mut input) => {
@@ -321,6 +342,7 @@ fn format_of(path: &Path) -> Format {
         "csv" => Format::Csv,
         "tsv" => Format::Tsv,
         "mbox" => Format::Mbox,
+        "parquet" => Format::Parquet,
         _ => documents::of_name(&name).map_or(Format::Text, Format::Document),
     }
 }

@@ -83,7 +83,7 @@ impl Source {
             Format::Auto => None,
             Format::Text => Some(DocumentFormat::Text),
             Format::Document(format) => Some(format),
-            Format::Jsonl | Format::Csv | Format::Tsv | Format::Mbox => {
+            Format::Jsonl | Format::Csv | Format::Tsv | Format::Mbox | Format::Parquet => {
                 return refused(
                     "it is a directory, whose files are one document each: name files of records",
                 );
@@ -165,6 +165,18 @@ impl Source {
         Ok(())
     }
 
+    /// The file itself, which can be read from any place on.
+    pub(super) fn file(&self) -> Result<File> {
+        let opened = match &self.spool {
+            Some(file) => file.try_clone(),
+            None if self.is_read_once() => {
+                Err(io::Error::other("Parquet is read from files and not from a pipe"))
+            }
+            None => File::open(&self.path),
+        };
+        opened.map_err(|error| self.unreadable(&error))
+    }
+
     /// Opens it at its beginning, unpacked.
     pub(super) fn open_bytes(&self, bytes_read: &Arc<AtomicU64>) -> Result<Input> {
         self.try_open(bytes_read).map_err(|error| self.unreadable(&error))
@@ -212,6 +224,8 @@ fn told_by_content(path: &Path) -> Format {
     let Ok(beginning) = input.fill_buf() else { return by_name };
     if documents::is_mailbox(beginning) {
         Format::Mbox
+    } else if beginning.starts_with(b"PAR1") {
+        Format::Parquet
     } else if shape_of(beginning).is_some() {
         Format::Jsonl
     } else {

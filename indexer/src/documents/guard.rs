@@ -23,6 +23,14 @@ pub fn catches_panics() -> bool {
     GUARDED.get()
 }
 
+/// Calls a reader whose panics are caught on this thread.
+pub(crate) fn catching_panics<T>(read: impl FnOnce() -> T) -> T {
+    GUARDED.set(true);
+    let outcome = read();
+    GUARDED.set(false);
+    outcome
+}
+
 /// Calls a reader on a thread of its own.
 pub(super) fn guarded<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, Unread> + Send + 'static,
@@ -30,8 +38,7 @@ pub(super) fn guarded<T: Send + 'static>(
     let because = |reason: &str| Err(Unread::Because(reason.to_owned()));
     let (sender, receiver) = channel();
     let run = move || {
-        GUARDED.set(true);
-        let outcome = catch_unwind(AssertUnwindSafe(read));
+        let outcome = catching_panics(|| catch_unwind(AssertUnwindSafe(read)));
         // Nobody waits for a reader that was too slow.
         let _ = sender.send(outcome);
     };

@@ -29,6 +29,7 @@ use encoding_rs::Encoding;
 
 use self::archive::Archive;
 pub use self::guard::catches_panics;
+pub(crate) use self::guard::catching_panics;
 pub(crate) use self::mail::{Message, is_mailbox, is_separator as is_mail_separator};
 
 /// The number of these readers: files are read again when it is another than that of the release that read them.
