@@ -144,6 +144,30 @@ proptest! {
         let _ = read_as(name, content);
     }
 
+    /// Some bytes of what is compressed, a mailbox or a table are others, or its end is missing.
+    #[test]
+    fn no_damage_makes_a_reader_panic(
+        changes in prop::collection::vec((0usize..400, any::<u8>()), 0..6),
+        end in 0usize..400,
+        kind in 0usize..5,
+    ) {
+        let mailbox = "From a@b Fri Jul  8 12:08:34 2011\nFrom: =?utf-8?q?J=C3=BCrgen?= <a@b>\nContent-Type: multipart/mixed; \
+                       boundary=x\n\n--x\nContent-Type: text/html; charset=latin1\nContent-Transfer-Encoding: base64\n\nPGI+Yg==\n--x--\n";
+        let (name, mut content) = match kind {
+            0 => ("a.txt.xz", XZ.to_vec()),
+            1 => ("a.txt.bz2", bzip2("one\ntwo\n")),
+            2 => ("a.mbox", mailbox.as_bytes().to_vec()),
+            3 => ("a.eml", mailbox.as_bytes()[34..].to_vec()),
+            _ => ("a.json", br#"[{"id": 1, "text": "\u00e9"},{"id":"b","text":"c","n":[1,{"x":-2.5e3}]}]"#.to_vec()),
+        };
+        for (at, byte) in changes {
+            let at = at % content.len();
+            content[at] = byte;
+        }
+        content.truncate(end.max(content.len() / 4));
+        let _ = read_as(name, content);
+    }
+
     /// What has the characters of JSON and CSV gets further in.
     #[test]
     fn no_punctuation_makes_a_reader_panic(text in "[\\[\\]{}\",:\\\\idtex\t\r\n 0-9é]{0,200}", kind in 0usize..4) {
