@@ -123,6 +123,76 @@ fn retrieval_finds_the_document_that_says_the_same() {
     assert!(refused.contains("corpus.jsonl:1: not an object with _id and text"), "{refused}");
 }
 
+/// A set of eight documents and as many queries, which share no word with others.
+fn retrieval_set(place: &Workplace) {
+    fs::create_dir_all(place.path("set/qrels")).unwrap();
+    let words = ["baker", "harbour", "violin", "glacier", "ledger", "saddle", "comet", "orchard"];
+    let corpus = words.iter().enumerate();
+    let corpus = corpus
+        .map(|(at, word)| format!("{{\"_id\":\"d{at}\",\"title\":\"{word}\",\"text\":\"it is here\"}}\n"));
+    place.write("set/corpus.jsonl", corpus.collect::<String>());
+    let queries = words.iter().enumerate();
+    let queries =
+        queries.map(|(at, word)| format!("{{\"_id\":\"q{at}\",\"text\":\"where is the {word}\"}}\n"));
+    place.write("set/queries.jsonl", queries.collect::<String>());
+    let judged = (0..8).map(|at| format!("q{at}\td{at}\t1\n")).collect::<String>();
+    place.write("set/qrels/test.tsv", format!("query-id\tcorpus-id\tscore\n{judged}q0\tgone\t1\n"));
+}
+
+#[test]
+fn every_mode_of_an_index_is_evaluated_and_compared() {
+    let place = workshop();
+    retrieval_set(&place);
+    let run = place.akin(&["eval", "retrieval", "set", "--mode", "all", "--index", "kept", "--json"]);
+    assert!(
+        run.stderr.contains("1 judgement of documents that corpus.jsonl lacks, the first of \"gone\""),
+        "{run:?}"
+    );
+    let lines = run.succeeded().json_lines();
+    let modes: Vec<&str> = lines.iter().map(|line| line["mode"].as_str().unwrap()).collect();
+    assert_eq!(modes, ["semantic", "keyword", "hybrid"]);
+    let keyword = &lines[1];
+    // One query has half of what it should find.
+    assert_eq!((&keyword["mrr@10"], &keyword["recall@10"]), (&1.0.into(), &(7.5 / 8.0).into()), "{keyword}");
+    assert_eq!(keyword["missing_documents"], 1);
+    assert_eq!(keyword["intervals"]["map@100"][1], 1.0);
+    let stat = place.akin(&["stat", "kept", "--json"]).succeeded().json();
+    assert_eq!(stat["documents"], 8);
+
+    let against = ["eval", "retrieval", "set", "--mode", "keyword", "--against", "mode=semantic"];
+    let compared = place.akin(&[&against[..], &["--json", "--index", "kept"]].concat()).succeeded().json();
+    let other = &compared["against"]["ndcg@10"];
+    let difference = compared["ndcg@10"].as_f64().unwrap() - other["mean"].as_f64().unwrap();
+    assert!((other["difference"].as_f64().unwrap() - difference).abs() < 1e-12, "{compared}");
+    assert_eq!(other["mean"], lines[0]["ndcg@10"]);
+    let table = place.akin(&against).succeeded().stdout;
+    assert!(
+        table.starts_with("mode      nDCG@10") && table.contains("keyword against mode=semantic,"),
+        "{table}"
+    );
+
+    let refused =
+        place.akin(&["eval", "retrieval", "set", "--mode", "hybrid", "--against", "mode=hybrid"]).refused();
+    assert!(refused.contains("same setting"), "{refused}");
+    let without_mode = place.akin(&["eval", "retrieval", "set", "--passages", "none"]);
+    assert!(without_mode.code == Some(2) && without_mode.stderr.contains("--mode"), "{without_mode:?}");
+}
+
+#[test]
+fn the_model_alone_keeps_its_figures_and_gets_bounds() {
+    let place = workshop();
+    retrieval_set(&place);
+    let line = place.akin(&["eval", "retrieval", "set", "--json"]).succeeded().json();
+    let keys: Vec<&String> = line.as_object().unwrap().keys().collect();
+    assert_eq!(keys[..6], ["queries", "documents", "ndcg@10", "mrr@10", "recall@10", "recall@100"]);
+    assert!(line.get("mode").is_none() && line["intervals"]["ndcg@10"][0].is_f64(), "{line}");
+    let table = place.akin(&["eval", "retrieval", "set"]).succeeded().stdout;
+    assert!(
+        table.starts_with(&format!("nDCG@10      {:.4}  [", line["ndcg@10"].as_f64().unwrap())),
+        "{table}"
+    );
+}
+
 #[test]
 fn cross_validation_tests_on_every_fold_and_on_every_topic() {
     let place = workshop();

@@ -3,9 +3,11 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use akin_index::PassageSize;
+use akin_query::Mode;
+use clap::{Args, Subcommand, ValueEnum};
 
-use super::{ComputeArguments, DefaultModel, PoolingName, parse_count, parse_positive};
+use super::{ComputeArguments, DefaultModel, PoolingName, parse_count, parse_passages, parse_positive};
 
 #[derive(Debug, Args)]
 pub struct EvalArguments {
@@ -155,11 +157,23 @@ pub struct SentevalArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The folder has corpus.jsonl and queries.jsonl (_id, title, text) and qrels/SPLIT.tsv (query-id, \
-corpus-id, score). Every query is compared with every document.
+The folder has corpus.jsonl and queries.jsonl (_id, title, text) and qrels/SPLIT.tsv (query-id, corpus-id, score). The \
+text of a document is its title and its text. A judged document that the corpus lacks counts as not found, and is told.
+
+Without --mode the model alone is evaluated: every query is compared with every document by their vectors, and long \
+texts are cut off. With --mode an index is built as `akin index` builds one, with passages, words and graph, and asked as \
+`akin query` asks it: a row a mode. It is built in a temporary folder, or in that of --index, where another run finds it.
+
+Bounds are those of a bootstrap over the queries, 95 %. --against evaluates a second setting, equal but for what is named \
+(mode, model, passages), and compares both query by query: p is how likely so large a difference of either sign is \
+between equals, by a paired randomisation test.
 
 Examples:
   akin eval retrieval scifact
+  akin eval retrieval scifact --mode all --precision int8
+  akin eval retrieval scifact --mode hybrid --against mode=semantic
+  akin eval retrieval scifact --mode hybrid --index kept --against passages=none,mode=keyword
+  akin eval retrieval scifact --against model=intfloat/e5-small-v2
   akin eval retrieval nfcorpus --split dev -k 10 -k 1000 --json")]
 pub struct RetrievalArguments {
     /// The folder of the data set
@@ -170,13 +184,52 @@ pub struct RetrievalArguments {
     /// The numbers of hits to count the relevant documents in
     #[arg(short, value_name = "N", default_values = ["10", "100"])]
     pub k: Vec<NonZeroUsize>,
+    /// Ask an index by meaning, by words, by both, or in each of these ways [default: no index, the model alone]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "MODE,...",
+        value_delimiter = ',',
+        conflicts_with_all = ["pooling", "word_vectors"]
+    )]
+    pub mode: Vec<EvaluatedMode>,
+    /// How long the passages of the index are, as for `akin index` [default: auto]
+    #[arg(long, value_name = "auto|none|TOKENS", value_parser = parse_passages, requires = "mode")]
+    pub passages: Option<PassageSize>,
+    /// Keep the index in this folder, or use the one there
+    #[arg(long, value_name = "FOLDER", requires = "mode")]
+    pub index: Option<PathBuf>,
+    /// Compare with another setting: mode=semantic, model=NAME or passages=none, or several with commas
+    #[arg(long, value_name = "NAME=VALUE,...", conflicts_with_all = ["pooling", "word_vectors"])]
+    pub against: Option<String>,
     #[command(flatten)]
     pub model: EvaluatedModel,
     #[command(flatten)]
     pub compute: ComputeArguments,
-    /// Print a JSON line
+    /// Print a JSON line, or one a mode
     #[arg(long)]
     pub json: bool,
+}
+
+/// How an index is asked that is evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EvaluatedMode {
+    Semantic,
+    Keyword,
+    Hybrid,
+    All,
+}
+
+impl EvaluatedMode {
+    /// The one mode that it is.
+    pub fn mode(self) -> Option<Mode> {
+        match self {
+            Self::Semantic => Some(Mode::Semantic),
+            Self::Keyword => Some(Mode::Keyword),
+            Self::Hybrid => Some(Mode::Hybrid),
+            Self::All => None,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -244,7 +297,7 @@ pub struct EfficiencyArguments {
 }
 
 /// What is evaluated.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct EvaluatedModel {
     #[command(flatten)]
     pub model: DefaultModel,

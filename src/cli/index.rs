@@ -96,7 +96,8 @@ pub struct IndexArguments {
     pub json: bool,
 }
 
-fn parse_passages(text: &str) -> Result<PassageSize, String> {
+/// The size that `--passages` names.
+pub fn parse_passages(text: &str) -> Result<PassageSize, String> {
     match text {
         "auto" => Ok(PassageSize::Window),
         "none" => Ok(PassageSize::Whole),

@@ -142,7 +142,7 @@ impl From<SimilarityName> for Similarity {
 pub const DEFAULT_MODEL_NAME: &str = "all-MiniLM-L6-v2";
 
 /// The model of a command that begins with one.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct DefaultModel {
     /// Directory or hub id of a sentence-transformers model
     #[arg(

@@ -9,7 +9,8 @@
 //! Evaluation, of whatever is an [`embedder`]: [`sts`] compares similarities with people's scores (sections 4.1 and 4.2),
 //! [`cross_validation`] trains and tests on one set in turn (4.3), [`triplets`] asks which of two sentences is closer
 //! (4.4), [`senteval`] puts a [`logistic`] regression on frozen embeddings (5), [`ablation`] varies pooling and
-//! concatenation (6), [`efficiency`] counts sentences a second (7), and [`retrieval`] looks for relevant documents.
+//! concatenation (6), [`efficiency`] counts sentences a second (7), and [`retrieval`] looks for relevant documents;
+//! [`significance`] says how sure its figures are.
 //! [`words`] are the paper's simplest baseline; [`correlation`] and [`similarity`] hold the figures that comparisons are
 //! stated in.
 
@@ -32,11 +33,13 @@ pub mod network;
 pub mod objective;
 pub mod optimizer;
 pub mod random;
+mod ranking;
 pub mod retrieval;
 mod saving;
 pub mod schedule;
 pub mod sentence_pairs;
 pub mod senteval;
+pub mod significance;
 pub mod similarity;
 pub mod sts;
 pub mod table;

@@ -9,9 +9,14 @@ use rayon::prelude::*;
 use serde::Deserialize;
 
 use crate::embedder::{Embedded, Embedder};
+use crate::ranking::{Grades, average_precision, ndcg, recall, reciprocal_rank};
+use crate::significance;
 use crate::similarity::compare;
 use crate::table::read_table;
 use crate::{Error, Result};
+
+/// Hits that are ranked at least: MAP counts them all.
+const DEPTH: usize = 100;
 
 /// A corpus, queries, and the documents that are relevant for each query.
 #[derive(Debug, Clone)]
@@ -20,27 +25,48 @@ pub struct RetrievalSet {
     documents: Vec<(String, String)>,
     /// Id and text of each query that has a relevant document.
     queries: Vec<(String, String)>,
-    /// For each query the rows of its relevant documents, with how relevant each is.
-    relevant: Vec<HashMap<usize, u32>>,
-    /// Documents that are judged and that the corpus has not: they are relevant and never found, as in BEIR.
-    pub missing: usize,
+    /// For each query the rows of its relevant documents, with how relevant each is. Documents that the corpus lacks have
+    /// rows beyond its last.
+    relevant: Vec<Grades>,
+    missing: Vec<Missing>,
 }
 
-/// How well relevant documents are found: means over the queries.
+/// A judgement of a document that the corpus lacks. It counts as a relevant document that is never found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// The id of the query.
+    pub query: String,
+    /// The id of the document.
+    pub document: String,
+}
+
+/// How well relevant documents are found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetrievalResult {
     /// How many queries there are.
     pub queries: usize,
     /// How many documents there are.
     pub documents: usize,
-    /// Discounted cumulative gain of the first ten hits, over that of the best order.
-    pub ndcg_at_10: f64,
-    /// For each k, the share of relevant documents among the first k hits.
-    pub recall_at: Vec<(usize, f64)>,
-    /// One over the rank of the first relevant hit, 0 past the tenth.
-    pub mrr_at_10: f64,
+    /// nDCG@10, MRR@10, the recall of each k, and MAP.
+    pub figures: Vec<Figure>,
     /// Texts longer than the model reads, whose end was left out.
     pub truncated: usize,
+}
+
+/// A figure of each query.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figure {
+    /// Its name as evaluations write it: `nDCG@10`.
+    pub name: String,
+    /// Its value for each query of the set, in their order.
+    pub values: Vec<f64>,
+}
+
+impl Figure {
+    /// The mean over the queries.
+    pub fn mean(&self) -> f64 {
+        significance::mean(&self.values)
+    }
 }
 
 #[derive(Deserialize)]
@@ -56,7 +82,8 @@ impl RetrievalSet {
     /// Reads `corpus.jsonl`, `queries.jsonl` and `qrels/SPLIT.tsv` of a folder.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::Table`] with the line at fault; a judgement of a query that is not there is refused.
+    /// [`Error::Io`] and [`Error::Table`] with the line at fault; a judgement of a query that is not there is refused. Those
+    /// of a document that is not there are [`missing`](Self::missing).
     pub fn read(folder: &Path, split: &str) -> Result<Self> {
         let documents: Vec<(String, String)> = read_lines(&folder.join("corpus.jsonl"))?
             .into_iter()
@@ -67,31 +94,83 @@ impl RetrievalSet {
             .collect();
         let texts: HashMap<String, String> =
             read_lines(&folder.join("queries.jsonl"))?.into_iter().map(|line| (line.id, line.text)).collect();
-        let rows: HashMap<&str, usize> =
-            documents.iter().enumerate().map(|(row, (id, _))| (id.as_str(), row)).collect();
+        let mut rows: HashMap<String, usize> =
+            documents.iter().enumerate().map(|(row, (id, _))| (id.clone(), row)).collect();
+        let mut missing = Vec::new();
         let path: PathBuf = folder.join("qrels").join(format!("{split}.tsv"));
         let mut judged: BTreeMap<String, HashMap<usize, u32>> = BTreeMap::new();
-        let mut missing: HashMap<String, usize> = HashMap::new();
         let judgements =
             read_table(&path, ["query-id", "corpus-id", "score"], |[query, document, score]| {
-                // A document that is not there has a row after all those that are.
-                let after = documents.len() + missing.len();
-                let row = rows.get(document).copied();
-                let row = row.unwrap_or_else(|| *missing.entry(document.to_owned()).or_insert(after));
                 if !texts.contains_key(query) {
                     return Err(format!("queries.jsonl has no query {query:?}"));
                 }
                 let score: i64 =
                     score.trim().parse().map_err(|_| format!("the score {score:?} is not a whole number"))?;
-                Ok((query.to_owned(), row, u32::try_from(score.max(0)).unwrap_or(u32::MAX)))
+                Ok((query.to_owned(), document.to_owned(), u32::try_from(score.max(0)).unwrap_or(u32::MAX)))
             })?;
-        for (query, row, score) in judgements.into_iter().filter(|(_, _, score)| *score > 0) {
+        for (query, document, score) in judgements.into_iter().filter(|(_, _, score)| *score > 0) {
+            let next = rows.len();
+            let row = *rows.entry(document.clone()).or_insert(next);
+            if row >= documents.len() {
+                missing.push(Missing { query: query.clone(), document });
+            }
             judged.entry(query).or_default().insert(row, score);
         }
         let (ids, relevant): (Vec<String>, Vec<_>) = judged.into_iter().unzip();
         let queries =
             ids.into_iter().map(|id| (texts[&id].clone(), id)).map(|(text, id)| (id, text)).collect();
-        Ok(Self { queries, relevant, missing: missing.len(), documents })
+        Ok(Self { documents, queries, relevant, missing })
+    }
+
+    /// The id and text of each document. Its title is the beginning of its text.
+    pub fn documents(&self) -> &[(String, String)] {
+        &self.documents
+    }
+
+    /// The id and text of each query that has a relevant document.
+    pub fn queries(&self) -> &[(String, String)] {
+        &self.queries
+    }
+
+    /// The judgements of documents that the corpus lacks.
+    pub fn missing(&self) -> &[Missing] {
+        &self.missing
+    }
+
+    /// How many hits a query needs for [`RetrievalSet::judge`] with these `ks`.
+    pub fn depth(ks: &[usize]) -> usize {
+        // One more, for a query that finds itself.
+        ks.iter().copied().max().unwrap_or(0).max(DEPTH) + 1
+    }
+
+    /// The figures of hits that were found elsewhere: for each query the ids of documents, best first. As in BEIR, a query
+    /// that is itself in the corpus is no answer.
+    pub fn judge(&self, found: &[Vec<String>], ks: &[usize]) -> RetrievalResult {
+        let rows: HashMap<&str, usize> =
+            self.documents.iter().enumerate().map(|(row, (id, _))| (id.as_str(), row)).collect();
+        let hits = found.iter().zip(&self.queries).map(|(found, (query, _))| {
+            let answers = found.iter().filter(|id| *id != query);
+            // What is not in the corpus takes its place, and is not relevant.
+            answers.map(|id| rows.get(id.as_str()).copied().unwrap_or(usize::MAX)).collect()
+        });
+        self.figures(&hits.collect::<Vec<_>>(), ks)
+    }
+
+    fn figures(&self, hits: &[Vec<usize>], ks: &[usize]) -> RetrievalResult {
+        let figure = |name: String, of: &dyn Fn(&[usize], &Grades) -> f64| {
+            let values = hits.iter().zip(&self.relevant).map(|(hits, grades)| of(hits, grades)).collect();
+            Figure { name, values }
+        };
+        let mut figures = vec![
+            figure("nDCG@10".into(), &|hits, grades| ndcg(hits, grades, 10)),
+            figure("MRR@10".into(), &|hits, grades| reciprocal_rank(hits, grades, 10)),
+        ];
+        figures.extend(
+            ks.iter().map(|k| figure(format!("recall@{k}"), &|hits, grades| recall(hits, grades, *k))),
+        );
+        figures.push(figure(format!("MAP@{DEPTH}"), &|hits, grades| average_precision(hits, grades, DEPTH)));
+        let (queries, documents) = (self.queries.len(), self.documents.len());
+        RetrievalResult { queries, documents, figures, truncated: 0 }
     }
 
     /// Encodes corpus and queries, and compares every query with every document by the similarity
@@ -109,7 +188,7 @@ impl RetrievalSet {
         let texts = self.documents.iter().chain(&self.queries).map(|(_, text)| text.as_str());
         let embedded = Embedded::of(embedder, texts, observer)?;
         let similarity = embedder.similarity();
-        let depth = ks.iter().copied().max().unwrap_or(0).max(10);
+        let depth = Self::depth(ks);
         let documents: Vec<&[f32]> = self.documents.iter().map(|(_, text)| embedded.vector(text)).collect();
         let hits: Vec<Vec<usize>> = self
             .queries
@@ -127,24 +206,9 @@ impl RetrievalSet {
                 scored.into_iter().take(depth).map(|(_, row)| row).collect()
             })
             .collect();
-        let mean = |figure: &Figure| {
-            let sum: f64 =
-                hits.iter().zip(&self.relevant).map(|(hits, relevant)| figure(hits, relevant)).sum();
-            sum / self.queries.len().max(1) as f64
-        };
-        Ok(RetrievalResult {
-            queries: self.queries.len(),
-            documents: self.documents.len(),
-            ndcg_at_10: mean(&|hits, relevant| ndcg(hits, relevant, 10)),
-            recall_at: ks.iter().map(|k| (*k, mean(&|hits, relevant| recall(hits, relevant, *k)))).collect(),
-            mrr_at_10: mean(&|hits, relevant| reciprocal_rank(hits, relevant, 10)),
-            truncated: embedded.truncated,
-        })
+        Ok(RetrievalResult { truncated: embedded.truncated, ..self.figures(&hits, ks) })
     }
 }
-
-/// A figure of one query, from its hits and the grades of its relevant documents.
-type Figure<'a> = dyn Fn(&[usize], &HashMap<usize, u32>) -> f64 + 'a;
 
 fn read_lines(path: &Path) -> Result<Vec<Line>> {
     let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
@@ -162,32 +226,6 @@ fn read_lines(path: &Path) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// The sum of each hit's gain divided by the logarithm of its rank, divided by the greatest possible sum (Järvelin &
-/// Kekäläinen 2002).
-fn ndcg(hits: &[usize], relevant: &HashMap<usize, u32>, k: usize) -> f64 {
-    let sum = |gains: &mut dyn Iterator<Item = u32>| -> f64 {
-        gains.take(k).enumerate().map(|(place, gain)| f64::from(gain) / (place as f64 + 2.0).log2()).sum()
-    };
-    let mut best: Vec<u32> = relevant.values().copied().collect();
-    best.sort_unstable_by(|a, b| b.cmp(a));
-    let most = sum(&mut best.into_iter());
-    if most > 0.0 {
-        sum(&mut hits.iter().map(|hit| relevant.get(hit).copied().unwrap_or(0))) / most
-    } else {
-        0.0
-    }
-}
-
-fn recall(hits: &[usize], relevant: &HashMap<usize, u32>, k: usize) -> f64 {
-    let found = hits.iter().take(k).filter(|hit| relevant.contains_key(hit)).count();
-    found as f64 / relevant.len().max(1) as f64
-}
-
-fn reciprocal_rank(hits: &[usize], relevant: &HashMap<usize, u32>, k: usize) -> f64 {
-    let place = hits.iter().take(k).position(|hit| relevant.contains_key(hit));
-    place.map_or(0.0, |place| 1.0 / (place as f64 + 1.0))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -195,18 +233,6 @@ mod tests {
     use akin_kernels::Embeddings;
 
     use super::*;
-
-    #[test]
-    fn figures_are_those_of_the_definitions() {
-        let relevant = HashMap::from([(7, 2), (8, 1)]);
-        // 1 / log2(3) + 2 / log2(4), of 2 / log2(2) + 1 / log2(3).
-        let expected = (1.0 / 3f64.log2() + 1.0) / (2.0 + 1.0 / 3f64.log2());
-        assert!((ndcg(&[1, 8, 7], &relevant, 10) - expected).abs() < 1e-12);
-        assert_eq!(ndcg(&[1, 8, 7], &relevant, 1), 0.0);
-        assert_eq!(recall(&[1, 8, 7], &relevant, 2), 0.5);
-        assert_eq!(reciprocal_rank(&[1, 8, 7], &relevant, 10), 0.5);
-        assert_eq!(reciprocal_rank(&[1, 2], &relevant, 10), 0.0);
-    }
 
     /// Each text is the direction of its length.
     struct Clock;
@@ -243,19 +269,28 @@ mod tests {
         let result = set.evaluate(&Clock, &[1, 2], &mut |_, _| {}).unwrap();
         // Query q (5) finds a (4), then b (8); query c (1) is not its own answer and finds a (4).
         assert_eq!((result.queries, result.documents), (2, 3));
-        assert_eq!(result.recall_at, [(1, 0.5), (2, 1.0)]);
-        assert!((result.mrr_at_10 - 0.75).abs() < 1e-12);
-        assert!((result.ndcg_at_10 - (1.0 + 1.0 / 3f64.log2()) / 2.0).abs() < 1e-12);
+        let means: Vec<(&str, f64)> =
+            result.figures.iter().map(|figure| (figure.name.as_str(), figure.mean())).collect();
+        let ndcg = (1.0 + 1.0 / 3f64.log2()) / 2.0;
+        let expected =
+            [("nDCG@10", ndcg), ("MRR@10", 0.75), ("recall@1", 0.5), ("recall@2", 1.0), ("MAP@100", 0.75)];
+        for ((name, mean), (expected_name, expected)) in means.iter().zip(expected) {
+            assert!(*name == expected_name && (mean - expected).abs() < 1e-12, "{means:?}");
+        }
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+        // Queries are in the order of their ids: c, then q.
+        let same = set.judge(&[ids(&["c", "a", "b"]), ids(&["a", "b", "gone"])], &[1, 2]);
+        assert_eq!(same, RetrievalResult { truncated: 0, ..result });
     }
 
     #[test]
-    fn a_judged_document_that_is_not_there_is_one_that_is_never_found() {
+    fn a_judged_document_that_is_not_there_counts_as_not_found_and_is_told() {
         let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), "q\tgone\t1\nq\ta\t1\nc\tgone\t1\n");
+        write(folder.path(), "q\tx\t1\nc\ta\t1\nq\ty\t0\n");
         let set = RetrievalSet::read(folder.path(), "test").unwrap();
-        let result = set.evaluate(&Clock, &[3], &mut |_, _| {}).unwrap();
-        // Query q finds the one of its two documents that there is, query c nothing.
-        assert_eq!((set.missing, result.queries, &result.recall_at[..]), (1, 2, &[(3, 0.25)][..]));
+        assert_eq!(set.missing(), [Missing { query: "q".into(), document: "x".into() }]);
+        let result = set.evaluate(&Clock, &[2], &mut |_, _| {}).unwrap();
+        assert!(result.figures.iter().all(|figure| figure.values == [1.0, 0.0]), "{result:?}");
     }
 
     #[test]
