@@ -147,7 +147,8 @@ impl SemanticIndex {
     }
 
     /// Builds the graph of the documents that have none yet, and merges segments that are many: searches are
-    /// faster then. Until then new documents are searched one by one. `progress` hears how many passages of a graph
+    /// faster then. Until then new documents are searched one by one. If the index has doubled, it is estimated anew how well
+    /// the model understands its documents, which searches by meaning and words together go by. `progress` hears how many passages of a graph
     /// are done and how many there will be, and may stop the work.
     ///
     /// # Errors
@@ -155,7 +156,9 @@ impl SemanticIndex {
     /// commit stands.
     pub fn optimize(&mut self, progress: &(dyn Fn(usize, usize) -> ControlFlow<()> + Sync)) -> Result<()> {
         self.index.seal(progress)?;
-        Ok(self.index.merge(progress)?)
+        self.index.merge(progress)?;
+        let (encoder, documents) = (self.searcher.encoder().ok_or(Error::NoEncoder)?, self.index.len());
+        Ok(akin_indexer::pipeline::estimate_trust(&mut self.index, encoder, documents)?)
     }
 
     /// Makes one segment of all, without what was deleted.

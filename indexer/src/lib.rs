@@ -5,6 +5,7 @@
 //! - [`documents`]: reads files that are one document each.
 //! - [`passages`]: cuts long texts into passages.
 //! - [`distinct`]: encodes equal texts once.
+//! - [`trust`]: estimates how well the model understands what is in an index.
 //! - [`npy`]: reads and writes vectors as NumPy files.
 //!
 //! The whole corpus is read once before the first text is encoded. So a malformed line anywhere in it is reported
@@ -19,6 +20,7 @@ mod own_ids;
 pub mod passages;
 pub mod pipeline;
 mod sources;
+pub mod trust;
 
 pub use corpus::CorpusReader;
 pub use error::{Error, FieldRole, Result};

@@ -15,7 +15,7 @@ use crate::corpus::{CorpusReader, Survey};
 use crate::own_ids::OwnIds;
 use crate::passages::PassageEncoder;
 use crate::sources::Sources;
-use crate::{Error, Result};
+use crate::{Error, Result, trust};
 
 /// Documents of a batch, which are encoded together and committed together.
 pub const BATCH_DOCUMENTS: usize = 1024;
@@ -26,6 +26,10 @@ pub const BATCH_BYTES: usize = 4 << 20;
 
 /// Segments are merged at the end of a run if they have at most so many times the documents that it brought.
 const MERGE_FACTOR: usize = 8;
+
+/// Documents that a run brings at least that ends with an estimate of the trust in the model: a run that adds a few is not
+/// held up.
+const TRUSTED_DOCUMENTS: usize = 64;
 
 /// The outcome of indexing a corpus.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -318,8 +322,26 @@ impl Run<'_, '_> {
             let merged = merge.run(&|done, total| tell(Phase::Merging { done, total }))?;
             self.index.take_merged(merged)?;
         }
-        Ok(())
+        estimate_trust(self.index, self.encoder.encoder(), committed)
     }
+}
+
+/// Estimates how well the model understands the documents, where a run has brought enough of them and the index has doubled
+/// since that was estimated. It takes 128 to 512 short encodings.
+///
+/// # Errors
+/// What the encoder or the index report.
+pub fn estimate_trust(index: &mut Index, encoder: &SentenceEncoder, committed: usize) -> Result<()> {
+    let snapshot = index.snapshot();
+    if committed < TRUSTED_DOCUMENTS || snapshot.live_passages() < 2 * snapshot.trusted_passages() {
+        return Ok(());
+    }
+    let started = Instant::now();
+    if let Some(trust) = trust::estimate(&snapshot, encoder)? {
+        tracing::info!("estimated a trust of {trust:.2} in the model in {:.1?}", started.elapsed());
+        index.set_trust(trust)?;
+    }
+    Ok(())
 }
 
 /// Documents that are to be in the index, and what was read beside them.

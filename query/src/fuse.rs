@@ -2,7 +2,8 @@
 //!
 //! Either part may know nothing: the model may not read the language of a text, and words say little where all texts have
 //! the same ones. What each part is worth is told, query by query, from its scores alone. Meaning counts more where its
-//! best hit stands high above what is near by chance and ahead of its tenth; words count more where theirs is ahead.
+//! best hit stands high above what is near by chance and ahead of its tenth; words count more where theirs is ahead. An
+//! index also knows how well its model understands its documents at all.
 //! docs/RETRIEVAL.md says how the constants were found, and what other ways of putting lists together come to.
 
 use std::collections::HashMap;
@@ -21,15 +22,28 @@ const EVEN: f32 = -0.6;
 /// By how much it grows with the lead of the best hit.
 const LEAD: f32 = 2.5;
 
+/// By how much it grows with the trust in the model.
+const TRUST: f32 = 3.0;
+
 /// The least deviation of a background: that of an index of equal vectors.
 const LEAST_DEVIATION: f32 = 1e-6;
 
-/// The `k` best documents of two lists, each of which comes best first and has at most `depth`. `background` is that of the
-/// query among the vectors.
+/// What is known beside the two lists.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Known {
+    /// The background of the query among the vectors.
+    pub(crate) background: Background,
+    /// [`Snapshot::trust`](akin_index::Snapshot::trust).
+    pub(crate) trust: f32,
+}
+
+/// The `k` best documents of two lists, each of which comes best first and has at most `depth`. Their scores are on the
+/// scale of similarities: a weighted mean of the similarity and of the score by words, which lies between the background and
+/// the best similarity as it lies between 0 and the best.
 pub(crate) fn fuse(
     by_meaning: &[Neighbor],
     by_words: &[Neighbor],
-    background: Background,
+    known: Known,
     depth: usize,
     k: usize,
 ) -> Vec<Neighbor> {
@@ -37,12 +51,14 @@ pub(crate) fn fuse(
         let only = if by_meaning.is_empty() { by_words } else { by_meaning };
         return only[..k.min(only.len())].to_vec();
     };
-    let weight = weight(by_meaning, by_words, background);
-    let deviation = background.deviation.max(LEAST_DEVIATION);
-    let meaning = |score: f32| weight * (score - background.mean) / deviation;
+    let weight = weight(by_meaning, by_words, known);
+    let Background { mean, deviation } = known.background;
+    let deviation = deviation.max(LEAST_DEVIATION);
+    let meaning = |score: f32| weight * (score - mean) / deviation;
     let words = |score: f32| if best.score > 0.0 { score / best.score } else { 0.0 };
     // What is not in a full list is at most as good as its last. A list of words that is not full has all there is.
     let no_meaning = meaning(by_meaning.last().unwrap_or(nearest).score);
+    let most = meaning(nearest.score).max(0.0) + 1.0;
     let no_words = match by_words.last() {
         Some(last) if by_words.len() >= depth => words(last.score),
         _ => 0.0,
@@ -62,6 +78,10 @@ pub(crate) fn fuse(
     }
     fused.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.doc.cmp(&b.doc)));
     fused.truncate(k);
+    // The scores of a query in another unit, which says the same: the background is the least, and a document that is the
+    // best of both lists has its similarity.
+    let height = (nearest.score - mean).max(0.0);
+    fused.iter_mut().for_each(|near| near.score = (mean + height * near.score / most).min(nearest.score));
     fused
 }
 
@@ -73,16 +93,16 @@ fn scored(near: &Neighbor, score: f32) -> Neighbor {
 }
 
 /// What meaning counts beside words, in deviations of the background and shares of the best score by words.
-fn weight(by_meaning: &[Neighbor], by_words: &[Neighbor], background: Background) -> f32 {
+fn weight(by_meaning: &[Neighbor], by_words: &[Neighbor], known: Known) -> f32 {
     let tenth = |list: &[Neighbor]| list.get(TENTH - 1).map(|near| near.score);
     let nearest = by_meaning[0].score;
     let far = tenth(by_meaning).unwrap_or(by_meaning[by_meaning.len() - 1].score);
-    let height = nearest - background.mean;
+    let height = nearest - known.background.mean;
     let ahead = if height > 0.0 { ((nearest - far) / height).min(1.0) } else { 0.0 };
     let best = by_words[0].score;
     // With fewer hits than ten the tenth has no word.
     let words_ahead = if best > 0.0 { (best - tenth(by_words).unwrap_or(0.0)) / best } else { 0.0 };
-    (EVEN + LEAD * (ahead - words_ahead)).exp()
+    (EVEN + LEAD * (ahead - words_ahead) + TRUST * known.trust).exp()
 }
 
 #[cfg(test)]
@@ -115,8 +135,20 @@ mod tests {
 
     /// What comes of two lists: numbers and scores.
     fn fused(meaning: &[(usize, f32)], words: &[(usize, f32)], depth: usize, k: usize) -> Vec<(usize, f32)> {
+        fused_with(0.0, meaning, words, depth, k)
+    }
+
+    /// The same with some trust.
+    fn fused_with(
+        trust: f32,
+        meaning: &[(usize, f32)],
+        words: &[(usize, f32)],
+        depth: usize,
+        k: usize,
+    ) -> Vec<(usize, f32)> {
         let (_folder, index) = index();
-        let found = fuse(&list(&index, meaning), &list(&index, words), BACKGROUND, depth, k);
+        let known = Known { background: BACKGROUND, trust };
+        let found = fuse(&list(&index, meaning), &list(&index, words), known, depth, k);
         let number = |near: &Neighbor| index.document(near.doc).unwrap().id.parse().unwrap();
         found.iter().map(|near| (number(near), near.score)).collect()
     }
@@ -135,9 +167,18 @@ mod tests {
     fn a_document_in_both_lists_is_before_those_in_one() {
         let meaning = [(7, 0.8), (3, 0.5), (9, 0.4)];
         let words = [(3, 12.0), (5, 9.0), (7, 3.0)];
-        let expected = [(3, 1.751_913), (7, 1.565_848), (5, 1.313_935), (9, 0.813_935)];
+        // 1.751913, 1.565848, 1.313935 and 0.813935 of the 2.315860 that the best of both would have.
+        let expected = [(3, 0.629_542), (7, 0.573_301), (5, 0.497_157), (9, 0.346_024)];
         assert_near(&fused(&meaning, &words, 3, 10), &expected);
         assert_near(&fused(&meaning, &words, 3, 2), &expected[..2]);
+    }
+
+    #[test]
+    fn a_model_that_does_not_understand_the_index_counts_little() {
+        let meaning = [(7, 0.8), (3, 0.5), (9, 0.4)];
+        let words = [(3, 12.0), (5, 9.0), (7, 3.0)];
+        let expected = [(3, 0.781_555), (5, 0.611_166), (7, 0.307_279), (9, 0.282_686)];
+        assert_near(&fused_with(-1.0, &meaning, &words, 3, 10), &expected);
     }
 
     #[test]
@@ -150,6 +191,16 @@ mod tests {
         let winner: Vec<(usize, f32)> =
             [(4, 0.9)].into_iter().chain((5..14).map(|i| (i, 0.2 - 0.01 * i as f32))).collect();
         assert_eq!(fused(&winner, &flat, 10, 1)[0].0, 4);
+    }
+
+    #[test]
+    fn a_score_is_that_of_the_best_similarity_at_most() {
+        let meaning = [(7, 0.8), (3, 0.5)];
+        let found = fused(&meaning, &[(7, 12.0), (3, 1.0)], 3, 10);
+        assert!(found[0] == (7, 0.8) && found[1].1 < 0.5, "{found:?}");
+        // Even where all is below the background.
+        let found = fused(&[(1, -0.2), (2, -0.3)], &[(2, 3.0)], 3, 10);
+        assert!(found.iter().all(|(_, score)| *score <= -0.2) && found[0].0 == 2, "{found:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use akin_encoder::Role;
-use akin_index::{Marker, Snapshot, WordQuery};
+use akin_index::{Marker, Snapshot};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::searcher::is_blank;
@@ -31,14 +31,14 @@ impl Searcher {
     /// # Errors
     /// What the encoder or the index reports.
     pub fn highlights(&self, snapshot: &Snapshot, answer: &Answer) -> Result<Vec<Highlight>> {
-        let query = WordQuery::parse(&answer.query);
+        let query = self.word_queries(&[&answer.query]).swap_remove(0);
         let marker = snapshot.marker(&query)?;
         let mut highlights: Vec<Highlight> = answer.hits.iter().map(|hit| begin(hit, &marker)).collect();
         let sentences: Vec<Vec<Range<usize>>> =
             answer.hits.iter().zip(&highlights).map(|(hit, highlight)| sentences(hit, highlight)).collect();
         let is_encoded = self.mode().needs_model() && self.encoder().is_some() && !is_blank(&answer.query);
         let nearest = match is_encoded {
-            true => self.nearest_sentences(&query.text(), answer, &sentences)?,
+            true => self.nearest_sentences(&self.plain_texts(&[&answer.query])[0], answer, &sentences)?,
             false => {
                 highlights.iter().zip(&sentences).map(|(highlight, of)| most_marked(highlight, of)).collect()
             }

@@ -60,10 +60,17 @@ impl AskOptions {
     pub(crate) fn retrieving(&self, ranked: usize) -> SearchOptions {
         let wanted = self.wanted();
         let differing = if self.diverse { wanted.saturating_mul(DIVERSE).max(DIVERSE_AT_LEAST) } else { 0 };
-        let counted = if self.facets.is_empty() { 0 } else { crate::facets::DEPTH };
         // Examples are found, and not given.
         let examples = self.like.len() + self.unlike.len();
-        let k = wanted.max(differing).max(counted).max(ranked).saturating_add(examples);
+        let k = wanted.max(differing).max(ranked).saturating_add(examples);
         SearchOptions { k, ..self.search.clone() }
+    }
+
+    /// How to retrieve the documents whose fields are counted, if some are: apart from the hits, whose order must not depend on
+    /// it.
+    pub(crate) fn counting(&self) -> Option<SearchOptions> {
+        let examples = self.like.len() + self.unlike.len();
+        let search = || SearchOptions { k: crate::facets::DEPTH + examples, ..self.search.clone() };
+        (!self.facets.is_empty()).then(search)
     }
 }

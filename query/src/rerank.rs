@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use akin_encoder::CrossEncoder;
-use akin_index::{Hit, Neighbor, Snapshot, WordQuery};
+use akin_index::{Hit, Neighbor, Snapshot};
 
 use crate::searcher::is_blank;
-use crate::{AskOptions, Mode, Result};
+use crate::{AskOptions, Result};
 
 /// Documents of a search that are ranked again, unless another number is given.
 pub const DEFAULT_DEPTH: usize = 50;
@@ -39,31 +39,24 @@ impl Reranker {
     pub(crate) fn rerank(
         &self,
         snapshot: &Snapshot,
-        mode: Mode,
-        queries: &[&str],
+        queries: &[String],
         lists: &mut [Vec<Neighbor>],
         options: &AskOptions,
     ) -> Result<()> {
         let depth = self.depth(options.wanted());
         lists.iter_mut().for_each(|list| list.truncate(depth));
         let hits = snapshot.hits_all(lists.to_vec())?;
-        let plain: Vec<String> = queries.iter().map(|query| plain(mode, query)).collect();
         let pairs: Vec<(&str, &str)> =
-            plain.iter().zip(&hits).flat_map(|(query, hits)| pairs(query, hits)).collect();
+            queries.iter().zip(&hits).flat_map(|(query, hits)| pairs(query, hits)).collect();
         let started = Instant::now();
         let mut scores = self.encoder.score(&pairs)?.into_iter();
         tracing::info!("ranked {} passages again in {:.1?}", pairs.len(), started.elapsed());
-        for (_, list) in plain.iter().zip(lists).filter(|(query, _)| !is_blank(query)) {
+        for (_, list) in queries.iter().zip(lists).filter(|(query, _)| !is_blank(query)) {
             list.iter_mut().zip(&mut scores).for_each(|(near, score)| near.score = score);
             list.sort_by(|a, b| b.score.total_cmp(&a.score));
         }
         Ok(())
     }
-}
-
-/// A query without the marks that a search for words understands.
-fn plain(mode: Mode, query: &str) -> String {
-    if mode.needs_words() { WordQuery::parse(query).text() } else { query.to_owned() }
 }
 
 /// The query with the passage of each hit; the whole text where the document is one passage. None without a query.

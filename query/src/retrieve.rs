@@ -5,9 +5,9 @@ use std::time::Instant;
 use akin_index::{Embeddings, Neighbor, Pointless, SearchOptions, Snapshot, WordQuery};
 
 use crate::examples::Examples;
-use crate::fuse::{DEPTH, fuse};
+use crate::fuse::{DEPTH, Known, fuse};
 use crate::searcher::{count, is_blank};
-use crate::{AskOptions, Error, Mode, Result, Searcher};
+use crate::{Error, Mode, Result, Searcher};
 
 /// Queries as they are looked for.
 #[derive(Debug, Default)]
@@ -20,37 +20,29 @@ pub(crate) struct Questions {
     pub(crate) truncated: usize,
 }
 
-/// Queries, and what was found for each: best first.
-pub(crate) struct Retrieved {
-    pub(crate) questions: Questions,
-    pub(crate) lists: Vec<Vec<Neighbor>>,
-}
-
 impl Searcher {
-    /// What is found for each text. A text may be blank where the examples say what to look for.
+    /// The documents that are found for each question, best first.
     pub(crate) fn retrieve(
         &self,
         snapshot: &Snapshot,
-        texts: &[&str],
-        examples: &Examples,
-        options: &AskOptions,
-    ) -> Result<Retrieved> {
-        let questions = self.read(snapshot, texts, examples)?;
+        questions: &Questions,
+        options: &SearchOptions,
+    ) -> Result<Vec<Vec<Neighbor>>> {
         let started = Instant::now();
-        let options = options.retrieving(self.ranked(options.wanted()));
         let lists = match (&questions.embeddings, self.mode()) {
-            (Some(embeddings), Mode::Hybrid) => by_both(snapshot, &questions.words, embeddings, &options)?,
-            (Some(embeddings), _) => snapshot.nearest_all(embeddings, &options)?,
-            (None, _) => snapshot.nearest_words_all(&questions.words, &options)?,
+            (Some(embeddings), Mode::Hybrid) => by_both(snapshot, &questions.words, embeddings, options)?,
+            (Some(embeddings), _) => snapshot.nearest_all(embeddings, options)?,
+            (None, _) => snapshot.nearest_words_all(&questions.words, options)?,
         };
-        tracing::info!("searched {} in {:.1?}", count(texts.len()), started.elapsed());
-        Ok(Retrieved { questions, lists })
+        tracing::info!("searched {} in {:.1?}", count(lists.len()), started.elapsed());
+        Ok(lists)
     }
 
-    /// Reads the words of queries and encodes them, as far as the mode needs it.
-    fn read(&self, snapshot: &Snapshot, texts: &[&str], examples: &Examples) -> Result<Questions> {
+    /// Reads the words of queries and encodes them, as far as the mode needs it. A text may be blank where the examples say
+    /// what to look for.
+    pub(crate) fn read(&self, snapshot: &Snapshot, texts: &[&str], examples: &Examples) -> Result<Questions> {
         let words: Vec<WordQuery> = match self.mode().needs_words() {
-            true => texts.iter().map(|text| WordQuery::parse(text)).collect(),
+            true => self.word_queries(texts),
             false => Vec::new(),
         };
         if self.mode() == Mode::Keyword {
@@ -59,10 +51,8 @@ impl Searcher {
                 false => Err(Error::ExamplesOfWords),
             };
         }
-        let plain: Vec<String> = match self.mode() {
-            Mode::Hybrid => words.iter().map(WordQuery::text).collect(),
-            _ => texts.iter().map(|text| (*text).to_owned()).collect(),
-        };
+        let words = words.into_iter().map(WordQuery::beside_meaning).collect();
+        let plain = self.plain_texts(texts);
         let (embeddings, truncated) = self.embed(snapshot, &plain, examples)?;
         Ok(Questions { embeddings: Some(embeddings), words, truncated })
     }
@@ -109,7 +99,8 @@ fn by_both(
     let lists = embeddings.iter().zip(by_meaning.iter().zip(&by_words));
     let fused = lists.map(|(embedding, (meaning, words))| -> Result<_> {
         let background = snapshot.background(embedding)?.unwrap_or_default();
-        Ok(fuse(meaning, words, background, depth, options.k))
+        let known = Known { background, trust: snapshot.trust() };
+        Ok(fuse(meaning, words, known, depth, options.k))
     });
     fused.collect()
 }

@@ -7,12 +7,11 @@ use std::thread;
 use std::time::Instant;
 
 use akin_encoder::{CrossEncoder, EncoderOptions, Encoding, Role, SentenceEncoder};
-use akin_index::{Filter, Neighbor, Reader, ReaderOptions, Selection, Snapshot};
+use akin_index::{Filter, Neighbor, Reader, ReaderOptions, SearchOptions, Selection, Snapshot, WordQuery};
 
 use crate::examples::Examples;
 use crate::facets::Facets;
 use crate::rerank::Reranker;
-use crate::retrieve::Retrieved;
 use crate::{Answer, AskOptions, Error, Mode, Result, diverse, facets, model, passages, remembered};
 
 /// Answers queries from one index.
@@ -21,6 +20,8 @@ pub struct Searcher {
     /// None where no text is encoded.
     encoder: Option<Arc<SentenceEncoder>>,
     mode: Mode,
+    /// Whether quotes, hyphens and stars in a query mean nothing.
+    plain: bool,
     reranker: Option<Reranker>,
 }
 
@@ -36,12 +37,12 @@ impl Searcher {
         let snapshot = reader.snapshot();
         snapshot.require_model(encoder.fingerprint())?;
         remembered::require(&encoder, snapshot.model())?;
-        Ok(Self { reader, encoder: Some(encoder), mode: Mode::Semantic, reranker: None })
+        Ok(Self { reader, encoder: Some(encoder), mode: Mode::Semantic, plain: false, reranker: None })
     }
 
     /// Searches an index without a model: for words, or for what is like example documents.
     pub fn without_model(reader: Reader, mode: Mode) -> Self {
-        Self { reader, encoder: None, mode, reranker: None }
+        Self { reader, encoder: None, mode, plain: false, reranker: None }
     }
 
     /// Finds documents in another way from now on.
@@ -53,6 +54,12 @@ impl Searcher {
             true => Err(Error::NoEncoder),
             false => Ok(Self { mode, ..self }),
         }
+    }
+
+    /// Takes queries as plain texts from now on: quotes, hyphens and stars mean nothing in any mode.
+    #[must_use]
+    pub fn with_plain_texts(self) -> Self {
+        Self { plain: true, ..self }
     }
 
     /// Has a cross-encoder rank the `depth` best documents of each query again, by the passage that was found, from now
@@ -193,13 +200,23 @@ impl Searcher {
         let examples = Examples::find(snapshot, options)?;
         let is_asked = |text: &str| examples.suffice() || !is_blank(text);
         let asked: Vec<&str> = texts.iter().copied().filter(|text| is_asked(text)).collect();
-        let Retrieved { questions, mut lists } = self.retrieve(snapshot, &asked, &examples, options)?;
+        let questions = self.read(snapshot, &asked, &examples)?;
         let truncated = questions.truncated;
-        lists.iter_mut().for_each(|list| list.retain(|near| !examples.contains(near.doc)));
-        let facets = lists.iter().map(|list| facets::count(snapshot, list, options));
-        let facets: Vec<Facets> = facets.collect::<Result<_>>()?;
+        let retrieve = |options: &SearchOptions| -> Result<Vec<Vec<Neighbor>>> {
+            let mut lists = self.retrieve(snapshot, &questions, options)?;
+            lists.iter_mut().for_each(|list| list.retain(|near| !examples.contains(near.doc)));
+            Ok(lists)
+        };
+        let facets: Vec<Facets> = match options.counting() {
+            None => vec![Facets::new(); asked.len()],
+            Some(counting) => {
+                let lists = retrieve(&counting)?.into_iter();
+                lists.map(|list| facets::count(snapshot, &list, options)).collect::<Result<_>>()?
+            }
+        };
+        let mut lists = retrieve(&options.retrieving(self.ranked(options.wanted())))?;
         if let Some(reranker) = &self.reranker {
-            reranker.rerank(snapshot, self.mode, &asked, &mut lists, options)?;
+            reranker.rerank(snapshot, &self.plain_texts(&asked), &mut lists, options)?;
         }
         let is_good = |near: &Neighbor| options.min_score.is_none_or(|least| near.score >= least);
         lists.iter_mut().for_each(|list| list.retain(is_good));
@@ -217,6 +234,20 @@ impl Searcher {
             false => Answer::new(text, Vec::new()),
         };
         Ok((texts.iter().map(answer).collect(), truncated))
+    }
+
+    /// What queries look for word by word.
+    pub(crate) fn word_queries(&self, texts: &[&str]) -> Vec<WordQuery> {
+        let read = if self.plain { WordQuery::plain } else { WordQuery::parse };
+        texts.iter().map(|text| read(text)).collect()
+    }
+
+    /// Queries without the marks that mean something where words are looked for.
+    pub(crate) fn plain_texts(&self, texts: &[&str]) -> Vec<String> {
+        match self.mode.needs_words() {
+            true => self.word_queries(texts).iter().map(WordQuery::text).collect(),
+            false => texts.iter().map(|text| (*text).to_owned()).collect(),
+        }
     }
 
     /// The embeddings of queries by the model of the snapshot.

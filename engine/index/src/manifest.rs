@@ -61,7 +61,7 @@ impl std::fmt::Debug for IndexId {
 }
 
 /// What exists at one commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Manifest {
     /// The index that it is of.
     pub(crate) index: IndexId,
@@ -75,6 +75,18 @@ pub(crate) struct Manifest {
     pub(crate) next_segment: u64,
     /// Oldest first.
     pub(crate) segments: Vec<SegmentRecord>,
+    /// How well the model understands the documents beside their words, once that was estimated. It came later, and is at
+    /// the end of the record.
+    pub(crate) trust: Option<TrustRecord>,
+}
+
+/// What an estimate came to.
+#[derive(Debug, Clone, Copy, PartialEq, Encode, Decode)]
+pub(crate) struct TrustRecord {
+    /// From -1, where the words say more, to 1.
+    pub(crate) trust: f32,
+    /// The live passages that there were.
+    pub(crate) passages: u64,
 }
 
 /// The model of an index, and how texts are given to it. Fingerprint and location are empty where it is not known.
@@ -167,10 +179,10 @@ impl ModelRecord {
     }
 
     /// Writes the fields that came later, at the end of the record that holds this one. Nothing is written where all
-    /// have their defaults: the bytes are those that earlier releases wrote and read.
-    pub(crate) fn encode_later<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+    /// have their defaults and nothing follows: the bytes are those that earlier releases wrote and read.
+    pub(crate) fn encode_later<E: Encoder>(&self, encoder: &mut E, follows: bool) -> Result<(), EncodeError> {
         let Self { query_prompt, document_prompt, similarity, passages, .. } = self;
-        let cut = *passages != PassageSize::default();
+        let cut = *passages != PassageSize::default() || follows;
         let prompted = query_prompt.is_some() || document_prompt.is_some();
         if prompted || *similarity != Similarity::default() || cut {
             (query_prompt, document_prompt, similarity.code()).encode(encoder)?;
@@ -214,17 +226,21 @@ impl<C> Decode<C> for ModelRecord {
 
 impl Encode for Manifest {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        let Self { index, generation, model, ef, next_segment, segments } = self;
+        let Self { index, generation, model, ef, next_segment, segments, trust } = self;
         (index, generation, model, ef, next_segment, segments).encode(encoder)?;
-        model.encode_later(encoder)
+        model.encode_later(encoder, trust.is_some())?;
+        trust.map_or(Ok(()), |trust| trust.encode(encoder))
     }
 }
 
 impl<C> Decode<C> for Manifest {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let (index, generation, model, ef, next_segment, segments) = Decode::decode(decoder)?;
-        let mut manifest = Self { index, generation, model, ef, next_segment, segments };
+        let mut manifest = Self { index, generation, model, ef, next_segment, segments, trust: None };
         manifest.model.decode_later(decoder)?;
+        if decoder.reader().peek_read(1).is_some() {
+            manifest.trust = Some(Decode::decode(decoder)?);
+        }
         Ok(manifest)
     }
 }
@@ -239,6 +255,7 @@ impl Manifest {
             ef: 0,
             next_segment: 1,
             segments: Vec::new(),
+            trust: None,
         }
     }
 
@@ -286,6 +303,9 @@ impl Manifest {
                 "it is commit {}, and its next segment {}",
                 self.generation, self.next_segment
             ));
+        }
+        if let Some(TrustRecord { trust, .. }) = self.trust.filter(|it| !(-1.0..=1.0).contains(&it.trust)) {
+            return Err(format!("its trust in the model is {trust}"));
         }
         let mut ids = HashSet::with_capacity(self.segments.len());
         for segment in &self.segments {
@@ -416,8 +436,22 @@ mod tests {
         assert_eq!(decode(&record), Ok(prompted));
         let unknown = [&earlier_record()[..], &[0, 0, 9]].concat();
         assert!(decode::<Manifest>(&unknown).unwrap_err().contains("similarity"));
-        let longer = [&record[..], &[5, 0]].concat();
+        let longer = [&record[..], &[5, 0, 0, 0, 0, 7, 0]].concat();
         assert!(decode::<Manifest>(&longer).unwrap_err().contains("1 bytes too many"));
+    }
+
+    #[test]
+    fn the_trust_follows_the_size_of_passages() {
+        let mut trusted = Manifest { index: IndexId([7; 16]), ..manifest() };
+        trusted.trust = Some(TrustRecord { trust: 0.5, passages: 7 });
+        let record = encode(&trusted);
+        assert_eq!(record, [&earlier_record()[..], &[0, 0, 0, 0, 0, 0, 0, 0x3f, 7]].concat());
+        assert_eq!(decode(&record), Ok(trusted.clone()));
+        for trust in [f32::NAN, -1.5, 1.01] {
+            trusted.trust = Some(TrustRecord { trust, passages: 7 });
+            let read = Manifest::from_bytes(&trusted.to_bytes());
+            assert!(matches!(read, Err(Unreadable::Damaged(why)) if why.contains("trust")), "{trust}");
+        }
     }
 
     #[test]

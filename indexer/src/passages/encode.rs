@@ -31,6 +31,11 @@ impl<'a> PassageEncoder<'a> {
         Ok(Self { cutter, encoder: DistinctEncoder::new(encoder, Some(Role::Document)) })
     }
 
+    /// What encodes them.
+    pub fn encoder(&self) -> &'a SentenceEncoder {
+        self.cutter.encoder
+    }
+
     /// The passages of documents with their embeddings.
     ///
     /// # Errors

@@ -177,6 +177,22 @@ impl Snapshot {
         }
     }
 
+    /// How well the model understands what is in the index, beside its words: from -1, where the words say more, to 1; 0
+    /// where it was never estimated.
+    pub fn trust(&self) -> f32 {
+        self.manifest.trust.map_or(0.0, |record| record.trust)
+    }
+
+    /// How many live passages there were when [`trust`](Self::trust) was estimated; 0 if it never was.
+    pub fn trusted_passages(&self) -> usize {
+        self.manifest.trust.map_or(0, |record| record.passages as usize)
+    }
+
+    /// How many passages the live documents have.
+    pub fn live_passages(&self) -> usize {
+        self.manifest.segments.iter().map(|record| record.live_passages() as usize).sum()
+    }
+
     /// Whether a document with this id and exactly this text and metadata is there.
     ///
     /// # Errors
@@ -297,7 +313,7 @@ impl Snapshot {
         });
         Ok(Stat {
             documents: self.len(),
-            passages: records.iter().map(|record| record.live_passages() as usize).sum(),
+            passages: self.live_passages(),
             deleted: records.iter().map(deleted).sum(),
             segments: sealed.collect(),
             pending: records

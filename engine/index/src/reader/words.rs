@@ -13,7 +13,7 @@ use crate::segment::PassageSet;
 use crate::segment::postings::Matches;
 use crate::segment::word_search::WordSearch;
 use crate::words::analysis::Analyzer;
-use crate::words::bm25::{Bm25, Statistics};
+use crate::words::bm25::{Bm25, Constants, Statistics};
 use crate::words::language::Language;
 use crate::words::query::{Plan, Unit};
 use crate::{DocId, Hit, Neighbor, Result, SearchOptions, WordQuery};
@@ -98,9 +98,23 @@ impl Snapshot {
         Ok(!self.is_empty())
     }
 
+    /// How many live passages are in segments that can be searched by words.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) if what is stored cannot be trusted.
+    pub fn passages_with_words(&self) -> Result<usize> {
+        let mut passages = 0;
+        for view in &self.segments {
+            if view.segment.words().map_err(|fault| self.fault(fault))?.is_some() {
+                passages += view.live_passages();
+            }
+        }
+        Ok(passages)
+    }
+
     fn best_by_words(&self, query: &WordQuery, options: &SearchOptions) -> Result<Vec<Neighbor>, Fault> {
         let searched = self.find_words(query)?;
-        let weights = Weights::of(&searched);
+        let weights = Weights::of(&searched, query.constants());
         let mut best = Best::new(options.k);
         for segment in &searched {
             let among = options.among.as_ref().map(|selection| selection.rows(segment.at));
@@ -118,7 +132,7 @@ impl Snapshot {
         passages: Range<usize>,
     ) -> Result<Vec<Neighbor>, Fault> {
         let searched = self.find_words(query)?;
-        let weights = Weights::of(&searched);
+        let weights = Weights::of(&searched, query.constants());
         let mut found = Vec::new();
         if let Some(segment) = searched.iter().find(|segment| segment.at == doc.segment as usize) {
             let among = PassageSet::of_range(passages);
@@ -143,7 +157,7 @@ impl Snapshot {
     /// How common each thing is that a query looks for; none where no passage has words.
     pub(super) fn commonness(&self, query: &WordQuery) -> Result<Option<Commonness>, Fault> {
         let searched = self.find_words(query)?;
-        let weights = Weights::of(&searched);
+        let weights = Weights::of(&searched, query.constants());
         let passages = weights.statistics.passages;
         let holding = weights.holding.iter().map(|(unit, holding)| ((*unit).clone(), *holding)).collect();
         Ok((passages > 0).then_some(Commonness { passages, holding }))
@@ -248,13 +262,14 @@ impl<'a> Searched<'a> {
 /// How much each part of a query counts: by how many passages of all segments have it, deleted ones too until their
 /// segment is written anew.
 struct Weights<'a> {
+    constants: Constants,
     statistics: Statistics,
     holding: HashMap<&'a Unit, u64>,
 }
 
 impl<'a> Weights<'a> {
-    fn of(searched: &'a [Searched<'_>]) -> Self {
-        let mut weights = Self { statistics: Statistics::default(), holding: HashMap::new() };
+    fn of(searched: &'a [Searched<'_>], constants: Constants) -> Self {
+        let mut weights = Self { constants, statistics: Statistics::default(), holding: HashMap::new() };
         for segment in searched {
             weights.statistics.add(segment.statistics);
             for found in segment.optional.iter().chain(&segment.required) {
@@ -268,7 +283,7 @@ impl<'a> Weights<'a> {
     /// Where a segment has something, and its weight; none if it has it nowhere.
     fn weigh(&self, found: &Found) -> Option<(Matches, Bm25)> {
         let holding = self.holding.get(&found.unit).copied().unwrap_or(0);
-        Some((found.matches.clone()?, Bm25::new(self.statistics, holding, found.times)))
+        Some((found.matches.clone()?, Bm25::new(self.statistics, holding, found.times, self.constants)))
     }
 }
 

@@ -89,7 +89,8 @@ fn plain(snapshot: &Snapshot, query: &WordQuery) -> BTreeMap<String, f64> {
         let holding = holding[unit];
         let rarity = (1.0 + (all - holding + 0.5) / (holding + 0.5)).ln();
         let count = text.count(unit);
-        f64::from(times) * rarity * 2.2 * count / (count + 1.2 * (0.25 + 0.75 * text.length / average))
+        let (k1, b) = (f64::from(query.constants().k1), f64::from(query.constants().b));
+        f64::from(times) * rarity * (k1 + 1.0) * count / (count + k1 * (1.0 - b + b * text.length / average))
     };
     let excluded: HashSet<&str> = passages
         .iter()
@@ -120,16 +121,21 @@ fn part<'a>(segment: &Segment, passage: usize, text: &'a str) -> &'a str {
 /// Holds a search against the plain one: the same scores in the same order, each that of its document.
 fn compare(snapshot: &Snapshot, text: &str, k: usize) {
     let query = WordQuery::parse(text);
-    let mut expected = plain(snapshot, &query);
-    if let Some(selected) = snapshot.select_words(&query, None).unwrap() {
+    compare_query(snapshot, &query, text, k);
+    compare_query(snapshot, &query.beside_meaning(), text, k);
+}
+
+fn compare_query(snapshot: &Snapshot, query: &WordQuery, text: &str, k: usize) {
+    let mut expected = plain(snapshot, query);
+    if let Some(selected) = snapshot.select_words(query, None).unwrap() {
         let fits = |id: &str| selected.rows_of(snapshot, id);
         assert!(expected.keys().all(|id| fits(id)), "{text}");
     }
-    check(snapshot, &query, &SearchOptions { k, ..SearchOptions::default() }, &expected, text);
+    check(snapshot, query, &SearchOptions { k, ..SearchOptions::default() }, &expected, text);
     let even = snapshot.select(&Filter::parse("even = 1").unwrap()).unwrap();
     expected.retain(|id, _| id.parse::<u32>().unwrap().is_multiple_of(2));
     let among = SearchOptions { k, among: Some(even), ..SearchOptions::default() };
-    check(snapshot, &query, &among, &expected, text);
+    check(snapshot, query, &among, &expected, text);
 }
 
 fn check(
@@ -305,4 +311,39 @@ fn an_index_without_words_has_no_sections_of_them_and_finds_nothing() {
     assert!(snapshot.segments.iter().all(|view| view.segment.words().unwrap().is_none()));
     let found = snapshot.search_words(&WordQuery::parse("a"), &SearchOptions::default()).unwrap();
     assert_eq!(found, []);
+}
+
+#[test]
+fn texts_are_scored_with_words_as_rare_as_in_the_index() {
+    let storage: Arc<dyn Storage> = Arc::new(Memory::new());
+    let mut index = Index::open_or_create_in(storage, &ModelIdentity::unknown(1)).unwrap();
+    assert_eq!(index.snapshot().score_texts(&["a"], &["a"]).unwrap(), None);
+    let texts = ["a common word", "a common thing", "a rare word", "something common"];
+    let documents: Vec<Document> = texts
+        .iter()
+        .enumerate()
+        .map(|(id, text)| Document { id: id.to_string(), text: (*text).into(), ..Document::default() })
+        .collect();
+    index.upsert(&documents, &Embeddings::from_values(1, vec![1.0; 4])).unwrap();
+    let queries = ["\"rare\" -common", "unheard of"];
+    let scores = index.snapshot().score_texts(&queries, &["rare", "common", "unheard"]).unwrap().unwrap();
+    assert!(scores[0][0] > scores[0][1] && scores[0][1] > 0.0 && scores[0][2] == 0.0, "{scores:?}");
+    assert_eq!(scores[1], [0.0; 3]);
+}
+
+#[test]
+fn an_estimate_of_the_model_is_kept_through_compaction_and_seen_by_readers() {
+    let storage: Arc<dyn Storage> = Arc::new(Memory::new());
+    let mut index = Index::open_or_create_in(Arc::clone(&storage), &ModelIdentity::unknown(1)).unwrap();
+    let document = |id: &str| Document { id: id.into(), ..Document::default() };
+    index.upsert(&[document("a"), document("b")], &Embeddings::from_values(1, vec![1.0; 2])).unwrap();
+    assert_eq!((index.snapshot().trust(), index.snapshot().trusted_passages()), (0.0, 0));
+    for wrong in [f32::NAN, 1.5] {
+        assert!(matches!(index.set_trust(wrong), Err(crate::Error::Invalid(_))));
+    }
+    index.set_trust(-0.25).unwrap();
+    index.delete(&["a"]).unwrap();
+    index.compact(&|_, _| ControlFlow::Continue(())).unwrap();
+    let reader = crate::Reader::of(storage, crate::ReaderOptions::default()).unwrap();
+    assert_eq!((reader.snapshot().trust(), reader.snapshot().trusted_passages()), (-0.25, 2));
 }

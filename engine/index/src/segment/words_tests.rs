@@ -9,7 +9,7 @@ use super::write::{Header, SegmentWriter};
 use crate::ModelIdentity;
 use crate::manifest::{IndexId, ModelRecord};
 use crate::storage::Memory;
-use crate::words::bm25::{Bm25, Statistics};
+use crate::words::bm25::{Bm25, Constants, Statistics};
 use crate::words::invert::Inverter;
 use crate::words::language::Language;
 use crate::words::query::Unit;
@@ -65,7 +65,7 @@ fn ask(segment: &Segment) -> usize {
     let (_, _) = (segment.words(), segment.verify_words());
     for unit in [term("the"), term("odd"), term("w7"), term("zzz"), phrase, prefix] {
         let Ok(Some(matches)) = segment.matches(&unit) else { continue };
-        let bm25 = Bm25::new(Statistics { passages: 500, positions: 4000 }, 20, 1);
+        let bm25 = Bm25::new(Statistics { passages: 500, positions: 4000 }, 20, 1, Constants::ALONE);
         let excluded: Vec<Matches> = segment.matches(&term("w8")).into_iter().flatten().collect();
         let searched = [(matches, bm25)];
         for (optional, required) in [(&searched[..], &[][..]), (&[], &searched[..])] {

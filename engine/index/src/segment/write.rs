@@ -36,7 +36,7 @@ impl Encode for Header {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         let Self { documents, passages, dimension, model, generation, replaces, graph, sections } = self;
         (documents, passages, dimension, model, generation, replaces, graph, sections).encode(encoder)?;
-        model.encode_later(encoder)
+        model.encode_later(encoder, false)
     }
 }
 

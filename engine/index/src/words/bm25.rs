@@ -1,9 +1,20 @@
 //! Okapi BM25 (Robertson & Zaragoza 2009): how much a passage is about a term.
 
-/// How soon further occurrences of a term count little.
-const K1: f32 = 1.2;
-/// How much a passage's length counts.
-const B: f32 = 0.75;
+/// The constants of the formula.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Constants {
+    /// How soon further occurrences of a term count little.
+    pub(crate) k1: f32,
+    /// How much a passage's length counts.
+    pub(crate) b: f32,
+}
+
+impl Constants {
+    /// The best for words alone.
+    pub(crate) const ALONE: Self = Self { k1: 1.2, b: 0.75 };
+    /// The best beside meaning, which favors passages about one thing already. docs/RETRIEVAL.md has the figures of both.
+    pub(crate) const BESIDE_MEANING: Self = Self { k1: 0.9, b: 0.4 };
+}
 
 /// The greatest length that is told apart.
 pub(crate) const LENGTH_LIMIT: u32 = u16::MAX as u32;
@@ -35,14 +46,15 @@ impl Statistics {
 
 impl Bm25 {
     /// For a term that `holding` passages have and that a query has so many `times`.
-    pub(crate) fn new(statistics: Statistics, holding: u64, times: u32) -> Self {
+    pub(crate) fn new(statistics: Statistics, holding: u64, times: u32, constants: Constants) -> Self {
+        let Constants { k1, b } = constants;
         let (all, holding) = (statistics.passages as f64, (holding as f64).min(statistics.passages as f64));
         let rarity = (1.0 + (all - holding + 0.5) / (holding + 0.5)).ln();
         let average = (statistics.positions as f64 / all.max(1.0)).max(1.0);
         Self {
-            weight: (rarity * f64::from(times)) as f32 * (K1 + 1.0),
-            constant: K1 * (1.0 - B),
-            per_position: K1 * B / average as f32,
+            weight: (rarity * f64::from(times)) as f32 * (k1 + 1.0),
+            constant: k1 * (1.0 - b),
+            per_position: k1 * b / average as f32,
         }
     }
 
@@ -75,12 +87,13 @@ mod tests {
     #[test]
     fn rare_terms_short_passages_and_more_occurrences_score_more() {
         let statistics = Statistics { passages: 100, positions: 1000 };
-        let (rare, frequent) = (Bm25::new(statistics, 1, 1), Bm25::new(statistics, 60, 1));
+        let of = |holding| Bm25::new(statistics, holding, 1, Constants::ALONE);
+        let (rare, frequent) = (of(1), of(60));
         assert!(rare.score(1, 10) > frequent.score(1, 10) && frequent.score(1, 10) > 0.0);
         assert!(rare.score(1, 5) > rare.score(1, 10) && rare.score(2, 10) > rare.score(1, 10));
         let expected = (1.0 + 99.5f32 / 1.5).ln() * 2.2 * 2.0 / (2.0 + 1.2);
         assert!((rare.score(2, 10) - expected).abs() < 1e-5);
         assert!(rare.bound(MANY, 0) > rare.score(1_000_000, 0));
-        assert!(Bm25::new(Statistics::default(), 0, 1).score(1, 0).is_finite());
+        assert!(Bm25::new(Statistics::default(), 0, 1, Constants::ALONE).score(1, 0).is_finite());
     }
 }

@@ -254,6 +254,7 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::bm25::Constants;
     use proptest::prelude::*;
 
     /// Reads a whole list back.
@@ -327,7 +328,7 @@ mod tests {
             bounds.write(&mut bytes);
             prop_assert_eq!(Bounds::read(bytes[..].first_chunk().unwrap()), bounds);
             let statistics = super::super::bm25::Statistics { passages: 1000, positions: 20_000 };
-            let bm25 = Bm25::new(statistics, 30, 1);
+            let bm25 = Bm25::new(statistics, 30, 1, Constants::BESIDE_MEANING);
             for (occurrences, length) in passages {
                 prop_assert!(bounds.hold(occurrences, length));
                 prop_assert!(bm25.score(occurrences, length) <= bounds.score(&bm25));

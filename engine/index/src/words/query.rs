@@ -2,6 +2,7 @@
 //! (`-snake`, `-"two words"`).
 
 use super::analysis::{Analyzer, Token, each_token, has_words};
+use super::bm25::Constants;
 
 /// Different things that one query looks for, at most: the first ones count.
 const LIMIT: usize = 1024;
@@ -10,6 +11,7 @@ const LIMIT: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WordQuery {
     items: Vec<Item>,
+    beside_meaning: bool,
 }
 
 /// Why a query finds nothing in any index.
@@ -75,7 +77,23 @@ impl WordQuery {
             }
             rest = after;
         }
-        Self { items }
+        Self { items, beside_meaning: false }
+    }
+
+    /// Takes a text as it is: all of its words, any of which is enough. Quotes, hyphens and stars mean nothing.
+    pub fn plain(text: &str) -> Self {
+        let item = Item { text: text.to_owned(), kind: Kind::Words, is_excluded: false };
+        Self { items: vec![item], beside_meaning: false }
+    }
+
+    /// The same query, with the weights of words that are best where its hits are put together with those by meaning.
+    pub fn beside_meaning(self) -> Self {
+        Self { beside_meaning: true, ..self }
+    }
+
+    /// The constants of its scores.
+    pub(crate) fn constants(&self) -> Constants {
+        if self.beside_meaning { Constants::BESIDE_MEANING } else { Constants::ALONE }
     }
 
     /// Why it finds nothing in any index; none if it may find something.
@@ -159,7 +177,7 @@ fn count(units: &mut Vec<(Unit, u32)>, unit: Unit) {
 }
 
 /// The terms of a text that are looked for one by one.
-fn words(text: &str, analyzer: &Analyzer) -> Vec<Unit> {
+pub(crate) fn words(text: &str, analyzer: &Analyzer) -> Vec<Unit> {
     let (mut units, mut in_run) = (Vec::new(), false);
     each_token(text, &mut |token| match token {
         Token::Word(word) => {
@@ -243,6 +261,18 @@ mod tests {
 
     fn term(text: &str) -> Unit {
         Unit::Term(text.into())
+    }
+
+    #[test]
+    fn a_plain_text_has_no_marks() {
+        let text = "say \"hello you\" to -5 auto*";
+        let query = WordQuery::plain(text);
+        let plan = query.plan(&Analyzer::new(Language::Other));
+        let terms: Vec<&Unit> = plan.optional.iter().map(|(unit, _)| unit).collect();
+        let expected = ["say", "hello", "you", "to", "5", "auto"].map(|term| Unit::Term(term.into()));
+        assert_eq!(terms, expected.iter().collect::<Vec<_>>());
+        assert!(plan.required.is_empty() && plan.excluded.is_empty() && !query.is_selective());
+        assert_eq!(query.text(), text);
     }
 
     #[test]

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use super::Index;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, TrustRecord};
 use crate::reader::snapshot::{Opened, Snapshot};
 use crate::{Error, Result};
 
@@ -78,5 +78,19 @@ impl Index {
     pub fn set_default_ef(&mut self, ef: usize) -> Result<()> {
         let manifest = Manifest { ef: ef.try_into().unwrap_or(u32::MAX), ..self.now().manifest.clone() };
         self.commit(manifest).map(drop)
+    }
+
+    /// Keeps an estimate of how well the model understands what is in the index, beside its words: from -1 to 1, see
+    /// [`Snapshot::trust`]. On the disk when it returns. A repair may lose it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for another number, [`Error::Write`] if the disk takes no more.
+    pub fn set_trust(&mut self, trust: f32) -> Result<()> {
+        if !(-1.0..=1.0).contains(&trust) {
+            return Err(Error::Invalid(format!("the trust {trust} is not from -1 to 1")));
+        }
+        let now = self.now();
+        let trust = Some(TrustRecord { trust, passages: now.live_passages() as u64 });
+        self.commit(Manifest { trust, ..now.manifest.clone() }).map(drop)
     }
 }

@@ -177,6 +177,7 @@ fn gather(
         ef: 0,
         next_segment,
         segments: records.collect(),
+        trust: None,
     })
 }
 
