@@ -25,12 +25,12 @@ pub fn run(arguments: &BatchArguments, terminal: &Terminal) -> anyhow::Result<()
     let queries = CorpusReader::open(std::slice::from_ref(&arguments.queries), &format)?;
     let queries = queries.map(|document| Ok(document?.text));
     let named = arguments.model.model.as_deref();
-    let (mode, compute) = (arguments.search.mode.into(), arguments.model.options());
+    let (mode, compute) = (arguments.search.mode(), arguments.model.options());
     let searcher = model::open_searcher(&arguments.index, named, &compute, mode)?;
     let searcher = model::with_reranker(searcher, &arguments.rerank, &compute)?;
     // One commit answers all queries, whatever is written meanwhile.
     let snapshot = searcher.snapshot();
-    keywords::note_missing(&searcher, &snapshot, &arguments.index, terminal)?;
+    keywords::note_missing(mode, &snapshot, &arguments.index, terminal)?;
     let among = filter::select(&searcher, &snapshot, filter.as_ref(), terminal)?;
     let mut options = arguments.search.options();
     options.search.among = among;

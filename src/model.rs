@@ -18,12 +18,13 @@ pub fn open_reader(path: &Path) -> anyhow::Result<Reader> {
     Ok(Reader::open(path)?)
 }
 
-/// Opens an index, and loads the model to ask it with if the mode needs one.
+/// Opens an index, and loads the model to ask it with if the mode needs one. Where no mode is named it is the one that finds
+/// most in the index, and queries are plain texts: a hyphen in one excludes nothing.
 pub fn open_searcher(
     index: &Path,
     model: Option<&str>,
     options: &EncoderOptions,
-    mode: Mode,
+    mode: Option<Mode>,
 ) -> anyhow::Result<Searcher> {
     open(index, model, options, mode, ReaderOptions::default())
 }
@@ -33,7 +34,7 @@ pub fn open_session(
     index: &Path,
     model: Option<&str>,
     options: &EncoderOptions,
-    mode: Mode,
+    mode: Option<Mode>,
 ) -> anyhow::Result<Searcher> {
     open(index, model, options, mode, ReaderOptions { reload: Reload::OnChange, ..ReaderOptions::default() })
 }
@@ -53,11 +54,16 @@ fn open(
     index: &Path,
     model: Option<&str>,
     options: &EncoderOptions,
-    mode: Mode,
+    mode: Option<Mode>,
     reading: ReaderOptions,
 ) -> anyhow::Result<Searcher> {
-    match mode.needs_model() {
-        true => Ok(Searcher::open(index, model, options, reading)?.with_mode(mode)?),
-        false => Ok(Searcher::without_model(Reader::open_with(index, reading)?, mode)),
+    match mode {
+        Some(Mode::Keyword) => Ok(Searcher::without_model(Reader::open_with(index, reading)?, Mode::Keyword)),
+        Some(mode) => Ok(Searcher::open(index, model, options, reading)?.with_mode(mode)?),
+        None => {
+            let searcher = Searcher::open(index, model, options, reading)?;
+            let mode = Mode::best_of(&searcher.snapshot())?;
+            Ok(searcher.with_mode(mode)?.with_plain_texts())
+        }
     }
 }

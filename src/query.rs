@@ -27,11 +27,11 @@ pub fn run(arguments: &QueryArguments, terminal: &Terminal) -> anyhow::Result<()
     }
     let named = arguments.model.model.as_deref();
     let compute = arguments.model.options();
-    let mode = arguments.search.mode.into();
+    let mode = arguments.search.mode();
     let Some(text) = &arguments.text else {
         let searcher = model::open_session(&arguments.index, named, &compute, mode)?;
         let searcher = model::with_reranker(searcher, &arguments.rerank, &compute)?;
-        keywords::note_missing(&searcher, &searcher.snapshot(), &arguments.index, terminal)?;
+        keywords::note_missing(mode, &searcher.snapshot(), &arguments.index, terminal)?;
         let asking = Asking::new(&searcher, arguments.search.options(), filter, terminal)?;
         return match io::stdin().is_terminal() {
             true => Session::new(asking, arguments.json, terminal).run(),
@@ -40,8 +40,8 @@ pub fn run(arguments: &QueryArguments, terminal: &Terminal) -> anyhow::Result<()
     };
     let searcher = model::open_searcher(&arguments.index, named, &compute, mode)?;
     let searcher = model::with_reranker(searcher, &arguments.rerank, &compute)?;
-    keywords::note_missing(&searcher, &searcher.snapshot(), &arguments.index, terminal)?;
-    keywords::note_pointless(&searcher, text, terminal);
+    keywords::note_missing(mode, &searcher.snapshot(), &arguments.index, terminal)?;
+    keywords::note_pointless(mode, text, terminal);
     let mut asking = Asking::new(&searcher, arguments.search.options(), filter, terminal)?;
     let answer = asking.ask(text)?;
     answer::print(&answer, arguments.json, || asking.highlights(&answer), terminal)
@@ -53,8 +53,8 @@ fn ask_by_example(
     filter: Option<Filter>,
     terminal: &Terminal,
 ) -> anyhow::Result<()> {
-    let mode = match arguments.search.mode.into() {
-        Mode::Keyword => Mode::Keyword,
+    let mode = match arguments.search.mode() {
+        Some(Mode::Keyword) => Mode::Keyword,
         _ => Mode::Semantic,
     };
     let searcher = Searcher::without_model(model::open_reader(&arguments.index)?, mode);

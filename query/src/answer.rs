@@ -44,8 +44,9 @@ pub struct RankedHit {
     pub rank: usize,
     /// The id of the document.
     pub id: String,
-    /// How similar query and document are: their cosine, from -1 to 1, unless the model has another similarity.
-    /// BM25's score for words, what both are weighed to for both, and a cross-encoder's where one ranked the documents.
+    /// How similar query and document are: their cosine, from -1 to 1, unless the model has another similarity. Of
+    /// [`Mode::Hybrid`](crate::Mode::Hybrid) a weighted mean of that and of the score by words on the same scale; of
+    /// [`Mode::Keyword`](crate::Mode::Keyword) BM25; a cross-encoder's where one ranked the documents.
     pub score: f32,
     /// The text of the document.
     pub text: String,

@@ -1,5 +1,9 @@
 //! By what documents are found.
 
+use akin_index::{Similarity, Snapshot};
+
+use crate::Result;
+
 /// By what documents are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
@@ -13,6 +17,18 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// The mode that finds most in an index: both, if most of its passages have words and it compares by cosine. What
+    /// meaning counts beside words was not measured with other similarities.
+    ///
+    /// # Errors
+    /// What the index reports.
+    pub fn best_of(snapshot: &Snapshot) -> Result<Self> {
+        let by_cosine = snapshot.model().similarity == Similarity::Cosine;
+        let passages = snapshot.live_passages();
+        let worded = by_cosine && passages > 0 && 2 * snapshot.passages_with_words()? >= passages;
+        Ok(if worded { Self::Hybrid } else { Self::Semantic })
+    }
+
     /// Whether queries are encoded by a model.
     pub fn needs_model(self) -> bool {
         self != Self::Keyword

@@ -7,7 +7,9 @@ use akin_index::PassageSize;
 use akin_query::Mode;
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{ComputeArguments, DefaultModel, PoolingName, parse_count, parse_passages, parse_positive};
+use super::{
+    ComputeArguments, DefaultModel, PoolingName, RerankArguments, parse_count, parse_passages, parse_positive,
+};
 
 #[derive(Debug, Args)]
 pub struct EvalArguments {
@@ -162,10 +164,11 @@ text of a document is its title and its text. A judged document that the corpus 
 
 Without --mode the model alone is evaluated: every query is compared with every document by their vectors, and long \
 texts are cut off. With --mode an index is built as `akin index` builds one, with passages, words and graph, and asked as \
-`akin query` asks it: a row a mode. It is built in a temporary folder, or in that of --index, where another run finds it.
+`akin query` asks it: a row a mode. It is built in a temporary folder, or in that of --index, where another run finds it. With --rerank a cross-encoder ranks \
+every hit that is counted.
 
 Bounds are those of a bootstrap over the queries, 95 %. --against evaluates a second setting, equal but for what is named \
-(mode, model, passages), and compares both query by query: p is how likely so large a difference of either sign is \
+(mode, model, passages, rerank), and compares both query by query: p is how likely so large a difference of either sign is \
 between equals, by a paired randomisation test.
 
 Examples:
@@ -173,6 +176,7 @@ Examples:
   akin eval retrieval scifact --mode all --precision int8
   akin eval retrieval scifact --mode hybrid --against mode=semantic
   akin eval retrieval scifact --mode hybrid --index kept --against passages=none,mode=keyword
+  akin eval retrieval scifact --mode hybrid --against rerank=cross-encoder/ms-marco-MiniLM-L6-v2
   akin eval retrieval scifact --against model=intfloat/e5-small-v2
   akin eval retrieval nfcorpus --split dev -k 10 -k 1000 --json")]
 pub struct RetrievalArguments {
@@ -199,7 +203,9 @@ pub struct RetrievalArguments {
     /// Keep the index in this folder, or use the one there
     #[arg(long, value_name = "FOLDER", requires = "mode")]
     pub index: Option<PathBuf>,
-    /// Compare with another setting: mode=semantic, model=NAME or passages=none, or several with commas
+    #[command(flatten)]
+    pub rerank: RerankArguments,
+    /// Compare with another setting: mode=semantic, model=NAME, passages=none or rerank=NAME, or several with commas
     #[arg(long, value_name = "NAME=VALUE,...", conflicts_with_all = ["pooling", "word_vectors"])]
     pub against: Option<String>,
     #[command(flatten)]

@@ -13,8 +13,9 @@ use super::{ComputeArguments, FormatArguments, QueryPrompt, parse_count};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Scores are similarities as the model compares texts, mostly cosines, best first; those of --mode keyword are BM25's, those of --mode hybrid weigh both. \
-With --rerank they are the cross-encoder's. Without TEXT, `query` opens a session on a terminal and \
+Hits come best first. Their scores are similarities as the model compares texts, mostly cosines, weighed with how well the \
+words fit, on the same scale; those of --mode semantic are similarities alone, those of --mode keyword BM25's. With --rerank they \
+are the cross-encoder's. Without TEXT, `query` opens a session on a terminal and \
 otherwise reads a query a line from stdin; every line is answered in order, a blank one with no hits.
 
 A filter is an expression about metadata: FIELD = VALUE, !=, <, <=, >, >=, FIELD in (VALUE, ...), joined by \
@@ -23,9 +24,10 @@ everything else and what is quoted as text. Dates (2024-05-01, 2024-05, 2024-05-
 compared as times. A list fits if one of its elements does. author.name is a field of an object. A missing field fits only != \
 and not. As many hits come back as documents fit, up to -k.
 
-With --mode keyword or hybrid, TEXT is words, any of which is enough; '\"exact phrases\"', which must be there; auto* \
+With --mode keyword or --mode hybrid, TEXT is words, any of which is enough; '\"exact phrases\"', which must be there; auto* \
 for all words that begin so; and -snake or '-\"two words\"' for what must not be there. Case, accents and endings of \
-words do not matter. Put -- before a TEXT that begins with a hyphen.
+words do not matter. Without --mode these marks mean nothing: documents are found by meaning and by words, and what \
+each counts is told from their scores. Put -- before a TEXT that begins with a hyphen.
 
 With --rerank the best hits, 50 of them or --rerank-depth, are ranked again by a cross-encoder of BERT or RoBERTa, which \
 reads the query and each passage together. It finds the better order, and takes longer: --precision int8 is the fastest.
@@ -33,7 +35,7 @@ reads the query and each passage together. It finds the better order, and takes 
 Examples:
   akin query notes \"fear of heights\"
   akin query notes --mode keyword 'python \"exit code\" -snake'
-  akin query notes --mode hybrid \"error E0499 in a loop\"
+  akin query notes --mode semantic \"fear of heights\"
   akin query notes \"fear of heights\" -k 3 --json | jq -r '.hits[].id'
   akin query words \"fear of heights\" --filter \"part = noun\"
   akin query notes \"fear of heights\" --rerank cross-encoder/ms-marco-MiniLM-L6-v2 --precision int8
@@ -149,9 +151,10 @@ pub struct SearchArguments {
     /// Compare with every document: slower, and finds the true nearest
     #[arg(long)]
     pub exact: bool,
-    /// Find documents by meaning, by their words (BM25, without the model), or by both
-    #[arg(long, value_enum, value_name = "MODE", default_value_t)]
-    pub mode: ModeArgument,
+    /// Find documents by meaning, by their words (BM25, without the model), or by both [default: both, if the index has
+    /// words and compares by cosine, else meaning]
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub mode: Option<ModeArgument>,
     /// Search only among documents whose metadata fit, as in "part = noun and year > 1990" (see akin help query)
     #[arg(long, value_name = "EXPR")]
     pub filter: Option<String>,
@@ -196,6 +199,11 @@ impl SearchArguments {
             unlike: self.unlike.clone(),
         }
     }
+
+    /// The mode that was named.
+    pub fn mode(&self) -> Option<Mode> {
+        self.mode.map(Mode::from)
+    }
 }
 
 fn parse_score(text: &str) -> Result<f32, String> {
@@ -218,9 +226,8 @@ pub struct RerankArguments {
 const DEPTH: NonZeroUsize = NonZeroUsize::new(DEFAULT_DEPTH).expect("it is above 0");
 
 /// By what documents are found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ModeArgument {
-    #[default]
     Semantic,
     Keyword,
     Hybrid,

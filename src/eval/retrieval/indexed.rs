@@ -18,7 +18,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::setting::Setting;
-use crate::cli::{RetrievalArguments, passages_option};
+use crate::cli::{RerankArguments, RetrievalArguments, passages_option};
 use crate::model;
 use crate::terminal::{Terminal, counted};
 
@@ -64,7 +64,10 @@ impl<'a> Indexes<'a> {
         let searcher = Searcher::new(built.index.reader(), Arc::clone(&built.encoder))?.with_mode(mode)?;
         // Questions of a set are texts: a hyphen in them excludes nothing.
         let searcher = searcher.with_plain_texts();
-        let (snapshot, options) = (searcher.snapshot(), SearchOptions { k, ..SearchOptions::default() });
+        let rerank = RerankArguments { model: setting.rerank.clone(), depth: self.arguments.rerank.depth };
+        let searcher = model::with_reranker(searcher, &rerank, &self.arguments.compute.options())?;
+        let (snapshot, options) =
+            (searcher.snapshot(), SearchOptions { k, ..SearchOptions::default() }.into());
         let texts: Vec<&str> = self.set.queries().iter().map(|(_, text)| text.as_str()).collect();
         let mut found = Vec::with_capacity(texts.len());
         for texts in texts.chunks(CHUNK) {

@@ -18,6 +18,9 @@ use crate::terminal::{Terminal, counted};
 
 /// Evaluates each setting that was asked for, and prints a row for each.
 pub fn run(arguments: &RetrievalArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    if arguments.rerank.model.is_some() && arguments.mode.is_empty() {
+        bail!("--rerank ranks what an index found: say by --mode how it is asked");
+    }
     let settings = Setting::asked(arguments);
     let against = arguments.against.as_deref().map(|text| settings[0].changed(text)).transpose()?;
     if against.as_ref().is_some_and(|against| settings == [against.clone()]) {

@@ -48,6 +48,9 @@ fn to_json(row: &Row, missing: usize) -> Value {
     line.insert("missing_documents".into(), missing.into());
     if setting.mode.is_some() {
         line.insert("mode".into(), setting.mode_name().into());
+        if let Some(rerank) = &setting.rerank {
+            line.insert("rerank".into(), rerank.as_str().into());
+        }
         line.insert("passages".into(), passages_option(setting.passages).into());
     }
     if let Some(against) = against {
@@ -141,7 +144,7 @@ mod tests {
         let figures = vec![Figure { name: "nDCG@10".into(), values: values.to_vec() }];
         let result = RetrievalResult { queries: values.len(), documents: 9, figures, truncated: 0 };
         Row {
-            setting: Setting { model: "m".into(), mode, passages: PassageSize::Window },
+            setting: Setting { model: "m".into(), mode, passages: PassageSize::Window, rerank: None },
             result,
             against: None,
         }

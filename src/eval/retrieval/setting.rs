@@ -17,7 +17,8 @@ pub struct Setting {
     pub mode: Option<Mode>,
     /// How the index cuts texts.
     pub passages: PassageSize,
-    // A model that ranks the best hits again belongs here, with its name in `changed` and `Display`.
+    /// The cross-encoder that ranks the best hits again.
+    pub rerank: Option<String>,
 }
 
 impl Setting {
@@ -27,6 +28,7 @@ impl Setting {
             model: arguments.model.model.model.clone(),
             mode,
             passages: arguments.passages.unwrap_or(PassageSize::Window),
+            rerank: arguments.rerank.model.clone(),
         };
         let all = [EvaluatedMode::Semantic, EvaluatedMode::Keyword, EvaluatedMode::Hybrid];
         let modes = match arguments.mode.contains(&EvaluatedMode::All) {
@@ -59,12 +61,14 @@ impl Setting {
                         "--against knows no mode {other:?}: semantic, keyword, hybrid, or none for the model alone"
                     );
                 }
+                ("rerank", "none") => setting.rerank = None,
+                ("rerank", model) => setting.rerank = Some(model.to_owned()),
                 ("model", model) => model.clone_into(&mut setting.model),
                 ("passages", passages) => {
                     setting.passages = parse_passages(passages)
                         .map_err(|why| anyhow::anyhow!("--against passages={passages}: {why}"))?;
                 }
-                (other, _) => bail!("--against knows no setting {other:?}: mode, model or passages"),
+                (other, _) => bail!("--against knows no setting {other:?}: mode, model, passages or rerank"),
             }
         }
         Ok(setting)
@@ -85,9 +89,10 @@ impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "mode={},model={}", self.mode_name(), self.model)?;
         match self.mode {
-            Some(_) => write!(f, ",passages={}", passages_option(self.passages)),
-            None => Ok(()),
+            Some(_) => write!(f, ",passages={}", passages_option(self.passages))?,
+            None => return Ok(()),
         }
+        self.rerank.as_ref().map_or(Ok(()), |model| write!(f, ",rerank={model}"))
     }
 }
 
@@ -97,9 +102,18 @@ mod tests {
 
     #[test]
     fn a_setting_is_compared_with_one_that_differs_in_what_is_named() {
-        let setting = Setting { model: "m".into(), mode: Some(Mode::Hybrid), passages: PassageSize::Window };
+        let setting = Setting {
+            model: "m".into(),
+            mode: Some(Mode::Hybrid),
+            passages: PassageSize::Window,
+            rerank: None,
+        };
         let other = setting.changed("mode=semantic, passages=100").unwrap();
         assert_eq!(other.to_string(), "mode=semantic,model=m,passages=100");
+        assert_eq!(
+            setting.changed("rerank=r").unwrap().to_string(),
+            "mode=hybrid,model=m,passages=auto,rerank=r"
+        );
         assert_eq!(setting.changed("mode=none").unwrap().to_string(), "mode=none,model=m");
         assert_eq!(setting.changed("model=n").unwrap(), Setting { model: "n".into(), ..setting.clone() });
         for wrong in ["semantic", "mode=both", "passages=0", "k=3"] {
