@@ -58,3 +58,20 @@ fn the_hybrid_mode_puts_both_together_and_keeps_to_phrases_and_exclusions() {
     );
     assert_eq!(ids(&ask("somebody \"day 77\"")), ["77"]);
 }
+
+#[test]
+fn without_a_mode_both_count_and_marks_mean_nothing() {
+    let workplace = with_sentences(130);
+    let ask = |more: &[&str]| {
+        let text = "the baker \"repairs nothing\" -bridge 17";
+        let run = workplace.akin(&[&["query", "notes", "--json"], more, &["--", text]].concat());
+        run.succeeded().json()
+    };
+    let both = ask(&[]);
+    assert_eq!(ids(&both).len(), 10, "{both}");
+    let scores: Vec<f64> =
+        both["hits"].as_array().unwrap().iter().map(|hit| hit["score"].as_f64().unwrap()).collect();
+    assert!(scores.is_sorted_by(|a, b| a >= b) && scores[0] <= 1.0, "{scores:?}");
+    assert_ne!(ids(&both), ids(&ask(&["--mode", "semantic"])));
+    assert!(ids(&ask(&["--mode", "hybrid"])).is_empty(), "a phrase that no document has");
+}
