@@ -72,7 +72,7 @@ fn hits_below_the_least_score_are_left_out() {
 fn documents_are_found_by_examples_without_a_model() {
     let model = ModelCopy::tiny("bert");
     let workplace = with_notes_by(40, model.path());
-    let found = ask(&workplace, &[&sentences(40)[3], "-k", "4"]);
+    let found = ask(&workplace, &[&sentences(40)[3], "-k", "4", "--mode", "semantic"]);
     let by_text = ids(&found);
     assert_eq!(by_text[0], "3");
     let both = ask(&workplace, &[&sentences(40)[7], "--like", "3", "--mode", "hybrid"]);

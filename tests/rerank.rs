@@ -90,7 +90,7 @@ fn a_batch_and_a_session_rank_again_too() {
 
 #[test]
 fn the_passage_that_was_found_is_what_the_cross_encoder_reads() {
-    let workplace = Workplace::new();
+    let workplace = Workplace::with_passages();
     let text = sentences(40).join(". ");
     workplace.write("long.jsonl", serde_json::json!({ "id": "long", "text": text }).to_string() + "\n");
     workplace.akin(&["index", "notes", "long.jsonl"]).succeeded();

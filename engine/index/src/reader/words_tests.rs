@@ -80,10 +80,16 @@ fn plain(snapshot: &Snapshot, query: &WordQuery) -> BTreeMap<String, f64> {
     }
     let all = passages.len() as f64;
     let average = passages.iter().map(|passage| passage.text.length).sum::<f64>() / all;
-    let units =
-        plans.iter().flat_map(|plan| plan.required.iter().chain(&plan.optional)).map(|(unit, _)| unit);
+    let units_of = |plan: &Plan| -> Vec<Unit> {
+        plan.required.iter().chain(&plan.optional).map(|(unit, _)| unit.clone()).collect()
+    };
+    let units: Vec<Vec<Unit>> = plans.iter().map(units_of).collect();
+    // A segment of another language is asked for other terms of the same words.
+    let has = |held: &Found, unit: &Unit| units[held.plan].contains(unit) && held.text.count(unit) > 0.0;
     let holding: BTreeMap<&Unit, f64> = units
-        .map(|unit| (unit, passages.iter().filter(|held| held.text.count(unit) > 0.0).count() as f64))
+        .iter()
+        .flatten()
+        .map(|unit| (unit, passages.iter().filter(|held| has(held, unit)).count() as f64))
         .collect();
     let score = |unit: &Unit, times: u32, text: &Text| {
         let holding = holding[unit];
