@@ -65,7 +65,7 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
 fn of_encoder(error: &akin_encoder::Error) -> Option<&'static str> {
     Some(match error {
         akin_encoder::Error::ModelNotFound { .. } => {
-            "name a directory in its place, fetch the default one with `make model`, or set HF_ENDPOINT to a mirror"
+            "name a directory (--model DIR, or --rerank DIR), fetch the default one with `make model`, or set HF_ENDPOINT to a mirror"
         }
         akin_encoder::Error::IsCrossEncoder { .. } => {
             "name a sentence encoder with --model; `akin query --rerank` takes a cross-encoder"
