@@ -48,12 +48,20 @@ impl OwnIds {
         if read.is_empty() {
             return Ok(0);
         }
-        let mut known = known_ids(index)?;
+        let mut known = match sync {
+            true => known_ids(index, b"ids/")?,
+            // What other files have matters only to what is removed: an index may have millions of ids.
+            false => BTreeMap::new(),
+        };
         let mut gone = HashSet::new();
         let (mut written, mut stale) = (Vec::new(), Vec::new());
         for (path, now) in read {
             let mut now: BTreeSet<u64> = now.into_iter().collect();
-            let before = known.remove(&path).unwrap_or_default();
+            let before = match sync {
+                true => known.remove(&path),
+                false => known_ids(index, &key_of(&path, ""))?.remove(&path),
+            };
+            let before = before.unwrap_or_default();
             match sync {
                 true => gone.extend(before.difference(&now)),
                 // They are in the index still.
@@ -85,10 +93,10 @@ fn path_of(source: &Source) -> Option<String> {
     full.to_str().map(str::to_owned)
 }
 
-/// The ids that are known of every file.
-fn known_ids(index: &Index) -> Result<BTreeMap<String, BTreeSet<u64>>> {
+/// The ids that are known of each file, in the notes whose keys begin so.
+fn known_ids(index: &Index, beginning: &[u8]) -> Result<BTreeMap<String, BTreeSet<u64>>> {
     let mut known: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
-    for (key, value) in index.notes(b"ids/")? {
+    for (key, value) in index.notes(beginning)? {
         let Some(end) = key.iter().rposition(|byte| *byte == 0) else { continue };
         let Ok(path) = std::str::from_utf8(&key[4.min(end)..end]) else { continue };
         let ids = value.chunks_exact(8).map(|id| u64::from_le_bytes(id.try_into().expect("eight bytes")));
@@ -123,7 +131,7 @@ fn notes_of(path: &str, ids: &BTreeSet<u64>) -> Vec<(Vec<u8>, Vec<u8>)> {
         .collect()
 }
 
-fn key_of(path: &str, number: usize) -> Vec<u8> {
+fn key_of(path: &str, number: impl ToString) -> Vec<u8> {
     [b"ids/", path.as_bytes(), b"\0", number.to_string().as_bytes()].concat()
 }
 
