@@ -54,6 +54,9 @@ pub fn answer_lines(
             }
         }
         let texts: Vec<&str> = chunk.iter().map(String::as_str).collect();
+        if texts.is_empty() {
+            break;
+        }
         let (answers, truncated) = searcher.ask_all(snapshot, &texts, options)?;
         for answer in &answers {
             answer.write_json_line(output).map_err(Error::Write)?;
