@@ -48,18 +48,6 @@ impl Snapshot {
         let scores = queries.iter().map(score).collect::<Result<_, Fault>>();
         scores.map(Some).map_err(|fault| self.fault(fault))
     }
-
-    /// The language of most passages that have words.
-    fn main_language(&self) -> Result<Option<Language>, Fault> {
-        let mut passages: HashMap<Language, usize> = HashMap::new();
-        for view in &self.segments {
-            if let Some(words) = view.segment.words()? {
-                *passages.entry(words.language).or_default() += view.live_passages();
-            }
-        }
-        let most = passages.into_iter().max_by_key(|(language, passages)| (*passages, *language as u8));
-        Ok(most.map(|(language, _)| language))
-    }
 }
 
 /// How rare words are in an index.

@@ -29,7 +29,7 @@ impl Snapshot {
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) if what is stored cannot be trusted.
     pub fn marker(&self, query: &WordQuery) -> Result<Marker> {
-        let language = self.language_of_words().map_err(|fault| self.fault(fault))?;
+        let language = self.main_language().map_err(|fault| self.fault(fault))?;
         let analyzer = Analyzer::new(language.unwrap_or(Language::Other));
         let Plan { optional, required, .. } = query.plan(&analyzer);
         let common = self.commonness(query).map_err(|fault| self.fault(fault))?;

@@ -144,14 +144,16 @@ impl Snapshot {
         Ok(found)
     }
 
-    /// The language of the first segment that has words.
-    pub(super) fn language_of_words(&self) -> Result<Option<Language>, Fault> {
+    /// The language of most passages that have words.
+    pub(super) fn main_language(&self) -> Result<Option<Language>, Fault> {
+        let mut passages: HashMap<Language, usize> = HashMap::new();
         for view in &self.segments {
             if let Some(words) = view.segment.words()? {
-                return Ok(Some(words.language));
+                *passages.entry(words.language).or_default() += view.live_passages();
             }
         }
-        Ok(None)
+        let most = passages.into_iter().max_by_key(|(language, passages)| (*passages, *language as u8));
+        Ok(most.map(|(language, _)| language))
     }
 
     /// How common each thing is that a query looks for; none where no passage has words.
