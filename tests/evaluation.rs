@@ -6,6 +6,7 @@ mod common;
 
 use std::fs;
 
+use akin_fixtures::models::ModelCopy;
 use common::{Workplace, tiny_model};
 
 const PAIRS: &str = include_str!("../trainer/reference/pairs.tsv");
@@ -176,6 +177,26 @@ fn every_mode_of_an_index_is_evaluated_and_compared() {
     assert!(refused.contains("same setting"), "{refused}");
     let without_mode = place.akin(&["eval", "retrieval", "set", "--passages", "none"]);
     assert!(without_mode.code == Some(2) && without_mode.stderr.contains("--mode"), "{without_mode:?}");
+}
+
+#[test]
+fn an_index_is_evaluated_with_a_cross_encoder_and_without() {
+    let place = workshop();
+    retrieval_set(&place);
+    let model = ModelCopy::cross_encoder("bert");
+    let rerank = format!("rerank={}", model.path().display());
+    let asked = ["eval", "retrieval", "set", "--mode", "keyword", "--json", "--against", &rerank];
+    let plain = place.akin(&asked).succeeded().json();
+    let asked =
+        ["eval", "retrieval", "set", "--mode", "keyword", "--json", "--rerank", &rerank["rerank=".len()..]];
+    let ranked = place.akin(&asked).succeeded().json();
+    assert_eq!(ranked["rerank"], rerank["rerank=".len()..]);
+    assert!(plain.get("rerank").is_none());
+    // A head of random numbers ranks in another order.
+    assert_eq!(plain["against"]["ndcg@10"]["mean"], ranked["ndcg@10"]);
+    assert!(ranked["ndcg@10"].as_f64() < plain["ndcg@10"].as_f64(), "{ranked}");
+    let refused = place.akin(&["eval", "retrieval", "set", "--rerank", "x"]).refused();
+    assert!(refused.contains("--mode"), "{refused}");
 }
 
 #[test]
