@@ -22,7 +22,7 @@ SECONDS ?= 60
 
 fuzz: tools  ## every fuzz target for SECONDS=60; what breaks one is kept in fuzz/artifacts
 	cd fuzz && RUSTC_WRAPPER=$$PWD/instrumented cargo build
-	@cd fuzz && for target in corpus filter graph records; do \
+	@cd fuzz && for target in corpus documents filter graph records; do \
 		mkdir -p corpus/$$target artifacts/$$target; \
 		TMPDIR=$$(test -d /dev/shm && echo /dev/shm || echo /tmp) \
 		$${CARGO_TARGET_DIR:-target}/debug/$$target corpus/$$target seeds/$$target -max_total_time=$(SECONDS) \
