@@ -5,6 +5,7 @@
 //! - [`facets`]: how often each value of a field is among the best hits.
 //! - [`highlight`]: which sentence and which words of a hit to show.
 //! - [`batch`]: answers any number of queries in bounded memory, one JSON line for each.
+//! - [`both`]: finds by meaning and by words together.
 //! - [`mode`]: by what documents are found: by meaning, by words, or by both.
 //! - [`model`]: finds and loads models by name.
 //! - [`remembered`]: the prompts and the similarity that an index remembers.
@@ -14,6 +15,7 @@
 
 pub mod answer;
 pub mod batch;
+pub mod both;
 mod diverse;
 pub mod error;
 mod examples;

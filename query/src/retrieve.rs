@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use akin_index::{Embeddings, Neighbor, Pointless, SearchOptions, Snapshot, WordQuery};
+use akin_index::{Embeddings, Neighbor, SearchOptions, Snapshot, WordQuery};
 
+use crate::both::nearest_by_both;
 use crate::examples::Examples;
-use crate::fuse::{DEPTH, Known, fuse};
 use crate::searcher::{count, is_blank};
 use crate::{Error, Mode, Result, Searcher};
 
@@ -30,7 +30,9 @@ impl Searcher {
     ) -> Result<Vec<Vec<Neighbor>>> {
         let started = Instant::now();
         let lists = match (&questions.embeddings, self.mode()) {
-            (Some(embeddings), Mode::Hybrid) => by_both(snapshot, &questions.words, embeddings, options)?,
+            (Some(embeddings), Mode::Hybrid) => {
+                nearest_by_both(snapshot, &questions.words, embeddings, options)?
+            }
             (Some(embeddings), _) => snapshot.nearest_all(embeddings, options)?,
             (None, _) => snapshot.nearest_words_all(&questions.words, options)?,
         };
@@ -84,44 +86,4 @@ impl Searcher {
         }
         Ok((embeddings, truncated))
     }
-}
-
-fn by_both(
-    snapshot: &Snapshot,
-    queries: &[WordQuery],
-    embeddings: &Embeddings,
-    options: &SearchOptions,
-) -> Result<Vec<Vec<Neighbor>>> {
-    let depth = options.k.max(DEPTH);
-    let deep = SearchOptions { k: depth, ..options.clone() };
-    let by_words = snapshot.nearest_words_all(queries, &deep)?;
-    let by_meaning = nearest_that_fit(snapshot, queries, embeddings, &deep)?;
-    let lists = embeddings.iter().zip(by_meaning.iter().zip(&by_words));
-    let fused = lists.map(|(embedding, (meaning, words))| -> Result<_> {
-        let background = snapshot.background(embedding)?.unwrap_or_default();
-        let known = Known { background, trust: snapshot.trust() };
-        Ok(fuse(meaning, words, known, depth, options.k))
-    });
-    fused.collect()
-}
-
-/// The nearest documents of each query that have its phrases and not what it excludes.
-fn nearest_that_fit(
-    snapshot: &Snapshot,
-    queries: &[WordQuery],
-    embeddings: &Embeddings,
-    options: &SearchOptions,
-) -> Result<Vec<Vec<Neighbor>>> {
-    // A query of exclusions alone says nothing to look for. A blank one comes with examples, which do.
-    let is_pointless = |query: &WordQuery| query.pointless() == Some(Pointless::OnlyExclusions);
-    if !queries.iter().any(|query| query.is_selective() || is_pointless(query)) {
-        return Ok(snapshot.nearest_all(embeddings, options)?);
-    }
-    let near =
-        |(row, query): (usize, &WordQuery)| match snapshot.select_words(query, options.among.as_ref())? {
-            _ if is_pointless(query) => Ok(Vec::new()),
-            None => Ok(snapshot.nearest(embeddings.row(row), options)?),
-            among => Ok(snapshot.nearest(embeddings.row(row), &SearchOptions { among, ..options.clone() })?),
-        };
-    queries.iter().enumerate().map(near).collect()
 }

@@ -76,6 +76,25 @@ impl Snapshot {
         found.map_err(|fault| self.fault(fault))
     }
 
+    /// How similar a query is to passages that this snapshot named.
+    ///
+    /// # Errors
+    /// As [`Snapshot::search`]; [`Error::Stale`] if another snapshot named them.
+    pub fn similarities(&self, query: &[f32], passages: &[Neighbor]) -> Result<Vec<f32>> {
+        let query = self.checked(query)?;
+        let similarity = self.model().similarity;
+        let of = |near: &Neighbor| {
+            let view = self.segments.get(near.doc.segment as usize);
+            let view = view.filter(|view| (near.passage as usize) < view.segment.passages());
+            let vector = view
+                .ok_or(Error::Stale("the passage is one of another snapshot"))?
+                .segment
+                .vector(near.passage as usize);
+            Ok(similarity.of(&query, &vector.map_err(|fault| self.fault(fault))?))
+        };
+        passages.iter().map(of).collect()
+    }
+
     pub(super) fn checked<'a>(&self, query: &'a [f32]) -> Result<std::borrow::Cow<'a, [f32]>> {
         let dimension = self.model().dimension;
         if query.len() != dimension {

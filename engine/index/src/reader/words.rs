@@ -65,6 +65,32 @@ impl Snapshot {
         }
     }
 
+    /// The same for queries whose hits are put together with those by meaning: for each query, what it finds, and the scores by
+    /// words of the passages that were found otherwise.
+    ///
+    /// # Errors
+    /// As [`Snapshot::search_words`]; [`Error::Stale`](crate::Error::Stale) if another snapshot named the passages.
+    pub fn nearest_words_beside_all(
+        &self,
+        queries: &[WordQuery],
+        others: &[Vec<Neighbor>],
+        options: &SearchOptions,
+    ) -> Result<Vec<(Vec<Neighbor>, Vec<f32>)>> {
+        let search = |(query, others): (&WordQuery, &Vec<Neighbor>)| {
+            if let Some(selection) = &options.among {
+                selection.require(self)?;
+            }
+            let searched = self.find_words(query).map_err(|fault| self.fault(fault))?;
+            let weights = Weights::of(&searched, query);
+            let found = self.best_of(&searched, &weights, options).map_err(|fault| self.fault(fault))?;
+            Ok((found, self.scores_of(&searched, &weights, others)?))
+        };
+        match queries {
+            [query] => others.first().map(|others| search((query, others))).into_iter().collect(),
+            _ => self.pool.run(|| queries.par_iter().zip(others).map(search).collect()),
+        }
+    }
+
     /// The documents of neighbors that this snapshot named, with their texts.
     ///
     /// # Errors
@@ -114,14 +140,48 @@ impl Snapshot {
 
     fn best_by_words(&self, query: &WordQuery, options: &SearchOptions) -> Result<Vec<Neighbor>, Fault> {
         let searched = self.find_words(query)?;
-        let weights = Weights::of(&searched, query.constants());
+        self.best_of(&searched, &Weights::of(&searched, query), options)
+    }
+
+    fn best_of(
+        &self,
+        searched: &[Searched<'_>],
+        weights: &Weights<'_>,
+        options: &SearchOptions,
+    ) -> Result<Vec<Neighbor>, Fault> {
         let mut best = Best::new(options.k);
-        for segment in &searched {
+        for segment in searched {
             let among = options.among.as_ref().map(|selection| selection.rows(segment.at));
             let threshold = best.threshold();
-            segment.search(&weights, among, threshold, &mut |near| best.offer(near))?;
+            segment.search(weights, among, threshold, &mut |near| best.offer(near))?;
         }
         Ok(best.into_sorted())
+    }
+
+    /// The scores of passages, in their order; 0 in segments that have no words.
+    fn scores_of(
+        &self,
+        searched: &[Searched<'_>],
+        weights: &Weights<'_>,
+        passages: &[Neighbor],
+    ) -> Result<Vec<f32>> {
+        let mut scores = vec![0.0; passages.len()];
+        for segment in searched {
+            let of_segment = |near: &Neighbor| near.doc.segment as usize == segment.at;
+            let mut places: Vec<usize> =
+                (0..passages.len()).filter(|at| of_segment(&passages[*at])).collect();
+            if places.is_empty() {
+                continue;
+            }
+            places.sort_by_key(|at| passages[*at].passage);
+            let rows: Vec<u32> = places.iter().map(|at| passages[*at].passage).collect();
+            if rows.last().is_some_and(|last| *last as usize >= segment.view.segment.passages()) {
+                return Err(crate::Error::Stale("the passage is one of another snapshot"));
+            }
+            let found = segment.scores(weights, &rows).map_err(|fault| self.fault(fault))?;
+            places.into_iter().zip(found).for_each(|(at, score)| scores[at] = score);
+        }
+        Ok(scores)
     }
 
     /// Those of some passages of a document that a query finds.
@@ -132,7 +192,7 @@ impl Snapshot {
         passages: Range<usize>,
     ) -> Result<Vec<Neighbor>, Fault> {
         let searched = self.find_words(query)?;
-        let weights = Weights::of(&searched, query.constants());
+        let weights = Weights::of(&searched, query);
         let mut found = Vec::new();
         if let Some(segment) = searched.iter().find(|segment| segment.at == doc.segment as usize) {
             let among = PassageSet::of_range(passages);
@@ -159,7 +219,7 @@ impl Snapshot {
     /// How common each thing is that a query looks for; none where no passage has words.
     pub(super) fn commonness(&self, query: &WordQuery) -> Result<Option<Commonness>, Fault> {
         let searched = self.find_words(query)?;
-        let weights = Weights::of(&searched, query.constants());
+        let weights = Weights::of(&searched, query);
         let passages = weights.statistics.passages;
         let holding = weights.holding.iter().map(|(unit, holding)| ((*unit).clone(), *holding)).collect();
         Ok((passages > 0).then_some(Commonness { passages, holding }))
@@ -233,6 +293,19 @@ impl<'a> Searched<'a> {
         })
     }
 
+    /// What adds to a score, and its weight.
+    fn optional(&self, weights: &Weights<'_>) -> Vec<(Matches, Bm25)> {
+        let counted = self.optional.iter().filter(|found| weights.counts(found));
+        counted.filter_map(|found| weights.weigh(found)).collect()
+    }
+
+    /// The scores of passages of the segment, ascending.
+    fn scores(&self, weights: &Weights<'_>, passages: &[u32]) -> Result<Vec<f32>, Fault> {
+        let mut matches = self.optional(weights);
+        matches.extend(self.required.iter().filter_map(|found| weights.weigh(found)));
+        self.view.segment.word_scores(&matches, passages)
+    }
+
     /// Offers the passages `among` those of the segment that score more than a threshold, which each offer may raise.
     fn search(
         &self,
@@ -244,7 +317,7 @@ impl<'a> Searched<'a> {
         let required = self.required.iter().map(|found| weights.weigh(found)).collect::<Option<Vec<_>>>();
         // What must be there is nowhere in this segment.
         let Some(required) = required else { return Ok(()) };
-        let optional: Vec<_> = self.optional.iter().filter_map(|found| weights.weigh(found)).collect();
+        let optional = self.optional(weights);
         let search = WordSearch {
             optional: &optional,
             required: &required,
@@ -267,11 +340,15 @@ struct Weights<'a> {
     constants: Constants,
     statistics: Statistics,
     holding: HashMap<&'a Unit, u64>,
+    /// What more passages have does not count, unless all must have it.
+    most: u64,
 }
 
 impl<'a> Weights<'a> {
-    fn of(searched: &'a [Searched<'_>], constants: Constants) -> Self {
-        let mut weights = Self { constants, statistics: Statistics::default(), holding: HashMap::new() };
+    fn of(searched: &'a [Searched<'_>], query: &WordQuery) -> Self {
+        let constants = query.constants();
+        let mut weights =
+            Self { constants, statistics: Statistics::default(), holding: HashMap::new(), most: u64::MAX };
         for segment in searched {
             weights.statistics.add(segment.statistics);
             for found in segment.optional.iter().chain(&segment.required) {
@@ -279,7 +356,20 @@ impl<'a> Weights<'a> {
                     found.matches.as_ref().map_or(0, Matches::passages);
             }
         }
+        if let Some(most) = query.most_common(weights.statistics.passages) {
+            let optional = searched.iter().flat_map(|segment| &segment.optional);
+            let mut holding = optional.map(|found| weights.holding[&found.unit]);
+            // Where all words are common they are all that can be looked for.
+            if holding.any(|holding| (1..=most).contains(&holding)) {
+                weights.most = most;
+            }
+        }
         weights
+    }
+
+    /// Whether something adds to scores.
+    fn counts(&self, found: &Found) -> bool {
+        self.holding.get(&found.unit).is_some_and(|holding| *holding <= self.most)
     }
 
     /// Where a segment has something, and its weight; none if it has it nowhere.

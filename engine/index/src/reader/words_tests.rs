@@ -11,8 +11,8 @@ use crate::storage::{Memory, Storage};
 use crate::words::analysis::{Analyzer, Token, each_token};
 use crate::words::query::{Plan, Unit};
 use crate::{
-    Document, Embeddings, Filter, Index, ModelIdentity, Passage, SearchOptions, Selection, Snapshot,
-    WordQuery,
+    Document, Embeddings, Filter, Index, ModelIdentity, Neighbor, Passage, SearchOptions, Selection,
+    Snapshot, WordQuery,
 };
 
 /// The terms of a passage, at their positions.
@@ -98,6 +98,10 @@ fn plain(snapshot: &Snapshot, query: &WordQuery) -> BTreeMap<String, f64> {
         let (k1, b) = (f64::from(query.constants().k1), f64::from(query.constants().b));
         f64::from(times) * rarity * (k1 + 1.0) * count / (count + k1 * (1.0 - b + b * text.length / average))
     };
+    // Beside meaning a word of more than a quarter does not count, unless all are.
+    let is_rare = |unit: &Unit| (1.0..=(all / 4.0).floor().max(256.0)).contains(&holding[unit]);
+    let some_are_rare = plans.iter().flat_map(|plan| &plan.optional).any(|(unit, _)| is_rare(unit));
+    let counts = |unit: &Unit| query.most_common(1).is_none() || !some_are_rare || is_rare(unit);
     let excluded: HashSet<&str> = passages
         .iter()
         .filter(|passage| passage.is_live)
@@ -107,8 +111,10 @@ fn plain(snapshot: &Snapshot, query: &WordQuery) -> BTreeMap<String, f64> {
     let mut scores = BTreeMap::new();
     for Found { id, is_live, text, plan } in &passages {
         let Plan { optional, required, .. } = &plans[*plan];
+        let optional: Vec<&(Unit, u32)> = optional.iter().filter(|(unit, _)| counts(unit)).collect();
         let has = |(unit, _): &(Unit, u32)| text.count(unit) > 0.0;
-        let is_found = required.iter().all(has) && (!required.is_empty() || optional.iter().any(has));
+        let is_found =
+            required.iter().all(has) && (!required.is_empty() || optional.iter().any(|unit| has(unit)));
         if *is_live && is_found && !excluded.contains(&**id) {
             let score: f64 =
                 required.iter().chain(optional).map(|(unit, times)| score(unit, *times, text)).sum();
@@ -151,7 +157,13 @@ fn check(
     expected: &BTreeMap<String, f64>,
     text: &str,
 ) {
-    let hits = snapshot.search_words(query, options).unwrap();
+    let found = snapshot.nearest_words(query, options).unwrap();
+    let beside = snapshot.nearest_words_beside_all(&[query.clone()], &[found.clone()], options).unwrap();
+    let (again, scores) = beside.into_iter().next().unwrap();
+    assert_eq!(again, found, "{text}");
+    let near = |(score, near): (&f32, &Neighbor)| (score - near.score).abs() <= 1e-5 * near.score.max(1.0);
+    assert!(scores.iter().zip(&found).all(near), "{text}: {scores:?}");
+    let hits = snapshot.hits(found).unwrap();
     let mut best: Vec<f64> = expected.values().copied().collect();
     best.sort_by(|a, b| b.total_cmp(a));
     best.truncate(options.k);
@@ -335,6 +347,29 @@ fn texts_are_scored_with_words_as_rare_as_in_the_index() {
     let scores = index.snapshot().score_texts(&queries, &["rare", "common", "unheard"]).unwrap().unwrap();
     assert!(scores[0][0] > scores[0][1] && scores[0][1] > 0.0 && scores[0][2] == 0.0, "{scores:?}");
     assert_eq!(scores[1], [0.0; 3]);
+}
+
+#[test]
+fn what_meaning_finds_has_its_similarity_and_no_score_by_words_it_lacks() {
+    let storage: Arc<dyn Storage> = Arc::new(Memory::new());
+    let mut index = Index::open_or_create_in(storage, &ModelIdentity::unknown(2)).unwrap();
+    let document =
+        |id: &str, text: &str| Document { id: id.into(), text: text.into(), ..Document::default() };
+    let vectors = Embeddings::from_values(2, vec![1.0, 0.0, 0.6, 0.8]);
+    index.upsert(&[document("a", "snow"), document("b", "rain and rain")], &vectors).unwrap();
+    let snapshot = index.snapshot();
+    let near = snapshot.nearest(&[0.0, 1.0], &SearchOptions::default()).unwrap();
+    let similarities = snapshot.similarities(&[0.0, 1.0], &near).unwrap();
+    assert_eq!(similarities, near.iter().map(|near| near.score).collect::<Vec<_>>());
+    let queries = [WordQuery::plain("rain"), WordQuery::plain("snow")];
+    let found = snapshot.nearest_words_beside_all(&queries, &[near.clone(), near], &SearchOptions::default());
+    let found = found.unwrap();
+    assert!(found[0].1[0] > 0.0 && found[0].1[1] == 0.0, "{found:?}");
+    assert!(found[1].1[0] == 0.0 && found[1].1[1] > 0.0, "{found:?}");
+    let other = Neighbor { passage: 9, ..found[0].0[0] };
+    assert!(matches!(snapshot.similarities(&[0.0, 1.0], &[other]), Err(crate::Error::Stale(_))));
+    let beside = snapshot.nearest_words_beside_all(&queries[..1], &[vec![other]], &SearchOptions::default());
+    assert!(matches!(beside, Err(crate::Error::Stale(_))));
 }
 
 #[test]

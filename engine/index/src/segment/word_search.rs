@@ -61,6 +61,23 @@ impl Segment {
         }
     }
 
+    /// The scores of some passages, ascending, by everything that adds to a score, without looking at others.
+    pub(crate) fn word_scores(
+        &self,
+        matches: &[(Matches, Bm25)],
+        passages: &[u32],
+    ) -> Result<Vec<f32>, Fault> {
+        let mut scored = self.scored(matches)?;
+        let scores = passages.iter().map(|passage| {
+            let mut score = 0.0;
+            for scored in &mut scored {
+                score += scored.score_at(self, *passage)?;
+            }
+            Ok(score as f32)
+        });
+        scores.collect()
+    }
+
     fn scored<'a>(&'a self, matches: &'a [(Matches, Bm25)]) -> Result<Vec<Scored<'a>>, Fault> {
         let scored = matches.iter().map(|(matches, bm25)| {
             let cursor = Cursor::new(self, matches)?;

@@ -7,6 +7,11 @@ use super::bm25::Constants;
 /// Different things that one query looks for, at most: the first ones count.
 const LIMIT: usize = 1024;
 
+/// Beside meaning a word counts that no more than one of so many passages has,
+const COMMON: u64 = 4;
+/// or so few that it costs nothing.
+const FEW: u64 = 256;
+
 /// A keyword query as it was typed. Any text is one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WordQuery {
@@ -89,6 +94,12 @@ impl WordQuery {
     /// The same query, with the weights of words that are best where its hits are put together with those by meaning.
     pub fn beside_meaning(self) -> Self {
         Self { beside_meaning: true, ..self }
+    }
+
+    /// By how many of an index's passages a word may be had to count; none where all count. Beside meaning very common words
+    /// tell little, and take the most time. docs/RETRIEVAL.md has the figures.
+    pub(crate) fn most_common(&self, passages: u64) -> Option<u64> {
+        self.beside_meaning.then(|| (passages / COMMON).max(FEW))
     }
 
     /// The constants of its scores.
