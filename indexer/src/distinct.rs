@@ -1,6 +1,7 @@
 //! Encodes equal texts once: those of one batch, and those of the batches before it.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use akin_encoder::{Embeddings, Encoding, Role, SentenceEncoder};
 use sha2::{Digest, Sha256};
@@ -10,8 +11,30 @@ use crate::Result;
 /// Bytes of embeddings that are kept: some 43,000 embeddings of 384 numbers.
 const REMEMBERED_BYTES: usize = 64 << 20;
 
+/// Texts that are encoded between two looks at whether to go on: enough to batch those of like length.
+const TEXTS_AT_ONCE: usize = 1024;
+
+/// Fewer are where they have this many bytes: a second of work or a few.
+const BYTES_AT_ONCE: usize = 128 << 10;
+
 /// 128 bits of the SHA-256 of a text: equal if and only if the texts are.
 pub type TextHash = [u8; 16];
+
+/// Divides texts into parts that are encoded in a second or a few. Between them a program may stop.
+pub fn parts<'a, 't>(texts: &'a [&'t str]) -> impl Iterator<Item = &'a [&'t str]> {
+    let mut rest = texts;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fit = rest.iter().take(TEXTS_AT_ONCE).take_while(|text| {
+            bytes += text.len();
+            bytes <= BYTES_AT_ONCE
+        });
+        let count = fit.count().max(1).min(rest.len());
+        let (part, others) = rest.split_at(count);
+        rest = others;
+        (!part.is_empty()).then_some(part)
+    })
+}
 
 /// The hash that equal texts are found by.
 pub fn text_hash(text: &str) -> TextHash {
@@ -43,6 +66,33 @@ impl<'a> DistinctEncoder<'a> {
         if self.recent.get(&hash).is_none() {
             self.recent.insert(hash, embedding);
         }
+    }
+
+    /// [`encode`](Self::encode) in [parts]. `go_on` is called after each of several parts, and may stop it.
+    ///
+    /// # Errors
+    /// As there, and [`Cancelled`](akin_index::Error::Cancelled) if `go_on` stopped it.
+    pub fn encode_with(
+        &mut self,
+        texts: &[&str],
+        go_on: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<DistinctEncoding> {
+        let embeddings = Embeddings::empty(self.encoder.dimension());
+        let mut whole = DistinctEncoding { embeddings, encoded: 0, tokens: 0, truncated: 0 };
+        for part in parts(texts) {
+            let encoding = self.encode(part)?;
+            if part.len() == texts.len() {
+                return Ok(encoding);
+            }
+            encoding.embeddings.iter().for_each(|row| whole.embeddings.push(row));
+            whole.encoded += encoding.encoded;
+            whole.tokens += encoding.tokens;
+            whole.truncated += encoding.truncated;
+            if go_on().is_break() {
+                return Err(akin_index::Error::Cancelled.into());
+            }
+        }
+        Ok(whole)
     }
 
     /// The embeddings of `texts`, in their order. Tokens and truncated texts of the result are those that went through
@@ -174,6 +224,28 @@ mod tests {
         assert_eq!(second.embeddings.row(0), second.embeddings.row(2));
         let none = distinct.encode(&["a dog", "a dog"]).unwrap();
         assert_eq!((none.encoded, none.tokens, none.embeddings.rows()), (0, 0, 2));
+    }
+
+    #[test]
+    fn long_texts_are_encoded_in_parts_to_the_same_vectors_and_can_be_stopped_between() {
+        let encoder = encoder();
+        let texts: Vec<String> = (0..7).map(|number| format!("cat {} ", number % 5).repeat(15_000)).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let mut heard = 0;
+        let whole = DistinctEncoder::new(&encoder, None).encode_with(&texts, &mut || {
+            heard += 1;
+            ControlFlow::Continue(())
+        });
+        let whole = whole.unwrap();
+        assert_eq!((heard, whole.encoded, whole.truncated), (7, 5, 5), "two texts come twice");
+        for (row, text) in whole.embeddings.iter().zip(&texts) {
+            assert_eq!(row, encoder.encode(&[text]).unwrap().embeddings.row(0));
+        }
+        let stopped =
+            DistinctEncoder::new(&encoder, None).encode_with(&texts, &mut || ControlFlow::Break(()));
+        assert!(matches!(stopped, Err(crate::Error::Index(akin_index::Error::Cancelled))));
+        assert_eq!(parts(&[]).count(), 0);
+        assert_eq!(parts(&["a"; 2500]).map(<[&str]>::len).collect::<Vec<_>>(), [1024, 1024, 452]);
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub enum Phase {
 pub struct Progress {
     /// What is being done.
     pub phase: Phase,
-    /// Documents of the corpus.
+    /// Documents of the corpus; while it is surveyed, those read so far.
     pub documents: usize,
     /// Documents that are done: committed, unchanged, or replaced by a later one.
     pub done: usize,
@@ -98,12 +98,13 @@ pub struct Progress {
     pub tokens: usize,
 }
 
-/// Called with the progress of a run. It may stop the run: the batches that were reported before stay in the index.
+/// Called with the progress of a run: after each commit, and within longer work. It may stop the run: the batches that
+/// were reported before stay in the index.
 pub type Observer<'a> = &'a mut (dyn FnMut(Progress) -> ControlFlow<()> + Send);
 
 /// Brings `index` up to date with `corpus`: adds what is new, replaces what has changed, skips what is
 /// there already. The corpus is surveyed first, so that a fault anywhere in it leaves the index as it was.
-/// `observer` is called after every commit, and may stop the run.
+/// `observer` may stop the run at any time.
 ///
 /// # Errors
 /// A fault of the corpus, or what the encoder or the index report. Batches that were reported to the observer stay in
@@ -114,7 +115,15 @@ pub fn index_corpus(
     corpus: &mut CorpusReader,
     observer: Observer<'_>,
 ) -> Result<IndexingReport> {
-    let survey = corpus.survey()?;
+    let survey = corpus.survey_with(&mut |surveyed| {
+        observer(Progress {
+            phase: Phase::Surveying,
+            documents: surveyed.documents,
+            done: 0,
+            committed: 0,
+            tokens: 0,
+        })
+    })?;
     index_surveyed(index, encoder, corpus, &survey, observer)
 }
 
@@ -277,8 +286,12 @@ impl Run<'_, '_> {
 
         if !documents.is_empty() {
             self.remember_replaced(&documents)?;
-            let encoded = self.encoder.encode(&documents)?;
-            let upserted = encoded.upsert(self.index, &documents)?;
+            let (observer, progress) = (&mut *self.observer, self.progress);
+            let encoded = self.encoder.encode_with(&documents, &mut || observer(progress))?;
+            let observer = Mutex::new(observer);
+            let upserted = encoded.upsert_with(self.index, &documents, &|done, total| {
+                tell(&observer, Progress { phase: Phase::Sealing { done, total }, ..progress })
+            })?;
             let (encoding, report) = (&encoded.encoding, &mut self.report);
             report.passages += encoding.embeddings.rows();
             report.added += upserted.added;
@@ -309,11 +322,7 @@ impl Run<'_, '_> {
     fn finish(&mut self) -> Result<()> {
         let (progress, committed) = (self.progress, self.progress.committed);
         let observer = Mutex::new(&mut *self.observer);
-        let tell = |phase| match observer.lock() {
-            Ok(mut observer) => observer(Progress { phase, ..progress }),
-            // Only a panic in the observer poisons the mutex; it is not called again then.
-            Err(_) => ControlFlow::Break(()),
-        };
+        let tell = |phase| tell(&observer, Progress { phase, ..progress });
         self.index.seal(&|done, total| tell(Phase::Sealing { done, total }))?;
         // Segments that are large compared with the new documents are merged by the next run.
         while let Some(merge) =
@@ -323,6 +332,18 @@ impl Run<'_, '_> {
             self.index.take_merged(merged)?;
         }
         estimate_trust(self.index, self.encoder.encoder(), committed)
+    }
+}
+
+/// Tells an observer from any thread.
+fn tell<F: FnMut(Progress) -> ControlFlow<()> + ?Sized>(
+    observer: &Mutex<&mut F>,
+    progress: Progress,
+) -> ControlFlow<()> {
+    match observer.lock() {
+        Ok(mut observer) => observer(progress),
+        // Only a panic in the observer poisons the mutex; it is not called again then.
+        Err(_) => ControlFlow::Break(()),
     }
 }
 

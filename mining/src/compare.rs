@@ -6,6 +6,7 @@
 use std::ops::ControlFlow;
 
 use akin_index::graph::Graph;
+use akin_index::{Cancelled, Counter};
 use akin_kernels::Embeddings;
 use akin_kernels::cpu;
 use akin_kernels::gemm::{Epilogue, PackedLinear};
@@ -45,17 +46,34 @@ pub struct Pair {
 /// [`GRAPH_NEIGHBORS`] nearest in a graph are shown: a pair comes twice if each is a neighbor of the other, and is
 /// missed if neither is. Returns the graph where there is one, so that what it misses can be
 /// [measured](crate::sampled).
+///
+/// Adds [`work`] to `done` in all.
+///
+/// # Errors
+/// [`Cancelled`] if the progress of `done` stopped it.
 pub fn each_pair(
     embeddings: &Embeddings,
     least: &(dyn Fn() -> f32 + Sync),
     show: &(dyn Fn(&[Pair]) + Sync),
-) -> Option<Graph> {
+    done: &Counter<'_>,
+) -> Result<Option<Graph>, Cancelled> {
     match embeddings.rows() {
-        0..=MAX_EXACT_SENTENCES => {
-            by_products(embeddings, least, show);
-            None
-        }
-        _ => Some(by_graph(embeddings, least, show)),
+        0..=MAX_EXACT_SENTENCES => by_products(embeddings, least, show, done).map(|()| None),
+        _ => by_graph(embeddings, least, show, done).map(Some),
+    }
+}
+
+/// The work of [`each_pair`] for so many rows: comparisons, or with a graph two units a row.
+pub fn work(rows: usize) -> usize {
+    match rows {
+        0..=MAX_EXACT_SENTENCES => (0..rows)
+            .step_by(BLOCK_COLUMNS)
+            .map(|first| {
+                let until = rows.min(first + BLOCK_COLUMNS);
+                until * (until - first)
+            })
+            .sum(),
+        _ => 2 * rows,
     }
 }
 
@@ -64,15 +82,18 @@ pub(crate) fn by_products(
     embeddings: &Embeddings,
     least: &(dyn Fn() -> f32 + Sync),
     show: &(dyn Fn(&[Pair]) + Sync),
-) {
+    done: &Counter<'_>,
+) -> Result<(), Cancelled> {
     let rows = embeddings.rows();
     for first in (0..rows).step_by(BLOCK_COLUMNS) {
         let block = PackedBlock::pack(embeddings, first);
         let until = first + block.columns;
-        (0..until.div_ceil(BLOCK_ROWS)).into_par_iter().for_each_init(Workspace::default, |workspace, at| {
+        let parts = (0..until.div_ceil(BLOCK_ROWS)).into_par_iter();
+        parts.try_for_each_init(Workspace::default, |workspace, at| {
             let Workspace { products, pairs } = workspace;
             let begin = at * BLOCK_ROWS;
-            block.multiply(embeddings, begin, BLOCK_ROWS.min(until - begin), products);
+            let count = BLOCK_ROWS.min(until - begin);
+            block.multiply(embeddings, begin, count, products);
             pairs.clear();
             let least = least();
             for (row, products) in (begin..).zip(products.chunks_exact(block.columns)) {
@@ -84,8 +105,10 @@ pub(crate) fn by_products(
                 }
             }
             show(pairs);
-        });
+            done.add(count * block.columns)
+        })?;
     }
+    Ok(())
 }
 
 /// Compares each row with its neighbors in a graph.
@@ -93,9 +116,16 @@ pub(crate) fn by_graph(
     embeddings: &Embeddings,
     least: &(dyn Fn() -> f32 + Sync),
     show: &(dyn Fn(&[Pair]) + Sync),
-) -> Graph {
-    let graph = Graph::build(embeddings, &|_, _| ControlFlow::Continue(())).expect("nothing stops it");
-    (0..embeddings.rows()).into_par_iter().with_min_len(256).for_each_init(Vec::new, |pairs, row| {
+    done: &Counter<'_>,
+) -> Result<Graph, Cancelled> {
+    let rows = embeddings.rows();
+    let built = |linked, _| match done.reach(linked) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(Cancelled) => ControlFlow::Break(()),
+    };
+    let graph = Graph::build(embeddings, &built).ok_or(Cancelled)?;
+    done.reach(rows)?;
+    (0..rows).into_par_iter().with_min_len(256).try_for_each_init(Vec::new, |pairs, row| {
         pairs.clear();
         let least = least();
         for (score, other) in neighbors(&graph, embeddings, row) {
@@ -104,8 +134,9 @@ pub(crate) fn by_graph(
             }
         }
         show(pairs);
-    });
-    graph
+        done.add(1)
+    })?;
+    Ok(graph)
 }
 
 /// The neighbors of a row that the graph finds, beside itself: (score, row), best first.

@@ -3,12 +3,14 @@
 //! Two sentences are linked if their similarity is at least a threshold. A group is a connected component of the
 //! links (single linkage), so its ends may be less similar than the threshold. Equal sentences are always linked.
 
+use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
+use akin_index::{Cancelled, Counter, Progress};
 use akin_kernels::dot;
 
-use crate::compare::{Pair, each_pair};
-use crate::sampled::{SampledRecall, pair_recall};
+use crate::compare::{Pair, each_pair, work};
+use crate::sampled::{self, SampledRecall, pair_recall};
 use crate::sentences::Sentences;
 
 /// A group of near duplicates. The first sentence stands for the group.
@@ -46,6 +48,21 @@ pub struct NearDuplicates {
 /// Groups are the connected components of all pairs of equal sentences, and of the pairs with a similarity of at least
 /// `threshold` that [`each_pair`] finds of the different ones. Memory grows with the sentences, not with the pairs.
 pub fn near_duplicates(sentences: &Sentences, threshold: f32) -> NearDuplicates {
+    near_duplicates_with(sentences, threshold, &|_, _| ControlFlow::Continue(())).expect("nothing stops it")
+}
+
+/// The same. `progress` hears how much of the work is done and how much there is, in comparisons or, beyond
+/// [`MAX_EXACT_SENTENCES`](crate::compare::MAX_EXACT_SENTENCES), in visits of sentences; it may stop the work.
+///
+/// # Errors
+/// [`Cancelled`] if `progress` stopped it.
+pub fn near_duplicates_with(
+    sentences: &Sentences,
+    threshold: f32,
+    progress: Progress<'_>,
+) -> Result<NearDuplicates, Cancelled> {
+    let rows = sentences.distinct().rows();
+    let done = Counter::begin(work(rows) + sampled::work(rows), progress)?;
     let mut links = Links::new(sentences.len());
     sentences.copies().for_each(|(first, copy)| links.enter(1.0, first, copy));
     let links = Mutex::new(links);
@@ -57,14 +74,14 @@ pub fn near_duplicates(sentences: &Sentences, threshold: f32) -> NearDuplicates 
             }
         }
     };
-    let graph = each_pair(sentences.distinct(), &|| threshold, &enter);
+    let graph = each_pair(sentences.distinct(), &|| threshold, &enter, &done)?;
     let mut links = links.into_inner().unwrap_or_else(PoisonError::into_inner);
     let recall = graph.map(|_| {
-        let firsts: Vec<usize> =
-            (0..sentences.distinct().rows()).map(|row| links.first_of(sentences.first_of(row))).collect();
-        pair_recall(sentences.distinct(), threshold, &|one, other| firsts[one] == firsts[other])
+        let firsts: Vec<usize> = (0..rows).map(|row| links.first_of(sentences.first_of(row))).collect();
+        let together = |one, other| firsts[one] == firsts[other];
+        pair_recall(sentences.distinct(), threshold, &together, &done)
     });
-    NearDuplicates { groups: links.into_groups(sentences), recall }
+    Ok(NearDuplicates { recall: recall.transpose()?, groups: links.into_groups(sentences) })
 }
 
 /// A union-find over rows, with the greatest similarity of each row to another.

@@ -2,7 +2,7 @@
 //!
 //! Pairs and duplicates take [`Sentences`], of which equal ones are kept once; clusters take
 //! [`Embeddings`](akin_kernels::Embeddings) whose rows have length one. All answer with the numbers of sentences. No
-//! stored index is needed.
+//! stored index is needed. Each call that may take long has a form that tells its progress and can be stopped.
 //!
 //! - [`sentences`]: sentences with their embeddings.
 //! - [`pairs`]: the most similar pairs (paraphrase mining).

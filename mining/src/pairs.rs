@@ -5,12 +5,14 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use akin_index::graph::Graph;
+use akin_index::{Cancelled, Counter, Progress};
 
-use crate::compare::{MAX_EXACT_SENTENCES, each_pair};
-use crate::sampled::{SampledRecall, neighbor_recall};
+use crate::compare::{MAX_EXACT_SENTENCES, each_pair, work};
+use crate::sampled::{self, SampledRecall, neighbor_recall};
 use crate::sentences::Sentences;
 
 pub use crate::compare::Pair;
@@ -34,6 +36,23 @@ pub struct MostSimilar {
 /// Compares every pair of up to [`MAX_EXACT_SENTENCES`] different sentences, and those that [`each_pair`] finds of more.
 /// Memory grows with `top`, not with the number of pairs.
 pub fn most_similar(sentences: &Sentences, top: usize, threshold: f32) -> MostSimilar {
+    most_similar_with(sentences, top, threshold, &|_, _| ControlFlow::Continue(())).expect("nothing stops it")
+}
+
+/// The same. `progress` hears how much of the work is done and how much there is, in comparisons or, beyond
+/// [`MAX_EXACT_SENTENCES`], in visits of sentences; it may stop the work.
+///
+/// # Errors
+/// [`Cancelled`] if `progress` stopped it.
+pub fn most_similar_with(
+    sentences: &Sentences,
+    top: usize,
+    threshold: f32,
+    progress: Progress<'_>,
+) -> Result<MostSimilar, Cancelled> {
+    let rows = sentences.distinct().rows();
+    let all = work(rows) + sampled::work(rows);
+    let done = Counter::begin(all, progress)?;
     let equal = |(first, second)| Pair { score: 1.0, first, second };
     let mut pairs: Vec<Pair> = sentences.copies().map(equal).filter(|pair| pair.score >= threshold).collect();
     pairs.sort_unstable_by_key(|pair| (pair.first, pair.second));
@@ -41,18 +60,20 @@ pub fn most_similar(sentences: &Sentences, top: usize, threshold: f32) -> MostSi
     let left = top - pairs.len();
     let embeddings = sentences.distinct();
     if left == 0 {
-        return MostSimilar { pairs, recall: None };
+        done.reach(all)?;
+        return Ok(MostSimilar { pairs, recall: None });
     }
-    let twice = embeddings.rows() > MAX_EXACT_SENTENCES;
-    let (found, graph) = best(left, threshold, twice, &|least, show| each_pair(embeddings, least, show));
+    let twice = rows > MAX_EXACT_SENTENCES;
+    let each = |least: Least<'_>, show: Show<'_>| each_pair(embeddings, least, show, &done);
+    let (found, graph) = best(left, threshold, twice, &each)?;
     let sentence = |row| sentences.first_of(row);
     pairs.extend(found.iter().map(|pair| Pair {
         first: sentence(pair.first),
         second: sentence(pair.second),
         ..*pair
     }));
-    let recall = graph.map(|graph| neighbor_recall(&graph, embeddings, threshold));
-    MostSimilar { pairs, recall }
+    let recall = graph.map(|graph| neighbor_recall(&graph, embeddings, threshold, &done));
+    Ok(MostSimilar { pairs, recall: recall.transpose()? })
 }
 
 type Least<'a> = &'a (dyn Fn() -> f32 + Sync);
@@ -63,8 +84,8 @@ fn best(
     top: usize,
     threshold: f32,
     twice: bool,
-    each: &dyn Fn(Least<'_>, Show<'_>) -> Option<Graph>,
-) -> (Vec<Pair>, Option<Graph>) {
+    each: &dyn Fn(Least<'_>, Show<'_>) -> Result<Option<Graph>, Cancelled>,
+) -> Result<(Vec<Pair>, Option<Graph>), Cancelled> {
     let limit = if twice { top.saturating_mul(2) } else { top };
     let best = Mutex::new(Best::new(limit, threshold));
     let lock = || -> MutexGuard<'_, Best> { best.lock().unwrap_or_else(PoisonError::into_inner) };
@@ -74,11 +95,11 @@ fn best(
             let mut best = lock();
             pairs.iter().for_each(|pair| best.take(pair.score, pair.first, pair.second));
         }
-    });
+    })?;
     let mut pairs = best.into_inner().unwrap_or_else(PoisonError::into_inner).into_pairs();
     pairs.dedup_by_key(|pair| (pair.first, pair.second));
     pairs.truncate(top);
-    (pairs, graph)
+    Ok((pairs, graph))
 }
 
 /// The best pairs so far.
@@ -151,15 +172,21 @@ mod tests {
     use crate::compare::{BLOCK_COLUMNS, BLOCK_ROWS, by_graph, by_products};
 
     fn by_products_best(embeddings: &Embeddings, top: usize, threshold: f32) -> Vec<Pair> {
-        let each = |least: Least<'_>, show: Show<'_>| {
-            by_products(embeddings, least, show);
-            None
-        };
-        best(top, threshold, false, &each).0
+        let done = Counter::begin(0, &go_on).unwrap();
+        let each =
+            |least: Least<'_>, show: Show<'_>| by_products(embeddings, least, show, &done).map(|()| None);
+        best(top, threshold, false, &each).unwrap().0
+    }
+
+    fn go_on(_: usize, _: usize) -> ControlFlow<()> {
+        ControlFlow::Continue(())
     }
 
     fn by_graph_best(embeddings: &Embeddings, top: usize, threshold: f32) -> Vec<Pair> {
-        best(top, threshold, true, &|least, show| Some(by_graph(embeddings, least, show))).0
+        let done = Counter::begin(0, &go_on).unwrap();
+        best(top, threshold, true, &|least, show| by_graph(embeddings, least, show, &done).map(Some))
+            .unwrap()
+            .0
     }
 
     /// Rows of length one; every seventh repeats the one before, a little moved.
@@ -222,6 +249,27 @@ mod tests {
         assert_eq!(found.len(), 300);
         let right = places(&exact).iter().filter(|pair| found.contains(pair)).count();
         assert!(right >= 297, "{right} of 300");
+    }
+
+    #[test]
+    fn a_graph_tells_twice_its_rows_and_can_be_stopped_while_it_is_built_and_searched() {
+        let embeddings = rows(3000);
+        for until in [0, 2999, 3001, 5999] {
+            let stop = |done: usize, _| match done > until {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            };
+            let done = Counter::begin(6000, &stop).unwrap();
+            assert!(by_graph(&embeddings, &|| 2.0, &|_| (), &done).is_err(), "{until}");
+        }
+        let last = Mutex::new(0);
+        let hear = |done: usize, _| {
+            *last.lock().unwrap() = done;
+            ControlFlow::Continue(())
+        };
+        let done = Counter::begin(6000, &hear).unwrap();
+        by_graph(&embeddings, &|| 2.0, &|_| (), &done).unwrap();
+        assert_eq!(*last.lock().unwrap(), 6000);
     }
 
     #[test]

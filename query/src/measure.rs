@@ -1,6 +1,7 @@
 //! Measures the searches of an index: recall, queries a second and latency at each `ef`.
 
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use akin_index::recall::right_hits;
@@ -8,7 +9,7 @@ use akin_index::{Embeddings, Neighbor, SearchOptions, Snapshot};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::progress::{report, search_all};
+use crate::progress::{Progress, SEARCHED_AT_ONCE, report, search_all};
 use crate::{Error, Result};
 
 /// How long the queries are repeated for each `ef`.
@@ -62,7 +63,7 @@ impl<'a> Bench<'a> {
         index: &'a Snapshot,
         queries: &'a Embeddings,
         options: SearchOptions,
-        progress: &(dyn Fn(usize, usize) -> ControlFlow<()> + Sync),
+        progress: Progress<'_>,
     ) -> Result<Self> {
         if queries.rows() == 0 {
             return Err(Error::NoQueries);
@@ -81,9 +82,23 @@ impl<'a> Bench<'a> {
     /// # Errors
     /// [`Error::Threads`] if the threads cannot be started; what the index reports.
     pub fn run(&self, ef: usize, threads: usize) -> Result<Measurement> {
+        self.run_with(ef, threads, &|_, _| ControlFlow::Continue(()))
+    }
+
+    /// The same. `progress` hears how many searches of the first pass are done and how many there are. It is asked
+    /// throughout, also while the time is taken, and may stop the measurement.
+    ///
+    /// # Errors
+    /// As [`Bench::run`], and [`Cancelled`](akin_index::Error::Cancelled) if `progress` stopped it.
+    pub fn run_with(&self, ef: usize, threads: usize, progress: Progress<'_>) -> Result<Measurement> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(Error::Threads)?;
         let options = SearchOptions { ef: Some(ef), ..self.options.clone() };
+        let (searched, rows) = (AtomicUsize::new(0), self.queries.rows());
         let search = |row: usize| {
+            let before = searched.fetch_add(1, Ordering::Relaxed);
+            if before.is_multiple_of(SEARCHED_AT_ONCE) {
+                report(progress, before.min(rows), rows)?;
+            }
             let begun = Instant::now();
             let found = self.index.nearest(self.queries.row(row), &options)?;
             Ok((found, begun.elapsed()))
@@ -91,8 +106,8 @@ impl<'a> Bench<'a> {
         let pass = || -> Result<Vec<_>> {
             // Not through rayon: one thread must do all the work.
             match threads {
-                1 => (0..self.queries.rows()).map(search).collect(),
-                _ => (0..self.queries.rows()).into_par_iter().with_min_len(16).map(search).collect(),
+                1 => (0..rows).map(search).collect(),
+                _ => (0..rows).into_par_iter().with_min_len(16).map(search).collect(),
             }
         };
         pool.install(|| {

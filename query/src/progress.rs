@@ -2,12 +2,10 @@
 
 use std::ops::ControlFlow;
 
+pub(crate) use akin_index::Progress;
 use akin_index::{Embeddings, Error, Neighbor, SearchOptions, Snapshot};
 
 use crate::Result;
-
-/// Hears how much of a call's work is done and how much there is, and may stop the call.
-pub(crate) type Progress<'a> = &'a (dyn Fn(usize, usize) -> ControlFlow<()> + Sync);
 
 /// Hears how many searches are done; an error stops them.
 pub(crate) type Searched<'a> = &'a dyn Fn(usize) -> Result<()>;

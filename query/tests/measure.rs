@@ -128,3 +128,24 @@ fn tuning_and_measuring_tell_how_many_searches_are_done_and_can_be_stopped() {
     tells_and_stops(&|progress| Bench::new_with(&snapshot, &minority, options.clone(), progress).map(drop));
     assert_eq!(snapshot.default_ef(), index.snapshot().default_ef());
 }
+
+#[test]
+fn a_measurement_can_be_stopped_while_the_recall_and_while_the_time_is_taken() {
+    let folder = Folder::new();
+    let index = snapshot(&folder, 30);
+    let queries = unit_vectors(200, DIMENSION, 2);
+    let bench = Bench::new(&index, &queries, SearchOptions::default()).unwrap();
+    for threads in [1, 2] {
+        for until in [0, 1, 2, 20] {
+            let heard = AtomicUsize::new(0);
+            let stopped = bench.run_with(16, threads, &|done, total| {
+                assert!(done <= total && total == 200, "{done} of {total}");
+                match heard.fetch_add(1, Ordering::Relaxed) < until {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(()),
+                }
+            });
+            assert!(matches!(stopped, Err(Error::Index(akin_index::Error::Cancelled))), "{stopped:?}");
+        }
+    }
+}

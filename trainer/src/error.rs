@@ -54,6 +54,12 @@ pub enum Error {
         /// Whether a run in it can be resumed.
         unfinished: bool,
     },
+    /// The observer of a run stopped it. A checkpoint of the last step was written.
+    #[error("stopped after step {step}, with a checkpoint")]
+    Cancelled {
+        /// The step, from 1.
+        step: usize,
+    },
     /// The arguments of a call contradict each other or the files.
     #[error("{0}")]
     Invalid(String),

@@ -1,5 +1,6 @@
 //! A run of training (section 3.1 of the paper): epochs of batches, evaluations in between, the best model kept.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -209,6 +210,18 @@ impl Run<'_> {
         Ok(self.go_and_return(resume, observer)?.0)
     }
 
+    /// The same. `observer` may stop the run after a step: it is resumed from there.
+    ///
+    /// # Errors
+    /// As [`go`](Self::go), and [`Error::Cancelled`] if `observer` stopped it.
+    pub fn go_with(
+        self,
+        resume: bool,
+        observer: &mut dyn FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<TrainingReport> {
+        Ok(self.go_on(resume, observer)?.0)
+    }
+
     /// The same, and returns the network as it is after the last step.
     ///
     /// # Errors
@@ -217,6 +230,17 @@ impl Run<'_> {
         self,
         resume: bool,
         observer: &mut dyn FnMut(Event),
+    ) -> Result<(TrainingReport, Network)> {
+        self.go_on(resume, &mut |event| {
+            observer(event);
+            ControlFlow::Continue(())
+        })
+    }
+
+    fn go_on(
+        self,
+        resume: bool,
+        observer: &mut dyn FnMut(Event) -> ControlFlow<()>,
     ) -> Result<(TrainingReport, Network)> {
         let Self { base, mut network, settings, set, dev, output, identity } = self;
         let checkpoints = Checkpoints::of(&output);
@@ -233,7 +257,8 @@ impl Run<'_> {
                     )));
                 }
                 (memories, progress) = (kept, state);
-                observer(Event::Resumed { steps: progress.steps });
+                // It is stopped after its next step at the latest.
+                let _ = observer(Event::Resumed { steps: progress.steps });
             }
         } else if output.exists() {
             return Err(Error::OutputExists { unfinished: checkpoints.exist(), path: output });
@@ -268,7 +293,7 @@ impl Run<'_> {
                     loss: loss_before,
                     dev_score: None,
                 });
-                observer(Event::Step { step: progress.steps, of: steps, loss });
+                let flow = observer(Event::Step { step: progress.steps, of: steps, loss });
                 if progress.steps.is_multiple_of(every) || progress.steps == steps {
                     evaluate(&trainer, dev, &checkpoints, &mut progress, observer)
                         .map_err(|error| as_divergence(error, loss, &checkpoints, &progress))?;
@@ -277,6 +302,11 @@ impl Run<'_> {
                         stopped_early = true;
                         break;
                     }
+                } else if flow.is_break() {
+                    checkpoints.save(trainer.network(), trainer.optimizer.memories(), &progress)?;
+                }
+                if flow.is_break() && progress.steps < steps {
+                    return Err(Error::Cancelled { step: progress.steps });
                 }
             }
         }
@@ -306,7 +336,7 @@ fn evaluate(
     dev: Option<&DevSet>,
     checkpoints: &Checkpoints,
     progress: &mut Progress,
-    observer: &mut dyn FnMut(Event),
+    observer: &mut dyn FnMut(Event) -> ControlFlow<()>,
 ) -> Result<()> {
     let network = trainer.network();
     let objective = trainer.settings.objective;
@@ -335,7 +365,8 @@ fn evaluate(
         progress.without_improvement += 1;
     }
     let best = progress.best.map_or(score, |(best, _)| best);
-    observer(Event::Evaluated { step: progress.steps, score, best });
+    // Whether it is to go on is asked after each step.
+    let _ = observer(Event::Evaluated { step: progress.steps, score, best });
     Ok(())
 }
 

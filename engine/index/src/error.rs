@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::ModelIdentity;
 use crate::graph::Fault;
+use crate::progress::Cancelled;
 use crate::storage::Storage;
 
 /// A result of an index.
@@ -144,6 +145,12 @@ impl std::fmt::Display for Found {
             Found::OtherFolder => "it is a folder of other things",
             Found::Interrupted => "its creation was interrupted",
         })
+    }
+}
+
+impl From<Cancelled> for Error {
+    fn from(_: Cancelled) -> Self {
+        Self::Cancelled
     }
 }
 

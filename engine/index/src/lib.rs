@@ -55,6 +55,7 @@ pub use self::catalogue::catches_panics;
 pub use self::document::{Document, Metadata, Passage};
 pub use self::error::{Error, Found, Result};
 pub use self::filter::{Filter, field};
+pub use self::progress::{Cancelled, Counter, Progress};
 pub use self::reader::{Background, Marker, Reader, ReaderOptions, Reload, Selection, Snapshot};
 pub use self::storage::explain_lost_files;
 pub use self::types::{

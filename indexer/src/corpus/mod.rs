@@ -33,7 +33,7 @@ pub use files::Skipped;
 pub(crate) use files::{DocumentFiles, FileOutcome, KnownFile, ReadFile};
 pub(crate) use folder::Stamp;
 pub(crate) use source::{Content, Source};
-pub use survey::Survey;
+pub use survey::{Survey, Surveyed};
 
 /// No line of a corpus is longer than this: 16 MiB. A longer one is nearly always a binary file or a
 /// JSON array, and is refused before it is held in memory.

@@ -23,6 +23,9 @@ pub(super) type Input = Box<dyn BufRead + Send>;
 /// Endings of names of texts whose lines are documents.
 const LINES: [&str; 4] = ["txt", "text", "log", "lst"];
 
+/// Bytes of a pipe that are kept between two reports.
+const SPOOLED_AT_ONCE: u64 = 8 << 20;
+
 /// One file or folder of a corpus, or stdin.
 pub(crate) struct Source {
     path: PathBuf,
@@ -150,18 +153,27 @@ impl Source {
     }
 
     /// Keeps what comes by stdin or by a pipe in an unnamed temporary file, so that it can be read twice.
-    pub(super) fn spool(&mut self) -> Result<()> {
-        if self.is_read_once() && self.spool.is_none() {
-            let kept = || -> io::Result<File> {
-                let mut file = tempfile::tempfile()?;
-                match self.is_stdin() {
-                    true => io::copy(&mut io::stdin().lock(), &mut file)?,
-                    false => io::copy(&mut File::open(&self.path)?, &mut file)?,
-                };
-                Ok(file)
-            };
-            self.spool = Some(kept().map_err(|error| self.unreadable(&error))?);
+    /// `tell` hears how many bytes came, and may stop it.
+    pub(super) fn spool(&mut self, tell: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
+        if !self.is_read_once() || self.spool.is_some() {
+            return Ok(());
         }
+        let opened: io::Result<Box<dyn Read>> = match self.is_stdin() {
+            true => Ok(Box::new(io::stdin().lock())),
+            false => File::open(&self.path).map(|file| Box::new(file) as _),
+        };
+        let mut input = opened.map_err(|error| self.unreadable(&error))?;
+        let mut file = tempfile::tempfile().map_err(|error| self.unreadable(&error))?;
+        let mut bytes = 0;
+        loop {
+            tell(bytes)?;
+            let part = io::copy(&mut input.by_ref().take(SPOOLED_AT_ONCE), &mut file);
+            match part.map_err(|error| self.unreadable(&error))? {
+                0 => break,
+                part => bytes += part,
+            }
+        }
+        self.spool = Some(file);
         Ok(())
     }
 

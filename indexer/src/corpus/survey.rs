@@ -2,9 +2,24 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
+use std::ops::ControlFlow;
 
 use super::{CorpusReader, Placed};
 use crate::{Error, Result};
+
+/// Documents that are read between two reports.
+const REPORTED: usize = 256;
+
+/// How far a first pass has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Surveyed {
+    /// Documents and files read.
+    pub documents: usize,
+    /// Bytes read of the files, compressed as they are.
+    pub bytes: u64,
+    /// Bytes of all files. Those of stdin and of pipes count once they have ended.
+    pub of: Option<u64>,
+}
 
 /// What the first pass over a corpus found. It keeps 16 bytes for each document, and a few more for each id that
 /// occurs more than once.
@@ -40,15 +55,36 @@ impl CorpusReader {
     /// # Errors
     /// The first fault of the corpus; [`Error::Empty`] when there is no document in it.
     pub fn survey(&mut self) -> Result<Survey> {
+        self.survey_with(&mut |_| ControlFlow::Continue(()))
+    }
+
+    /// The same. `progress` hears how far it has come, and may stop it; while a pipe brings nothing it hears nothing.
+    ///
+    /// # Errors
+    /// As [`CorpusReader::survey`], and [`Cancelled`](akin_index::Error::Cancelled) if `progress` stopped it.
+    pub fn survey_with(&mut self, progress: &mut dyn FnMut(Surveyed) -> ControlFlow<()>) -> Result<Survey> {
+        let mut tell = |surveyed| match progress(surveyed) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::Index(akin_index::Error::Cancelled)),
+        };
         for source in &mut self.sources {
-            source.spool()?;
+            source.spool(&mut |bytes| tell(Surveyed { documents: 0, bytes, of: None }))?;
         }
         self.rewind();
+        let surveyed = |reader: &Self| Surveyed {
+            documents: reader.place(),
+            bytes: reader.bytes_read(),
+            of: reader.bytes_total(),
+        };
+        tell(surveyed(self))?;
         let mut survey = Survey::default();
         let mut seen = HashSet::new();
         self.surveying = true;
         while let Some(read) = self.next_placed() {
             let Placed { place, document, .. } = read?;
+            if (place + 1).is_multiple_of(REPORTED) {
+                tell(surveyed(self))?;
+            }
             let key = survey.key(&document.id);
             if !seen.insert(key) {
                 survey.duplicates += 1;

@@ -1,7 +1,9 @@
 //! Encodes the passages of documents.
 
+use std::ops::ControlFlow;
+
 use akin_encoder::{Role, SentenceEncoder};
-use akin_index::{DocId, Document, Index, Passage, PassageSize, Snapshot, Upserted};
+use akin_index::{DocId, Document, Index, Passage, PassageSize, Progress, Snapshot, Upserted};
 
 use super::{Cutter, text_of};
 use crate::Result;
@@ -41,6 +43,18 @@ impl<'a> PassageEncoder<'a> {
     /// # Errors
     /// What the encoder reports.
     pub fn encode(&mut self, documents: &[Document]) -> Result<EncodedDocuments> {
+        self.encode_with(documents, &mut || ControlFlow::Continue(()))
+    }
+
+    /// The same. `go_on` is called after each part of the work, and may stop it.
+    ///
+    /// # Errors
+    /// What the encoder reports, and [`Cancelled`](akin_index::Error::Cancelled) if `go_on` stopped it.
+    pub fn encode_with(
+        &mut self,
+        documents: &[Document],
+        go_on: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<EncodedDocuments> {
         let passages: Vec<Vec<Passage>> =
             documents.iter().map(|document| self.cutter.cut_document(document)).collect::<Result<_>>()?;
         let texts: Vec<&str> = documents
@@ -48,7 +62,7 @@ impl<'a> PassageEncoder<'a> {
             .zip(&passages)
             .flat_map(|(document, passages)| passages.iter().map(|passage| text_of(&document.text, passage)))
             .collect();
-        let encoding = self.encoder.encode(&texts)?;
+        let encoding = self.encoder.encode_with(&texts, go_on)?;
         let passages = (texts.len() > documents.len()).then_some(passages);
         Ok(EncodedDocuments { passages, encoding })
     }
@@ -78,6 +92,20 @@ impl EncodedDocuments {
     /// # Errors
     /// As [`Index::upsert_passages`].
     pub fn upsert(&self, index: &mut Index, documents: &[Document]) -> Result<Upserted> {
-        Ok(index.upsert_passages(documents, self.passages.as_deref(), &self.encoding.embeddings)?)
+        self.upsert_with(index, documents, &|_, _| ControlFlow::Continue(()))
+    }
+
+    /// The same, with the progress of [`Index::upsert_passages_with`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn upsert_with(
+        &self,
+        index: &mut Index,
+        documents: &[Document],
+        progress: Progress<'_>,
+    ) -> Result<Upserted> {
+        let (passages, embeddings) = (self.passages.as_deref(), &self.encoding.embeddings);
+        Ok(index.upsert_passages_with(documents, passages, embeddings, progress)?)
     }
 }

@@ -1,5 +1,8 @@
 //! Agglomerative clustering with average linkage, by the nearest-neighbor chain algorithm (Murtagh 1983).
 
+use std::ops::ControlFlow;
+
+use akin_index::{Cancelled, Counter, Progress};
 use akin_kernels::Embeddings;
 use rayon::prelude::*;
 
@@ -26,9 +29,27 @@ pub enum Cut {
 /// # Panics
 /// If there are more than [`AGGLOMERATIVE_MAX_SENTENCES`] rows.
 pub fn agglomerative(embeddings: &Embeddings, cut: Cut) -> Clustering {
+    agglomerative_with(embeddings, cut, &|_, _| ControlFlow::Continue(())).expect("nothing stops it")
+}
+
+/// The same. `progress` hears how many rows are compared and joined, and how many there are, each counted twice; it may
+/// stop the work.
+///
+/// # Errors
+/// [`Cancelled`] if `progress` stopped it.
+///
+/// # Panics
+/// As [`agglomerative`].
+pub fn agglomerative_with(
+    embeddings: &Embeddings,
+    cut: Cut,
+    progress: Progress<'_>,
+) -> Result<Clustering, Cancelled> {
     let rows = embeddings.rows();
     assert!(rows <= AGGLOMERATIVE_MAX_SENTENCES, "the similarities of so many rows take too much memory");
-    let mut joins = Linkage::new(embeddings).join_all();
+    let done = Counter::begin(2 * rows, progress)?;
+    let mut joins = Linkage::new(embeddings, &done)?.join_all(&done)?;
+    done.reach(2 * rows)?;
     // Chains do not join in order of similarity. A join is never more similar than those that made its parts,
     // so sorting keeps parts before wholes.
     joins.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -43,7 +64,7 @@ pub fn agglomerative(embeddings: &Embeddings, cut: Cut) -> Clustering {
         label[one.max(other)] = one.min(other);
     }
     let label: Vec<usize> = (0..rows).map(|row| first_of(&label, row)).collect();
-    Clustering::of(embeddings, &label, rows)
+    Ok(Clustering::of(embeddings, &label, rows))
 }
 
 fn first_of(label: &[usize], mut row: usize) -> usize {
@@ -72,20 +93,16 @@ struct Linkage {
 }
 
 impl Linkage {
-    fn new(embeddings: &Embeddings) -> Self {
+    fn new(embeddings: &Embeddings, done: &Counter<'_>) -> Result<Self, Cancelled> {
         let rows = embeddings.rows();
-        Self {
-            rows,
-            scores: similarities(embeddings),
-            sizes: vec![1; rows],
-            least: vec![f32::INFINITY; rows],
-        }
+        let scores = similarities(embeddings, done)?;
+        Ok(Self { rows, scores, sizes: vec![1; rows], least: vec![f32::INFINITY; rows] })
     }
 
     /// Joins clusters until one is left. A chain leads from a cluster to its most similar one, and so on, until
     /// two clusters are each other's most similar. These two can be joined at once: under average linkage no other
     /// join can make a third cluster more similar to them (reducibility).
-    fn join_all(mut self) -> Vec<Join> {
+    fn join_all(mut self, done: &Counter<'_>) -> Result<Vec<Join>, Cancelled> {
         let mut joins = Vec::with_capacity(self.rows.saturating_sub(1));
         let mut chain: Vec<usize> = Vec::new();
         let mut begin = 0;
@@ -102,11 +119,12 @@ impl Linkage {
             if Some(next) == before {
                 chain.truncate(chain.len() - 2);
                 joins.push(self.join(last, next));
+                done.add(1)?;
             } else {
                 chain.push(next);
             }
         }
-        joins
+        Ok(joins)
     }
 
     /// The cluster most similar to the one at `place`. At equal similarity, `preferred` wins, then the first.
@@ -143,11 +161,11 @@ impl Linkage {
 }
 
 /// The similarities of all rows with all rows, symmetric. NaN becomes -1.
-fn similarities(embeddings: &Embeddings) -> Vec<f32> {
+fn similarities(embeddings: &Embeddings, done: &Counter<'_>) -> Result<Vec<f32>, Cancelled> {
     let rows = embeddings.rows();
     let mut scores = vec![0f32; rows * rows];
     if rows == 0 {
-        return scores;
+        return Ok(scores);
     }
     for first in (0..rows).step_by(BLOCK_COLUMNS) {
         let columns = PackedBlock::pack(embeddings, first);
@@ -161,6 +179,7 @@ fn similarities(embeddings: &Embeddings) -> Vec<f32> {
                 scores.iter_mut().zip(products).for_each(|(score, product)| *score = product.max(-1.0));
             }
         });
+        done.add(columns.columns)?;
     }
     // The two halves may differ by rounding: copy one to the other.
     for row in 0..rows {
@@ -168,7 +187,7 @@ fn similarities(embeddings: &Embeddings) -> Vec<f32> {
             scores[row * rows + column] = scores[column * rows + row];
         }
     }
-    scores
+    Ok(scores)
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! Spherical k-means (Dhillon & Modha 2001) with k-means++ initialisation (Arthur & Vassilvitskii 2007).
 
+use std::ops::ControlFlow;
+
+use akin_index::Cancelled;
 use akin_kernels::Embeddings;
 use akin_kernels::dot;
 use rayon::prelude::*;
@@ -13,30 +16,62 @@ pub const KMEANS_MAX_ROUNDS: usize = 100;
 /// [`kmeans`] stops when a round raises the mean similarity to the centers by less than this.
 pub const KMEANS_MIN_GAIN: f64 = 1e-5;
 
+/// What [`kmeans`] has done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum KmeansStep {
+    /// First centers were drawn.
+    Drawn {
+        /// How many there are.
+        centers: usize,
+        /// How many there will be.
+        of: usize,
+    },
+    /// All rows were compared with some of the centers, within a round.
+    Compared {
+        /// With how many centers.
+        centers: usize,
+        /// How many centers there are.
+        of: usize,
+    },
+    /// A round is done.
+    Round {
+        /// Its number, from 1.
+        number: usize,
+        /// The mean similarity of the rows to their centers.
+        mean: f64,
+    },
+}
+
+/// Hears what was done, and may stop the call.
+type Observer<'a> = &'a mut dyn FnMut(KmeansStep) -> ControlFlow<()>;
+
 /// Makes `clusters` clusters, or fewer if there are fewer distinct rows. The rows have length one. The same `seed`
 /// gives the same clusters on any number of threads.
 ///
 /// Each round assigns every row to its most similar center, and moves every center to the mean direction of its
-/// rows. A center without rows moves to the row that is least similar to its own center. `progress` is called after
-/// each round with its number and the mean similarity. The run ends when a round changes no cluster, or by
-/// [`KMEANS_MIN_GAIN`] or [`KMEANS_MAX_ROUNDS`].
+/// rows. A center without rows moves to the row that is least similar to its own center. The run ends when a round
+/// changes no cluster, or by [`KMEANS_MIN_GAIN`] or [`KMEANS_MAX_ROUNDS`]. `observer` hears of each [`KmeansStep`], and
+/// may stop the run.
+///
+/// # Errors
+/// [`Cancelled`] if `observer` stopped it.
 pub fn kmeans(
     embeddings: &Embeddings,
     clusters: usize,
     seed: u64,
-    progress: &mut dyn FnMut(usize, f64),
-) -> Clustering {
+    observer: Observer<'_>,
+) -> Result<Clustering, Cancelled> {
     let clusters = clusters.min(embeddings.rows());
     if clusters == 0 {
-        return Clustering::of(embeddings, &[], 0);
+        return Ok(Clustering::of(embeddings, &[], 0));
     }
-    let mut centers = first_centers(embeddings, clusters, seed);
+    let mut centers = first_centers(embeddings, clusters, seed, observer)?;
     let mut nearest = Vec::new();
     let mut mean = f64::NEG_INFINITY;
     for round in 1..=KMEANS_MAX_ROUNDS {
-        let before = std::mem::replace(&mut nearest, nearest_centers(embeddings, &centers));
+        let before = std::mem::replace(&mut nearest, nearest_centers(embeddings, &centers, observer)?);
         let now = nearest.iter().map(|(_, score)| f64::from(*score)).sum::<f64>() / nearest.len() as f64;
-        progress(round, now);
+        tell(observer, KmeansStep::Round { number: round, mean: now })?;
         let same = before.iter().map(|near| near.0).eq(nearest.iter().map(|near| near.0));
         if same || now - mean < KMEANS_MIN_GAIN {
             break;
@@ -45,12 +80,24 @@ pub fn kmeans(
         centers = moved(embeddings, &nearest, &centers);
     }
     let label: Vec<usize> = nearest.iter().map(|near| near.0).collect();
-    Clustering::of(embeddings, &label, clusters)
+    Ok(Clustering::of(embeddings, &label, clusters))
+}
+
+fn tell(observer: Observer<'_>, step: KmeansStep) -> Result<(), Cancelled> {
+    match observer(step) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Cancelled),
+    }
 }
 
 /// Draws rows as k-means++ does: each with a probability proportional to its squared distance from the nearest
 /// center so far.
-fn first_centers(embeddings: &Embeddings, clusters: usize, seed: u64) -> Embeddings {
+fn first_centers(
+    embeddings: &Embeddings,
+    clusters: usize,
+    seed: u64,
+    observer: Observer<'_>,
+) -> Result<Embeddings, Cancelled> {
     let rows = embeddings.rows();
     let mut random = Random(seed);
     let mut centers = Embeddings::empty(embeddings.dimension());
@@ -60,8 +107,9 @@ fn first_centers(embeddings: &Embeddings, clusters: usize, seed: u64) -> Embeddi
     loop {
         let center = embeddings.row(chosen.min(rows - 1));
         centers.push(center);
+        tell(observer, KmeansStep::Drawn { centers: centers.rows(), of: clusters })?;
         if centers.rows() == clusters {
-            return centers;
+            return Ok(centers);
         }
         distance.par_iter_mut().enumerate().with_min_len(1024).for_each(|(row, distance)| {
             *distance = distance.min((1.0 - dot(center, embeddings.row(row))).max(0.0));
@@ -79,7 +127,11 @@ fn first_centers(embeddings: &Embeddings, clusters: usize, seed: u64) -> Embeddi
 }
 
 /// The most similar center of each row and its similarity. At equal similarity the first center wins.
-fn nearest_centers(embeddings: &Embeddings, centers: &Embeddings) -> Vec<(usize, f32)> {
+fn nearest_centers(
+    embeddings: &Embeddings,
+    centers: &Embeddings,
+    observer: Observer<'_>,
+) -> Result<Vec<(usize, f32)>, Cancelled> {
     let mut nearest = vec![(0, f32::NEG_INFINITY); embeddings.rows()];
     for first in (0..centers.rows()).step_by(BLOCK_COLUMNS) {
         let columns = PackedBlock::pack(centers, first);
@@ -96,8 +148,10 @@ fn nearest_centers(embeddings: &Embeddings, centers: &Embeddings) -> Vec<(usize,
                 }
             },
         );
+        let compared = first + columns.columns;
+        tell(observer, KmeansStep::Compared { centers: compared, of: centers.rows() })?;
     }
-    nearest
+    Ok(nearest)
 }
 
 /// Moves each center to the mean direction of its rows, and each center without rows to the row that is least
@@ -147,12 +201,16 @@ mod tests {
     use super::*;
 
     fn clusters(embeddings: &Embeddings, clusters: usize, seed: u64) -> Clustering {
-        kmeans(embeddings, clusters, seed, &mut |_, _| ())
+        kmeans(embeddings, clusters, seed, &mut go_on).unwrap()
+    }
+
+    fn go_on(_: KmeansStep) -> ControlFlow<()> {
+        ControlFlow::Continue(())
     }
 
     /// The same by plain loops, from the same first centers.
     fn plain(embeddings: &Embeddings, clusters: usize, seed: u64) -> Clustering {
-        let mut centers = first_centers(embeddings, clusters, seed);
+        let mut centers = first_centers(embeddings, clusters, seed, &mut go_on).unwrap();
         let mut label = vec![usize::MAX; embeddings.rows()];
         for _ in 0..KMEANS_MAX_ROUNDS {
             let scored: Vec<(usize, f32)> =
@@ -213,11 +271,34 @@ mod tests {
         let mut centers = Embeddings::empty(24);
         (0..10).for_each(|_| centers.push(embeddings.row(0)));
         for _ in 0..20 {
-            centers = moved(&embeddings, &nearest_centers(&embeddings, &centers), &centers);
+            centers =
+                moved(&embeddings, &nearest_centers(&embeddings, &centers, &mut go_on).unwrap(), &centers);
         }
         let used: std::collections::HashSet<usize> =
-            nearest_centers(&embeddings, &centers).iter().map(|near| near.0).collect();
+            nearest_centers(&embeddings, &centers, &mut go_on).unwrap().iter().map(|near| near.0).collect();
         assert!(used.len() >= 9, "{} of 10", used.len());
+    }
+
+    #[test]
+    fn a_run_can_be_stopped_at_each_of_its_steps() {
+        let embeddings = planted(600, 8, 0.3);
+        let mut steps = Vec::new();
+        kmeans(&embeddings, 8, 1, &mut |step| {
+            steps.push(step);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(steps[7], KmeansStep::Drawn { centers: 8, of: 8 });
+        assert_eq!(steps[8], KmeansStep::Compared { centers: 8, of: 8 });
+        assert!(matches!(steps[9], KmeansStep::Round { number: 1, .. }), "{steps:?}");
+        for until in 0..steps.len() {
+            let mut heard = 0;
+            let stopped = kmeans(&embeddings, 8, 1, &mut |_| {
+                heard += 1;
+                if heard > until { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            assert_eq!((stopped, heard), (Err(Cancelled), until + 1));
+        }
     }
 
     #[test]

@@ -9,8 +9,8 @@ mod kmeans;
 use akin_kernels::Embeddings;
 use akin_kernels::dot;
 
-pub use self::agglomerative::{AGGLOMERATIVE_MAX_SENTENCES, Cut, agglomerative};
-pub use self::kmeans::{KMEANS_MAX_ROUNDS, KMEANS_MIN_GAIN, kmeans};
+pub use self::agglomerative::{AGGLOMERATIVE_MAX_SENTENCES, Cut, agglomerative, agglomerative_with};
+pub use self::kmeans::{KMEANS_MAX_ROUNDS, KMEANS_MIN_GAIN, KmeansStep, kmeans};
 
 /// The cluster of each sentence.
 #[derive(Debug, Clone, PartialEq)]

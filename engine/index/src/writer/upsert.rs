@@ -1,6 +1,7 @@
 //! Adding documents, and replacing those of the same id.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use super::Index;
 use super::flat::SEGMENT_PASSAGES;
@@ -8,6 +9,7 @@ use super::invert::invert;
 use crate::columns::builder::ColumnsBuilder;
 use crate::document::{DocumentRecord, id_hash, stored};
 use crate::manifest::{ModelRecord, SegmentRecord};
+use crate::progress::Progress;
 use crate::reader::Snapshot;
 use crate::segment::columns::write_columns;
 use crate::segment::sections::Section;
@@ -42,6 +44,22 @@ impl Index {
         passages: Option<&[Vec<Passage>]>,
         embeddings: &Embeddings,
     ) -> Result<Upserted> {
+        self.upsert_passages_with(documents, passages, embeddings, &|_, _| ControlFlow::Continue(()))
+    }
+
+    /// The same. Where a graph is built, `progress` hears how many passages are in it and how many there will be, and
+    /// may stop that.
+    ///
+    /// # Errors
+    /// As [`Index::upsert_passages`], and [`Error::Cancelled`] if `progress` stopped it: the documents are in the index
+    /// then, and a later call builds their graph.
+    pub fn upsert_passages_with(
+        &mut self,
+        documents: &[Document],
+        passages: Option<&[Vec<Passage>]>,
+        embeddings: &Embeddings,
+        progress: Progress<'_>,
+    ) -> Result<Upserted> {
         self.require_sound()?;
         let snapshot = self.now();
         check(documents, passages, embeddings, snapshot.model().dimension)?;
@@ -66,7 +84,7 @@ impl Index {
         }
         self.join_small_flats()?;
         if snapshot.model().similarity.is_product() && self.flat_passages() >= SEGMENT_PASSAGES {
-            self.seal(&|_, _| std::ops::ControlFlow::Continue(()))?;
+            self.seal(progress)?;
         }
         Ok(Upserted { added: documents.len() - replaced.len(), replaced: replaced.len() })
     }
