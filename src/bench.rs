@@ -45,7 +45,7 @@ pub fn run(arguments: &BenchArguments, threads: usize, terminal: &Terminal) -> a
         print(&terminal.paint(Style::Dim, &heading))?;
     }
     for ef in arguments.ef.iter().copied().map(NonZeroUsize::get) {
-        let measurement = bench.run(ef, threads)?;
+        let measurement = terminal.with_bar("queries", |progress| bench.run_with(ef, threads, progress))?;
         print(&if arguments.json { serde_json::to_string(&measurement)? } else { row(&measurement) })?;
     }
     Ok(())

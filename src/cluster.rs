@@ -2,13 +2,16 @@
 
 use std::io::Write;
 
-use akin_index::Document;
-use akin_mining::cluster::{AGGLOMERATIVE_MAX_SENTENCES, Clustering, Cut, agglomerative, kmeans};
+use akin_index::{Cancelled, Document, Embeddings};
+use akin_mining::cluster::{
+    AGGLOMERATIVE_MAX_SENTENCES, Clustering, Cut, KmeansStep, agglomerative_with, kmeans,
+};
 use anyhow::bail;
 use serde_json::json;
 
 use crate::cli::{ClusterArguments, ClusterMethod};
 use crate::compared::{Compared, Source};
+use crate::interrupt::{self, Clean};
 use crate::output::write_whole;
 use crate::terminal::{Style, Terminal, counted, grouped, on_one_line};
 
@@ -25,10 +28,10 @@ pub fn run(arguments: &ClusterArguments, terminal: &Terminal) -> anyhow::Result<
     let Compared { documents, sentences } = source.read(terminal)?;
     let embeddings = sentences.into_embeddings();
     let clustering = match plan {
-        Plan::Kmeans(clusters) => kmeans(&embeddings, clusters, arguments.seed, &mut |round, mean| {
-            terminal.step(format_args!("round {round}: mean similarity {mean:.5}"));
-        }),
-        Plan::Agglomerative(cut) => agglomerative(&embeddings, cut),
+        Plan::Kmeans(clusters) => by_kmeans(&embeddings, clusters, arguments.seed, terminal)?,
+        Plan::Agglomerative(cut) => {
+            terminal.with_bar("joining", |progress| agglomerative_with(&embeddings, cut, progress))?
+        }
     };
     let json = arguments.json || arguments.output.is_some();
     write_whole(arguments.output.as_deref(), &mut |output| match json {
@@ -42,6 +45,30 @@ pub fn run(arguments: &ClusterArguments, terminal: &Terminal) -> anyhow::Result<
         clustering.mean_score()
     ));
     Ok(())
+}
+
+/// Tells of each round. How many there will be is not known: the bar is of the work of a round.
+fn by_kmeans(
+    embeddings: &Embeddings,
+    clusters: usize,
+    seed: u64,
+    terminal: &Terminal,
+) -> Result<Clustering, Cancelled> {
+    let bar = terminal.count_bar(Some(clusters as u64), "centers");
+    let _clean = Clean::begin();
+    let outcome = kmeans(embeddings, clusters, seed, &mut |step| {
+        match step {
+            KmeansStep::Drawn { centers, .. } | KmeansStep::Compared { centers, .. } => {
+                bar.set_position(centers as u64);
+            }
+            KmeansStep::Round { number, mean } => bar.suspend(|| {
+                terminal.step(format_args!("round {number}: mean similarity {mean:.5}"));
+            }),
+        }
+        interrupt::flow()
+    });
+    bar.finish_and_clear();
+    outcome
 }
 
 fn plan(arguments: &ClusterArguments, documents: usize) -> anyhow::Result<Plan> {

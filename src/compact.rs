@@ -3,15 +3,17 @@
 use akin_index::Index;
 
 use crate::cli::CompactArguments;
+use crate::interrupt;
 use crate::terminal::{Terminal, bytes, counted, grouped};
 
 /// Upgrades an index of an older format, compacts, and tells what it came to.
 pub fn run(arguments: &CompactArguments, terminal: &Terminal) -> anyhow::Result<()> {
-    let (index, older, compaction) = terminal.with_bar("graph", |progress| -> anyhow::Result<_> {
+    let compacted = terminal.with_bar("graph", |progress| -> anyhow::Result<_> {
         let (mut index, older) = Index::open_or_upgrade(&arguments.index, progress)?;
         let compaction = index.compact(progress)?;
         Ok((index, older, compaction))
-    })?;
+    });
+    let (index, older, compaction) = interrupt::with_kept(compacted, || "no document is lost".into())?;
     if older.is_some() {
         terminal.note(format_args!("upgraded to format {}", index.stat()?.format));
     }

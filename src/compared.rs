@@ -9,11 +9,12 @@ use std::sync::Arc;
 use akin_encoder::{Embeddings, EncoderOptions, Precision, SentenceEncoder, Similarity};
 use akin_index::{Document, Error, Reader, Snapshot};
 use akin_indexer::corpus::CorpusReader;
-use akin_indexer::distinct::{TextHash, text_hash};
+use akin_indexer::distinct::{TextHash, parts, text_hash};
 use akin_mining::{SampledRecall, Sentences};
 use anyhow::bail;
 
 use crate::cli::{ComparedArguments, DEFAULT_MODEL_NAME, FormatName};
+use crate::interrupt::{self, Clean};
 use crate::model;
 use crate::terminal::{Terminal, counted};
 
@@ -111,7 +112,8 @@ fn encode(
     encoder: &SentenceEncoder,
     terminal: &Terminal,
 ) -> anyhow::Result<Compared> {
-    let bar = terminal.documents_bar(total);
+    let bar = terminal.count_bar(Some(total as u64), "documents");
+    let _clean = Clean::begin();
     let mut documents: Vec<Document> = Vec::with_capacity(total);
     let mut sentences = Sentences::new(encoder.dimension());
     let mut first_of_text: HashMap<TextHash, usize> = HashMap::new();
@@ -131,10 +133,11 @@ fn encode(
         let new = firsts.iter().zip(&chunk).filter(|((place, first), _)| place == first);
         let texts: Vec<&str> = new.map(|(_, document)| document.text.as_str()).collect();
         let mut rows = Embeddings::empty(encoder.dimension());
-        if !texts.is_empty() {
-            let encoding = encoder.encode(&texts)?;
+        for part in parts(&texts) {
+            interrupt::check()?;
+            let encoding = encoder.encode(part)?;
             truncated += encoding.truncated;
-            rows = encoding.embeddings;
+            encoding.embeddings.iter().for_each(|row| rows.push(row));
         }
         let mut rows = rows.iter();
         for (place, first) in firsts {
@@ -160,7 +163,8 @@ fn encode(
 /// The live documents of an index with their stored vectors.
 fn stored(index: &Snapshot, terminal: &Terminal) -> anyhow::Result<Compared> {
     let docs = index.docs()?;
-    let bar = terminal.documents_bar(docs.len());
+    let bar = terminal.count_bar(Some(docs.len() as u64), "documents");
+    let _clean = Clean::begin();
     let mut documents: Vec<Document> = Vec::with_capacity(docs.len());
     let mut sentences = Sentences::new(index.model().dimension);
     let mut first_of_text: HashMap<TextHash, usize> = HashMap::new();
@@ -177,6 +181,7 @@ fn stored(index: &Snapshot, terminal: &Terminal) -> anyhow::Result<Compared> {
         }
         documents.push(document);
         if place % CHUNK == 0 {
+            interrupt::check()?;
             bar.set_position(place as u64);
         }
     }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use akin_index::Document;
-use akin_mining::duplicates::{Group, NearDuplicates, near_duplicates};
+use akin_mining::duplicates::{Group, NearDuplicates, near_duplicates_with};
 use anyhow::bail;
 use serde_json::json;
 
@@ -19,7 +19,10 @@ pub fn run(arguments: &DedupArguments, terminal: &Terminal) -> anyhow::Result<()
         bail!("--threshold {} is no cosine similarity: from -1 to 1", arguments.threshold);
     }
     let Compared { documents, sentences } = Source::open(&arguments.compared)?.read(terminal)?;
-    let NearDuplicates { groups, recall } = near_duplicates(&sentences, arguments.threshold);
+    let threshold = arguments.threshold;
+    let found =
+        terminal.with_bar("comparing", |progress| near_duplicates_with(&sentences, threshold, progress))?;
+    let NearDuplicates { groups, recall } = found;
     drop(sentences);
     let duplicates: usize = groups.iter().map(|group| group.duplicates.len()).sum();
     let total = documents.len();

@@ -6,6 +6,7 @@ use akin_indexer::distinct::DistinctEncoder;
 use anyhow::bail;
 
 use crate::cli::{EncodeArguments, RoleName};
+use crate::interrupt;
 use crate::model;
 use crate::terminal::{Terminal, counted};
 use crate::vectors::VectorsOutput;
@@ -43,7 +44,8 @@ pub fn run(arguments: &EncodeArguments, terminal: &Terminal) -> anyhow::Result<(
         if texts.is_empty() {
             break;
         }
-        let encoding = distinct.encode(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let encoding = distinct.encode_with(&texts, &mut interrupt::flow)?;
         output.write(&encoding.embeddings)?;
         rows += texts.len();
         truncated += encoding.truncated;

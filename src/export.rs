@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::cli::ExportArguments;
 use crate::corpus;
+use crate::interrupt;
 use crate::model;
 use crate::output::write_whole;
 use crate::terminal::{Terminal, counted};
@@ -62,6 +63,7 @@ fn write_vectors(index: &Snapshot, path: &Path, bar: &ProgressBar) -> anyhow::Re
     let mut rows = Embeddings::empty(dimension);
     let mut written = 0;
     for doc in index.docs()? {
+        interrupt::check()?;
         index.vectors(doc)?.iter().for_each(|vector| rows.push(vector));
         bar.inc(1);
         if rows.rows() >= BATCH {
@@ -87,6 +89,7 @@ fn write_documents(
     bar: &ProgressBar,
 ) -> anyhow::Result<()> {
     for doc in index.docs()? {
+        interrupt::check()?;
         let document = index.document(doc)?;
         let passages = match lines {
             Lines::Documents => None,

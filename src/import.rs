@@ -1,14 +1,15 @@
 //! `akin import`: adds vectors that were made elsewhere to an index.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 
-use akin_index::{Document, Index, ModelIdentity, Similarity};
+use akin_index::{Document, Index, ModelIdentity, Similarity, Upserted};
 use akin_indexer::corpus::CorpusReader;
 use akin_indexer::npy::NpyReader;
 use anyhow::bail;
+use indicatif::ProgressBar;
 
 use crate::cli::ImportArguments;
+use crate::interrupt::{self, Clean};
 use crate::terminal::{Terminal, counted, grouped};
 
 /// Vectors that are committed together.
@@ -17,15 +18,44 @@ const BATCH: usize = 4096;
 /// Checks both files to their ends, and only then opens the index.
 pub fn run(arguments: &ImportArguments, terminal: &Terminal) -> anyhow::Result<()> {
     let mut vectors = NpyReader::open(&arguments.vectors)?;
-    let mut documents = match &arguments.documents {
+    let documents = match &arguments.documents {
         Some(path) => Some(read_documents(arguments, path, vectors.rows())?),
         None => None,
     };
     require_finite(arguments, &mut vectors)?;
     let mut index = open(arguments, vectors.dimension())?;
     let bar = terminal.documents_bar(vectors.rows());
-    let (mut added, mut replaced, mut row) = (0, 0, 0);
+    let _clean = Clean::begin();
+    let added = add_all(&mut index, vectors, documents, &bar);
+    bar.finish_and_clear();
+    let kept = || {
+        format!("{} are kept; the same command replaces them and goes on", counted(index.len(), "document"))
+    };
+    let Upserted { added, replaced } = interrupt::with_kept(added, kept)?;
+    terminal.note(format_args!(
+        "{}: {} added, {} replaced",
+        counted(added + replaced, "vector"),
+        grouped(added),
+        grouped(replaced)
+    ));
+    Ok(())
+}
+
+/// Adds all vectors with their documents, and builds the graph.
+fn add_all(
+    index: &mut Index,
+    mut vectors: NpyReader,
+    mut documents: Option<CorpusReader>,
+    bar: &ProgressBar,
+) -> anyhow::Result<Upserted> {
+    let mut all = Upserted::default();
+    let mut row = 0;
+    let graph = |done: usize, total: usize| {
+        bar.set_message(format!("graph: {} %", done * 100 / total.max(1)));
+        interrupt::flow()
+    };
     loop {
+        interrupt::check()?;
         let batch = vectors.read(BATCH)?;
         if batch.rows() == 0 {
             break;
@@ -35,23 +65,15 @@ pub fn run(arguments: &ImportArguments, terminal: &Terminal) -> anyhow::Result<(
             Some(documents) => documents.take(batch.rows()).collect::<akin_indexer::Result<Vec<_>>>()?,
             None => ids.map(|row| Document { id: row.to_string(), ..Document::default() }).collect(),
         };
-        let upserted = index.upsert(&documents, &batch)?;
+        let upserted = index.upsert_passages_with(&documents, None, &batch, &graph)?;
         row += batch.rows();
-        added += upserted.added;
-        replaced += upserted.replaced;
+        all.added += upserted.added;
+        all.replaced += upserted.replaced;
         bar.set_position(row as u64);
     }
-    bar.set_message("graph");
-    index.seal(&go_on)?;
-    index.merge(&go_on)?;
-    bar.finish_and_clear();
-    terminal.note(format_args!(
-        "{}: {} added, {} replaced",
-        counted(row, "vector"),
-        grouped(added),
-        grouped(replaced)
-    ));
-    Ok(())
+    index.seal(&graph)?;
+    index.merge(&graph)?;
+    Ok(all)
 }
 
 /// The index, which compares vectors as was asked for.
@@ -70,11 +92,6 @@ fn open(arguments: &ImportArguments, dimension: usize) -> anyhow::Result<Index> 
         );
     }
     Ok(index)
-}
-
-/// Nobody stops an import.
-fn go_on(_: usize, _: usize) -> ControlFlow<()> {
-    ControlFlow::Continue(())
 }
 
 /// The documents, when there is one for each vector and no id comes twice.

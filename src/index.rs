@@ -2,9 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use akin_encoder::DEFAULT_MODEL;
@@ -21,6 +19,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::cli::{IndexArguments, passages_option};
+use crate::interrupt::{self, Clean};
 use crate::model;
 use crate::remedy;
 use crate::terminal::{Terminal, counted, duration, grouped};
@@ -34,18 +33,21 @@ const LISTED_SKIPPED: usize = 10;
 pub fn run(arguments: &IndexArguments, terminal: &Terminal) -> anyhow::Result<()> {
     // Changes during the first run count too.
     let watch = arguments.watch.then(|| Watch::begin(arguments)).transpose()?;
-    let corpus = Corpus::read_through(arguments)?;
+    let corpus = Corpus::read_through(arguments, terminal)?;
     let (mut index, encoder) = open(arguments)?;
-    let stopped = watch.as_ref().map(Watch::stopped).unwrap_or_default();
-    let Some((report, skipped)) = corpus.index(&mut index, &encoder, &stopped, terminal)? else {
-        return Ok(());
-    };
+    let clean = Clean::begin();
+    let indexed = corpus.index(&mut index, &encoder, terminal);
+    let (report, skipped) = interrupt::with_kept(indexed, || kept(index.len()))?;
     tell(&report, &encoder, terminal);
     tell_skipped(&skipped, terminal);
     let tuning = match arguments.recall {
-        Some(recall) => tune_to(&mut index, recall, terminal)?,
+        Some(recall) => {
+            let tuned = tune_to(&mut index, recall, terminal);
+            interrupt::with_kept(tuned, || kept(index.len()))?
+        }
         None => None,
     };
+    drop(clean);
     if arguments.json {
         print_json(&to_json(&report, &skipped, index.len(), tuning.as_ref()))?;
     }
@@ -55,6 +57,12 @@ pub fn run(arguments: &IndexArguments, terminal: &Terminal) -> anyhow::Result<()
     }
 }
 
+/// What to say of a run that was interrupted.
+fn kept(documents: usize) -> String {
+    let are = if documents == 1 { "is" } else { "are" };
+    format!("{} {are} kept; the same command goes on", counted(documents, "document"))
+}
+
 /// A corpus that has been read through.
 pub struct Corpus {
     reader: CorpusReader,
@@ -62,32 +70,34 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    pub fn read_through(arguments: &IndexArguments) -> anyhow::Result<Self> {
+    pub fn read_through(arguments: &IndexArguments, terminal: &Terminal) -> anyhow::Result<Self> {
         let options = CorpusOptions { sync: arguments.sync, ..arguments.corpus.options() };
         let mut reader = CorpusReader::open(&arguments.corpus.paths, &options)?;
-        let survey = reader.survey()?;
-        Ok(Self { reader, survey })
+        let bar = terminal.bytes_bar();
+        let survey = reader.survey_with(&mut |surveyed| {
+            bar.set_length(surveyed.of.unwrap_or(surveyed.bytes));
+            bar.set_position(surveyed.bytes);
+            interrupt::flow()
+        });
+        bar.finish_and_clear();
+        Ok(Self { reader, survey: survey? })
     }
 
-    /// Brings the index up to date. Gives what was done, and the files that were skipped; `None` if it was stopped.
+    /// Brings the index up to date. Gives what was done, and the files that were skipped.
     pub fn index(
         mut self,
         index: &mut Index,
         encoder: &SentenceEncoder,
-        stopped: &AtomicBool,
         terminal: &Terminal,
-    ) -> anyhow::Result<Option<(IndexingReport, Vec<Skipped>)>> {
+    ) -> anyhow::Result<(IndexingReport, Vec<Skipped>)> {
         let bar = terminal.documents_bar(self.survey.documents);
         let mut reporter = Reporter { bar: &bar, terminal, started: Instant::now(), committed: 0 };
         let report = index_surveyed(index, encoder, &mut self.reader, &self.survey, &mut |progress| {
             reporter.hear(progress);
-            if stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            interrupt::flow()
         });
         bar.finish_and_clear();
-        match report {
-            Err(akin_indexer::Error::Index(Error::Cancelled)) => Ok(None),
-            report => Ok(Some((report?, self.reader.skipped()))),
-        }
+        Ok((report?, self.reader.skipped()))
     }
 }
 

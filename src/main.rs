@@ -22,6 +22,7 @@ mod filter;
 mod import;
 mod index;
 mod interactive;
+mod interrupt;
 mod keywords;
 mod logging;
 mod model;
@@ -55,10 +56,16 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has seen enough, as in `akin query … | head -1`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            Terminal::fail(&sentence(&error));
-            ExitCode::from(2)
-        }
+        Err(error) => match interrupt::sentence(&error) {
+            Some(interrupted) => {
+                Terminal::fail(&interrupted);
+                ExitCode::from(interrupt::STATUS)
+            }
+            None => {
+                Terminal::fail(&sentence(&error));
+                ExitCode::from(2)
+            }
+        },
     }
 }
 
@@ -71,6 +78,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             .context("cannot start the threads")?;
     }
     let terminal = Terminal::new(&cli.global);
+    if cli.command.is_long() {
+        interrupt::listen()?;
+    }
     match cli.command {
         Command::Index(arguments) => index::run(&arguments, &terminal),
         Command::Query(arguments) => query::run(&arguments, &terminal),

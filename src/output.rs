@@ -7,11 +7,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use tempfile::{Builder, NamedTempFile};
 
+use crate::interrupt::{self, Clean, Interrupted};
+
 /// A file that gets its name when it is complete: until then it lies beside its place under another
 /// name, and goes away if it is dropped.
 pub struct OutputFile {
     path: PathBuf,
     file: BufWriter<NamedTempFile>,
+    /// An interrupted command removes it.
+    _clean: Clean,
 }
 
 impl OutputFile {
@@ -33,13 +37,14 @@ impl OutputFile {
         builder.prefix(".akin-").suffix(".part");
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let clean = Clean::begin();
         let file = builder.tempfile_in(folder).map_err(without_path).with_context(|| cannot_write(&path))?;
-        Ok(Self { path, file: BufWriter::new(file) })
+        Ok(Self { path, file: BufWriter::new(file), _clean: clean })
     }
 
     /// Gives the file its name.
     pub fn finish(self) -> anyhow::Result<()> {
-        let Self { path, file } = self;
+        let Self { path, file, _clean } = self;
         let file =
             file.into_inner().map_err(io::IntoInnerError::into_error).with_context(|| cannot_write(&path))?;
         file.as_file().sync_all().with_context(|| cannot_write(&path))?;
@@ -50,6 +55,9 @@ impl OutputFile {
 
 impl Write for OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if interrupt::asked() {
+            return Err(Interrupted::default().into());
+        }
         self.file.write(bytes)
     }
 

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use akin_index::Document;
-use akin_mining::pairs::{MostSimilar, Pair, most_similar};
+use akin_mining::pairs::{MostSimilar, Pair, most_similar_with};
 use anyhow::{Context, bail};
 use serde_json::json;
 
@@ -17,7 +17,10 @@ pub fn run(arguments: &PairsArguments, terminal: &Terminal) -> anyhow::Result<()
         bail!("--threshold {} is no cosine similarity: from -1 to 1", arguments.threshold);
     }
     let Compared { documents, sentences } = Source::open(&arguments.compared)?.read(terminal)?;
-    let MostSimilar { pairs, recall } = most_similar(&sentences, arguments.top.get(), arguments.threshold);
+    let (top, threshold) = (arguments.top.get(), arguments.threshold);
+    let found =
+        terminal.with_bar("comparing", |progress| most_similar_with(&sentences, top, threshold, progress))?;
+    let MostSimilar { pairs, recall } = found;
     print(&documents, &pairs, arguments.json, terminal).context("cannot write to stdout")?;
     terminal.note(format_args!(
         "{} of {}",

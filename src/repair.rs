@@ -3,11 +3,13 @@
 use akin_index::{Index, RepairedFrom};
 
 use crate::cli::RepairArguments;
+use crate::interrupt;
 use crate::terminal::{Terminal, counted};
 
 /// Repairs, and tells from what and what was lost.
 pub fn run(arguments: &RepairArguments, terminal: &Terminal) -> anyhow::Result<()> {
-    let repaired = terminal.with_bar("files", |progress| Index::repair_with(&arguments.index, progress))?;
+    let repaired = terminal.with_bar("files", |progress| Index::repair_with(&arguments.index, progress));
+    let repaired = interrupt::with_kept(repaired.map_err(Into::into), || "the index is as it was".into())?;
     let from = match repaired.from {
         RepairedFrom::Manifest => "its manifest: the catalogue was made anew",
         RepairedFrom::Catalogue => "its catalogue: the manifest was published anew",

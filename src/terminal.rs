@@ -5,15 +5,15 @@
 use std::env;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::ops::ControlFlow;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::{Color, GlobalOptions};
+use crate::interrupt::{self, Clean};
 
 /// What a long call of a library tells its progress to: how much is done, and how much there is.
-pub type Progress<'a> = &'a (dyn Fn(usize, usize) -> ControlFlow<()> + Sync);
+pub use akin_index::Progress;
 
 /// What the user asked to see, and what can show it.
 pub struct Terminal {
@@ -65,14 +65,16 @@ impl Terminal {
         self.bar(Some(total as u64), "{bar:28} {percent:>3}% of {human_len}  {msg}  {eta} left", "")
     }
 
-    /// Runs a call that tells how many documents, or other things, it has done, with a bar for them.
+    /// Runs a call that tells how many documents, or other things, it has done, with a bar for them. Ctrl-C stops the
+    /// call.
     pub fn with_bar<T>(&self, message: &'static str, call: impl FnOnce(Progress<'_>) -> T) -> T {
-        let bar = self.documents_bar(0);
-        bar.set_message(message);
+        let template = "{bar:28} {percent:>3}% of {human_len}  {msg}, {per_sec}  {eta} left";
+        let bar = self.bar(Some(0), template, "").with_message(message);
+        let _clean = Clean::begin();
         let outcome = call(&|done, total| {
             bar.set_length(total as u64);
             bar.set_position(done as u64);
-            ControlFlow::Continue(())
+            interrupt::flow()
         });
         bar.finish_and_clear();
         outcome

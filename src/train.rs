@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::cli::{ObjectiveName, TrainArguments};
 use crate::eval::base_directory;
+use crate::interrupt::{self, Clean};
 use crate::terminal::{Terminal, counted, grouped};
 
 /// Trains, and says how good the model became.
@@ -65,22 +66,35 @@ pub fn run(arguments: &TrainArguments, terminal: &Terminal) -> anyhow::Result<()
         }),
     };
     let mut dev_score = String::new();
-    let report = run.go(arguments.resume, &mut |event| match event {
-        Event::Step { step, of, loss } => {
-            bar.set_length(of as u64);
-            bar.set_position(step as u64);
-            bar.set_message(format!("loss {loss:.4}{dev_score}"));
+    let mut taken = 0;
+    let _clean = Clean::begin();
+    let report = run.go_with(arguments.resume, &mut |event| {
+        match event {
+            Event::Step { step, of, loss } => {
+                taken = step;
+                bar.set_length(of as u64);
+                bar.set_position(step as u64);
+                bar.set_message(format!("loss {loss:.4}{dev_score}"));
+            }
+            Event::Evaluated { step, score, best } => {
+                dev_score = format!("  dev {:.2}, best {:.2}", 100.0 * score, 100.0 * best);
+                bar.suspend(|| {
+                    terminal.note(format_args!("step {}: dev {:.2}", grouped(step), 100.0 * score));
+                });
+            }
+            Event::Resumed { steps } => {
+                bar.reset_eta();
+                terminal.note(format_args!("going on after step {}", grouped(steps)));
+            }
         }
-        Event::Evaluated { step, score, best } => {
-            dev_score = format!("  dev {:.2}, best {:.2}", 100.0 * score, 100.0 * best);
-            bar.suspend(|| terminal.note(format_args!("step {}: dev {:.2}", grouped(step), 100.0 * score)));
-        }
-        Event::Resumed { steps } => {
-            bar.reset_eta();
-            terminal.note(format_args!("going on after step {}", grouped(steps)));
-        }
+        interrupt::flow()
     });
     bar.finish_and_clear();
+    let kept = || {
+        let (steps, output) = (counted(taken, "step"), arguments.output.display());
+        format!("{steps} of the run are kept in {output}, and --resume goes on with it")
+    };
+    let report = interrupt::with_kept(report.map_err(Into::into), kept);
     let report = report.with_context(|| format!("cannot train {}", arguments.output.display()))?;
     tell(&report, &arguments.output, arguments.json, terminal).context("cannot write to stdout")
 }

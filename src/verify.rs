@@ -1,11 +1,11 @@
 //! `akin verify`: checks every byte of an index.
 
 use std::io::{self, Write};
-use std::ops::ControlFlow;
 
 use anyhow::Context;
 
 use crate::cli::VerifyArguments;
+use crate::interrupt::{self, Clean};
 use crate::model;
 use crate::terminal::{Terminal, bytes, counted};
 
@@ -13,13 +13,15 @@ use crate::terminal::{Terminal, bytes, counted};
 pub fn run(arguments: &VerifyArguments, terminal: &Terminal) -> anyhow::Result<()> {
     let snapshot = model::open_reader(&arguments.index)?.snapshot();
     let bar = terminal.bytes_bar();
+    let clean = Clean::begin();
     let verification = snapshot.verify_with(&|done, total| {
         bar.set_length(total);
         bar.set_position(done);
-        ControlFlow::Continue(())
+        interrupt::flow()
     });
     bar.finish_and_clear();
     let verification = verification?;
+    drop(clean);
     let documents = counted(verification.documents, "document");
     let chunks = counted(verification.chunks, "block");
     writeln!(io::stdout(), "ok: {documents}, {chunks}, {}", bytes(verification.bytes))

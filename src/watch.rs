@@ -2,8 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -15,6 +13,7 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::cli::IndexArguments;
 use crate::index::{Corpus, print_json, tell_skipped, to_json};
+use crate::interrupt::{self, Clean};
 use crate::terminal::{Terminal, duration, grouped};
 
 /// The index is brought up to date once nothing has changed for so long: a file is often written in several steps.
@@ -34,30 +33,23 @@ enum Happened {
 /// A corpus whose changes are heard of.
 pub struct Watch {
     happened: Receiver<Happened>,
-    stopped: Arc<AtomicBool>,
+    /// The first signal ends the command when it next waits.
+    _clean: Clean,
     /// Ends watching when it is dropped.
     _watcher: RecommendedWatcher,
 }
 
 impl Watch {
-    /// Begins to listen for changes and for the signals that end a process.
+    /// Begins to listen for changes. A signal ends the command once it is between two runs.
     pub fn begin(arguments: &IndexArguments) -> anyhow::Result<Self> {
         let (sender, happened) = channel();
-        let stopped = Arc::new(AtomicBool::new(false));
-        let (of_signal, is_stopped) = (sender.clone(), Arc::clone(&stopped));
-        ctrlc::set_handler(move || {
-            is_stopped.store(true, Ordering::Relaxed);
+        let of_signal = sender.clone();
+        let clean = Clean::hearing(move || {
             // If nobody listens any more, the command is ending already.
             let _ = of_signal.send(Happened::Stopped);
-        })
-        .context("cannot listen for signals")?;
+        });
         let watcher = watcher(arguments, sender)?;
-        Ok(Self { happened, stopped, _watcher: watcher })
-    }
-
-    /// Set when the command is to end.
-    pub fn stopped(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.stopped)
+        Ok(Self { happened, _watcher: watcher, _clean: clean })
     }
 
     /// Brings the index up to date after each change, until the command is to end.
@@ -70,11 +62,11 @@ impl Watch {
     ) -> anyhow::Result<()> {
         terminal.note("watching: Ctrl-C ends it");
         while self.changed() {
-            let read = Corpus::read_through(arguments);
-            let done = read.and_then(|corpus| corpus.index(index, encoder, &self.stopped, terminal));
+            let read = Corpus::read_through(arguments, terminal);
+            let done = read.and_then(|corpus| corpus.index(index, encoder, terminal));
             match done {
-                Ok(None) => break,
-                Ok(Some((report, skipped))) => {
+                Err(_) if interrupt::asked() => break,
+                Ok((report, skipped)) => {
                     if has_effect(&report) {
                         terminal.note(effect_of(&report));
                         tell_skipped(&skipped, terminal);
@@ -106,7 +98,7 @@ impl Watch {
             match self.happened.recv_timeout(wait) {
                 Ok(Happened::Changed) if !wait.is_zero() => {}
                 Ok(Happened::Stopped) => return false,
-                _ => return !self.stopped.load(Ordering::Relaxed),
+                _ => return !interrupt::asked(),
             }
         }
     }

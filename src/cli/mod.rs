@@ -112,6 +112,16 @@ pub enum Command {
     Completions(CompletionsArguments),
 }
 
+impl Command {
+    /// Whether it may run for long without asking anything, and ends at a clean point when it is interrupted.
+    pub fn is_long(&self) -> bool {
+        !matches!(
+            self,
+            Self::Query(_) | Self::Show(_) | Self::Delete(_) | Self::Stat(_) | Self::Completions(_)
+        )
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -2,7 +2,6 @@
 
 use std::collections::hash_map::{Entry, HashMap};
 use std::io::{BufWriter, Write};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +18,7 @@ use tempfile::TempDir;
 
 use super::setting::Setting;
 use crate::cli::{RerankArguments, RetrievalArguments, passages_option};
+use crate::interrupt::{self, Clean};
 use crate::model;
 use crate::terminal::{Terminal, counted};
 
@@ -36,6 +36,8 @@ struct Built {
     encoder: Arc<SentenceEncoder>,
     /// Where it is, unless the user named a folder to keep it in.
     _folder: Option<TempDir>,
+    /// An interrupted command removes it.
+    _clean: Clean,
 }
 
 impl<'a> Indexes<'a> {
@@ -71,6 +73,7 @@ impl<'a> Indexes<'a> {
         let texts: Vec<&str> = self.set.queries().iter().map(|(_, text)| text.as_str()).collect();
         let mut found = Vec::with_capacity(texts.len());
         for texts in texts.chunks(CHUNK) {
+            interrupt::check()?;
             let (answers, _) = searcher.ask_all(&snapshot, texts, &options)?;
             found.extend(
                 answers.into_iter().map(|answer| answer.hits.into_iter().map(|hit| hit.id).collect()),
@@ -90,6 +93,7 @@ fn build(
 ) -> anyhow::Result<Built> {
     let encoder = model::load(&setting.model, &arguments.compute.options())?;
     let identity = ModelIdentity { passages: setting.passages, ..model::identity(&setting.model, &encoder)? };
+    let clean = Clean::begin();
     let folder = tempfile::tempdir().context("cannot make a folder for the corpus")?;
     let path = kept.map_or_else(|| folder.path().join("index"), Path::to_owned);
     let mut index = Index::open_or_create(&path, &identity)?;
@@ -108,7 +112,7 @@ fn build(
     let bar = terminal.documents_bar(survey.documents);
     let report = index_surveyed(&mut index, &encoder, &mut corpus, &survey, &mut |progress| {
         bar.set_position(progress.done as u64);
-        ControlFlow::Continue(())
+        interrupt::flow()
     });
     bar.finish_and_clear();
     let report = report?;
@@ -127,7 +131,7 @@ fn build(
         ));
     }
     let folder = kept.is_none().then_some(folder);
-    Ok(Built { index, encoder: Arc::new(encoder), _folder: folder })
+    Ok(Built { index, encoder: Arc::new(encoder), _folder: folder, _clean: clean })
 }
 
 /// Writes the documents of a set as JSON lines that the indexer reads.
