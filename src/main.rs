@@ -15,6 +15,7 @@ mod completions;
 mod corpus;
 mod dedup;
 mod delete;
+mod document_reader;
 mod encode;
 mod eval;
 mod export;
@@ -52,6 +53,9 @@ use crate::terminal::Terminal;
 fn main() -> ExitCode {
     akin_index::explain_lost_files();
     keep_quiet_about_caught_panics();
+    if let Some(code) = document_reader::run() {
+        return code;
+    }
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has seen enough, as in `akin query … | head -1`.

@@ -215,3 +215,82 @@ fn sync_removes_what_a_file_of_records_no_longer_has_and_nothing_that_came_from_
     let refused = workplace.akin_reading(&["index", "ix", "-", "--sync"], b"").refused();
     assert!(refused.contains("cannot be synced"), "{refused}");
 }
+
+/// A mail of a mailbox.
+fn mail(number: usize, id: bool) -> String {
+    let id = if id { format!("Message-ID: <{number}@b>\n") } else { String::new() };
+    format!(
+        "From a@b Fri Jul  8 12:08:3{number} 2011\nFrom: a@b\n{id}Subject: s{number}\n\nThe text of mail {number}.\n\n"
+    )
+}
+
+fn figures(report: &Value) -> [u64; 4] {
+    ["added", "replaced", "unchanged", "removed"].map(|name| report[name].as_u64().unwrap())
+}
+
+#[test]
+fn a_mailbox_in_a_folder_is_a_document_a_mail_and_follows_what_happens_to_it() {
+    let workplace =
+        with_folder(&[("a.md", "A note."), ("mails/in.mbox", &(mail(1, true) + &mail(2, false)))]);
+    assert_eq!(figures(&index(&workplace, &["docs"])), [3, 0, 0, 0]);
+    assert_eq!(all_ids(&workplace), set(&["a.md", "mails/in.mbox:1", "mails/in.mbox:2"]));
+    let filtered = ["query", "ix", "mail", "--filter", "message_id = '1@b'", "--json"];
+    let answer = workplace.akin(&filtered).succeeded().json();
+    assert_eq!(common::ids(&answer), ["mails/in.mbox:1"]);
+    assert_eq!(figures(&index(&workplace, &["docs"])), [0, 0, 3, 0]);
+    // A mail comes, and mails go.
+    workplace.write("docs/mails/in.mbox", &(mail(1, true) + &mail(2, false) + &mail(3, true)));
+    assert_eq!(figures(&index(&workplace, &["docs"])), [1, 0, 3, 0]);
+    workplace.akin(&["delete", "ix", "mails/in.mbox:3"]).succeeded();
+    workplace.write("docs/mails/in.mbox", &mail(1, true));
+    assert_eq!(figures(&index(&workplace, &["docs"])), [0, 0, 2, 1]);
+    // Moved, it is encoded by nobody.
+    fs::rename(workplace.path("docs/mails/in.mbox"), workplace.path("docs/all.mbox")).unwrap();
+    let moved = index(&workplace, &["docs"]);
+    assert_eq!((figures(&moved), &moved["encoded"]), ([1, 0, 1, 1], &json!(0)));
+    // What the index lost comes again.
+    workplace.akin(&["delete", "ix", "all.mbox:1"]).succeeded();
+    assert_eq!(figures(&index(&workplace, &["docs"])), [1, 0, 1, 0]);
+    workplace.write("docs/all.mbox", "");
+    let emptied = index(&workplace, &["docs"]);
+    assert_eq!((figures(&emptied)[3], &emptied["skipped"][0]["file"]), (1, &json!("all.mbox")));
+    assert_eq!(all_ids(&workplace), set(&["a.md"]));
+}
+
+#[test]
+fn json_lines_with_texts_are_records_in_a_folder_and_other_tables_are_documents() {
+    let lines = "{\"id\":\"x\",\"text\":\"one\",\"n\":1}\n\n{\"text\":\"two\"}\n";
+    let workplace = with_folder(&[
+        ("part.jsonl", lines),
+        ("log.jsonl", "{\"level\":\"info\",\"message\":\"begun\"}\n"),
+        ("table.csv", "id,text\n1,one\n2,two\n"),
+        ("bad.jsonl", "{\"text\":\"three\"}\n{\"text\":4}\n"),
+    ]);
+    let report = index(&workplace, &["docs"]);
+    assert_eq!(all_ids(&workplace), set(&["part.jsonl:1", "part.jsonl:2", "log.jsonl", "table.csv"]));
+    let skipped = report["skipped"].as_array().unwrap();
+    assert_eq!((skipped.len(), &skipped[0]["file"]), (1, &json!("bad.jsonl")), "{report}");
+    assert!(skipped[0]["reason"].as_str().unwrap().contains("bad.jsonl:2"), "{report}");
+    let shown = workplace.akin(&["show", "ix", "part.jsonl:1", "--json"]).succeeded().json();
+    assert_eq!((&shown["metadata"]["record_id"], &shown["metadata"]["n"]), (&json!("x"), &json!(1)));
+    // From records to a text, and back.
+    workplace.write("docs/part.jsonl", "no records\n");
+    assert_eq!(figures(&index(&workplace, &["docs"])), [1, 0, 2, 2]);
+    workplace.write("docs/part.jsonl", lines);
+    assert_eq!(figures(&index(&workplace, &["docs"])), [2, 0, 2, 1]);
+    // A file whose name is that of a record.
+    workplace.write("docs/part.jsonl:2", "A text of its own.");
+    let report = index(&workplace, &["docs"]);
+    assert!(report["skipped"].to_string().contains("the name of one of its documents"), "{report}");
+    assert_eq!(all_ids(&workplace), set(&["part.jsonl:2", "log.jsonl", "table.csv"]));
+}
+
+#[test]
+fn a_pdf_is_read_in_a_process_of_its_own() {
+    let workplace = with_folder(&[("bad.pdf", "%PDF-1.7 and nothing else")]);
+    let report = index(&workplace, &["docs"]);
+    assert!(report["skipped"][0]["reason"].as_str().unwrap().starts_with("damaged"), "{report}");
+    let mut command = workplace.command(&["__read-document", "rtf"]);
+    let read = common::run_reading(&mut command, br"{\rtf1 A cat.}").succeeded().json();
+    assert_eq!(read["text"].as_str().unwrap().trim(), "A cat.");
+}

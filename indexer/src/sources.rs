@@ -39,8 +39,8 @@ struct KnownSource {
     name: String,
     /// What they begin with in the corpus.
     typed: String,
-    /// The ids of its files that the index has documents of, and that are no longer there.
-    vanished: Vec<String>,
+    /// The files that the index has documents of, and that are no longer there: by id, with what they came to.
+    vanished: Vec<(String, FileOutcome)>,
     /// Keys of notes that are replaced altogether: those of where the source was before.
     stale: Vec<Vec<u8>>,
 }
@@ -104,9 +104,11 @@ impl Sources {
     pub(crate) fn remember_vanished(&self, index: &Index, encoder: &mut PassageEncoder<'_>) -> Result<()> {
         let snapshot = index.snapshot();
         for known in self.known.iter().flatten() {
-            for id in &known.vanished {
-                if let Some(doc) = snapshot.find(&known.id_of(id.clone()))? {
-                    encoder.remember(&snapshot, doc)?;
+            for (file, outcome) in &known.vanished {
+                for id in outcome.ids(file) {
+                    if let Some(doc) = snapshot.find(&known.id_of(id))? {
+                        encoder.remember(&snapshot, doc)?;
+                    }
                 }
             }
         }
@@ -126,11 +128,14 @@ impl Sources {
             let name = json!({"name": known.name, "lines": seen.last});
             written.push((source_key(&known.path), name.to_string().into_bytes()));
             if let Content::Files(files) = &source.content {
-                gone.extend(known.vanished.iter().map(|id| known.id_of(id.clone())));
-                removed.extend(known.vanished.iter().map(|id| file_key(&known.path, id)));
+                for (file, outcome) in &known.vanished {
+                    gone.extend(outcome.ids(file).into_iter().map(|id| known.id_of(id)));
+                    removed.push(file_key(&known.path, file));
+                }
                 for file in &files.read {
-                    if file.now.outcome != FileOutcome::Document && !file.unchanged {
-                        gone.push(known.id_of(file.id.clone()));
+                    if !file.unchanged {
+                        let lost = lost_ids(file, files.known.get(&file.id));
+                        gone.extend(lost.into_iter().map(|id| known.id_of(id)));
                     }
                     if !file.unchanged
                         || !known.stale.is_empty()
@@ -172,18 +177,32 @@ impl KnownSource {
                 self.stale.push(key.clone());
             }
             let Ok(id) = String::from_utf8(key[prefix.len()..].to_vec()) else { continue };
-            let Some(file) = file_of(&value, files.way()) else { continue };
+            let Some(mut file) = file_of(&value, files.way()) else { continue };
             if !there.contains(&id) {
-                self.vanished.push(id);
-            } else if file.outcome != FileOutcome::Document
-                || snapshot.find(&self.id_of(id.clone()))?.is_some()
-            {
-                // A document that was deleted from the index comes again.
-                files.known.insert(id, file);
+                self.vanished.push((id, file.outcome));
+                continue;
             }
+            for document in file.outcome.ids(&id) {
+                // A document that was deleted from the index comes again.
+                if snapshot.find(&self.id_of(document))?.is_none() {
+                    (file.hash, file.read) = ([0; 16], 0);
+                    break;
+                }
+            }
+            files.known.insert(id, file);
         }
         Ok(())
     }
+}
+
+/// The ids of documents that a file had or may have had, and has no longer. Of a file that is no document now it is not certain
+/// what it was: the index may have lost its notes.
+fn lost_ids(file: &ReadFile, before: Option<&KnownFile>) -> Vec<String> {
+    let now: HashSet<String> = file.now.outcome.ids(&file.id).into_iter().collect();
+    let mut before = before.map(|before| before.outcome.ids(&file.id)).unwrap_or_default();
+    before.push(file.id.clone());
+    before.retain(|id| !now.contains(id));
+    before
 }
 
 /// The full path of a source and what the ids of its documents begin with, if anything is remembered of it: not of
@@ -253,12 +272,13 @@ fn note_of(path: &str, file: &ReadFile, way: Option<&str>) -> Note {
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     let (kind, reason) = match outcome {
         FileOutcome::Document => ("document", None),
+        FileOutcome::Documents(_) => ("documents", None),
         FileOutcome::Skipped(reason) => ("skipped", Some(reason)),
         FileOutcome::LeftOut => ("left out", None),
     };
     let value = json!({
         "bytes": stamp.bytes, "modified": stamp.modified, "read": read, "hash": hash, "kind": kind, "reason": reason,
-        "reader": crate::documents::READER, "encoding": way,
+        "reader": crate::documents::READER, "encoding": way, "documents": outcome.documents(),
     });
     (file_key(path, &file.id), value.to_string().into_bytes())
 }
@@ -276,6 +296,7 @@ fn file_of(value: &[u8], way: Option<&str>) -> Option<KnownFile> {
     }
     let outcome = match value["kind"].as_str()? {
         "document" => FileOutcome::Document,
+        "documents" => FileOutcome::Documents(usize::try_from(number("documents")?).ok()?),
         "skipped" => FileOutcome::Skipped(value["reason"].as_str().unwrap_or_default().to_owned()),
         _ => FileOutcome::LeftOut,
     };

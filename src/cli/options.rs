@@ -8,6 +8,8 @@ use akin_indexer::corpus::{CorpusOptions, Encoding, Format};
 use akin_indexer::documents::DocumentFormat;
 use clap::{Args, ValueEnum};
 
+use crate::document_reader;
+
 /// Which documents to read.
 #[derive(Debug, Args)]
 pub struct CorpusArguments {
@@ -34,6 +36,7 @@ impl CorpusArguments {
             whole_files: true,
             include: self.include.clone(),
             exclude: self.exclude.clone(),
+            worker: document_reader::this_program(),
             ..self.format.options(&self.id_field)
         }
     }

@@ -1,4 +1,4 @@
-//! Files that are one document each: which of them have changed, and what became of each.
+//! Files that are one document each, or hold many: which of them have changed, and what became of each.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -11,10 +11,11 @@ use akin_index::Document;
 use encoding_rs::Encoding;
 use sha2::{Digest, Sha256};
 
+use super::contained::{self, RecordOptions, numbered_id};
 use super::folder::{DocumentFile, Stamp};
 use super::unpack::unpacked_bytes;
-use super::{Next, check_id, without_ending};
-use crate::documents::{self, DocumentFormat, Extracted, Unread};
+use super::{CorpusOptions, Documents, Next, check_id, without_ending};
+use crate::documents::{self, DocumentFormat, Extracted, Unread, Worker};
 
 /// No file that is a document is longer than this: 256 MiB. It is read whole.
 const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -47,10 +48,32 @@ pub(crate) struct KnownFile {
 pub(crate) enum FileOutcome {
     /// A document.
     Document,
+    /// So many documents.
+    Documents(usize),
     /// It should be one, and cannot be read.
     Skipped(String),
     /// It is no document: a picture, a program.
     LeftOut,
+}
+
+impl FileOutcome {
+    /// How many documents it came to.
+    pub(crate) fn documents(&self) -> usize {
+        match self {
+            Self::Document => 1,
+            Self::Documents(count) => *count,
+            Self::Skipped(_) | Self::LeftOut => 0,
+        }
+    }
+
+    /// The ids of these documents, of a file of an id.
+    pub(crate) fn ids(&self, file: &str) -> Vec<String> {
+        match self {
+            Self::Document => vec![file.to_owned()],
+            Self::Documents(count) => (1..=*count).map(|number| numbered_id(file, number)).collect(),
+            Self::Skipped(_) | Self::LeftOut => Vec::new(),
+        }
+    }
 }
 
 /// A file that was looked at, whether or not it had changed.
@@ -69,20 +92,34 @@ pub(crate) struct DocumentFiles {
     format: Option<DocumentFormat>,
     /// The encoding of texts without a mark; UTF-8 if none is given.
     encoding: Option<&'static Encoding>,
+    records: RecordOptions,
+    worker: Option<Worker>,
     /// What is known of them from the last time, by id.
     pub(crate) known: HashMap<String, KnownFile>,
     next: usize,
     /// Those that were looked at.
     pub(crate) read: Vec<ReadFile>,
+    /// Further documents of the last one.
+    further: Option<Documents>,
 }
 
 impl DocumentFiles {
     pub(super) fn new(
         files: Vec<DocumentFile>,
         format: Option<DocumentFormat>,
-        encoding: Option<&'static Encoding>,
+        options: &CorpusOptions,
     ) -> Self {
-        Self { files, format, encoding, known: HashMap::new(), next: 0, read: Vec::new() }
+        Self {
+            files,
+            format,
+            encoding: options.encoding,
+            records: RecordOptions::of(options),
+            worker: options.worker.clone(),
+            known: HashMap::new(),
+            next: 0,
+            read: Vec::new(),
+            further: None,
+        }
     }
 
     /// How the files are read, where it is not as ever: what was read in another way is read again.
@@ -102,6 +139,7 @@ impl DocumentFiles {
     pub(super) fn rewind(&mut self) {
         self.next = 0;
         self.read.clear();
+        self.further = None;
     }
 
     /// Counts the next file.
@@ -121,59 +159,118 @@ impl DocumentFiles {
 
     /// Reads the next file, unless it is what it was.
     pub(super) fn read_next(&mut self, bytes_read: &Arc<AtomicU64>) -> Next {
+        if let Some(document) = self.next_further() {
+            return Next::Further(document);
+        }
         let Some(file) = self.files.get(self.next) else { return Next::End };
         self.next += 1;
         bytes_read.fetch_add(file.stamp.bytes, Ordering::Relaxed);
         let known = self.known.get(&file.id);
-        let (now, document) = look_at(file, known, self.format, self.encoding);
+        let (now, found) = self.look_at(file, known);
         let unchanged = known.is_some_and(|known| known.hash == now.hash && known.outcome == now.outcome);
-        let read = ReadFile { id: file.id.clone(), unchanged: unchanged && document.is_none(), now };
-        self.read.push(read);
-        document.map_or(Next::PassedOver, Next::Document)
-    }
-}
-
-/// What is to be known of a file, and its document if it is a new one.
-fn look_at(
-    file: &DocumentFile,
-    known: Option<&KnownFile>,
-    format: Option<DocumentFormat>,
-    encoding: Option<&'static Encoding>,
-) -> (KnownFile, Option<Document>) {
-    let surely = |known: &&KnownFile| {
-        known.stamp == file.stamp && known.stamp.modified.saturating_add(UNSURE) < known.read
-    };
-    if let Some(known) = known.filter(surely) {
-        return (known.clone(), None);
-    }
-    let read = now();
-    let known_as = |hash, outcome| KnownFile { stamp: file.stamp, read, hash, outcome };
-    let bytes = match bytes_of(file) {
-        Ok(bytes) => bytes,
-        // Whatever it was, it is looked at again the next time.
-        Err(reason) => {
-            return (KnownFile { read: 0, ..known_as([0; 16], FileOutcome::Skipped(reason)) }, None);
-        }
-    };
-    let hash = *Sha256::digest(&bytes).first_chunk().expect("a SHA-256 has 32 bytes");
-    if let Some(known) = known.filter(|known| known.hash == hash) {
-        return (known_as(hash, known.outcome.clone()), None);
-    }
-    let read = unpacked_file(&file.path, bytes)
-        .and_then(|(name, bytes)| documents::read(&name, bytes, format, encoding));
-    match read {
-        Ok(Extracted { text, metadata }) => {
-            let document = Document { id: file.id.clone(), text, metadata };
-            match check_id(&document.id, &file.id, 0) {
-                Ok(()) => (known_as(hash, FileOutcome::Document), Some(document)),
-                Err(_) => {
-                    (known_as(hash, FileOutcome::Skipped("its path is too long for an id".into())), None)
+        let unchanged = unchanged && matches!(found, Found::Nothing);
+        self.read.push(ReadFile { id: file.id.clone(), unchanged, now });
+        match found {
+            Found::Nothing => Next::PassedOver,
+            Found::Document(document) => Next::Document(document),
+            Found::Documents(documents) => {
+                self.further = Some(documents);
+                match self.next_further() {
+                    Some(document) => Next::Document(document),
+                    None => self.without_documents(),
                 }
             }
         }
-        Err(Unread::NoDocument) => (known_as(hash, FileOutcome::LeftOut), None),
-        Err(Unread::Because(reason)) => (known_as(hash, FileOutcome::Skipped(reason)), None),
     }
+
+    /// The next document of the file that was read last. A fault ends them: what holds many was read through before.
+    fn next_further(&mut self) -> Option<Document> {
+        let document = self.further.as_mut()?.next().and_then(Result::ok);
+        match (&document, self.read.last_mut()) {
+            (Some(_), Some(file)) => {
+                file.now.outcome = FileOutcome::Documents(file.now.outcome.documents() + 1);
+            }
+            _ => self.further = None,
+        }
+        document
+    }
+
+    fn without_documents(&mut self) -> Next {
+        if let Some(file) = self.read.last_mut() {
+            file.now.outcome = FileOutcome::Skipped("there is no mail in it that can be read".into());
+        }
+        Next::PassedOver
+    }
+
+    /// Whether a file has the id of a document of another, as `a.mbox:1` has.
+    fn is_numbered(&self, id: &str) -> bool {
+        let prefix = format!("{id}:");
+        let from = self.files.partition_point(|file| file.id < prefix);
+        let like = self.files[from..].iter().map_while(|file| file.id.strip_prefix(&prefix));
+        like.into_iter().any(|rest| rest.parse::<usize>().is_ok())
+    }
+
+    /// What is to be known of a file, and what is new in it.
+    fn look_at(&self, file: &DocumentFile, known: Option<&KnownFile>) -> (KnownFile, Found) {
+        let surely = |known: &&KnownFile| {
+            known.stamp == file.stamp && known.stamp.modified.saturating_add(UNSURE) < known.read
+        };
+        if let Some(known) = known.filter(surely) {
+            return (known.clone(), Found::Nothing);
+        }
+        let read = now();
+        let known_as = |hash, outcome| KnownFile { stamp: file.stamp, read, hash, outcome };
+        let bytes = match bytes_of(file) {
+            Ok(bytes) => bytes,
+            // Whatever it was, it is looked at again the next time.
+            Err(reason) => {
+                let skipped = known_as([0; 16], FileOutcome::Skipped(reason));
+                return (KnownFile { read: 0, ..skipped }, Found::Nothing);
+            }
+        };
+        let hash = *Sha256::digest(&bytes).first_chunk().expect("a SHA-256 has 32 bytes");
+        if let Some(known) = known.filter(|known| known.hash == hash) {
+            return (known_as(hash, known.outcome.clone()), Found::Nothing);
+        }
+        match self.read(file, bytes) {
+            Ok(Found::Document(document)) => {
+                (known_as(hash, FileOutcome::Document), Found::Document(document))
+            }
+            // They are counted as they are read.
+            Ok(found) => (known_as(hash, FileOutcome::Documents(0)), found),
+            Err(Unread::NoDocument) => (known_as(hash, FileOutcome::LeftOut), Found::Nothing),
+            Err(Unread::Because(reason)) => (known_as(hash, FileOutcome::Skipped(reason)), Found::Nothing),
+        }
+    }
+
+    fn read(&self, file: &DocumentFile, bytes: Vec<u8>) -> Result<Found, Unread> {
+        let (name, mut bytes) = unpacked_file(&file.path, bytes)?;
+        let because = |reason: &str| Unread::Because(reason.to_owned());
+        let fits = |id: &str| {
+            let checked = check_id(id, &file.id, 0);
+            checked.map_err(|_| because("its path is too long for an id"))
+        };
+        if self.format.is_none()
+            && let Some(documents) = contained::documents_of(&name, &file.id, &mut bytes, &self.records)?
+        {
+            fits(&numbered_id(&file.id, usize::MAX))?;
+            return match self.is_numbered(&file.id) {
+                true => Err(because("another file has the name of one of its documents")),
+                false => Ok(Found::Documents(documents)),
+            };
+        }
+        let Extracted { text, metadata } =
+            documents::read_with(&name, bytes, self.format, self.encoding, self.worker.as_ref())?;
+        fits(&file.id)?;
+        Ok(Found::Document(Document { id: file.id.clone(), text, metadata }))
+    }
+}
+
+/// What is new in a file.
+enum Found {
+    Nothing,
+    Document(Document),
+    Documents(Documents),
 }
 
 /// The bytes of a file and its name, both without their compression.

@@ -3,6 +3,7 @@
 //!
 //! A reader holds one document at a time, so memory does not grow with the corpus.
 
+mod contained;
 mod csv;
 mod encoding;
 mod fields;
@@ -25,7 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use akin_index::Document;
 
-use crate::documents::{self, DocumentFormat};
+use crate::documents::{self, DocumentFormat, Worker};
 use crate::{Error, Result};
 pub(crate) use encoding::NotEncoded;
 pub use encoding_rs::Encoding;
@@ -92,6 +93,8 @@ pub struct CorpusOptions {
     pub include: Vec<String>,
     /// Of a folder, not the files and folders that one of these globs matches.
     pub exclude: Vec<String>,
+    /// What reads files whose readers may hang or end their process; none for a thread.
+    pub worker: Option<Worker>,
 }
 
 impl Default for CorpusOptions {
@@ -107,6 +110,7 @@ impl Default for CorpusOptions {
             sync: false,
             include: Vec::new(),
             exclude: Vec::new(),
+            worker: None,
         }
     }
 }
@@ -186,10 +190,10 @@ impl CorpusReader {
         self.sources.iter().filter_map(Source::files).flat_map(DocumentFiles::skipped).collect()
     }
 
-    /// How many files are documents that are what they were, of those that were looked at.
+    /// How many documents are in files that are what they were, of those that were looked at.
     pub(crate) fn unchanged(&self) -> usize {
         let files = self.sources.iter().filter_map(Source::files).flat_map(|files| &files.read);
-        files.filter(|file| file.unchanged && file.now.outcome == FileOutcome::Document).count()
+        files.filter(|file| file.unchanged).map(|file| file.now.outcome.documents()).sum()
     }
 
     /// Whether what a file no longer has is removed.
@@ -228,6 +232,10 @@ impl CorpusReader {
                     let is_file = self.sources[source].files().is_some();
                     self.place += 1;
                     return Some(Ok(Placed { place: self.place - 1, source, is_file, document }));
+                }
+                Next::Further(document) => {
+                    let place = self.place.saturating_sub(1);
+                    return Some(Ok(Placed { place, source, is_file: true, document }));
                 }
                 Next::PassedOver => self.place += 1,
                 Next::End if source >= self.sources.len() => return None,
@@ -268,6 +276,8 @@ impl CorpusReader {
 /// What comes next in a source.
 pub(crate) enum Next {
     Document(Document),
+    /// Another document of the same file of a folder.
+    Further(Document),
     /// A file that has not changed, or that is none.
     PassedOver,
     End,

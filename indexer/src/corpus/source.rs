@@ -67,7 +67,7 @@ impl Source {
             Format::Document(format) => {
                 let id = path.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
                 let file = DocumentFile { path: path.to_owned(), id, stamp: Stamp::of(&metadata) };
-                Content::Files(DocumentFiles::new(vec![file], Some(format), options.encoding))
+                Content::Files(DocumentFiles::new(vec![file], Some(format), options))
             }
             // A pipe has no name that says anything: it is told by what comes, as stdin is.
             Format::Text if options.format == Format::Auto && source.is_read_once() => {
@@ -94,7 +94,7 @@ impl Source {
         };
         let root = std::fs::canonicalize(&self.path).map_err(|error| self.unreadable(&error))?;
         let files = files_of(&root, &options.include, &options.exclude)?;
-        Ok(DocumentFiles::new(files, format, options.encoding))
+        Ok(DocumentFiles::new(files, format, options))
     }
 
     pub(super) fn is_stdin(&self) -> bool {

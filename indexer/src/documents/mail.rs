@@ -18,9 +18,7 @@ pub(crate) struct Message {
 /// Reads a file of one message.
 pub(super) fn read(bytes: &[u8]) -> Result<Extracted, Unread> {
     if is_mailbox(bytes) {
-        return Err(Unread::Because(
-            "a mailbox, which is many documents: name it by itself, and not its folder".into(),
-        ));
+        return Err(Unread::Because("a mailbox, which is many documents, and was to be read as one".into()));
     }
     Ok(message(bytes)?.extracted)
 }

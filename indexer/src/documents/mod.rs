@@ -1,7 +1,7 @@
 //! Reads files that are one document each.
 //!
 //! A reader is given the bytes of a file and gives its text, or a reason. It runs on a thread of its own, for a minute at most
-//! (`guard.rs`), and gives no more than 64 MiB of text: a file that is broken, encrypted or hostile costs no more than its own
+//! (`guard.rs`), or in a process of its own (`worker.rs`), and gives no more than 64 MiB of text: a file that is broken, encrypted or hostile costs no more than its own
 //! document. `docs/FORMATS.md` has what each reader was measured to do.
 
 mod archive;
@@ -20,6 +20,7 @@ mod rtf;
 mod sheets;
 mod slides;
 mod text;
+mod worker;
 mod xml;
 
 use std::path::Path;
@@ -31,9 +32,10 @@ use self::archive::Archive;
 pub use self::guard::catches_panics;
 pub(crate) use self::guard::catching_panics;
 pub(crate) use self::mail::{Message, is_mailbox, is_separator as is_mail_separator};
+pub use self::worker::{Worker, answer};
 
 /// The number of these readers: files are read again when it is another than that of the release that read them.
-pub(crate) const READER: u64 = 2;
+pub(crate) const READER: u64 = 3;
 
 /// The reason begins so where a text is in another encoding than UTF-8.
 pub const NOT_UTF_8: &str = "not UTF-8";
@@ -68,6 +70,37 @@ pub enum DocumentFormat {
     Mail,
 }
 
+/// All formats, with their names.
+const NAMES: [(DocumentFormat, &str); 12] = [
+    (DocumentFormat::Text, "text"),
+    (DocumentFormat::Markdown, "markdown"),
+    (DocumentFormat::Html, "html"),
+    (DocumentFormat::Pdf, "pdf"),
+    (DocumentFormat::Docx, "docx"),
+    (DocumentFormat::Odt, "odt"),
+    (DocumentFormat::Epub, "epub"),
+    (DocumentFormat::Rtf, "rtf"),
+    (DocumentFormat::Pptx, "pptx"),
+    (DocumentFormat::Xlsx, "xlsx"),
+    (DocumentFormat::Notebook, "notebook"),
+    (DocumentFormat::Mail, "eml"),
+];
+
+impl DocumentFormat {
+    fn name(self) -> &'static str {
+        NAMES.iter().find(|(format, _)| *format == self).map_or("text", |(_, name)| name)
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        NAMES.iter().find(|(_, known)| *known == name).map(|(format, _)| *format)
+    }
+
+    /// Whether a library of others reads it that may hang, or end its process: its loops and its memory are not ours to bound.
+    fn is_risky(self) -> bool {
+        self == Self::Pdf
+    }
+}
+
 /// The text of a document and its fields.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Extracted {
@@ -97,6 +130,20 @@ pub fn read(
     format: Option<DocumentFormat>,
     encoding: Option<&'static Encoding>,
 ) -> Result<Extracted, Unread> {
+    read_with(path, bytes, format, encoding, None)
+}
+
+/// The same. What may hang or end its process is read by `worker`, if there is one: PDF, and all else while a reader has hung.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with(
+    path: &Path,
+    bytes: Vec<u8>,
+    format: Option<DocumentFormat>,
+    encoding: Option<&'static Encoding>,
+    worker: Option<&Worker>,
+) -> Result<Extracted, Unread> {
     let format = match format {
         Some(format) => format,
         None => format_of(path, &bytes).ok_or(Unread::NoDocument)?,
@@ -104,7 +151,13 @@ pub fn read(
     let extracted = match format {
         DocumentFormat::Text => text::read(bytes, encoding)?,
         DocumentFormat::Markdown => markdown::read(bytes, encoding)?,
-        format => guard::guarded(move || read_format(format, bytes, encoding))?,
+        format => {
+            let worker = worker.filter(|_| format.is_risky() || guard::has_abandoned());
+            match worker.and_then(|worker| worker.read(format, &bytes, encoding)) {
+                Some(read) => read?,
+                None => guard::guarded(move || read_format(format, bytes, encoding))?,
+            }
+        }
     };
     if extracted.text.trim().is_empty() {
         return Err(Unread::Because("there is no text in it".into()));
