@@ -1,21 +1,12 @@
-//! A user's first hour: index, ask, ask many, encode, delete, look at the figures, index again.
+//! A user's first hour: index, ask, encode, delete, look at the figures, index again.
 
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use common::{AKIN, Run, Workplace, ids, json_lines, run_reading, sentences, tiny_model};
-
-/// A workplace with the index `notes` of `notes.txt`, `count` sentences.
-fn with_notes(count: usize) -> Workplace {
-    let workplace = Workplace::new();
-    workplace.write("notes.txt", sentences(count).join("\n") + "\n");
-    workplace.akin(&["index", "notes", "notes.txt"]).succeeded();
-    workplace
-}
+use common::{AKIN, Run, Workplace, ids, sentences, tiny_model, with_notes};
 
 #[test]
 fn what_was_indexed_is_found_by_its_own_words() {
@@ -122,88 +113,6 @@ fn a_corpus_may_come_from_a_pipe() {
 }
 
 #[test]
-fn each_piped_query_is_answered_before_the_next_is_asked() {
-    let workplace = with_notes(15);
-    let mut child = workplace
-        .command(&["query", "notes", "--json", "-k", "1"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
-    for line in [3, 0, 14] {
-        writeln!(stdin, "{}", sentences(15)[line]).unwrap();
-        let answer: serde_json::Value = serde_json::from_str(&answers.next().unwrap().unwrap()).unwrap();
-        assert_eq!(ids(&answer), [format!("notes.txt:{}", line + 1)]);
-    }
-    drop(stdin);
-    assert!(answers.next().is_none());
-    assert!(child.wait().unwrap().success());
-}
-
-#[test]
-fn piped_queries_without_json_are_told_apart_by_a_heading() {
-    let workplace = with_notes(5);
-    let input = format!("{}\r\n\n{}", sentences(5)[1], sentences(5)[3]);
-    let run = workplace.akin_reading(&["query", "notes", "-k", "1"], input.as_bytes()).succeeded();
-    let lines: Vec<&str> = run.stdout.lines().collect();
-    assert_eq!(lines.len(), 8, "{run:#?}");
-    assert_eq!(lines[0], format!("> {}", sentences(5)[1]));
-    assert!(lines[1].contains("notes.txt:2"), "{run:#?}");
-    assert_eq!((lines[3].trim(), lines[4]), (">", "no hits"));
-    assert!(lines[7].contains("notes.txt:4"), "{run:#?}");
-}
-
-#[test]
-fn a_batch_answers_every_line_in_order() {
-    let workplace = with_notes(50);
-    // More than a chunk, so that order across chunks is seen; and a blank line among them.
-    let mut queries: Vec<String> = (0..700).map(|n| sentences(50)[n * 7 % 50].clone()).collect();
-    queries[300] = String::new();
-    workplace.write("questions.txt", queries.join("\n") + "\n");
-    let batch = ["batch", "notes", "questions.txt", "-k", "2"];
-    let run = workplace.akin(&batch).succeeded();
-    let answers = run.json_lines();
-    assert_eq!(answers.len(), queries.len());
-    for (n, (answer, query)) in answers.iter().zip(&queries).enumerate() {
-        assert_eq!(answer["query"], query.as_str());
-        if n == 300 {
-            assert!(ids(answer).is_empty());
-        } else {
-            assert_eq!(ids(answer)[0], format!("notes.txt:{}", n * 7 % 50 + 1));
-            assert_eq!(ids(answer).len(), 2);
-        }
-    }
-
-    let to_file = [&batch[..], &["--output", "hits.jsonl"]].concat();
-    assert_eq!(workplace.akin(&to_file).succeeded().stdout, "");
-    assert_eq!(workplace.read("hits.jsonl"), run.stdout);
-}
-
-#[test]
-fn a_batch_reads_its_queries_from_a_pipe_and_from_a_table() {
-    let workplace = with_notes(9);
-    let texts = sentences(9);
-    let piped = workplace.akin_reading(&["batch", "notes", "-"], texts[5].as_bytes()).succeeded();
-    assert_eq!(ids(&piped.json())[0], "notes.txt:6");
-    workplace.write("questions.csv", format!("_id,question\nq1,{}\nq2,{}\n", texts[7], texts[2]));
-    let table = ["batch", "notes", "questions.csv", "--text-field", "question", "-k", "1"];
-    let answers = workplace.akin(&table).succeeded().json_lines();
-    assert_eq!(answers.iter().flat_map(ids).collect::<Vec<_>>(), ["notes.txt:8", "notes.txt:3"]);
-}
-
-#[test]
-fn a_batch_that_fails_leaves_the_old_answers_in_place() {
-    let workplace = with_notes(5);
-    workplace.write("hits.jsonl", "old\n");
-    workplace.write("questions.txt", b"fine\n\xff\xfe\n");
-    let sentence = workplace.akin(&["batch", "notes", "questions.txt", "--output", "hits.jsonl"]).refused();
-    assert!(sentence.contains("questions.txt") && sentence.contains('2'), "{sentence}");
-    assert_eq!(workplace.read("hits.jsonl"), "old\n");
-}
-
-#[test]
 fn encode_writes_a_matrix_that_numpy_reads() {
     let workplace = Workplace::new();
     let mut texts = sentences(30);
@@ -280,19 +189,6 @@ fn the_query_is_answered_from_another_folder() {
 }
 
 #[test]
-fn quiet_says_nothing_and_verbose_says_where_the_time_goes() {
-    let workplace = Workplace::new();
-    workplace.write("notes.txt", sentences(5).join("\n"));
-    let run = workplace.akin(&["index", "notes", "notes.txt", "--quiet"]).succeeded();
-    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
-    let run = workplace.akin(&["query", "notes", "anything", "--verbose"]).succeeded();
-    for step in ["loaded the model", "opened the index", "encoded 1 query", "searched 1 query"] {
-        assert!(run.stderr.contains(step), "{step}: {run:#?}");
-    }
-    assert_eq!(run.stdout.lines().count(), 5);
-}
-
-#[test]
 fn one_thread_gives_the_same_answer() {
     let workplace = with_notes(20);
     let query = ["query", "notes", "the baker", "--json"];
@@ -301,124 +197,6 @@ fn one_thread_gives_the_same_answer() {
         ids(&answer).into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(ranked(&[&query[..], &["--threads", "1"]].concat()), ranked(&query));
-}
-
-#[test]
-fn colour_is_for_terminals_unless_it_is_asked_for() {
-    let workplace = with_notes(3);
-    let query = ["query", "notes", "anything"];
-    assert!(!workplace.akin(&query).succeeded().stdout.contains('\x1b'));
-    let always = [&query[..], &["--color", "always"]].concat();
-    assert!(workplace.akin(&always).succeeded().stdout.contains('\x1b'));
-    let never = [&query[..], &["--color", "never"]].concat();
-    assert!(!workplace.akin(&never).succeeded().stdout.contains('\x1b'));
-}
-
-#[test]
-fn no_color_is_honoured_on_a_terminal() {
-    let workplace = with_notes(3);
-    // `script` of util-linux gives the program a terminal.
-    let on_a_terminal = |no_color: Option<&str>| {
-        let mut command = Command::new("script");
-        workplace.settle(&mut command).env("TERM", "xterm");
-        if let Some(value) = no_color {
-            command.env("NO_COLOR", value);
-        }
-        let line = format!("{AKIN} query notes anything");
-        run_reading(command.args(["--quiet", "--return", "--command", &line, "/dev/null"]), b"")
-            .succeeded()
-            .stdout
-    };
-    assert!(on_a_terminal(None).contains("\x1b[32m"));
-    assert!(on_a_terminal(Some("")).contains("\x1b[32m"));
-    assert!(!on_a_terminal(Some("1")).contains("\x1b["));
-}
-
-/// What the line editor writes once a line, when it begins to listen: it asks for bracketed pastes.
-const PROMPT: &str = "\x1b[?2004h";
-
-/// Reads up to the end of `mark`.
-fn read_past(screen: &mut impl Read, mark: &str) -> String {
-    let mut seen = Vec::new();
-    let mut byte = [0];
-    while !seen.ends_with(mark.as_bytes()) {
-        let read = screen.read(&mut byte).unwrap();
-        assert_eq!(read, 1, "no {mark:?} in {:?}", String::from_utf8_lossy(&seen));
-        seen.push(byte[0]);
-    }
-    String::from_utf8(seen).unwrap()
-}
-
-#[test]
-fn a_session_on_a_terminal_answers_and_keeps_its_history() {
-    let workplace = with_notes(4);
-    let mut command = Command::new("script");
-    workplace.settle(&mut command).env("TERM", "xterm");
-    let line = format!("{AKIN} query notes --color never");
-    let arguments = ["--quiet", "--return", "--command", &line, "/dev/null"];
-    let mut child = command
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    let mut stdout = String::new();
-    // What is typed before there is a prompt may be lost.
-    for line in [":k 1", &sentences(4)[2], ":nonsense", ":quit"] {
-        stdout += &read_past(&mut screen, PROMPT);
-        keys.write_all(format!("{line}\n").as_bytes()).unwrap();
-    }
-    screen.read_to_string(&mut stdout).unwrap();
-    let run = Run { stdout, ..Run::from(child.wait_with_output().unwrap()) }.succeeded();
-    assert!(run.stdout.contains("1   1.000  notes.txt:3"), "{run:#?}");
-    assert!(!run.stdout.contains("2   "), "{run:#?}");
-    assert!(run.stdout.contains("there is no command :nonsense"), "{run:#?}");
-    assert!(workplace.read("state/akin/history").contains(&sentences(4)[2]));
-}
-
-#[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
-    let workplace = with_notes(30);
-    workplace.write("questions.txt", vec![sentences(30).join("\n"); 40].join("\n"));
-    let mut child = workplace
-        .command(&["batch", "notes", "questions.txt"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut first = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-    assert_eq!(json_lines(&first).len(), 1);
-    let run = Run::from(child.wait_with_output().unwrap()).succeeded();
-    assert_eq!(run.stderr, "");
-}
-
-#[test]
-fn the_program_explains_itself() {
-    let workplace = Workplace::new();
-    let version = workplace.akin(&["--version"]).succeeded().stdout;
-    assert_eq!(version, format!("akin {}\n", env!("CARGO_PKG_VERSION")));
-    for command in ["index", "query", "batch", "encode", "delete", "stat", "verify", "completions"] {
-        let help = workplace.akin(&["help", command]).succeeded().stdout;
-        assert!(help.contains("Example"), "{command} has no example");
-        assert!(help.contains(&format!("\n  akin {command} ")) || command == "batch", "{command}: {help}");
-    }
-    assert!(workplace.akin(&["eval", "sts", "--help"]).succeeded().stdout.contains("Examples:"));
-    for shell in ["bash", "zsh", "fish"] {
-        assert!(workplace.akin(&["completions", shell]).succeeded().stdout.contains("akin"));
-    }
-}
-
-#[test]
-fn a_mistaken_option_is_exit_2() {
-    let workplace = with_notes(3);
-    for options in [["-k", "0"], ["--ef", "0"], ["--threads", "0"], ["--nonsense", "1"]] {
-        let arguments = [&["query", "notes", "anything"][..], &options].concat();
-        assert_eq!(workplace.akin(&arguments).code, Some(2), "{options:?}");
-    }
-    assert_eq!(workplace.akin(&["index", "notes", "notes.txt", "--precision", "int4"]).code, Some(2));
 }
 
 #[test]

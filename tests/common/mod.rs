@@ -163,6 +163,14 @@ pub fn ids(answer: &Value) -> Vec<&str> {
     answer["hits"].as_array().unwrap().iter().map(|hit| hit["id"].as_str().unwrap()).collect()
 }
 
+/// A workplace with the index `notes` of `notes.txt`, `count` sentences.
+pub fn with_notes(count: usize) -> Workplace {
+    let workplace = Workplace::new();
+    workplace.write("notes.txt", sentences(count).join("\n") + "\n");
+    workplace.akin(&["index", "notes", "notes.txt"]).succeeded();
+    workplace
+}
+
 /// `count` different sentences, the same ones every time.
 pub fn sentences(count: usize) -> Vec<String> {
     const WHO: [&str; 12] = [
