@@ -9,6 +9,7 @@ pub(crate) mod columns;
 mod deleted;
 mod documents;
 mod graph;
+mod layout;
 pub(crate) mod passage_set;
 mod passages;
 pub(crate) mod postings;

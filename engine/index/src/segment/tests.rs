@@ -4,7 +4,8 @@
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
-use super::sections::{BLOCK, Placed, Section, TRAILER, Trailer};
+use super::layout::TRAILER;
+use super::sections::{BLOCK, Placed, Section, Trailer};
 use super::write::{Header, file_name};
 use crate::manifest::{Manifest, decode, encode};
 use crate::storage::{Memory, Storage};
