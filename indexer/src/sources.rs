@@ -129,12 +129,15 @@ impl Sources {
             written.push((source_key(&known.path), name.to_string().into_bytes()));
             if let Content::Files(files) = &source.content {
                 for (file, outcome) in &known.vanished {
-                    gone.extend(outcome.ids(file).into_iter().map(|id| known.id_of(id)));
+                    let lost = outcome.ids(file).into_iter().filter(|id| !files.has(id));
+                    gone.extend(lost.map(|id| known.id_of(id)));
                     removed.push(file_key(&known.path, file));
                 }
                 for file in &files.read {
                     if !file.unchanged {
-                        let lost = lost_ids(file, files.known.get(&file.id));
+                        let mut lost = lost_ids(file, files.known.get(&file.id));
+                        // Another file may have that name, and is a document of its own.
+                        lost.retain(|id| *id == file.id || !files.has(id));
                         gone.extend(lost.into_iter().map(|id| known.id_of(id)));
                     }
                     if !file.unchanged

@@ -18,7 +18,8 @@ another. Of Parquet each row is a document, of a mailbox (mbox) each message, wi
 Text is UTF-8, UTF-16 where a mark says so, or what --encoding names.
 
 Of a folder each file is one document, and its id is its path in the folder: text, source code, Markdown, HTML, PDF, DOCX, \
-PPTX, XLSX, OpenDocument, EPUB, RTF, mail (.eml) and Jupyter notebooks. Hidden files, links, what .gitignore and .akinignore name, and \
+PPTX, XLSX, OpenDocument, EPUB, RTF, mail (.eml) and Jupyter notebooks. Mailboxes, Parquet and JSON lines with texts in a folder are \
+many documents, with ids such as mail/in.mbox:17. Hidden files, links, what .gitignore and .akinignore name, and \
 files without text are left out. A file that cannot be read is skipped; --json lists each with its reason. When a folder or a \
 text is indexed again, what has not changed is not read, and what is no longer there is removed. Where two sources have one \
 name, the ids of the second begin with the name of its folder.
@@ -29,7 +30,8 @@ from other files or by a pipe stays.
 
 A document whose id is in the index replaces the one there; one that has not changed is skipped. So \
 an interrupted run is resumed by running the same command again, and whatever was committed before a \
-crash stays. Equal texts are encoded once.
+crash stays. Ctrl-C ends a run within seconds, says how many documents are kept, and exits with status 130; a second one \
+ends it at once. Equal texts are encoded once.
 
 With --watch the command goes on: when files change, appear, vanish or are renamed, the index is brought up to date as soon as \
 nothing has changed for a third of a second. Each time a line says what was done, with --json a report on stdout. A fault \

@@ -179,7 +179,7 @@ pub struct SearchArguments {
     /// Show this many passages of each document, best first
     #[arg(long, value_name = "N", default_value = "1", value_parser = parse_count)]
     pub per_document: NonZeroUsize,
-    /// Count the values of a field among the 1,000 best hits; may be given more than once
+    /// Count the values of a field among the 1,000 best hits, and not among all documents; may be given more than once
     #[arg(long, value_name = "FIELD")]
     pub facet: Vec<String>,
 }

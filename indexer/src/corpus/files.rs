@@ -165,7 +165,11 @@ impl DocumentFiles {
         let Some(file) = self.files.get(self.next) else { return Next::End };
         self.next += 1;
         bytes_read.fetch_add(file.stamp.bytes, Ordering::Relaxed);
-        let known = self.known.get(&file.id);
+        // Another file may have come that has the name of one of its documents.
+        let is_free = |known: &&KnownFile| {
+            !matches!(known.outcome, FileOutcome::Documents(_)) || !self.is_numbered(&file.id)
+        };
+        let known = self.known.get(&file.id).filter(is_free);
         let (now, found) = self.look_at(file, known);
         let unchanged = known.is_some_and(|known| known.hash == now.hash && known.outcome == now.outcome);
         let unchanged = unchanged && matches!(found, Found::Nothing);
@@ -200,6 +204,11 @@ impl DocumentFiles {
             file.now.outcome = FileOutcome::Skipped("there is no mail in it that can be read".into());
         }
         Next::PassedOver
+    }
+
+    /// Whether there is a file of an id.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.files.binary_search_by(|file| file.id.as_str().cmp(id)).is_ok()
     }
 
     /// Whether a file has the id of a document of another, as `a.mbox:1` has.
