@@ -73,19 +73,19 @@ fn unfinished(workplace: &Workplace) -> Vec<String> {
 #[test]
 fn indexing_keeps_what_is_committed_and_goes_on() {
     let workplace = Workplace::new();
-    corpus(&workplace, 60_000);
+    corpus(&workplace, 20_000);
     let segments = workplace.path("ix/segments");
     let begun = |_: &Child| fs::read_dir(&segments).is_ok_and(|files| files.count() > 1);
     let run = interrupted(&workplace, &["index", "ix", "c.txt"], begun);
     let said = sentence(&run);
     let documents = workplace.figures("ix")["documents"].as_u64().unwrap();
-    assert!(documents > 0 && documents < 60_000, "{documents}");
+    assert!(documents > 0 && documents < 20_000, "{documents}");
     let digits: String = said.chars().filter(char::is_ascii_digit).collect();
     assert_eq!(digits, documents.to_string(), "{said}");
     assert!(said.contains("documents are kept; the same command goes on"), "{said}");
     workplace.akin(&["verify", "ix"]).succeeded();
     let again = workplace.akin(&["index", "ix", "c.txt", "--json"]).succeeded().json();
-    assert_eq!((&again["documents"], &again["unchanged"]), (&60_000.into(), &documents.into()));
+    assert_eq!((&again["documents"], &again["unchanged"]), (&20_000.into(), &documents.into()));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn mining_is_stopped_and_writes_nothing() {
 #[test]
 fn files_that_are_being_written_are_removed() {
     let workplace = Workplace::new();
-    corpus(&workplace, 60_000);
+    corpus(&workplace, 20_000);
     let writes = |_: &Child| !unfinished(&workplace).is_empty();
     let encoding = interrupted(&workplace, &["encode", "c.txt", "--output", "out.npy"], writes);
     sentence(&encoding);

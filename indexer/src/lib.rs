@@ -15,6 +15,7 @@ pub mod corpus;
 pub mod distinct;
 pub mod documents;
 mod error;
+mod merging;
 pub mod npy;
 mod own_ids;
 pub mod passages;

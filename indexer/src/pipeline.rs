@@ -1,17 +1,16 @@
 //! Encodes the documents of a corpus and commits them to an index, batch by batch.
 
 use std::ops::ControlFlow;
-use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex};
-use std::thread::{Scope, ScopedJoinHandle};
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
 use akin_encoder::SentenceEncoder;
-use akin_index::{Document, Index, Merge, Merged};
+use akin_index::{Document, Index};
 
 use crate::corpus::{CorpusReader, Survey};
+use crate::merging::Merging;
 use crate::own_ids::OwnIds;
 use crate::passages::PassageEncoder;
 use crate::sources::Sources;
@@ -170,41 +169,6 @@ pub fn index_surveyed(
     run.finish()?;
     run.report.seconds = begin.elapsed().as_secs_f64();
     Ok(run.report)
-}
-
-/// A merge on a thread of its own.
-struct Merging<'scope> {
-    thread: ScopedJoinHandle<'scope, akin_index::Result<Merged>>,
-    stop: Arc<AtomicBool>,
-    progress: Receiver<(usize, usize)>,
-}
-
-impl<'scope> Merging<'scope> {
-    fn begin(scope: &'scope Scope<'scope, '_>, merge: Merge) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (sender, progress) = channel();
-        let stopped = Arc::clone(&stop);
-        let thread = scope.spawn(move || {
-            // In a mutex because the merge reports from several threads.
-            let sender = Mutex::new(sender);
-            merge.run(&|done, total| {
-                if let Ok(sender) = sender.lock() {
-                    // Nobody is told when the run has ended already.
-                    let _ = sender.send((done, total));
-                }
-                if stopped.load(Ordering::Relaxed) {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
-            })
-        });
-        Self { thread, stop, progress }
-    }
-
-    fn join(self) -> Result<Merged> {
-        self.thread.join().unwrap_or_else(|panic| resume_unwind(panic)).map_err(Error::Index)
-    }
 }
 
 /// A run of indexing that is not finished yet.

@@ -36,7 +36,6 @@ impl CorpusArguments {
             whole_files: true,
             include: self.include.clone(),
             exclude: self.exclude.clone(),
-            worker: document_reader::this_program(),
             ..self.format.options(&self.id_field)
         }
     }
@@ -89,6 +88,7 @@ impl FormatArguments {
             text_field: self.text_field.clone(),
             encoding: self.encoding,
             whole_files: false,
+            worker: document_reader::this_program(),
             ..CorpusOptions::default()
         }
     }

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Mutex;
 
-use akin_index::{Error, Filter, Index, Result};
+use akin_index::{Document, Embeddings, Error, Filter, Index, ModelIdentity, Result, SEGMENT_PASSAGES};
 use synthetic::{filled, go_on};
 use tempfile::TempDir;
 
@@ -114,4 +114,22 @@ fn a_repair_that_is_stopped_changes_nothing() {
         let index = Index::open(&path).unwrap();
         assert_eq!((index.len(), index.verify().unwrap().documents), (2998, 2998));
     }
+}
+
+#[test]
+fn an_addition_that_builds_a_graph_can_be_stopped_and_its_documents_stay() {
+    let folder = TempDir::new().unwrap();
+    let mut index = Index::open_or_create(&folder.path().join("index"), &ModelIdentity::unknown(2)).unwrap();
+    let count = SEGMENT_PASSAGES;
+    let documents: Vec<Document> =
+        (0..count).map(|id| Document { id: id.to_string(), ..Document::default() }).collect();
+    let values = (0..count).flat_map(|row| {
+        let (sine, cosine) = (row as f32 * 1e-5).sin_cos();
+        [cosine, sine]
+    });
+    let vectors = Embeddings::from_values(2, values.collect());
+    let stopped = index.upsert_passages_with(&documents, None, &vectors, &|_, _| ControlFlow::Break(()));
+    assert!(matches!(stopped, Err(Error::Cancelled)), "{stopped:?}");
+    assert_eq!(index.len(), count);
+    assert!(index.snapshot().find("7").unwrap().is_some());
 }
