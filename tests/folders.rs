@@ -242,7 +242,7 @@ fn a_mailbox_in_a_folder_is_a_document_a_mail_and_follows_what_happens_to_it() {
     workplace.write("docs/mails/in.mbox", &(mail(1, true) + &mail(2, false) + &mail(3, true)));
     assert_eq!(figures(&index(&workplace, &["docs"])), [1, 0, 3, 0]);
     workplace.akin(&["delete", "ix", "mails/in.mbox:3"]).succeeded();
-    workplace.write("docs/mails/in.mbox", &mail(1, true));
+    workplace.write("docs/mails/in.mbox", mail(1, true));
     assert_eq!(figures(&index(&workplace, &["docs"])), [0, 0, 2, 1]);
     // Moved, it is encoded by nobody.
     fs::rename(workplace.path("docs/mails/in.mbox"), workplace.path("docs/all.mbox")).unwrap();

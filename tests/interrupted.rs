@@ -141,7 +141,7 @@ fn files_that_are_being_written_are_removed() {
 #[test]
 fn a_batch_ends_after_whole_lines_also_while_it_waits_for_queries() {
     let workplace = Workplace::new();
-    workplace.write("c.txt", &sentences(50).join("\n"));
+    workplace.write("c.txt", sentences(50).join("\n"));
     workplace.akin(&["index", "ix", "c.txt", "--quiet"]).succeeded();
     let mut command = workplace.command(&["batch", "ix", "-"]);
     let mut child =
@@ -188,7 +188,7 @@ fn training_keeps_its_steps_and_goes_on() {
         .enumerate()
         .map(|(n, pair)| format!("{}\t{}\t{}\n", pair[0], pair[1], n % 6))
         .collect();
-    workplace.write("t.tsv", &format!("sentence1\tsentence2\tscore\n{table}"));
+    workplace.write("t.tsv", format!("sentence1\tsentence2\tscore\n{table}"));
     let model = common::tiny_model();
     let base = model.to_str().unwrap();
     let arguments = ["train", "--objective", "regression", "--base", base, "--train", "t.tsv"];
@@ -211,7 +211,7 @@ fn training_keeps_its_steps_and_goes_on() {
 #[test]
 fn a_second_signal_ends_a_command_that_does_not_come_to_a_clean_point() {
     let workplace = Workplace::new();
-    workplace.write("c.txt", &sentences(50).join("\n"));
+    workplace.write("c.txt", sentences(50).join("\n"));
     workplace.akin(&["index", "ix", "c.txt", "--quiet"]).succeeded();
     // A pipe that nobody reads: an answer cannot be written whole.
     let mut command = workplace.command(&["batch", "ix", "-", "-k", "50"]);

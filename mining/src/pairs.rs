@@ -78,13 +78,14 @@ pub fn most_similar_with(
 
 type Least<'a> = &'a (dyn Fn() -> f32 + Sync);
 type Show<'a> = &'a (dyn Fn(&[Pair]) + Sync);
+type Each<'a> = &'a dyn Fn(Least<'_>, Show<'_>) -> Result<Option<Graph>, Cancelled>;
 
 /// The best of the pairs that `each` shows, and the graph that it made. `twice` says that it may show a pair two times.
 fn best(
     top: usize,
     threshold: f32,
     twice: bool,
-    each: &dyn Fn(Least<'_>, Show<'_>) -> Result<Option<Graph>, Cancelled>,
+    each: Each<'_>,
 ) -> Result<(Vec<Pair>, Option<Graph>), Cancelled> {
     let limit = if twice { top.saturating_mul(2) } else { top };
     let best = Mutex::new(Best::new(limit, threshold));

@@ -41,7 +41,7 @@ pub(crate) enum Content {
     /// Records of a format in one file.
     Records(Format),
     /// Files, each of which is one document.
-    Files(DocumentFiles),
+    Files(Box<DocumentFiles>),
 }
 
 impl Source {
@@ -54,7 +54,7 @@ impl Source {
         }
         let metadata = std::fs::metadata(path).map_err(|error| source.unreadable(&error))?;
         if metadata.is_dir() {
-            source.content = Content::Files(source.folder(options)?);
+            source.content = Content::Files(Box::new(source.folder(options)?));
             return Ok(source);
         }
         let format = match options.format {
@@ -67,7 +67,7 @@ impl Source {
             Format::Document(format) => {
                 let id = path.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
                 let file = DocumentFile { path: path.to_owned(), id, stamp: Stamp::of(&metadata) };
-                Content::Files(DocumentFiles::new(vec![file], Some(format), options))
+                Content::Files(Box::new(DocumentFiles::new(vec![file], Some(format), options)))
             }
             // A pipe has no name that says anything: it is told by what comes, as stdin is.
             Format::Text if options.format == Format::Auto && source.is_read_once() => {
@@ -117,7 +117,7 @@ impl Source {
     /// The files, if each is one document.
     pub(super) fn files(&self) -> Option<&DocumentFiles> {
         match &self.content {
-            Content::Files(files) => Some(files),
+            Content::Files(files) => Some(files.as_ref()),
             Content::Records(_) => None,
         }
     }
