@@ -5,6 +5,7 @@
 //! stored index is needed. Each call that may take long has a form that tells its progress and can be stopped.
 //!
 //! - [`sentences`]: sentences with their embeddings.
+//! - [`negatives`]: texts that are close to an anchor and do not belong to it, for training.
 //! - [`pairs`]: the most similar pairs (paraphrase mining).
 //! - [`duplicates`]: groups of near duplicates.
 //! - [`cluster`]: k-means and agglomerative clustering.
@@ -14,6 +15,7 @@
 pub mod cluster;
 pub mod compare;
 pub mod duplicates;
+pub mod negatives;
 pub mod pairs;
 pub mod sampled;
 pub mod sentences;
