@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use akin_trainer::autodiff::{SparseGradient, word_embeddings};
 use akin_trainer::base::BaseModel;
+use akin_trainer::example::Example;
 use akin_trainer::examples::read_training_set;
-use akin_trainer::network::{Conditions, Example, Network};
-use akin_trainer::objective::Objective;
+use akin_trainer::gradients::ParameterGradients;
+use akin_trainer::network::{Conditions, Network};
+use akin_trainer::objective::{Goal, Objective};
 use akin_trainer::optimizer::{AdamW, AdamWSettings};
 use akin_trainer::training::device;
 
@@ -38,15 +40,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         tokens += examples.iter().flat_map(|example| &example.sentences).map(Vec::len).sum::<usize>();
         let clock = Instant::now();
         let conditions = Conditions { randomness: base.randomness(step as u64), words: Some(&words) };
-        let loss = network.loss(&base, objective, &examples, &conditions)?;
+        let loss = network.loss(&base, Goal::of(objective), &examples, &conditions)?;
         let _: f32 = loss.clone().inner().into_scalar();
         forward += clock.elapsed();
         let clock = Instant::now();
-        let gradients = loss.backward();
+        let mut gradients = ParameterGradients::of(&network, loss.backward());
         backward += clock.elapsed();
         let clock = Instant::now();
-        let sparse = (word_embeddings(network.bert()), words.take());
-        (network, _) = optimizer.step(network, gradients, Some(sparse), 2e-5);
+        gradients.set_rows(word_embeddings(network.bert()), words.take());
+        (network, _) = optimizer.step(network, gradients, 2e-5);
         optimize += clock.elapsed();
     }
     let each = |time: Duration| time.as_secs_f64() * 1e3 / steps as f64;

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """The losses of the first 50 steps in PyTorch, which `tests/reference.rs` holds Akin's training to.
 
-    pip install torch transformers
-    trainer/reference/losses.py          # writes pairs.tsv, triplets.tsv and losses.json beside itself
+    pip install torch transformers sentence-transformers
+    trainer/reference/losses.py          # writes pairs.tsv, triplets.tsv, ranked.tsv and losses.json beside itself
 
-The tiny models of `fixtures/`, the examples in the order of the file, no dropout; AdamW, warm-up, decay and clipping as
+The losses that came after the paper are sentence-transformers' own. The tiny models of `fixtures/`, the examples in the order of the file, no dropout; AdamW, warm-up, decay and clipping as
 sentence-transformers has them. Nothing here runs in tests.
 """
 
@@ -13,12 +13,15 @@ import math
 from pathlib import Path
 
 import torch
+from sentence_transformers.sentence_transformer import losses as library
+from sentence_transformers.sentence_transformer.losses.matryoshka import shrink
 from tokenizers import Tokenizer
 from transformers import AutoModel
 
 HERE = Path(__file__).parent
 FIXTURES = HERE.parent.parent / "fixtures"
 STEPS, BATCH, RATE, WARMUP, DECAY, MAX_TOKENS, SEED = 50, 8, 5e-4, 0.1, 0.01, 48, 42
+CUTS = (32, 16, 8)
 MASK = (1 << 64) - 1
 
 
@@ -46,7 +49,11 @@ def write_examples():
         "\n".join("\t".join(line) for line in [header] + lines) + "\n", encoding="utf-8")
     write("pairs.tsv", ["score", "label", "sentence1", "sentence2"], pairs)
     write("triplets.tsv", ["anchor", "positive", "negative"], triplets)
-    return pairs, triplets
+    # Negatives from afar, so that no text comes twice in a batch; margins as of a teacher.
+    far = rows[13:] + rows[:13]
+    ranked = [[row[1], row[2], other[2], f"{float(row[0]) / 5:.2f}"] for row, other in zip(rows, far)]
+    write("ranked.tsv", ["anchor", "positive", "negative", "margin"], ranked)
+    return pairs, triplets, ranked
 
 
 def linear(random, inputs, outputs, bias):
@@ -118,14 +125,80 @@ def cross_encoder(encoder, head, batch):
     return torch.nn.functional.binary_cross_entropy_with_logits(logits, scores)
 
 
-def losses(name, loss_of, examples, make_head=lambda random, width: torch.nn.Identity()):
+def of_library(make, sides, labels=lambda row: 0.0, dimensions=None):
+    """A loss of sentence-transformers over the columns `sides`, or the sum of it over embeddings cut to `dimensions`."""
+    loss = make(torch.nn.Identity())
+
+    def compute(encoder, head, batch):
+        embeddings = [encoder.embed([row[side] for row in batch]) for side in sides]
+        target = torch.tensor([labels(row) for row in batch])
+        if dimensions is None:
+            return loss.compute_loss_from_embeddings(embeddings, target)
+        cut = lambda dimension: [shrink(embedding, dimension) for embedding in embeddings]
+        return sum(loss.compute_loss_from_embeddings(cut(dimension), target) for dimension in dimensions)
+
+    return compute
+
+
+def distillation(teacher):
+    """Both sentences of a pair follow the teacher's embedding of the first, as those of a translation do."""
+
+    def compute(encoder, head, batch):
+        with torch.no_grad():
+            target = teacher.embed([row[2] for row in batch])
+        embeddings = torch.cat([encoder.embed([row[side] for row in batch]) for side in (2, 3)])
+        return torch.nn.functional.mse_loss(embeddings, target.repeat(2, 1))
+
+    return compute
+
+
+class Adapted(torch.nn.Module):
+    """A linear layer with a low-rank adapter."""
+
+    def __init__(self, linear, random, rank, alpha):
+        super().__init__()
+        bound = 1 / math.sqrt(linear.in_features)
+        draw = [(2 * random.uniform() - 1) * bound for _ in range(linear.in_features * rank)]
+        self.linear, self.scale = linear, alpha / rank
+        self.down = torch.nn.Parameter(torch.tensor(draw, dtype=torch.float32).view(linear.in_features, rank))
+        self.up = torch.nn.Parameter(torch.zeros(rank, linear.out_features))
+
+    def forward(self, x):
+        return self.linear(x) + x @ self.down @ self.up * self.scale
+
+
+def adapt(everywhere, rank=4, alpha=32):
+    """Freezes a model and gives its linear layers adapters: query and value, or all."""
+
+    def change(model):
+        random = Random(SEED ^ 0x6C6F7261)
+        model.requires_grad_(False)
+        new = lambda linear: Adapted(linear, random, rank, alpha)
+        for layer in model.encoder.layer:
+            own = layer.attention.self
+            own.query = new(own.query)
+            if everywhere:
+                own.key = new(own.key)
+            own.value = new(own.value)
+            if everywhere:
+                layer.attention.output.dense = new(layer.attention.output.dense)
+                layer.intermediate.dense = new(layer.intermediate.dense)
+                layer.output.dense = new(layer.output.dense)
+
+    return change
+
+
+def losses(name, loss_of, examples, make_head=lambda random, width: torch.nn.Identity(), change=None,
+           rate=RATE):
     torch.manual_seed(0)
     encoder = Encoder(name)
+    if change is not None:
+        change(encoder.model)
     head = make_head(Random(SEED ^ 0x68656164), encoder.model.config.hidden_size)
-    parameters = list(encoder.model.parameters()) + list(head.parameters())
+    parameters = [p for module in (encoder.model, head) for p in module.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW([
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": DECAY},
-        {"params": [p for p in parameters if p.dim() == 1], "weight_decay": 0.0}], lr=RATE, eps=1e-8)
+        {"params": [p for p in parameters if p.dim() == 1], "weight_decay": 0.0}], lr=rate, eps=1e-8)
     warmup = math.ceil(WARMUP * STEPS)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: step / warmup if step < warmup else (STEPS - step) / (STEPS - warmup))
@@ -145,8 +218,10 @@ def losses(name, loss_of, examples, make_head=lambda random, width: torch.nn.Ide
 
 def main():
     torch.set_num_threads(1)
-    pairs, triplets = write_examples()
+    pairs, triplets, ranked = write_examples()
     classifier = lambda random, width: linear(random, 3 * width, 3, False)
+
+    score = lambda row: float(row[0]) / 5
 
     def scorer(random, width):
         pooler = linear(random, width, width, True)
@@ -158,6 +233,18 @@ def main():
         "triplet": losses("tiny-bert", triplet, triplets),
         "cross-encoder": losses("tiny-bert", cross_encoder, pairs, scorer),
         "roberta-regression": losses("tiny-roberta", regression, pairs),
+        "ranking": losses("tiny-bert", of_library(library.MultipleNegativesRankingLoss, (0, 1, 2)), ranked),
+        "ranking-pairs": losses("tiny-bert", of_library(library.MultipleNegativesRankingLoss, (0, 1)), ranked),
+        "cosent": losses("tiny-bert", of_library(library.CoSENTLoss, (2, 3), score), pairs),
+        "margin": losses("tiny-bert", of_library(library.MarginMSELoss, (0, 1, 2), lambda row: float(row[3])), ranked),
+        "distillation": losses("tiny-bert", distillation(Encoder("tiny-roberta")), pairs),
+        "matryoshka-ranking": losses(
+            "tiny-bert", of_library(library.MultipleNegativesRankingLoss, (0, 1, 2), dimensions=CUTS), ranked),
+        "matryoshka-cosent": losses("tiny-bert", of_library(library.CoSENTLoss, (2, 3), score, CUTS), pairs),
+        "lora-query-value": losses(
+            "tiny-bert", of_library(library.MultipleNegativesRankingLoss, (0, 1, 2)), ranked, change=adapt(False),
+            rate=5e-3),
+        "lora-all": losses("tiny-bert", regression, pairs, change=adapt(True), rate=5e-3),
     }
     (HERE / "losses.json").write_text(json.dumps(results, indent=0) + "\n")
 

@@ -1,15 +1,21 @@
 //! The development set, which scores the model during training.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use crate::base::BaseModel;
-use akin_encoder::SentenceEncoder;
+use akin_encoder::{SentenceEncoder, Similarity};
 use burn::module::Module;
+use rayon::prelude::*;
 
+use crate::anchors::Anchored;
+use crate::base::BaseModel;
 use crate::correlation::spearman;
-use crate::network::{Conditions, Example, Network, Target};
+use crate::embedder::{Embedded, Embedder};
+use crate::example::{Example, Target};
+use crate::network::{Conditions, Network};
 use crate::objective::Objective;
 use crate::sentence_pairs::{ScoredPair, Triplet};
+use crate::similarity::compare;
 use crate::{Error, Result, sts, triplets};
 
 /// Pairs that the training network reads at a time when it predicts labels or scores.
@@ -22,6 +28,8 @@ pub enum DevSet {
     Scored(Vec<ScoredPair>),
     /// The share of triplets whose positive is closer to the anchor than the negative.
     Triplets(Vec<Triplet>),
+    /// The mean over the anchors of 1 / the rank of their positive among those of all anchors and all negatives.
+    Pairs(Vec<Anchored>),
     /// The share of pairs whose label the classifier predicts.
     Labelled(Vec<Example>),
 }
@@ -31,6 +39,7 @@ impl DevSet {
     pub fn measure(&self) -> &'static str {
         match self {
             Self::Scored(_) => "spearman",
+            Self::Pairs(_) => "mrr",
             Self::Triplets(_) | Self::Labelled(_) => "accuracy",
         }
     }
@@ -65,9 +74,42 @@ impl DevSet {
                 let encoder = SentenceEncoder::load(written)?;
                 Ok(triplets::evaluate(&encoder, triplets, &mut |_, _| {})?.euclidean)
             }
+            Self::Pairs(pairs) => mean_reciprocal_rank(&SentenceEncoder::load(written)?, pairs),
             Self::Labelled(examples) => label_accuracy(network, base, objective, examples),
         }
     }
+}
+
+/// The mean over the pairs of 1 / the rank of the positive, by the cosine with the anchor, among the positives and negatives
+/// of all pairs; of several positives of an anchor, the others are left out.
+///
+/// # Errors
+/// What the encoder reports.
+pub fn mean_reciprocal_rank(embedder: &dyn Embedder, pairs: &[Anchored]) -> Result<f64> {
+    let mut candidates: Vec<&str> = (pairs.iter())
+        .flat_map(|pair| std::iter::once(&pair.positive).chain(&pair.negatives))
+        .map(String::as_str)
+        .collect();
+    candidates.sort_unstable();
+    candidates.dedup();
+    let anchors = pairs.iter().map(|pair| pair.anchor.as_str());
+    let embedded = Embedded::of(embedder, anchors.chain(candidates.iter().copied()), &mut |_, _| {})?;
+    let mut positives: HashMap<&str, HashSet<&str>> = HashMap::new();
+    for pair in pairs {
+        positives.entry(&pair.anchor).or_default().insert(&pair.positive);
+    }
+    let cosine = |anchor: &str, text: &str| {
+        compare(Similarity::Cosine, embedded.vector(anchor), embedded.vector(text))
+    };
+    let reciprocal = |pair: &Anchored| {
+        let own = cosine(&pair.anchor, &pair.positive);
+        let others = candidates.iter().filter(|text| !positives[pair.anchor.as_str()].contains(*text));
+        let better = others.filter(|text| cosine(&pair.anchor, text) > own).count();
+        1.0 / (1 + better) as f64
+    };
+    // Summed in one order, so that a run repeats bit for bit.
+    let ranks: Vec<f64> = pairs.par_iter().map(reciprocal).collect();
+    Ok(ranks.iter().sum::<f64>() / pairs.len().max(1) as f64)
 }
 
 /// The score that a cross-encoder gives each pair, as a logit.
@@ -118,7 +160,7 @@ fn label_accuracy(
         for (example, logits) in chunk.iter().zip(logits.chunks_exact(labels)) {
             let chosen =
                 (0..labels).reduce(|best, label| if logits[label] > logits[best] { label } else { best });
-            right += usize::from(chosen.map(Target::Label) == Some(example.target));
+            right += usize::from(chosen.map(Target::Label).as_ref() == Some(&example.target));
         }
     }
     Ok(right as f64 / examples.len().max(1) as f64)

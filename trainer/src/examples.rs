@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
+use crate::anchors::{ANCHORS, Anchored, POSITIVES, read_anchored, read_margins, read_translations};
 use crate::base::BaseModel;
-
 use crate::dev::DevSet;
-use crate::network::{Example, Target};
+use crate::example::{Example, Target};
 use crate::objective::Objective;
 use crate::sentence_pairs::{
     ScoredPair, read_labelled_pairs, read_relevant_pairs, read_scored_pairs_within, read_triplets,
 };
 use crate::table::read_header;
+use crate::teacher::Teacher;
 use crate::{Error, Result};
 
 /// Sentences tokenised at a time.
@@ -38,7 +40,7 @@ pub fn read_training_set(
 ) -> Result<TrainingSet> {
     let mut labels = Vec::new();
     let (texts, targets): (Vec<Vec<String>>, Vec<Target>) = match objective {
-        Objective::Regression => scored(read_scored_pairs_within(path, 0.0, most)?, most),
+        Objective::Regression | Objective::Cosent => scored(read_scored_pairs_within(path, 0.0, most)?, most),
         Objective::CrossEncoder => scored(read_relevant_pairs(path, most)?, 1.0),
         Objective::Classification(_) => {
             let pairs = read_labelled_pairs(path, None)?;
@@ -64,8 +66,61 @@ pub fn read_training_set(
             .into_iter()
             .map(|triplet| (vec![triplet.anchor, triplet.positive, triplet.negative], Target::Order))
             .unzip(),
+        Objective::Ranking => read_anchored(path)?.into_iter().map(ranked).unzip(),
+        Objective::Distillation | Objective::Margin => {
+            return read_taught_set(path, base, objective, None, &mut |_, _| {});
+        }
     };
     Ok(TrainingSet { examples: tokenized(base, &texts, &targets)?, labels })
+}
+
+/// Reads the file at `path` for an objective that has a teacher: distillation, or margins, of which the file may have its
+/// own. `observer` hears how many texts or triplets the teacher has read, and of how many.
+///
+/// # Errors
+/// Those of the readers in [`anchors`](crate::anchors), of the tokenizer and of the teacher; [`Error::Invalid`] where a
+/// teacher is needed and there is none.
+pub fn read_taught_set(
+    path: &Path,
+    base: &BaseModel,
+    objective: Objective,
+    teacher: Option<&Teacher>,
+    observer: &mut dyn FnMut(usize, usize),
+) -> Result<TrainingSet> {
+    let no_teacher =
+        |what: &str| Error::Invalid(format!("{}: {what}, and there is no teacher", path.display()));
+    let (texts, targets) = if objective == Objective::Margin {
+        let rows = read_margins(path)?;
+        let texts: Vec<[&str; 3]> = rows.iter().map(|row| row.texts.each_ref().map(String::as_str)).collect();
+        let margins: Vec<f32> = match teacher {
+            // A teacher that is asked for is asked, whatever the file says.
+            Some(teacher) => teacher.margins(&texts, observer)?,
+            None => (rows.iter())
+                .map(|row| row.margin.map(|margin| margin as f32))
+                .collect::<Option<_>>()
+                .ok_or_else(|| no_teacher("there is no column of margins"))?,
+        };
+        let targets = margins.into_iter().map(Target::Margin).collect();
+        (rows.into_iter().map(|row| row.texts.to_vec()).collect(), targets)
+    } else {
+        let rows = read_translations(path)?;
+        let teacher = teacher.ok_or_else(|| no_teacher("embeddings are learned from a teacher"))?;
+        let sources = rows.iter().map(|(text, _)| text.as_str());
+        let embedded = teacher.embeddings(sources, base.dimension(), observer)?;
+        let target = |text: &str| Target::Embedding(Arc::from(embedded.vector(text)));
+        let targets = rows.iter().map(|(text, _)| target(text)).collect();
+        let texts = rows.iter().map(|(text, translation)| [Some(text), translation.as_ref()]);
+        (texts.map(|texts| texts.into_iter().flatten().cloned().collect()).collect(), targets)
+    };
+    let (texts, targets): (Vec<Vec<String>>, Vec<Target>) = (texts, targets);
+    Ok(TrainingSet { examples: tokenized(base, &texts, &targets)?, labels: Vec::new() })
+}
+
+/// The texts of a pair that belongs together, with its negatives.
+fn ranked(pair: Anchored) -> (Vec<String>, Target) {
+    let mut texts = vec![pair.anchor, pair.positive];
+    texts.extend(pair.negatives);
+    (texts, Target::Order)
 }
 
 /// Scored pairs, as examples; scores lie in 0 to `most`.
@@ -84,7 +139,7 @@ fn scored(pairs: Vec<ScoredPair>, most: f64) -> (Vec<Vec<String>>, Vec<Target>) 
     pairs.into_iter().map(example).unzip()
 }
 
-/// Reads a development set: triplets where the file has them, else scored pairs, else pairs with some of `labels`, or
+/// Reads a development set: triplets where the file has them, else pairs that belong together, else scored pairs, else pairs with some of `labels`, or
 /// with labels from 0 to 1 where there are none.
 ///
 /// # Errors
@@ -92,8 +147,12 @@ fn scored(pairs: Vec<ScoredPair>, most: f64) -> (Vec<Vec<String>>, Vec<Target>) 
 pub fn read_dev_set(path: &Path, base: &BaseModel, labels: &[String]) -> Result<DevSet> {
     let header = read_header(path)?;
     let has = |name: &str| header.iter().any(|column| column == name);
-    if has("anchor") {
+    if has("anchor") && has("negative") {
         return Ok(DevSet::Triplets(read_triplets(path)?));
+    }
+    let has_one = |names: &[&str]| names.iter().any(|name| has(name));
+    if !has("label") && !has("score") && has_one(&ANCHORS) && has_one(&POSITIVES) {
+        return Ok(DevSet::Pairs(read_anchored(path)?));
     }
     if labels.is_empty() && has("label") && !has("score") {
         return Ok(DevSet::Scored(read_relevant_pairs(path, 1.0)?));
@@ -125,7 +184,7 @@ fn tokenized(base: &BaseModel, texts: &[Vec<String>], targets: &[Target]) -> Res
         .zip(targets)
         .map(|(texts, target)| Example {
             sentences: ids.by_ref().take(texts.len()).collect(),
-            target: *target,
+            target: target.clone(),
         })
         .collect())
 }

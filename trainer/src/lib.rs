@@ -1,10 +1,11 @@
 //! Training and evaluation of sentence encoders: Sentence-BERT (Reimers & Gurevych 2019) from end to end.
 //!
-//! Training, in the order that data passes: [`table`] and [`sentence_pairs`] read files of sentences, [`examples`]
-//! tokenises them, [`base`] is the model that training begins with, [`network`] is the encoder under an [`objective`]
-//! (section 3 of the paper), whose layers [`autodiff`] computes with their gradients, [`training`] runs the steps with
-//! [`optimizer`] and [`schedule`], evaluates on a [`dev`] set in between, and keeps [`checkpoint`]s and the loss
-//! [`curve`].
+//! Training, in the order that data passes: [`table`], [`sentence_pairs`] and [`anchors`] read files of sentences,
+//! [`examples`] tokenises them, with what a [`teacher`] says of them where there is one; [`base`] is the model that training
+//! begins with, [`network`] is the encoder under an [`objective`] (section 3 of the paper, and what came after it), perhaps
+//! with adapters ([`lora`]), whose layers [`autodiff`] computes with their gradients; [`losses`] are functions of embeddings;
+//! [`training`] runs the steps with [`gradients`], [`optimizer`] and [`schedule`], evaluates on a [`dev`] set in between, and
+//! keeps [`checkpoint`]s and the loss [`curve`].
 //!
 //! Evaluation, of whatever is an [`embedder`]: [`sts`] compares similarities with people's scores (sections 4.1 and 4.2),
 //! [`cross_validation`] trains and tests on one set in turn (4.3), [`triplets`] asks which of two sentences is closer
@@ -15,6 +16,7 @@
 //! stated in.
 
 pub mod ablation;
+pub mod anchors;
 pub mod autodiff;
 pub mod base;
 pub mod checkpoint;
@@ -25,9 +27,14 @@ pub mod dev;
 pub mod efficiency;
 pub mod embedder;
 pub mod error;
+pub mod example;
 pub mod examples;
+pub mod gradients;
+mod heads;
 mod initialize;
 pub mod logistic;
+pub mod lora;
+pub mod losses;
 mod named_weights;
 pub mod network;
 pub mod objective;
@@ -43,6 +50,7 @@ pub mod significance;
 pub mod similarity;
 pub mod sts;
 pub mod table;
+pub mod teacher;
 pub mod training;
 pub mod triplets;
 pub mod words;

@@ -4,38 +4,22 @@ use std::path::Path;
 
 use akin_encoder::Pooling;
 use akin_encoder::burn::Bert;
-use burn::module::{Module, Param};
-use burn::nn::{Linear, LinearConfig};
+use burn::module::Module;
+use burn::nn::Linear;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::autodiff::{self, RaggedBatch, Randomness, SparseGradient};
 use crate::base::BaseModel;
-use crate::objective::{
-    Objective, ScoreHead, binary_cross_entropy, cross_entropy, head_names, logits, regression_loss,
-    triplet_loss,
+use crate::example::{Example, Target, check_sides, scores, sentences_of, teacher_rows, wrong_kind};
+use crate::heads::{base_linear, linear};
+use crate::lora::{Adapters, LoraSettings};
+use crate::losses::{
+    binary_cross_entropy, cosent_loss, cross_entropy, distillation_loss, margin_loss, not_negatives,
+    ranking_loss, regression_loss, triplet_loss, unit_rows,
 };
+use crate::objective::{Goal, Objective, ScoreHead, head_names, logits};
 use crate::random::Random;
 use crate::{Error, Result};
-
-/// An example as the network reads it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Example {
-    /// Its sentences, tokenised: two, or the three of a triplet.
-    pub sentences: Vec<Vec<u32>>,
-    /// Their score, label or order.
-    pub target: Target,
-}
-
-/// What the network is to learn from an example.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Target {
-    /// How alike its two sentences are, from 0 to 1.
-    Score(f32),
-    /// The number of its label.
-    Label(usize),
-    /// Its first sentence is closer to the second than to the third.
-    Order,
-}
 
 /// What a pass through the network depends on apart from its examples.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +43,7 @@ pub struct Network {
     bert: Bert,
     classifier: Option<Linear>,
     score: Option<ScoreHead>,
+    adapters: Option<Adapters>,
 }
 
 impl Network {
@@ -77,7 +62,7 @@ impl Network {
     ) -> Result<Self> {
         let mut random = Random::new(seed ^ 0x6865_6164);
         let width = base.dimension();
-        let mut network = Self { bert, classifier: None, score: None };
+        let mut network = Self { bert, classifier: None, score: None, adapters: None };
         match objective {
             Objective::Classification(concatenation) => {
                 let wide = concatenation.parts() * width;
@@ -91,9 +76,20 @@ impl Network {
                 };
                 network.score = Some(ScoreHead { pooler: layer(dense, width)?, score: layer(score, 1)? });
             }
-            Objective::Regression | Objective::Triplet => {}
+            _ => {}
         }
         Ok(network)
+    }
+
+    /// The same, whose encoder stays as it is apart from adapters, drawn from `seed`. A head is trained whole.
+    pub fn with_adapters(self, settings: &LoraSettings, seed: u64) -> Self {
+        let adapters = Adapters::new(&self.bert, settings, seed, &self.device());
+        Self { bert: self.bert.no_grad(), adapters: Some(adapters), ..self }
+    }
+
+    /// Whether the encoder stays as it is, apart from adapters.
+    pub fn is_adapted(&self) -> bool {
+        self.adapters.is_some()
     }
 
     /// Reads a cross-encoder from a directory.
@@ -112,7 +108,7 @@ impl Network {
             })
         };
         let score = Some(ScoreHead { pooler: layer(dense, width)?, score: layer(score, 1)? });
-        Ok(Self { bert: base.network(device)?, classifier: None, score })
+        Ok(Self { bert: base.network(device)?, classifier: None, score, adapters: None })
     }
 
     /// Writes the model as a directory: a sentence-transformers one, or a cross-encoder with its head.
@@ -120,11 +116,11 @@ impl Network {
     /// # Errors
     /// [`Error::Io`] when it cannot be written.
     pub fn write(&self, base: &BaseModel, to: &Path) -> Result<()> {
+        let merged = self.adapters.as_ref().map(|adapters| adapters.merged(&self.bert));
+        let bert = merged.as_ref().unwrap_or(&self.bert);
         match &self.score {
-            None => Ok(base.save(&self.bert, to)?),
-            Some(head) => {
-                Ok(base.save_cross_encoder(&self.bert, &head.named_weights(base.architecture()), to)?)
-            }
+            None => Ok(base.save(bert, to)?),
+            Some(head) => Ok(base.save_cross_encoder(bert, &head.named_weights(base.architecture()), to)?),
         }
     }
 
@@ -138,52 +134,94 @@ impl Network {
         self.score.as_ref()
     }
 
-    /// The mean loss of some examples, a tensor of one value.
+    /// The loss of some examples, a tensor of one value.
     ///
     /// # Errors
     /// [`Error::Invalid`] when the examples are not of the kind that the objective learns from.
     pub fn loss(
         &self,
         base: &BaseModel,
-        objective: Objective,
+        goal: Goal<'_>,
         examples: &[&Example],
         conditions: &Conditions<'_>,
     ) -> Result<Tensor<1>> {
-        let device = self.device();
-        let n = examples.len();
-        let wrong =
-            || Error::Invalid("the examples are not of the kind that the objective learns from".into());
-        let scores = || -> Result<Tensor<2>> {
-            let scores = examples.iter().map(|example| match example.target {
-                Target::Score(score) => Ok(score),
-                _ => Err(wrong()),
-            });
-            Ok(Tensor::from_data(TensorData::new(scores.collect::<Result<Vec<f32>>>()?, [n, 1]), &device))
-        };
-        match objective {
+        if goal.objective == Objective::CrossEncoder {
+            let scores = column(&scores(examples)?, &self.device());
+            return Ok(binary_cross_entropy(self.score_logits(base, examples, conditions)?, scores));
+        }
+        check_sides(goal.objective, examples)?;
+        self.loss_of_embeddings(goal, examples, self.embed(base, &sentences_of(examples), conditions))
+    }
+
+    /// The loss of some examples of which the sentences have these embeddings, in the order of [`sentences_of`]. With
+    /// dimensions in the goal it is the sum of the losses of embeddings that are cut to each (Kusupati et al. 2022).
+    ///
+    /// # Errors
+    /// As [`loss`](Self::loss), and for a cross-encoder, which has no embeddings.
+    pub fn loss_of_embeddings(
+        &self,
+        goal: Goal<'_>,
+        examples: &[&Example],
+        embeddings: Tensor<2>,
+    ) -> Result<Tensor<1>> {
+        if goal.dimensions.is_empty() {
+            return self.loss_at(goal, examples, embeddings, false);
+        }
+        if !goal.objective.is_headless() {
+            return Err(Error::Invalid("a model with a head is trained for one dimension".into()));
+        }
+        let cut = |dimension: &usize| embeddings.clone().narrow(1, 0, *dimension);
+        let losses: Vec<Tensor<1>> = (goal.dimensions.iter())
+            .map(|dimension| self.loss_at(goal, examples, unit_rows(cut(dimension)), true))
+            .collect::<Result<_>>()?;
+        Ok(Tensor::cat(losses, 0).sum())
+    }
+
+    /// The loss for embeddings of one dimension; `is_cut` says that they were cut and made of length one.
+    fn loss_at(
+        &self,
+        goal: Goal<'_>,
+        examples: &[&Example],
+        embeddings: Tensor<2>,
+        is_cut: bool,
+    ) -> Result<Tensor<1>> {
+        let (n, device) = (examples.len(), self.device());
+        let [rows, width] = embeddings.dims();
+        let side = |number: usize| embeddings.clone().narrow(0, number * n, n);
+        match goal.objective {
             Objective::Regression => {
-                let [u, v] = self.embed_sides(base, examples, conditions);
-                Ok(regression_loss(u, v, scores()?))
+                Ok(regression_loss(side(0), side(1), column(&scores(examples)?, &device)))
             }
-            Objective::Classification(_) => {
-                let labels = examples.iter().map(|example| match example.target {
+            Objective::Cosent => Ok(cosent_loss(side(0), side(1), &scores(examples)?, goal.scale)),
+            Objective::Triplet => Ok(triplet_loss(side(0), side(1), side(2))),
+            Objective::Ranking => {
+                let candidates = embeddings.clone().narrow(0, n, rows - n);
+                Ok(ranking_loss(side(0), candidates, not_negatives(examples, &device), goal.scale))
+            }
+            Objective::Margin => {
+                let margin = |example: &&Example| match example.target {
+                    Target::Margin(margin) => Ok(margin),
+                    _ => Err(wrong_kind()),
+                };
+                let margins = examples.iter().map(margin).collect::<Result<Vec<f32>>>()?;
+                Ok(margin_loss(side(0), side(1), side(2), column(&margins, &device)))
+            }
+            Objective::Distillation => {
+                let teacher = teacher_rows(examples, width)?;
+                let teacher = Tensor::from_data(TensorData::new(teacher, [rows, width]), &device);
+                Ok(distillation_loss(embeddings, if is_cut { unit_rows(teacher) } else { teacher }))
+            }
+            Objective::Classification(concatenation) => {
+                let label = |example: &&Example| match example.target {
                     Target::Label(label) => Ok(label as i64),
-                    _ => Err(wrong()),
-                });
-                let labels = TensorData::new(labels.collect::<Result<Vec<i64>>>()?, [n, 1]);
-                let logits = self.label_logits(base, objective, examples, conditions)?;
-                Ok(cross_entropy(logits, Tensor::<2, Int>::from_data(labels, &device)))
+                    _ => Err(wrong_kind()),
+                };
+                let labels = examples.iter().map(label).collect::<Result<Vec<i64>>>()?;
+                let labels = Tensor::<2, Int>::from_data(TensorData::new(labels, [n, 1]), &device);
+                let classifier = self.classifier.as_ref().ok_or_else(wrong_kind)?;
+                Ok(cross_entropy(logits(classifier, concatenation, side(0), side(1)), labels))
             }
-            Objective::Triplet => {
-                if examples.iter().any(|example| example.sentences.len() != 3) {
-                    return Err(wrong());
-                }
-                let [a, p, n] = self.embed_sides(base, examples, conditions);
-                Ok(triplet_loss(a, p, n))
-            }
-            Objective::CrossEncoder => {
-                Ok(binary_cross_entropy(self.score_logits(base, examples, conditions)?, scores()?))
-            }
+            Objective::CrossEncoder => Err(wrong_kind()),
         }
     }
 
@@ -202,8 +240,10 @@ impl Network {
         else {
             return Err(Error::Invalid("only a classifier has labels".into()));
         };
-        let [u, v] = self.embed_sides(base, examples, conditions);
-        Ok(logits(classifier, concatenation, u, v))
+        check_sides(objective, examples)?;
+        let embeddings = self.embed(base, &sentences_of(examples), conditions);
+        let side = |number: usize| embeddings.clone().narrow(0, number * examples.len(), examples.len());
+        Ok(logits(classifier, concatenation, side(0), side(1)))
     }
 
     /// The logits of the scores of some pairs by a cross-encoder: `[n, 1]`.
@@ -222,26 +262,21 @@ impl Network {
         let pairs: Vec<[&[u32]; 2]> =
             examples.iter().map(|example| [0, 1].map(|side| example.sentences[side].as_slice())).collect();
         let batch = base.pair_batch(&pairs);
-        let hidden = autodiff::forward(&self.bert, &batch, &conditions.randomness, conditions.words);
+        let hidden = self.hidden(&batch, conditions);
         Ok(head.forward(autodiff::pool(hidden, &batch, Pooling::Cls)))
     }
 
-    /// The embeddings of each side of the examples. All sentences are one batch.
-    fn embed_sides<const N: usize>(
-        &self,
-        base: &BaseModel,
-        examples: &[&Example],
-        conditions: &Conditions<'_>,
-    ) -> [Tensor<2>; N] {
-        let sentences: Vec<&[u32]> = (0..N)
-            .flat_map(|side| examples.iter().map(move |example| example.sentences[side].as_slice()))
-            .collect();
-        let batch: RaggedBatch = base.batch(&sentences);
-        let hidden = autodiff::forward(&self.bert, &batch, &conditions.randomness, conditions.words);
-        let pooled = autodiff::pool(hidden, &batch, base.pooling());
-        let embeddings = if base.normalizes() { normalized(pooled) } else { pooled };
-        let n = examples.len();
-        std::array::from_fn(|side| embeddings.clone().narrow(0, side * n, n))
+    /// The embeddings of some sentences, in one batch: `[sentences, dimension]`.
+    pub fn embed(&self, base: &BaseModel, sentences: &[&[u32]], conditions: &Conditions<'_>) -> Tensor<2> {
+        let batch: RaggedBatch = base.batch(sentences);
+        let pooled = autodiff::pool(self.hidden(&batch, conditions), &batch, base.pooling());
+        if base.normalizes() { unit_rows(pooled) } else { pooled }
+    }
+
+    fn hidden(&self, batch: &RaggedBatch, conditions: &Conditions<'_>) -> Tensor<2> {
+        // The word embeddings of an adapted network have no gradient.
+        let words = conditions.words.filter(|_| !self.is_adapted());
+        autodiff::forward(&self.bert, self.adapters.as_ref(), batch, &conditions.randomness, words)
     }
 
     fn device(&self) -> Device {
@@ -249,36 +284,6 @@ impl Network {
     }
 }
 
-/// Each row divided by its length.
-fn normalized(rows: Tensor<2>) -> Tensor<2> {
-    let lengths = (rows.clone() * rows.clone()).sum_dim(1).sqrt().clamp_min(1e-12);
-    rows / lengths
-}
-
-/// A linear layer of the base over a token's vector, where it has one with so many outputs.
-fn base_linear(base: &BaseModel, name: &str, outputs: usize, device: &Device) -> Result<Option<Linear>> {
-    let width = base.dimension();
-    let Some((weight, bias)) = base.dense(name, width, outputs)? else { return Ok(None) };
-    let mut linear = LinearConfig::new(width, outputs).init(device);
-    linear.weight = parameter(weight, [width, outputs], device);
-    linear.bias = Some(parameter(bias, [outputs], device));
-    Ok(Some(linear))
-}
-
-/// A linear layer, uniform within 1 / sqrt(inputs), as PyTorch draws one.
-fn linear(inputs: usize, outputs: usize, bias: bool, random: &mut Random, device: &Device) -> Linear {
-    let bound = 1.0 / (inputs as f64).sqrt();
-    let mut draw =
-        |count: usize| (0..count).map(|_| ((2.0 * random.uniform() - 1.0) * bound) as f32).collect();
-    let weight = draw(inputs * outputs);
-    let mut linear = LinearConfig::new(inputs, outputs).with_bias(bias).init(device);
-    linear.weight = parameter(weight, [inputs, outputs], device);
-    if bias {
-        linear.bias = Some(parameter(draw(outputs), [outputs], device));
-    }
-    linear
-}
-
-fn parameter<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
-    Param::from_data(TensorData::new(values, shape), device)
+fn column(values: &[f32], device: &Device) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(values.to_vec(), [values.len(), 1]), device)
 }

@@ -1,10 +1,10 @@
-//! The three objectives of the paper (section 3), and its cross-encoder: what a model is trained towards.
+//! What a model is trained towards: the three objectives of the paper (section 3), its cross-encoder, and those that came
+//! after it.
 
 use akin_encoder::model::Architecture;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::activation::log_softmax;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// What a model is trained towards.
@@ -19,6 +19,40 @@ pub enum Objective {
     Triplet,
     /// One network reads both sentences and gives their score: binary cross-entropy.
     CrossEncoder,
+    /// An anchor is closer to its positive than to the other texts of the batch: multiple negatives ranking (Henderson et
+    /// al. 2017).
+    Ranking,
+    /// Pairs are in the order of their scores: CoSENT.
+    Cosent,
+    /// Embeddings are those of a teacher, also of translations (Reimers & Gurevych 2020): mean squared error.
+    Distillation,
+    /// A positive is as much closer than a negative as a teacher finds it: MarginMSE (Hofstätter et al. 2020).
+    Margin,
+}
+
+impl Objective {
+    /// Whether its loss is one of embeddings alone, without a head: then it can be one of cut embeddings too.
+    pub fn is_headless(self) -> bool {
+        !matches!(self, Self::Classification(_) | Self::CrossEncoder)
+    }
+}
+
+/// What a loss is computed for: an objective with its settings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Goal<'a> {
+    /// The objective.
+    pub objective: Objective,
+    /// What the cosines of ranking and CoSENT are multiplied by.
+    pub scale: f64,
+    /// The dimensions that embeddings are cut to (Matryoshka); none for whole ones.
+    pub dimensions: &'a [usize],
+}
+
+impl Goal<'_> {
+    /// An objective with the settings of sentence-transformers.
+    pub fn of(objective: Objective) -> Self {
+        Self { objective, scale: 20.0, dimensions: &[] }
+    }
 }
 
 /// The input of the classifier, made of the embeddings u and v (section 6 of the paper).
@@ -101,53 +135,9 @@ impl Concatenation {
     }
 }
 
-/// The margin of the triplet objective.
-const MARGIN: f32 = 1.0;
-
-/// Added to the difference of two embeddings before their distance is taken, as PyTorch does: the root of zero has no
-/// gradient.
-const DISTANCE_EPSILON: f32 = 1e-6;
-
-/// The least length of an embedding that a cosine divides by.
-const LEAST_LENGTH: f32 = 1e-8;
-
-/// The mean squared error of the cosines of u and v, `[n, dimension]`, against `scores`, `[n, 1]`.
-pub fn regression_loss(u: Tensor<2>, v: Tensor<2>, scores: Tensor<2>) -> Tensor<1> {
-    let error = cosines(u, v) - scores;
-    (error.clone() * error).mean()
-}
-
-/// The cosine of each row of u and v: `[n, 1]`.
-pub fn cosines(u: Tensor<2>, v: Tensor<2>) -> Tensor<2> {
-    let length = |x: &Tensor<2>| (x.clone() * x.clone()).sum_dim(1).sqrt().clamp_min(LEAST_LENGTH);
-    let lengths = length(&u) * length(&v);
-    (u * v).sum_dim(1) / lengths
-}
-
 /// The logits of a classifier over u and v: `[n, labels]`.
 pub fn logits(classifier: &Linear, concatenation: Concatenation, u: Tensor<2>, v: Tensor<2>) -> Tensor<2> {
     classifier.forward(concatenation.of(u, v))
-}
-
-/// The mean cross-entropy of logits, `[n, labels]`, with the right labels, `[n, 1]`.
-pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<2, Int>) -> Tensor<1> {
-    -log_softmax(logits, 1).gather(1, labels).mean()
-}
-
-/// The mean of max(||a-p|| - ||a-n|| + 1, 0) over the rows of the three.
-pub fn triplet_loss(anchor: Tensor<2>, positive: Tensor<2>, negative: Tensor<2>) -> Tensor<1> {
-    let distance = |other: Tensor<2>| {
-        let difference = anchor.clone() - other + DISTANCE_EPSILON;
-        (difference.clone() * difference).sum_dim(1).sqrt()
-    };
-    (distance(positive) - distance(negative) + MARGIN).clamp_min(0.0).mean()
-}
-
-/// The mean binary cross-entropy of logits, `[n, 1]`, with scores from 0 to 1.
-pub fn binary_cross_entropy(logits: Tensor<2>, scores: Tensor<2>) -> Tensor<1> {
-    // max(x, 0) - x y + ln(1 + e^-|x|), which overflows nowhere.
-    let softplus = (-logits.clone().abs()).exp().log1p();
-    (logits.clone().clamp_min(0.0) - logits * scores + softplus).mean()
 }
 
 /// What Hugging Face calls the two layers of the head of a cross-encoder: the dense layer, and the score.

@@ -1,12 +1,12 @@
 //! AdamW over a burn module, with its gradients clipped by their common norm: sentence-transformers' defaults.
 
-use std::collections::HashMap;
-
 use akin_kernels::cpu::isa;
 use akin_kernels::gradient::adamw::{self, Step};
 use burn::backend::Flex;
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Gradients, Tensor, TensorData};
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::Tensor;
+
+use crate::gradients::{ParameterGradients, floats};
 
 /// Settings that are the same in all steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,18 +77,15 @@ impl AdamW {
         &self.memories
     }
 
-    /// Takes a step: changes every parameter of `module` by its gradient (that of one table may be given as rows), and
-    /// returns the norm of all gradients. If the norm is not a number, it returns none and leaves the module as it was.
+    /// Takes a step: changes every parameter of `module` by its gradient, and returns the norm of all gradients. If the norm
+    /// is not a number, it returns none and leaves the module as it was.
     pub fn step<M: Module>(
         &mut self,
         module: M,
-        gradients: Gradients,
-        sparse: Option<(ParamId, HashMap<u32, Vec<f32>>)>,
+        gradients: ParameterGradients,
         learning_rate: f64,
     ) -> (M, Option<f64>) {
-        let mut collected = Collect { gradients, values: HashMap::new(), squares: 0.0 };
-        module.visit(&mut collected);
-        let norm = (collected.squares + sparse.as_ref().map_or(0.0, |(_, rows)| squares_of(rows))).sqrt();
+        let norm = gradients.norm(&module);
         if !norm.is_finite() {
             return (module, None);
         }
@@ -103,37 +100,14 @@ impl AdamW {
             number: self.steps,
             gradient_scale: (clip_norm / (norm + 1e-6)).min(1.0) as f32,
         };
-        let mut update =
-            Update { step, gradients: collected.values, sparse, memories: &mut self.memories, number: 0 };
+        let mut update = Update { step, gradients, memories: &mut self.memories, number: 0 };
         (module.map(&mut update), Some(norm))
     }
 }
 
-/// Takes the gradient of each parameter out of burn's container.
-struct Collect {
-    gradients: Gradients,
-    values: HashMap<ParamId, TensorData>,
-    squares: f64,
-}
-
-impl ModuleVisitor for Collect {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = param.val().grad_remove(&mut self.gradients) {
-            let gradient = gradient.into_data();
-            self.squares += adamw::sum_of_squares(isa(), floats(&gradient));
-            self.values.insert(param.id, gradient);
-        }
-    }
-}
-
-fn floats(data: &TensorData) -> &[f32] {
-    data.as_slice().expect("parameters and their gradients are f32")
-}
-
 struct Update<'a> {
     step: Step,
-    gradients: HashMap<ParamId, TensorData>,
-    sparse: Option<(ParamId, HashMap<u32, Vec<f32>>)>,
+    gradients: ParameterGradients,
     memories: &'a mut Vec<Memory>,
     number: usize,
 }
@@ -149,7 +123,7 @@ impl ModuleMapper for Update<'_> {
         // Biases and norms are vectors.
         let weight_decay = if D == 1 { 0.0 } else { self.step.weight_decay };
         let step = Step { weight_decay, ..self.step };
-        if let Some((_, rows)) = self.sparse.take_if(|(id, _)| *id == param.id) {
+        if let Some(rows) = self.gradients.take_rows(param.id) {
             return update(param, |weights, [count, width]| {
                 memory.resize(weights.len());
                 // Rows that have had a gradient before have a state.
@@ -162,7 +136,7 @@ impl ModuleMapper for Update<'_> {
                 adamw::step_rows(isa(), &step, width, weights, &rows, own, &mut memory.seen);
             });
         }
-        let Some(gradient) = self.gradients.remove(&param.id) else {
+        let Some(gradient) = self.gradients.take(param.id) else {
             return param;
         };
         update(param, |weights, _| {
@@ -185,11 +159,4 @@ fn update<const D: usize>(
         change(weights.storage_mut(), [shape.iter().product::<usize>() / columns.max(1), columns]);
         Tensor::from_primitive::<Flex>(weights).autodiff().require_grad()
     })
-}
-
-fn squares_of(rows: &HashMap<u32, Vec<f32>>) -> f64 {
-    // In the order of the rows, so that a run repeats bit for bit.
-    let mut numbers: Vec<&u32> = rows.keys().collect();
-    numbers.sort_unstable();
-    numbers.into_iter().map(|number| adamw::sum_of_squares(isa(), &rows[number])).sum()
 }

@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 
 use akin_fixtures::models::tiny;
 use akin_trainer::base::BaseModel;
-use akin_trainer::examples::read_training_set;
-use akin_trainer::network::{Example, Network};
+use akin_trainer::example::Example;
+use akin_trainer::examples::{TrainingSet, read_taught_set, read_training_set};
+use akin_trainer::lora::{Adapted, LoraSettings};
+use akin_trainer::network::Network;
 use akin_trainer::objective::{Concatenation, Objective};
+use akin_trainer::teacher::Teacher;
 use akin_trainer::training::{Trainer, TrainingSettings, device};
 
 const STEPS: usize = 50;
@@ -18,16 +21,37 @@ fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-fn losses(model: &str, objective: Objective) -> Vec<f64> {
+/// The tiny model of the reference, and what it learns from.
+fn workshop(model: &str, objective: Objective) -> (BaseModel, TrainingSet) {
     let base = BaseModel::open(&tiny(model), None, None).unwrap();
-    let file = if objective == Objective::Triplet { "triplets.tsv" } else { "pairs.tsv" };
-    let set = read_training_set(&path("reference").join(file), &base, objective, 5.0).unwrap();
-    let settings =
-        TrainingSettings { learning_rate: 5e-4, dropout: false, ..TrainingSettings::new(objective) };
+    let file = match objective {
+        Objective::Triplet => "triplets.tsv",
+        Objective::Ranking | Objective::Margin => "ranked.tsv",
+        _ => "pairs.tsv",
+    };
+    let file = path("reference").join(file);
+    let set = match objective {
+        Objective::Distillation => {
+            let teacher = Teacher::open(&tiny("roberta")).unwrap();
+            read_taught_set(&file, &base, objective, Some(&teacher), &mut |_, _| {}).unwrap()
+        }
+        _ => read_training_set(&file, &base, objective, 5.0).unwrap(),
+    };
+    (base, set)
+}
+
+fn settings(objective: Objective) -> TrainingSettings {
+    TrainingSettings { learning_rate: 5e-4, dropout: false, ..TrainingSettings::new(objective) }
+}
+
+fn losses(base: &BaseModel, set: &TrainingSet, settings: TrainingSettings) -> Vec<f64> {
     let device = device();
     let bert = base.network(&device).unwrap();
-    let network = Network::new(bert, &base, objective, set.labels.len(), 42, &device).unwrap();
-    let mut trainer = Trainer::new(&base, network, settings, STEPS);
+    let mut network = Network::new(bert, base, settings.objective, set.labels.len(), 42, &device).unwrap();
+    if let Some(lora) = settings.lora {
+        network = network.with_adapters(&lora, 42);
+    }
+    let mut trainer = Trainer::new(base, network, settings, STEPS);
     (0..STEPS)
         .map(|step| {
             let examples: Vec<&Example> =
@@ -39,18 +63,29 @@ fn losses(model: &str, objective: Objective) -> Vec<f64> {
 
 #[track_caller]
 fn check(name: &str, model: &str, objective: Objective) {
+    let (base, set) = workshop(model, objective);
+    compare(name, &losses(&base, &set, settings(objective)));
+}
+
+#[track_caller]
+fn check_with(name: &str, settings: TrainingSettings) {
+    let (base, set) = workshop("bert", settings.objective);
+    compare(name, &losses(&base, &set, settings));
+}
+
+#[track_caller]
+fn compare(name: &str, found: &[f64]) {
     let file = std::fs::read_to_string(path("reference/losses.json")).unwrap();
     let kept: serde_json::Value = serde_json::from_str(&file).unwrap();
     let expected: Vec<f64> = serde_json::from_value(kept[name].clone()).unwrap();
-    let found = losses(model, objective);
-    assert_eq!(expected.len(), STEPS);
+    assert_eq!((expected.len(), found.len()), (STEPS, STEPS));
     let worst = expected
         .iter()
-        .zip(&found)
+        .zip(found)
         .map(|(expected, found)| ((expected - found) / expected).abs())
         .fold(0.0, f64::max);
     println!("{name}: at most {worst:.1e} apart");
-    for (step, (expected, found)) in expected.iter().zip(&found).enumerate() {
+    for (step, (expected, found)) in expected.iter().zip(found).enumerate() {
         let error = ((expected - found) / expected).abs();
         assert!(error < 1e-4, "{name}, step {}: {found} is not {expected}, {error:.1e} apart", step + 1);
     }
@@ -79,4 +114,55 @@ fn a_cross_encoder_goes_as_in_pytorch() {
 #[test]
 fn roberta_goes_as_in_pytorch() {
     check("roberta-regression", "roberta", Objective::Regression);
+}
+
+#[test]
+fn ranking_goes_as_in_sentence_transformers_with_negatives_and_without() {
+    check("ranking", "bert", Objective::Ranking);
+    let (base, mut set) = workshop("bert", Objective::Ranking);
+    set.examples.iter_mut().for_each(|example| example.sentences.truncate(2));
+    compare("ranking-pairs", &losses(&base, &set, settings(Objective::Ranking)));
+}
+
+#[test]
+fn ranking_that_is_cached_goes_as_ranking_that_is_not() {
+    for at_once in [1, 5, 24, 100] {
+        check_with("ranking", TrainingSettings { cached: Some(at_once), ..settings(Objective::Ranking) });
+    }
+    let concatenation = Objective::Classification(Concatenation::UVDifference);
+    check_with("classification", TrainingSettings { cached: Some(5), ..settings(concatenation) });
+}
+
+#[test]
+fn cosent_goes_as_in_sentence_transformers() {
+    check("cosent", "bert", Objective::Cosent);
+}
+
+#[test]
+fn margins_go_as_in_sentence_transformers() {
+    check("margin", "bert", Objective::Margin);
+}
+
+#[test]
+fn distillation_goes_as_in_pytorch() {
+    check("distillation", "bert", Objective::Distillation);
+}
+
+#[test]
+fn embeddings_cut_to_several_dimensions_go_as_in_sentence_transformers() {
+    let cut = |objective| TrainingSettings { dimensions: vec![32, 16, 8], ..settings(objective) };
+    check_with("matryoshka-ranking", cut(Objective::Ranking));
+    check_with("matryoshka-ranking", TrainingSettings { cached: Some(7), ..cut(Objective::Ranking) });
+    check_with("matryoshka-cosent", cut(Objective::Cosent));
+}
+
+#[test]
+fn adapters_go_as_in_pytorch() {
+    let adapted = |objective, on| TrainingSettings {
+        learning_rate: 5e-3,
+        lora: Some(LoraSettings { rank: 4, alpha: 32.0, on }),
+        ..settings(objective)
+    };
+    check_with("lora-query-value", adapted(Objective::Ranking, Adapted::QueryValue));
+    check_with("lora-all", adapted(Objective::Regression, Adapted::All));
 }

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
-use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -13,11 +12,14 @@ use akin_fixtures::{Folder, on_threads};
 use akin_trainer::Error;
 use akin_trainer::base::BaseModel;
 use akin_trainer::dev::{DevSet, cross_encoder_scores};
-use akin_trainer::examples::{TrainingSet, read_dev_set, read_training_set};
+use akin_trainer::examples::{TrainingSet, read_dev_set, read_taught_set, read_training_set};
+use akin_trainer::lora::{Adapted, LoraSettings};
 use akin_trainer::network::Network;
 use akin_trainer::objective::{Concatenation, Objective};
 use akin_trainer::sentence_pairs::ScoredPair;
+use akin_trainer::teacher::Teacher;
 use akin_trainer::training::{Event, Run, TrainingReport, TrainingSettings, device};
+use safetensors::SafeTensors;
 use serde_json::json;
 
 fn path(name: &str) -> PathBuf {
@@ -36,9 +38,19 @@ struct Workshop {
 impl Workshop {
     fn new(objective: Objective) -> Self {
         let base = BaseModel::open(&tiny("bert"), None, None).unwrap();
-        let file = if objective == Objective::Triplet { "triplets.tsv" } else { "pairs.tsv" };
+        let file = match objective {
+            Objective::Triplet | Objective::Ranking => "triplets.tsv",
+            Objective::Margin => "ranked.tsv",
+            _ => "pairs.tsv",
+        };
         let file = path("reference").join(file);
-        let set = read_training_set(&file, &base, objective, 5.0).unwrap();
+        let set = match objective {
+            Objective::Distillation => {
+                let teacher = Teacher::open(&tiny("roberta")).unwrap();
+                read_taught_set(&file, &base, objective, Some(&teacher), &mut |_, _| {}).unwrap()
+            }
+            _ => read_training_set(&file, &base, objective, 5.0).unwrap(),
+        };
         let dev = read_dev_set(&file, &base, &set.labels).unwrap();
         let settings =
             TrainingSettings { learning_rate: 1e-3, epochs: 2, ..TrainingSettings::new(objective) };
@@ -55,16 +67,15 @@ impl Workshop {
         resume: bool,
         observer: &mut dyn FnMut(Event),
     ) -> Result<TrainingReport, Error> {
-        self.prepared(output)?.go(resume, observer)
-    }
-
-    fn prepared(&self, output: &str) -> Result<Run<'_>, Error> {
         let device = device();
         let bert = self.base.network(&device).unwrap();
         let labels = self.set.labels.len();
-        let network =
-            Network::new(bert, &self.base, self.settings.objective, labels, self.settings.seed, &device)?;
-        Ok(Run {
+        let seed = self.settings.seed;
+        let mut network = Network::new(bert, &self.base, self.settings.objective, labels, seed, &device)?;
+        if let Some(lora) = &self.settings.lora {
+            network = network.with_adapters(lora, seed);
+        }
+        let run = Run {
             base: &self.base,
             network,
             settings: self.settings.clone(),
@@ -72,7 +83,8 @@ impl Workshop {
             dev: Some(&self.dev),
             output: self.output(output),
             identity: json!({ "train": "pairs.tsv" }),
-        })
+        };
+        run.go(resume, observer)
     }
 
     fn weights(&self, output: &str) -> Vec<u8> {
@@ -102,8 +114,20 @@ fn a_run_repeats_bit_for_bit_on_one_thread_and_another_seed_is_another_run() {
 
 #[test]
 fn a_killed_run_goes_on_to_the_same_model() {
+    check_killed(Workshop::new(Objective::Classification(Concatenation::UVDifference)));
+}
+
+#[test]
+fn a_killed_run_of_adapters_goes_on_to_the_same_model() {
+    let mut workshop = Workshop::new(Objective::Ranking);
+    workshop.settings.lora = Some(LoraSettings { rank: 2, alpha: 4.0, on: Adapted::All });
+    workshop.settings.cached = Some(7);
+    check_killed(workshop);
+}
+
+#[track_caller]
+fn check_killed(mut workshop: Workshop) {
     alone(|| {
-        let mut workshop = Workshop::new(Objective::Classification(Concatenation::UVDifference));
         workshop.settings.evaluate_every = Some(3);
         workshop.run("whole", false, &mut |_| {}).unwrap();
         let killed = catch_unwind(AssertUnwindSafe(|| {
@@ -133,26 +157,37 @@ fn a_killed_run_goes_on_to_the_same_model() {
 }
 
 #[test]
-fn a_run_that_was_stopped_goes_on_after_its_last_step_to_the_same_model() {
-    alone(|| {
-        let mut workshop = Workshop::new(Objective::Regression);
-        workshop.settings.evaluate_every = Some(3);
-        workshop.run("whole", false, &mut |_| {}).unwrap();
-        let stopped = workshop.prepared("stopped").unwrap().go_with(false, &mut |event| match event {
-            Event::Step { step: 2, .. } => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        });
-        assert!(matches!(stopped, Err(Error::Cancelled { step: 2 })), "{stopped:?}");
-        let mut resumed_after = None;
-        let note = &mut |event| {
-            if let Event::Resumed { steps } = event {
-                resumed_after = Some(steps);
-            }
-        };
-        workshop.run("stopped", true, note).unwrap();
-        assert_eq!(resumed_after, Some(2));
-        assert!(workshop.weights("whole") == workshop.weights("stopped"));
-    });
+fn adapters_change_what_they_are_on_and_nothing_else() {
+    let mut workshop = Workshop::new(Objective::Ranking);
+    workshop.settings.lora = Some(LoraSettings { rank: 2, alpha: 4.0, on: Adapted::QueryValue });
+    workshop.run("model", false, &mut |_| {}).unwrap();
+    let read = |path: PathBuf| std::fs::read(path).unwrap();
+    let (before, after) = (read(tiny("bert").join("model.safetensors")), workshop.weights("model"));
+    let [before, after] = [&before, &after].map(|bytes| SafeTensors::deserialize(bytes).unwrap());
+    let mut changed = 0;
+    for (name, tensor) in after.tensors() {
+        let is_adapted = name.ends_with("self.query.weight") || name.ends_with("self.value.weight");
+        assert_eq!(tensor.data() != before.tensor(&name).unwrap().data(), is_adapted, "{name}");
+        changed += usize::from(is_adapted);
+    }
+    assert_eq!(changed, 2 * workshop.base.layers());
+}
+
+#[test]
+fn settings_that_do_not_go_together_are_refused() {
+    let refused = |objective, change: fn(&mut TrainingSettings)| {
+        let mut workshop = Workshop::new(objective);
+        change(&mut workshop.settings);
+        let refused = workshop.run("model", false, &mut |_| {}).unwrap_err().to_string();
+        assert!(!workshop.output("model").exists());
+        refused
+    };
+    let error = refused(Objective::Ranking, |settings| settings.dimensions = vec![32, 33]);
+    assert!(error.contains("cannot be cut to 33"), "{error}");
+    let error = refused(Objective::CrossEncoder, |settings| settings.dimensions = vec![16]);
+    assert!(error.contains("one dimension"), "{error}");
+    let error = refused(Objective::CrossEncoder, |settings| settings.cached = Some(4));
+    assert!(error.contains("none to cache"), "{error}");
 }
 
 #[test]
@@ -177,9 +212,13 @@ fn every_objective_lowers_its_loss_and_writes_a_model() {
         Objective::Classification(Concatenation::UVDifferenceProduct),
         Objective::Triplet,
         Objective::CrossEncoder,
+        Objective::Ranking,
+        Objective::Cosent,
+        Objective::Distillation,
+        Objective::Margin,
     ] {
         let mut workshop = Workshop::new(objective);
-        workshop.settings.epochs = 8;
+        workshop.settings.epochs = if objective == Objective::Ranking { 25 } else { 8 };
         let mut losses = Vec::new();
         let report = workshop.run("model", false, &mut |event| {
             if let Event::Step { loss, .. } = event {

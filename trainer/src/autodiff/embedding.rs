@@ -46,7 +46,7 @@ pub(super) fn embed(
         let (mut scales, mut output) = (vec![0.0; tokens], vec![0.0; tokens * width]);
         norm::forward(isa(), (weight, bias, epsilon), &mut normal, &mut scales, &mut output);
         dropout.apply(isa(), 0, &mut output);
-        let gradient = move |inputs: &[FlexFloats; 5], upstream: &[f32]| {
+        let gradient = move |inputs: &[FlexFloats; 5], upstream: &[f32], _: &[bool; 5]| {
             let weight = values(&inputs[3]);
             let mut gradient = upstream.to_vec();
             dropout.apply(isa(), 0, &mut gradient);

@@ -20,6 +20,7 @@ use rayon::prelude::*;
 
 use super::Randomness;
 use super::operation::{FlexFloats, input, record, values};
+use crate::lora::{Adapter, LayerAdapters};
 
 /// The input, then weight and bias of: query, key, value, output, first norm, intermediate, output, second norm.
 const INPUTS: usize = 17;
@@ -30,19 +31,21 @@ const ROWS: usize = 192;
 /// `hidden` (`[tokens, hidden]`) through layer `number`.
 pub(super) fn forward(
     module: &BertLayer,
+    adapters: Option<&LayerAdapters>,
     hidden: Tensor<2>,
     groups: &[Vec<Range<usize>>],
     randomness: &Randomness,
     number: usize,
 ) -> Tensor<2> {
     let attention = &module.attention;
-    let [qw, qb] = linear(&attention.query);
-    let [kw, kb] = linear(&attention.key);
-    let [vw, vb] = linear(&attention.value);
-    let [ow, ob] = linear(&attention.output);
+    let adapter = |number| adapters.and_then(|adapters| adapters.get(number));
+    let [qw, qb] = linear(&attention.query, adapter(0));
+    let [kw, kb] = linear(&attention.key, adapter(1));
+    let [vw, vb] = linear(&attention.value, adapter(2));
+    let [ow, ob] = linear(&attention.output, adapter(3));
     let [aw, ab] = layer_norm(&attention.norm);
-    let [iw, ib] = linear(&module.intermediate);
-    let [fw, fb] = linear(&module.output);
+    let [iw, ib] = linear(&module.intermediate, adapter(4));
+    let [fw, fb] = linear(&module.output, adapter(5));
     let [nw, nb] = layer_norm(&module.norm);
     let inputs = [hidden, qw, qb, kw, kb, vw, vb, ow, ob, aw, ab, iw, ib, fw, fb, nw, nb];
     let dropout = |probability, place| Dropout::new(probability, randomness.seed).at(1 + 3 * number + place);
@@ -73,15 +76,17 @@ pub(super) fn forward(
             })
             .collect();
         let tokens = hidden.len() / width;
-        let gradient = move |inputs: &[FlexFloats; INPUTS], upstream: &[f32]| {
-            shape.gradient(&LayerWeights::of(inputs), &kept, values(&inputs[0]), upstream)
+        let gradient = move |inputs: &[FlexFloats; INPUTS], upstream: &[f32], wanted: &[bool; INPUTS]| {
+            shape.gradient(&LayerWeights::of(inputs), &kept, values(&inputs[0]), upstream, wanted)
         };
         (output, [tokens, width], Arc::new(gradient))
     })
 }
 
-fn linear(module: &Linear) -> [Tensor<2>; 2] {
-    [input(&module.weight), input(module.bias.as_ref().expect("BERT's linear layers have a bias"))]
+fn linear(module: &Linear, adapter: Option<&Adapter>) -> [Tensor<2>; 2] {
+    let weight = input(&module.weight);
+    let weight = adapter.map_or(weight.clone(), |adapter| adapter.applied(weight));
+    [weight, input(module.bias.as_ref().expect("BERT's linear layers have a bias"))]
 }
 
 fn layer_norm(module: &LayerNorm) -> [Tensor<2>; 2] {
@@ -233,13 +238,14 @@ impl Shape {
         }
     }
 
-    /// The gradients of all [`INPUTS`].
+    /// The gradients of all [`INPUTS`]; those of weights that are not `wanted` are empty.
     fn gradient(
         &self,
         weights: &LayerWeights<'_>,
         kept: &[Activations],
         hidden: &[f32],
         upstream: &[f32],
+        wanted: &[bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
         let width = weights.query.1.len();
         let inner = weights.intermediate.1.len();
@@ -268,7 +274,11 @@ impl Shape {
                 width,
             ),
         ];
-        let mut of_weights = factors.each_ref().map(|(_, rows, columns)| vec![0.0; rows * columns]);
+        let wants_weight = [1, 3, 5, 7, 11, 13].map(|number: usize| wanted[number]);
+        let mut of_weights: [Vec<f32>; 6] = std::array::from_fn(|number| {
+            let (_, rows, columns) = &factors[number];
+            vec![0.0; if wants_weight[number] { rows * columns } else { 0 }]
+        });
         let work: Vec<_> = of_weights
             .iter_mut()
             .zip(&factors)

@@ -24,6 +24,8 @@ use akin_encoder::model::BertConfig;
 use burn::module::ParamId;
 use burn::tensor::Tensor;
 
+use crate::lora::Adapters;
+
 /// Sentences of token ids, end to end.
 #[derive(Debug, Clone, Default)]
 pub struct RaggedBatch {
@@ -114,12 +116,13 @@ impl Randomness {
 }
 
 /// Hidden states of the last layer, `[tokens, hidden]`, differentiable on Flex's autodiff device. With `words` the
-/// gradient of the word embeddings goes there, and not into burn's graph.
+/// gradient of the word embeddings goes there, and not into burn's graph. `adapters` are added to the weights.
 ///
 /// # Panics
 /// If the module is on another device.
 pub fn forward(
     bert: &Bert,
+    adapters: Option<&Adapters>,
     batch: &RaggedBatch,
     randomness: &Randomness,
     words: Option<&SparseGradient>,
@@ -127,7 +130,8 @@ pub fn forward(
     let embedded = embedding::embed(&bert.embeddings, batch, randomness, words);
     let groups = batch.groups();
     bert.layers.iter().enumerate().fold(embedded, |hidden, (number, module)| {
-        layer::forward(module, hidden, &groups, randomness, number)
+        let adapters = adapters.and_then(|adapters| adapters.layer(number));
+        layer::forward(module, adapters, hidden, &groups, randomness, number)
     })
 }
 

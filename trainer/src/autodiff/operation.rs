@@ -20,8 +20,9 @@ pub(super) fn values(tensor: &FlexFloats) -> &[f32] {
     tensor.as_slice().expect("parameters and activations are contiguous f32")
 }
 
-/// The gradients of all inputs of an operation, from that of its output.
-type Gradient<const N: usize> = dyn Fn(&[FlexFloats; N], &[f32]) -> [Vec<f32>; N] + Send + Sync;
+/// The gradients of all inputs of an operation, from that of its output. The last argument says which are used: the others
+/// may be empty.
+type Gradient<const N: usize> = dyn Fn(&[FlexFloats; N], &[f32], &[bool; N]) -> [Vec<f32>; N] + Send + Sync;
 
 /// One operation with `N` inputs, and the values that its gradient is computed from.
 #[derive(Clone)]
@@ -47,7 +48,8 @@ impl<const N: usize> Backward<Flex, N> for Own {
         // A broadcast or transposed tensor is not contiguous.
         let upstream = if upstream.as_slice::<f32>().is_some() { upstream } else { upstream.to_contiguous() };
         let Recorded { inputs, gradient } = ops.state;
-        let gradients = gradient(&inputs, values(&upstream));
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let gradients = gradient(&inputs, values(&upstream), &wanted);
         for ((parent, gradient), input) in ops.parents.into_iter().zip(gradients).zip(&inputs) {
             if let Some(parent) = parent {
                 grads.register::<Flex>(parent.id, tensor(gradient, input.shape()));

@@ -20,7 +20,7 @@ pub(super) fn pool(hidden: Tensor<2>, spans: Vec<Range<usize>>, pooling: Pooling
             pool_tokens(&hidden[span.start * width..span.end * width], pooled, pooling);
         }
         let shape = [spans.len(), width];
-        let gradient = move |[hidden]: &[_; 1], upstream: &[f32]| {
+        let gradient = move |[hidden]: &[_; 1], upstream: &[f32], _: &[bool; 1]| {
             [unpool(values(hidden), &spans, width, pooling, upstream)]
         };
         (pooled, shape, Arc::new(gradient))

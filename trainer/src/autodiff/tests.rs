@@ -57,7 +57,8 @@ fn loss_and_every_gradient_are_those_of_the_reference() {
             let padded = PaddedBatch::new(&sentences, &base.dir.config, &device);
             let expected = loss(reference::pool(bert.forward(&padded), padded.padding, pooling));
             let ragged = base.batch(&sentences);
-            let found = loss(pool(forward(&bert, &ragged, &Randomness::none(), None), &ragged, pooling));
+            let found =
+                loss(pool(forward(&bert, None, &ragged, &Randomness::none(), None), &ragged, pooling));
             let value = |loss: &Tensor<1>| loss.clone().inner().into_scalar::<f32>();
             let scale = value(&expected).abs().max(1.0);
             assert!((value(&expected) - value(&found)).abs() < 1e-4 * scale, "{name} {pooling:?}");
@@ -86,7 +87,7 @@ fn a_sparse_gradient_is_the_dense_one_without_its_zeros() {
     let tokens = base.tokenize(&TEXTS).unwrap();
     let batch = base.batch(&tokens.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let run = |sparse: Option<&SparseGradient>| {
-        loss(pool(forward(&bert, &batch, &Randomness::none(), sparse), &batch, Pooling::Mean))
+        loss(pool(forward(&bert, None, &batch, &Randomness::none(), sparse), &batch, Pooling::Mean))
     };
     // The words are the first parameter of the module.
     let dense = gradients(&bert, run(None).backward()).swap_remove(0);
@@ -111,7 +112,7 @@ fn gradients_under_dropout_are_the_slopes_of_the_loss() {
     let tokens = base.tokenize(&TEXTS).unwrap();
     let sentences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
     let batch = base.batch(&sentences);
-    let of = |bert: &Bert| loss(pool(forward(bert, &batch, &randomness, None), &batch, Pooling::Mean));
+    let of = |bert: &Bert| loss(pool(forward(bert, None, &batch, &randomness, None), &batch, Pooling::Mean));
     let bert = base.network(&device).unwrap();
     let gradients = gradients(&bert, of(&bert).backward());
     let length = gradients.iter().flatten().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
@@ -134,7 +135,7 @@ fn gradients_under_dropout_are_the_slopes_of_the_loss() {
     };
     let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
     assert!((slope - length).abs() < 0.02 * length, "the slope is {slope}, the gradient says {length}");
-    let plain = loss(pool(forward(&bert, &batch, &Randomness::none(), None), &batch, Pooling::Mean));
+    let plain = loss(pool(forward(&bert, None, &batch, &Randomness::none(), None), &batch, Pooling::Mean));
     let value = |loss: Tensor<1>| loss.inner().into_scalar::<f32>();
     assert_ne!(value(plain), value(of(&bert)));
 }
