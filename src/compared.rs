@@ -53,9 +53,7 @@ impl Source {
         }
         let mut reader = CorpusReader::open(&arguments.paths, &arguments.corpus_options())?;
         let documents = reader.survey()?.documents;
-        let named = arguments.model.clone();
-        let model = named.or_else(|| env::var("AKIN_MODEL").ok().filter(|model| !model.is_empty()));
-        let model = model.unwrap_or_else(|| DEFAULT_MODEL_NAME.to_owned());
+        let model = arguments.model.clone().unwrap_or_else(default_model);
         Ok(Self::Corpus { reader: Box::new(reader), documents, model, options: arguments.compute.options() })
     }
 
@@ -78,8 +76,14 @@ impl Source {
     }
 }
 
+/// The model of a corpus for which none is named.
+pub fn default_model() -> String {
+    let named = env::var("AKIN_MODEL").ok().filter(|model| !model.is_empty());
+    named.unwrap_or_else(|| DEFAULT_MODEL_NAME.to_owned())
+}
+
 /// The first of the paths that is an index.
-fn find_index(paths: &[PathBuf]) -> anyhow::Result<Option<(&Path, Reader)>> {
+pub fn find_index(paths: &[PathBuf]) -> anyhow::Result<Option<(&Path, Reader)>> {
     for path in paths.iter().filter(|path| path.is_dir()) {
         match Reader::open(path) {
             // The corpus reader says what is wrong with a folder of other things.
@@ -161,7 +165,7 @@ fn encode(
 }
 
 /// The live documents of an index with their stored vectors.
-fn stored(index: &Snapshot, terminal: &Terminal) -> anyhow::Result<Compared> {
+pub fn stored(index: &Snapshot, terminal: &Terminal) -> anyhow::Result<Compared> {
     let docs = index.docs()?;
     let bar = terminal.count_bar(Some(docs.len() as u64), "documents");
     let _clean = Clean::begin();
@@ -201,7 +205,7 @@ fn direction(similarity: Similarity, passages: &[Vec<f32>]) -> Vec<f32> {
 }
 
 /// In the direction of `row`, of length one: not every model makes such.
-fn unit(row: &[f32]) -> Vec<f32> {
+pub fn unit(row: &[f32]) -> Vec<f32> {
     let length = row.iter().map(|value| value * value).sum::<f32>().sqrt();
     row.iter().map(|value| if length > 0.0 { value / length } else { 0.0 }).collect()
 }

@@ -27,6 +27,7 @@ mod interrupt;
 mod keywords;
 mod logging;
 mod model;
+mod negatives;
 mod output;
 mod pairs;
 mod query;
@@ -93,6 +94,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Dedup(arguments) => dedup::run(&arguments, &terminal),
         Command::Cluster(arguments) => cluster::run(&arguments, &terminal),
         Command::Pairs(arguments) => pairs::run(&arguments, &terminal),
+        Command::Negatives(arguments) => negatives::run(&arguments, &terminal),
         Command::Bench(arguments) => {
             let threads = cli.global.threads.map_or(1, std::num::NonZeroUsize::get);
             bench::run(&arguments, threads, &terminal)

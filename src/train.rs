@@ -3,15 +3,19 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use akin_trainer::anchors::has_margins;
 use akin_trainer::base::BaseModel;
-use akin_trainer::examples::{TrainingSet, read_dev_set, read_training_set};
-use akin_trainer::network::{Network, Target};
+use akin_trainer::example::Target;
+use akin_trainer::examples::{TrainingSet, read_dev_set, read_taught_set, read_training_set};
+use akin_trainer::lora::{Adapted, LoraSettings};
+use akin_trainer::network::Network;
 use akin_trainer::objective::Objective;
+use akin_trainer::teacher::Teacher;
 use akin_trainer::training::{self, Event, Run, TrainingReport, TrainingSettings};
 use anyhow::{Context, bail};
 use serde_json::json;
 
-use crate::cli::{ObjectiveName, TrainArguments};
+use crate::cli::{AdaptedName, ObjectiveName, TrainArguments};
 use crate::eval::base_directory;
 use crate::interrupt::{self, Clean};
 use crate::terminal::{Terminal, counted, grouped};
@@ -29,8 +33,12 @@ pub fn run(arguments: &TrainArguments, terminal: &Terminal) -> anyhow::Result<()
     let pooling = arguments.pooling.map(|name| name.pooling());
     let base = BaseModel::open(&base, pooling, arguments.max_tokens.map(usize::from))?;
     let settings = settings(arguments);
-    let set = read_training_set(&arguments.train, &base, settings.objective, arguments.max_score)?;
-    note_low_scores(&set, arguments, terminal);
+    settings.check(base.dimension())?;
+    let set = read_set(arguments, &base, settings.objective, terminal)?;
+    if settings.objective != Objective::Cosent {
+        // CoSENT asks for the order of scores alone.
+        note_low_scores(&set, arguments, terminal);
+    }
     let dev = arguments.dev.as_deref().map(|path| read_dev_set(path, &base, &set.labels)).transpose()?;
     if !set.labels.is_empty() {
         terminal.step(format_args!("the labels are {}", set.labels.join(", ")));
@@ -44,7 +52,11 @@ pub fn run(arguments: &TrainArguments, terminal: &Terminal) -> anyhow::Result<()
     if let Some(layers) = arguments.reinitialize {
         bert = base.reinitialized(bert, layers, arguments.seed);
     }
-    let network = Network::new(bert, &base, settings.objective, set.labels.len(), arguments.seed, &device)?;
+    let mut network =
+        Network::new(bert, &base, settings.objective, set.labels.len(), arguments.seed, &device)?;
+    if let Some(lora) = &settings.lora {
+        network = network.with_adapters(lora, arguments.seed);
+    }
     let bar = terminal.documents_bar(0);
     let run = Run {
         base: &base,
@@ -57,6 +69,7 @@ pub fn run(arguments: &TrainArguments, terminal: &Terminal) -> anyhow::Result<()
             "base": arguments.base,
             "train": arguments.train,
             "dev": arguments.dev,
+            "teacher": arguments.teacher,
             "examples": set.examples.len(),
             "max_score": arguments.max_score,
             "max_tokens": arguments.max_tokens,
@@ -99,6 +112,36 @@ pub fn run(arguments: &TrainArguments, terminal: &Terminal) -> anyhow::Result<()
     tell(&report, &arguments.output, arguments.json, terminal).context("cannot write to stdout")
 }
 
+/// Reads the examples, with what a teacher says of them where there is one.
+fn read_set(
+    arguments: &TrainArguments,
+    base: &BaseModel,
+    objective: Objective,
+    terminal: &Terminal,
+) -> anyhow::Result<TrainingSet> {
+    let is_taught = matches!(objective, Objective::Distillation | Objective::Margin);
+    let Some(teacher) = &arguments.teacher else {
+        if objective == Objective::Margin && !has_margins(&arguments.train)? {
+            bail!(
+                "{} has no column margin: --teacher names a model that gives the margins",
+                arguments.train.display()
+            );
+        }
+        return Ok(read_training_set(&arguments.train, base, objective, arguments.max_score)?);
+    };
+    if !is_taught {
+        bail!("--teacher is for the objectives distillation and margin: leave it out, or choose one of them");
+    }
+    let teacher = Teacher::open(&base_directory(teacher)?)?;
+    let bar = terminal.documents_bar(0);
+    let set = read_taught_set(&arguments.train, base, objective, Some(&teacher), &mut |done, of| {
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    Ok(set?)
+}
+
 /// Tells of scores that were likely given on another scale. Those of 0 to 1 would otherwise have equal sentences trained
 /// towards a cosine of 0.2.
 fn note_low_scores(set: &TrainingSet, arguments: &TrainArguments, terminal: &Terminal) {
@@ -124,7 +167,19 @@ fn settings(arguments: &TrainArguments) -> TrainingSettings {
         ObjectiveName::Classification => Objective::Classification(arguments.concatenation.concatenation()),
         ObjectiveName::Triplet => Objective::Triplet,
         ObjectiveName::CrossEncoder => Objective::CrossEncoder,
+        ObjectiveName::Ranking => Objective::Ranking,
+        ObjectiveName::Cosent => Objective::Cosent,
+        ObjectiveName::Distillation => Objective::Distillation,
+        ObjectiveName::Margin => Objective::Margin,
     };
+    let lora = arguments.lora.map(|rank| LoraSettings {
+        rank: rank.get(),
+        alpha: arguments.lora_alpha.unwrap_or(2.0 * rank.get() as f64),
+        on: match arguments.lora_on {
+            AdaptedName::QueryValue => Adapted::QueryValue,
+            AdaptedName::All => Adapted::All,
+        },
+    });
     TrainingSettings {
         epochs: arguments.epochs.get(),
         batch_size: arguments.batch_size.get(),
@@ -134,6 +189,10 @@ fn settings(arguments: &TrainArguments) -> TrainingSettings {
         seed: arguments.seed,
         evaluate_every: arguments.evaluate_every.map(usize::from),
         patience: arguments.patience.map(usize::from),
+        scale: arguments.scale,
+        dimensions: arguments.matryoshka.iter().copied().map(usize::from).collect(),
+        cached: arguments.cached.map(usize::from),
+        lora,
         ..TrainingSettings::new(objective)
     }
 }

@@ -68,6 +68,64 @@ fn every_concatenation_of_the_paper_trains() {
 }
 
 #[test]
+fn pairs_train_a_model_in_every_format_and_with_every_addition() {
+    let place = workshop();
+    let rows: Vec<Vec<&str>> = TRIPLETS.lines().skip(1).map(|line| line.split('\t').collect()).collect();
+    let csv = rows.iter().map(|row| format!("\"{}\",\"{}\"\n", row[0], row[1]));
+    place.write("pairs.csv", &format!("query,answer\n{}", csv.collect::<String>()));
+    let json = rows
+        .iter()
+        .map(|row| format!("{}\n", serde_json::json!({ "query": row[0], "pos": [row[1]], "neg": [row[2]] })));
+    place.write("pairs.jsonl", &json.collect::<String>());
+    for (output, file, more) in [
+        ("plain", "pairs.csv", &[][..]),
+        ("cached", "pairs.csv", &["--cached", "5"]),
+        ("short", "pairs.jsonl", &["--matryoshka", "32,16,8", "--dev", "pairs.csv"]),
+        ("adapted", "pairs.jsonl", &["--lora", "2", "--lora-on", "all", "--lora-alpha", "8"]),
+    ] {
+        let more = [&["--objective", "ranking", "--train", file, "--no-dropout", "--json"], more].concat();
+        let report = run(&mut train(&place, output, &more)).succeeded().json();
+        assert_eq!(report["steps"], 4, "{output}");
+        assert_eq!(report["dev_score"].is_number(), output == "short", "{report}");
+    }
+    // The cache changes the memory, and the losses only in their last digits.
+    let losses = |output: &str| -> Vec<f64> {
+        let table = place.read(&format!("{output}/loss.csv"));
+        table.lines().skip(1).map(|line| line.split(',').nth(2).unwrap().parse().unwrap()).collect()
+    };
+    assert!(losses("plain").iter().zip(losses("cached")).all(|(a, b)| (a - b).abs() < 1e-4));
+    let more = ["--objective", "cosent", "--train", "pairs.tsv", "--dev", "pairs.tsv"];
+    run(&mut train(&place, "cosent", &more)).succeeded();
+}
+
+#[test]
+fn a_student_follows_its_teacher_also_over_translations() {
+    let place = workshop();
+    let teacher = tiny_model();
+    let teacher = teacher.to_str().unwrap();
+    place.write(
+        "talks.tsv",
+        "english\tnon_english\nThe shop opens at nine.\tDer Laden öffnet um neun.\nok\t\n",
+    );
+    let more = ["--objective", "distillation", "--teacher", teacher, "--train", "talks.tsv"];
+    run(&mut train(&place, "student", &more)).succeeded();
+    let more = ["--objective", "margin", "--teacher", teacher, "--train", "triplets.tsv"];
+    run(&mut train(&place, "margins", &more)).succeeded();
+    place.write("margins.csv", "query,positive,negative,margin\na,b,c,0.5\n");
+    run(&mut train(&place, "own", &["--objective", "margin", "--train", "margins.csv"])).succeeded();
+
+    let refused = |more: &[&str]| run(&mut train(&place, "no", more)).refused();
+    let error = refused(&["--objective", "margin", "--train", "triplets.tsv"]);
+    assert!(error.contains("no column margin: --teacher names a model"), "{error}");
+    let error = refused(&["--objective", "regression", "--train", "pairs.tsv", "--teacher", teacher]);
+    assert!(error.contains("--teacher is for the objectives distillation and margin"), "{error}");
+    let error = refused(&["--objective", "ranking", "--train", "pairs.tsv"]);
+    assert!(error.contains("pairs.tsv:1: the column label"), "{error}");
+    let error = refused(&["--objective", "ranking", "--train", "triplets.tsv", "--matryoshka", "64"]);
+    assert!(error.contains("embeddings of 32 numbers cannot be cut to 64"), "{error}");
+}
+
+#[test]
 fn a_run_that_was_killed_goes_on_to_the_same_model() {
     let place = workshop();
     let more = [&REGRESSION[..], &["--epochs", "6", "--evaluate-every", "2", "--threads", "1"]].concat();

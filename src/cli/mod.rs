@@ -3,6 +3,7 @@
 mod compare;
 mod eval;
 mod index;
+mod negatives;
 mod options;
 mod search;
 mod train;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::compare::*;
 pub use self::eval::*;
 pub use self::index::*;
+pub use self::negatives::*;
 pub use self::options::*;
 pub use self::search::*;
 pub use self::train::*;
@@ -104,6 +106,8 @@ pub enum Command {
     Stat(StatArguments),
     /// Check every byte of an index
     Verify(VerifyArguments),
+    /// Find hard negatives for pairs, to train with
+    Negatives(Box<NegativesArguments>),
     /// Train a model, or go on training one
     Train(Box<TrainArguments>),
     /// Evaluate a model

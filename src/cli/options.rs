@@ -42,7 +42,7 @@ impl CorpusArguments {
 }
 
 /// The format of documents or queries.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct FormatArguments {
     /// How the input is written; `auto` goes by the name of the file or else its beginning, and stdin is JSON or text
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
@@ -214,7 +214,7 @@ impl RoleName {
 }
 
 /// How the network computes.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct PrecisionArguments {
     /// The numbers the network computes with: int8 is the fastest, bf16 needs a processor that multiplies it
     #[arg(long, value_enum, default_value_t, value_name = "PRECISION")]
@@ -252,7 +252,7 @@ enum PrecisionName {
 }
 
 /// The same with an executor, which `--help` does not list.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ComputeArguments {
     #[command(flatten)]
     precision: PrecisionArguments,

@@ -10,18 +10,34 @@ use super::{PoolingName, parse_count, parse_positive, parse_share};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Files are tab-separated without quoting; the header names the columns. regression and cross-encoder \
-learn from score, sentence1, sentence2; classification from label, sentence1, sentence2; triplet from \
-anchor, positive, negative. cross-encoder also learns from label, sentence1, sentence2, where the label of a query and \
-a passage is 1 if the passage answers and 0 if it does not. The development set is scored after each epoch, or every N steps: by \
-Spearman's correlation where it has scores, by accuracy where it has labels or triplets. The model with \
-the best score is kept.
+Files are tab-separated without quoting, or .csv, or .jsonl with an object a line; the names of the columns or fields \
+tell what is in them:
+  regression, cosent  score, sentence1, sentence2
+  cross-encoder       the same; or label, sentence1, sentence2, where the label of a query and a passage is 1 if the \
+passage answers and 0 if it does not
+  classification      label, sentence1, sentence2
+  triplet             anchor, positive, negative
+  ranking             anchor, positive (or query, answer; question, passage; sentence1, sentence2 …), and negatives if \
+there are any: negative, or negative_1, negative_2 …, or neg with a list
+  distillation        sentence; or source and translation (or english and non_english), which both follow the teacher's \
+embedding of the source
+  margin              anchor, positive, negative, and margin unless a teacher gives it
+For ranking all other texts of the batch are negatives, except those that equal the anchor or its positive: large \
+batches teach more, and --cached makes room for them. `akin negatives` finds hard ones.
+
+The development set is scored after each epoch, or every N steps: by \
+Spearman's correlation where it has scores, by accuracy where it has labels or triplets, by the mean reciprocal rank \
+where it has pairs. The model with the best score is kept.
 
 The output is a sentence-transformers directory that Akin and Python read (for cross-encoder: one that \
 Python's CrossEncoder and `akin query --rerank` read), with the loss of each step in loss.csv and loss.svg.
 
 Examples:
+  akin train --objective ranking --base all-MiniLM-L6-v2 --train questions.jsonl --batch-size 64 --output tuned
   akin train --objective regression --base all-MiniLM-L6-v2 --train stsb/train.tsv --dev stsb/dev.tsv --output tuned
+  akin train --objective cosent --base all-MiniLM-L6-v2 --train stsb/train.tsv --matryoshka 384,192,96 --output short
+  akin train --objective distillation --teacher all-MiniLM-L6-v2 --base multilingual --train talks.tsv --output student
+  akin train --objective margin --teacher ms-marco --base all-MiniLM-L6-v2 --train mined.jsonl --lora 8 --output tuned
   akin train --objective classification --concatenation u,v,diff --base bert-base --train nli.tsv --dev stsb/dev.tsv --output nli
   akin train --objective triplet --base nli --train sections.tsv --output sections --epochs 2 --resume
   akin train --objective cross-encoder --base all-MiniLM-L6-v2 --train answers.tsv --max-tokens 256 --output reranker")]
@@ -86,6 +102,27 @@ pub struct TrainArguments {
     /// Train without dropout
     #[arg(long)]
     pub no_dropout: bool,
+    /// The model that distillation learns the embeddings of, or margin the margins: a directory or hub id
+    #[arg(long, value_name = "DIR|HUB-ID", required_if_eq("objective", "distillation"))]
+    pub teacher: Option<String>,
+    /// Train embeddings that can be cut to these lengths too (Matryoshka), as in 384,256,128,64
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = parse_count)]
+    pub matryoshka: Vec<NonZeroUsize>,
+    /// Keep the activations of N sentences at a time and not of a batch: large batches in little memory, a third slower
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub cached: Option<NonZeroUsize>,
+    /// What the cosines of ranking and cosent are multiplied by
+    #[arg(long, value_name = "FACTOR", default_value = "20", value_parser = parse_positive)]
+    pub scale: f64,
+    /// Train adapters of this rank in place of the encoder (LoRA); they are added to its weights in the output
+    #[arg(long, value_name = "RANK", value_parser = parse_count, conflicts_with_all = ["from_scratch", "reinitialize"])]
+    pub lora: Option<NonZeroUsize>,
+    /// What the adapters add is multiplied by ALPHA / RANK [default: twice the rank]
+    #[arg(long, value_name = "ALPHA", requires = "lora", value_parser = parse_positive)]
+    pub lora_alpha: Option<f64>,
+    /// Which linear layers have an adapter
+    #[arg(long, value_enum, value_name = "LAYERS", requires = "lora", default_value = "query-value")]
+    pub lora_on: AdaptedName,
     /// Print a final report to stdout as a JSON line
     #[arg(long)]
     pub json: bool,
@@ -101,6 +138,22 @@ pub enum ObjectiveName {
     Triplet,
     /// Score, or label 0 or 1, from both sentences at once: slow and exact, for --rerank
     CrossEncoder,
+    /// The anchor closer to its positive than to all other texts of the batch: multiple negatives ranking
+    Ranking,
+    /// Pairs in the order of their scores: CoSENT
+    Cosent,
+    /// The embeddings of a teacher, also for translations: mean squared error
+    Distillation,
+    /// The positive as much closer than the negative as a teacher or the file says: MarginMSE
+    Margin,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AdaptedName {
+    /// Query and value of the attention
+    QueryValue,
+    /// All linear layers of the encoder
+    All,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
