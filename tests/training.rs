@@ -72,11 +72,11 @@ fn pairs_train_a_model_in_every_format_and_with_every_addition() {
     let place = workshop();
     let rows: Vec<Vec<&str>> = TRIPLETS.lines().skip(1).map(|line| line.split('\t').collect()).collect();
     let csv = rows.iter().map(|row| format!("\"{}\",\"{}\"\n", row[0], row[1]));
-    place.write("pairs.csv", &format!("query,answer\n{}", csv.collect::<String>()));
+    place.write("pairs.csv", format!("query,answer\n{}", csv.collect::<String>()));
     let json = rows
         .iter()
         .map(|row| format!("{}\n", serde_json::json!({ "query": row[0], "pos": [row[1]], "neg": [row[2]] })));
-    place.write("pairs.jsonl", &json.collect::<String>());
+    place.write("pairs.jsonl", json.collect::<String>());
     for (output, file, more) in [
         ("plain", "pairs.csv", &[][..]),
         ("cached", "pairs.csv", &["--cached", "5"]),
@@ -90,7 +90,7 @@ fn pairs_train_a_model_in_every_format_and_with_every_addition() {
     }
     // The cache changes the memory, and the losses only in their last digits.
     let losses = |output: &str| -> Vec<f64> {
-        let table = place.read(&format!("{output}/loss.csv"));
+        let table = place.read(format!("{output}/loss.csv"));
         table.lines().skip(1).map(|line| line.split(',').nth(2).unwrap().parse().unwrap()).collect()
     };
     assert!(losses("plain").iter().zip(losses("cached")).all(|(a, b)| (a - b).abs() < 1e-4));
