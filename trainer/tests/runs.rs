@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -67,6 +68,10 @@ impl Workshop {
         resume: bool,
         observer: &mut dyn FnMut(Event),
     ) -> Result<TrainingReport, Error> {
+        self.prepared(output)?.go(resume, observer)
+    }
+
+    fn prepared(&self, output: &str) -> Result<Run<'_>, Error> {
         let device = device();
         let bert = self.base.network(&device).unwrap();
         let labels = self.set.labels.len();
@@ -75,7 +80,7 @@ impl Workshop {
         if let Some(lora) = &self.settings.lora {
             network = network.with_adapters(lora, seed);
         }
-        let run = Run {
+        Ok(Run {
             base: &self.base,
             network,
             settings: self.settings.clone(),
@@ -83,8 +88,7 @@ impl Workshop {
             dev: Some(&self.dev),
             output: self.output(output),
             identity: json!({ "train": "pairs.tsv" }),
-        };
-        run.go(resume, observer)
+        })
     }
 
     fn weights(&self, output: &str) -> Vec<u8> {
@@ -153,6 +157,29 @@ fn check_killed(mut workshop: Workshop) {
             assert!(read("whole") == read("killed"), "{name}");
         }
         assert!(!workshop.output("killed").join("checkpoints").exists());
+    });
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on_after_its_last_step_to_the_same_model() {
+    alone(|| {
+        let mut workshop = Workshop::new(Objective::Regression);
+        workshop.settings.evaluate_every = Some(3);
+        workshop.run("whole", false, &mut |_| {}).unwrap();
+        let stopped = workshop.prepared("stopped").unwrap().go_with(false, &mut |event| match event {
+            Event::Step { step: 2, .. } => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        assert!(matches!(stopped, Err(Error::Cancelled { step: 2 })), "{stopped:?}");
+        let mut resumed_after = None;
+        let note = &mut |event| {
+            if let Event::Resumed { steps } = event {
+                resumed_after = Some(steps);
+            }
+        };
+        workshop.run("stopped", true, note).unwrap();
+        assert_eq!(resumed_after, Some(2));
+        assert!(workshop.weights("whole") == workshop.weights("stopped"));
     });
 }
 

@@ -5,6 +5,7 @@ mod outcome;
 mod settings;
 mod trainer;
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -94,6 +95,18 @@ impl Run<'_> {
         Ok(self.go_and_return(resume, observer)?.0)
     }
 
+    /// The same. `observer` may stop the run after a step: it is resumed from there.
+    ///
+    /// # Errors
+    /// As [`go`](Self::go), and [`Error::Cancelled`] if `observer` stopped it.
+    pub fn go_with(
+        self,
+        resume: bool,
+        observer: &mut dyn FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<TrainingReport> {
+        Ok(self.go_on(resume, observer)?.0)
+    }
+
     /// The same, and returns the network as it is after the last step.
     ///
     /// # Errors
@@ -102,6 +115,17 @@ impl Run<'_> {
         self,
         resume: bool,
         observer: &mut dyn FnMut(Event),
+    ) -> Result<(TrainingReport, Network)> {
+        self.go_on(resume, &mut |event| {
+            observer(event);
+            ControlFlow::Continue(())
+        })
+    }
+
+    fn go_on(
+        self,
+        resume: bool,
+        observer: &mut dyn FnMut(Event) -> ControlFlow<()>,
     ) -> Result<(TrainingReport, Network)> {
         let Self { base, mut network, settings, set, dev, output, identity } = self;
         settings.check(base.dimension())?;
@@ -119,7 +143,8 @@ impl Run<'_> {
                     )));
                 }
                 (memories, progress) = (kept, state);
-                observer(Event::Resumed { steps: progress.steps });
+                // It is stopped after its next step at the latest.
+                let _ = observer(Event::Resumed { steps: progress.steps });
             }
         } else if output.exists() {
             return Err(Error::OutputExists { unfinished: checkpoints.exist(), path: output });
@@ -152,7 +177,7 @@ impl Run<'_> {
                     loss: loss_before,
                     dev_score: None,
                 });
-                observer(Event::Step { step: progress.steps, of: steps, loss });
+                let flow = observer(Event::Step { step: progress.steps, of: steps, loss });
                 if progress.steps.is_multiple_of(every) || progress.steps == steps {
                     evaluate(&trainer, dev, &checkpoints, &mut progress, observer)
                         .map_err(|error| as_divergence(error, loss, &checkpoints, &progress))?;
@@ -161,6 +186,11 @@ impl Run<'_> {
                         stopped_early = true;
                         break;
                     }
+                } else if flow.is_break() {
+                    checkpoints.save(trainer.network(), trainer.memories(), &progress)?;
+                }
+                if flow.is_break() && progress.steps < steps {
+                    return Err(Error::Cancelled { step: progress.steps });
                 }
             }
         }

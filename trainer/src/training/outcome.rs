@@ -1,5 +1,6 @@
 //! What becomes of a run: the best model so far, the finished one, and what is said of one that went wrong.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::{Event, Trainer, device};
@@ -15,7 +16,7 @@ pub(super) fn evaluate(
     dev: Option<&DevSet>,
     checkpoints: &Checkpoints,
     progress: &mut Progress,
-    observer: &mut dyn FnMut(Event),
+    observer: &mut dyn FnMut(Event) -> ControlFlow<()>,
 ) -> Result<()> {
     let network = trainer.network();
     let objective = trainer.settings.objective;
@@ -44,7 +45,8 @@ pub(super) fn evaluate(
         progress.without_improvement += 1;
     }
     let best = progress.best.map_or(score, |(best, _)| best);
-    observer(Event::Evaluated { step: progress.steps, score, best });
+    // Whether it is to go on is asked after each step.
+    let _ = observer(Event::Evaluated { step: progress.steps, score, best });
     Ok(())
 }
 
