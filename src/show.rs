@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use akin_index::{DocId, Document, Passage, Snapshot};
+use akin_index::{Document, Passage};
+use akin_query::json;
 use anyhow::{Context, bail};
-use serde_json::json;
 
 use crate::cli::ShowArguments;
 use crate::model;
@@ -18,7 +18,7 @@ pub fn run(arguments: &ShowArguments, terminal: &Terminal) -> anyhow::Result<()>
         let Some(doc) = snapshot.find(id)? else {
             bail!("{} has no document with the id {id:?}", arguments.index.display());
         };
-        let (document, passages) = read(&snapshot, doc)?;
+        let (document, passages) = json::read_document(&snapshot, doc)?;
         let written = match arguments.json {
             true => write_json(&mut output, &document, passages.as_deref()),
             false => {
@@ -33,20 +33,8 @@ pub fn run(arguments: &ShowArguments, terminal: &Terminal) -> anyhow::Result<()>
     output.flush().context("cannot write to stdout")
 }
 
-/// A document and its passages, if it has more than one.
-fn read(snapshot: &Snapshot, doc: DocId) -> anyhow::Result<(Document, Option<Vec<Passage>>)> {
-    let passages = snapshot.passages(doc)?.filter(|passages| passages.len() > 1);
-    Ok((snapshot.document(doc)?, passages))
-}
-
 fn write_json(output: &mut dyn Write, document: &Document, passages: Option<&[Passage]>) -> io::Result<()> {
-    let mut line = json!({ "id": document.id, "text": document.text });
-    if let (Some(passages), Some(line)) = (passages, line.as_object_mut()) {
-        let spans = passages.iter().map(|span| json!({ "start": span.start, "end": span.end }));
-        line.insert("passages".into(), spans.collect());
-    }
-    line["metadata"] = document.metadata.clone().into();
-    serde_json::to_writer(&mut *output, &line)?;
+    serde_json::to_writer(&mut *output, &json::document(document, passages))?;
     output.write_all(b"\n")
 }
 
@@ -95,7 +83,7 @@ mod tests {
         let line: serde_json::Value = serde_json::from_slice(&output).unwrap();
         assert_eq!(
             line,
-            json!({"id": "a\nb", "text": document.text, "metadata": {"year": 1999, "title": "On \"this\""}})
+            serde_json::json!({"id": "a\nb", "text": document.text, "metadata": {"year": 1999, "title": "On \"this\""}})
         );
     }
 }

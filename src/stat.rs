@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 
 use akin_index::Stat;
+use akin_query::json;
 use anyhow::Context;
-use serde_json::{Value, json};
 
-use crate::cli::{StatArguments, passages_option};
+use crate::cli::StatArguments;
 use crate::model;
 use crate::terminal::{Style, Terminal, bytes, grouped};
 
@@ -14,8 +14,12 @@ use crate::terminal::{Style, Terminal, bytes, grouped};
 pub fn run(arguments: &StatArguments, terminal: &Terminal) -> anyhow::Result<()> {
     let stat = model::open_reader(&arguments.index)?.stat()?;
     let mut output = io::stdout().lock();
-    if arguments.json { writeln!(output, "{}", to_json(&stat)) } else { print(&stat, terminal, &mut output) }
-        .context("cannot write to stdout")
+    if arguments.json {
+        writeln!(output, "{}", json::stat(&stat))
+    } else {
+        print(&stat, terminal, &mut output)
+    }
+    .context("cannot write to stdout")
 }
 
 fn print(stat: &Stat, terminal: &Terminal, output: &mut dyn Write) -> io::Result<()> {
@@ -27,7 +31,7 @@ fn print(stat: &Stat, terminal: &Terminal, output: &mut dyn Write) -> io::Result
         ("documents", grouped(stat.documents)),
         (
             "passages",
-            format!("{} (--passages {})", grouped(stat.passages), passages_option(stat.model.passages)),
+            format!("{} (--passages {})", grouped(stat.passages), json::passage_size(stat.model.passages)),
         ),
         ("deleted", grouped(stat.deleted)),
         ("pending", grouped(stat.pending)),
@@ -56,41 +60,4 @@ fn print(stat: &Stat, terminal: &Terminal, output: &mut dyn Write) -> io::Result
         writeln!(output, "{:>11}  {documents:>12}  {deleted:>12}  {edges:>12}", segment.id)?;
     }
     Ok(())
-}
-
-fn to_json(stat: &Stat) -> Value {
-    let segments: Vec<Value> = stat
-        .segments
-        .iter()
-        .map(|segment| {
-            json!({
-                "id": segment.id,
-                "documents": segment.documents,
-                "deleted": segment.deleted,
-                "graph_edges": segment.graph_edges,
-            })
-        })
-        .collect();
-    json!({
-        "documents": stat.documents,
-        "passages": stat.passages,
-        "passage_size": passages_option(stat.model.passages),
-        "deleted": stat.deleted,
-        "pending": stat.pending,
-        "segments": segments,
-        "ef": stat.ef,
-        "dimension": stat.dimension,
-        "similarity": stat.model.similarity.name(),
-        "model": stat.model.is_known().then(|| {
-            json!({
-                "location": stat.model.location,
-                "fingerprint": stat.model.fingerprint,
-                "query_prompt": stat.model.query_prompt,
-                "document_prompt": stat.model.document_prompt,
-                "similarity": stat.model.similarity.name(),
-            })
-        }),
-        "format": stat.format,
-        "bytes_on_disk": stat.bytes_on_disk,
-    })
 }

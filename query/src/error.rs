@@ -56,6 +56,9 @@ pub enum Error {
     /// A query was to be encoded by a searcher without a model.
     #[error("the searcher was opened without a model, which the text of a query needs")]
     NoEncoder,
+    /// The call that encodes queries in place of the encoder's own did not.
+    #[error(transparent)]
+    QueryEncoder(Box<dyn std::error::Error + Send + Sync>),
     /// An example is no document of the index.
     #[error("no document has the id {id:?}, which is given as an example")]
     NoExample {

@@ -10,6 +10,7 @@
 //! - [`model`]: finds and loads models by name.
 //! - [`remembered`]: the prompts and the similarity that an index remembers.
 //! - [`rerank`]: a cross-encoder ranks again what was found.
+//! - [`json`]: what programs read of an index and its documents.
 //! - [`measure`]: measures recall and speed of an index.
 //! - [`tune`]: chooses its `ef` by the recall in all regions of what it holds.
 
@@ -22,6 +23,7 @@ mod examples;
 pub mod facets;
 mod fuse;
 pub mod highlight;
+pub mod json;
 pub mod measure;
 pub mod mode;
 pub mod model;
@@ -39,4 +41,4 @@ pub use error::{Error, Result};
 pub use highlight::Highlight;
 pub use mode::Mode;
 pub use options::AskOptions;
-pub use searcher::Searcher;
+pub use searcher::{QueryEncoder, Searcher};

@@ -23,7 +23,13 @@ pub struct Searcher {
     /// Whether quotes, hyphens and stars in a query mean nothing.
     plain: bool,
     reranker: Option<Reranker>,
+    /// None where the encoder is asked directly.
+    encode: Option<QueryEncoder>,
 }
+
+/// Encodes the texts of queries in place of the encoder's own call: a program that answers many clients encodes the texts
+/// of all of them together.
+pub type QueryEncoder = Arc<dyn Fn(&[&str]) -> Result<Encoding> + Send + Sync>;
 
 impl Searcher {
     /// Puts a reader of an index and its encoder together.
@@ -37,12 +43,19 @@ impl Searcher {
         let snapshot = reader.snapshot();
         snapshot.require_model(encoder.fingerprint())?;
         remembered::require(&encoder, snapshot.model())?;
-        Ok(Self { reader, encoder: Some(encoder), mode: Mode::Semantic, plain: false, reranker: None })
+        Ok(Self {
+            reader,
+            encoder: Some(encoder),
+            mode: Mode::Semantic,
+            plain: false,
+            reranker: None,
+            encode: None,
+        })
     }
 
     /// Searches an index without a model: for words, or for what is like example documents.
     pub fn without_model(reader: Reader, mode: Mode) -> Self {
-        Self { reader, encoder: None, mode, plain: false, reranker: None }
+        Self { reader, encoder: None, mode, plain: false, reranker: None, encode: None }
     }
 
     /// Finds documents in another way from now on.
@@ -67,6 +80,12 @@ impl Searcher {
     #[must_use]
     pub fn with_reranker(self, encoder: impl Into<Arc<CrossEncoder>>, depth: usize) -> Self {
         Self { reranker: Some(Reranker::new(encoder.into(), depth)), ..self }
+    }
+
+    /// Has queries encoded by another call than that of the encoder, which must give the same embeddings, from now on.
+    #[must_use]
+    pub fn with_query_encoder(self, encode: QueryEncoder) -> Self {
+        Self { encode: Some(encode), ..self }
     }
 
     /// Whether a cross-encoder ranks the documents again.
@@ -257,7 +276,10 @@ impl Searcher {
         snapshot.require_model(encoder.fingerprint())?;
         remembered::require(encoder, snapshot.model())?;
         let started = Instant::now();
-        let encoding = encoder.encode_as(Role::Query, texts)?;
+        let encoding = match &self.encode {
+            Some(encode) => encode(texts)?,
+            None => encoder.encode_as(Role::Query, texts)?,
+        };
         tracing::info!("encoded {} in {:.1?}", count(texts.len()), started.elapsed());
         Ok(encoding)
     }

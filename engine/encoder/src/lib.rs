@@ -29,7 +29,7 @@ use std::path::Path;
 use akin_kernels::cpu::isa;
 pub use akin_kernels::rows::Precision;
 pub use akin_kernels::{Embeddings, Similarity};
-pub use cross_encoder::CrossEncoder;
+pub use cross_encoder::{CrossEncoder, PairScores};
 pub use error::{Error, Result};
 #[cfg(feature = "burn")]
 pub use executors::burn;
@@ -48,7 +48,7 @@ pub mod model {
     pub use crate::model_dir::ModelDir;
     pub use crate::pooling::pool_tokens;
     pub use crate::settings::{ALL_FILES, Effect, FileKeys};
-    pub use crate::tokenize::{SentenceTokenizer, Tokens};
+    pub use crate::tokenize::{Piece, SentenceTokenizer, Tokens};
     pub use crate::weights::ModelWeights;
 }
 
@@ -176,6 +176,11 @@ impl SentenceEncoder {
         self.model.similarity()
     }
 
+    /// How one vector is made of those of the tokens.
+    pub fn pooling(&self) -> Pooling {
+        self.model.pooling
+    }
+
     /// The length of an embedding.
     pub fn dimension(&self) -> usize {
         self.model.dimension()
@@ -221,6 +226,23 @@ impl SentenceEncoder {
     /// [`Error::Invalid`] when the tokenizer refuses a text.
     pub fn count_tokens(&self, texts: &[&str]) -> Result<Vec<usize>> {
         Ok(self.tokenizer.tokenize(texts)?.iter().map(|text| text.ids.len()).collect())
+    }
+
+    /// The tokens of each of `texts` as the network reads them, special tokens included, without a prompt; and whether the
+    /// text was longer than the model reads.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the tokenizer refuses a text.
+    pub fn tokenize(&self, texts: &[&str]) -> Result<Vec<model::Tokens>> {
+        self.tokenizer.tokenize(texts)
+    }
+
+    /// The tokens of a text that the network reads, each with its place in the text.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the tokenizer refuses the text.
+    pub fn pieces(&self, text: &str, special: bool) -> Result<Vec<model::Piece>> {
+        self.tokenizer.pieces(text, special)
     }
 
     /// The embeddings of `texts`, in their order: `encode` of sentence-transformers, with the model's default prompt if

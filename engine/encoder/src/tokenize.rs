@@ -1,5 +1,6 @@
 //! Texts to token ids.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -40,6 +41,19 @@ pub struct Tokens {
     pub ids: Vec<u32>,
     /// Whether the text was longer.
     pub truncated: bool,
+}
+
+/// A token, and what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// Its number in the vocabulary.
+    pub id: u32,
+    /// Itself, as the vocabulary has it.
+    pub token: String,
+    /// Whether it stands for nothing in the text.
+    pub special: bool,
+    /// Its bytes in the text.
+    pub span: Range<usize>,
 }
 
 impl SentenceTokenizer {
@@ -155,12 +169,33 @@ impl SentenceTokenizer {
         Ok(encoding.get_offsets().iter().map(|(start, _)| at + start).collect())
     }
 
+    /// The tokens of a text with their places, as many as the model reads; with or without those that every text gets.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the tokenizer refuses it.
+    pub fn pieces(&self, text: &str, special: bool) -> Result<Vec<Piece>> {
+        let encoding = self.tokenizer.encode(text, special).map_err(|error| self.refuses(&*error))?;
+        let tokens = encoding.get_ids().iter().zip(encoding.get_tokens());
+        let places = encoding.get_special_tokens_mask().iter().zip(encoding.get_offsets());
+        let pieces = tokens.zip(places).map(|((id, token), (special, (start, end)))| Piece {
+            id: *id,
+            token: token.clone(),
+            special: *special == 1,
+            span: *start..*end,
+        });
+        Ok(pieces.collect())
+    }
+
     /// Tokenises `texts` on all threads.
     ///
     /// # Errors
     /// [`Error::Invalid`] when the tokenizer refuses a text.
     pub fn tokenize(&self, texts: &[&str]) -> Result<Vec<Tokens>> {
-        texts.par_iter().map(|text| self.tokenize_one(text)).collect()
+        match texts {
+            // A query does not wait for threads that encode.
+            [text] => Ok(vec![self.tokenize_one(text)?]),
+            texts => texts.par_iter().map(|text| self.tokenize_one(text)).collect(),
+        }
     }
 
     /// A text far longer than the model reads is looked at only as far as needed: the words of a prefix

@@ -42,6 +42,15 @@ pub struct CrossEncoder {
     activation: Activation,
 }
 
+/// The scores of some pairs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PairScores {
+    /// One a pair, in the order of the pairs.
+    pub scores: Vec<f32>,
+    /// Tokens that went through the network, special tokens included.
+    pub tokens: usize,
+}
+
 impl CrossEncoder {
     /// Loads the cross-encoder in `dir`, to compute in numbers of this precision.
     ///
@@ -77,6 +86,19 @@ impl CrossEncoder {
     /// [`Error::Invalid`](crate::Error::Invalid) when the tokenizer refuses a text,
     /// [`Error::Model`](crate::Error::Model) when the network gives something that is not a number.
     pub fn score(&self, pairs: &[(&str, &str)]) -> Result<Vec<f32>> {
+        Ok(self.score_pairs(pairs)?.scores)
+    }
+
+    /// Whether scores are from 0 to 1: the model has a sigmoid at its end. Otherwise they are any numbers.
+    pub fn scores_within_one(&self) -> bool {
+        matches!(self.activation, Activation::Sigmoid)
+    }
+
+    /// The scores of pairs with the tokens that they took.
+    ///
+    /// # Errors
+    /// As [`CrossEncoder::score`].
+    pub fn score_pairs(&self, pairs: &[(&str, &str)]) -> Result<PairScores> {
         let prompt = self.model.texts.prompt(None);
         let prompted: Vec<String>;
         let sequences = if prompt.is_empty() {
@@ -99,6 +121,9 @@ impl CrossEncoder {
                 ),
             ));
         }
-        Ok(logits.into_iter().map(|logit| self.activation.apply(logit)).collect())
+        Ok(PairScores {
+            scores: logits.into_iter().map(|logit| self.activation.apply(logit)).collect(),
+            tokens: sequences.iter().map(|pair| pair.ids.len()).sum(),
+        })
     }
 }
