@@ -26,6 +26,7 @@ mod interactive;
 mod interrupt;
 mod keywords;
 mod logging;
+mod mcp;
 mod model;
 mod negatives;
 mod output;
@@ -33,6 +34,7 @@ mod pairs;
 mod query;
 mod remedy;
 mod repair;
+mod serve;
 mod show;
 mod snippet;
 mod stat;
@@ -89,6 +91,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Index(arguments) => index::run(&arguments, &terminal),
         Command::Query(arguments) => query::run(&arguments, &terminal),
+        Command::Serve(arguments) => serve::run(&arguments, &terminal),
+        Command::Mcp(arguments) => mcp::run(&arguments),
         Command::Show(arguments) => show::run(&arguments, &terminal),
         Command::Batch(arguments) => batch::run(&arguments, &terminal),
         Command::Dedup(arguments) => dedup::run(&arguments, &terminal),

@@ -12,7 +12,13 @@ pub const OTHER_ENCODING: &str = "--encoding windows-1252 reads Western ones of 
 pub fn of(error: &anyhow::Error) -> Option<&'static str> {
     error.chain().find_map(|cause| {
         let (mut indexer, mut index) = (cause.downcast_ref::<Error>(), cause.downcast_ref::<IndexError>());
-        match cause.downcast_ref::<akin_query::Error>() {
+        let query = cause.downcast_ref::<akin_query::Error>();
+        let served = || match cause.downcast_ref::<akin_server::StartError>()? {
+            akin_server::StartError::Query(error) => Some(error),
+            _ => None,
+        };
+        let query = query.or_else(served);
+        match query {
             Some(akin_query::Error::Queries(error)) => indexer = Some(error),
             Some(akin_query::Error::Index(error)) => index = Some(error),
             Some(akin_query::Error::ModelMoved(_)) => return Some("--model says where it is now"),
@@ -33,8 +39,11 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
         if let Some(remedy) = index.and_then(of_index) {
             return Some(remedy);
         }
+        if let Some(remedy) = cause.downcast_ref::<akin_server::StartError>().and_then(of_server) {
+            return Some(remedy);
+        }
         let trainer = cause.downcast_ref::<akin_trainer::Error>();
-        let encoder = match cause.downcast_ref::<akin_query::Error>() {
+        let encoder = match query {
             Some(akin_query::Error::Encoder(error)) => Some(error),
             _ => match (indexer, trainer) {
                 (Some(Error::Encoder(error)), _) => Some(error),
@@ -58,6 +67,17 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
             Error::PassageSize { .. } => Some("--passages auto fits them to the model"),
             _ => None,
         }
+    })
+}
+
+/// What to do about a server that cannot be started.
+fn of_server(error: &akin_server::StartError) -> Option<&'static str> {
+    Some(match error {
+        akin_server::StartError::Listen { .. } => "name another address or port with --listen",
+        akin_server::StartError::Open { .. } => {
+            "--api-key-file FILE asks for keys, and --insecure serves whoever reaches it"
+        }
+        _ => return None,
     })
 }
 

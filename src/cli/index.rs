@@ -110,15 +110,6 @@ pub fn parse_passages(text: &str) -> Result<PassageSize, String> {
     }
 }
 
-/// How `--passages` says a size.
-pub fn passages_option(size: PassageSize) -> String {
-    match size {
-        PassageSize::Whole => "none".into(),
-        PassageSize::Window => "auto".into(),
-        PassageSize::Tokens(tokens) => tokens.to_string(),
-    }
-}
-
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Row n of the matrix is the vector of document n; without --documents the documents have no text, and

@@ -6,6 +6,7 @@ mod index;
 mod negatives;
 mod options;
 mod search;
+mod serve;
 mod train;
 
 use std::num::NonZeroUsize;
@@ -18,7 +19,9 @@ pub use self::index::*;
 pub use self::negatives::*;
 pub use self::options::*;
 pub use self::search::*;
+pub use self::serve::*;
 pub use self::train::*;
+pub use akin_query::json::passage_size as passages_option;
 
 /// Finds the sentences that mean the same: semantic search with a persistent index
 #[derive(Debug, Parser)]
@@ -80,6 +83,10 @@ pub enum Command {
     Query(QueryArguments),
     /// Answer a file of queries, a JSON line each
     Batch(BatchArguments),
+    /// Answer queries and encode texts for other programs, over HTTP
+    Serve(ServeArguments),
+    /// Give an agent tools to search indexes, by the Model Context Protocol
+    Mcp(McpArguments),
     /// Print documents of an index by their ids
     Show(ShowArguments),
     /// Find the most similar pairs of a corpus or an index

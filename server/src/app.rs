@@ -1,0 +1,203 @@
+//! What all requests share.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use akin_encoder::{CrossEncoder, Precision};
+use akin_index::{Index, ModelIdentity, PassageSize};
+use akin_query::model::load_cross_encoder;
+use tokio::sync::Semaphore;
+
+use crate::error::{ApiError, Kind, StartError};
+use crate::keys::Keys;
+use crate::metrics::Metrics;
+use crate::options::{Limits, ServerOptions};
+use crate::origin::Origins;
+use crate::room::Room;
+use crate::routes::read_only;
+use crate::served::{Indexes, Models, ServedIndex, is_name_of, open_all};
+
+/// A cross-encoder and its name.
+pub struct NamedReranker {
+    /// What it is called.
+    pub name: String,
+    /// The cross-encoder.
+    pub encoder: Arc<CrossEncoder>,
+}
+
+/// What all requests share.
+pub struct App {
+    /// The indexes by name. The lock is held while one is looked up, created or dropped.
+    indexes: RwLock<Indexes>,
+    /// The folder in which clients create indexes.
+    created: Option<PathBuf>,
+    /// The models by name. The first is meant where none is named.
+    pub models: Vec<(String, Room)>,
+    /// What ranks again.
+    pub reranker: Option<NamedReranker>,
+    /// What is too much.
+    pub limits: Limits,
+    /// The keys that are asked for.
+    pub keys: Option<Keys>,
+    /// The hosts and origins that are served.
+    pub origins: Origins,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// A permit for each request that may be answered at once.
+    pub permits: Semaphore,
+    /// Whether the server stops.
+    pub stopping: AtomicBool,
+    /// The numbers that models compute in.
+    pub precision: &'static str,
+    /// When the server began, in seconds since 1970.
+    pub started: u64,
+}
+
+impl App {
+    /// Opens what is served. `origins` are those of the address that is listened on.
+    pub fn open(options: &ServerOptions, origins: Origins) -> Result<Self, StartError> {
+        let limits = options.limits.clone();
+        let keys = options.keys.as_deref().map(Keys::open).transpose()?;
+        let metrics = Arc::new(Metrics::new());
+        let mut models = Models::new(options.encoder.clone(), limits.waiting, Arc::clone(&metrics));
+        if let Some(name) = &options.model {
+            models.named(name)?;
+        }
+        let indexes = open_all(options, &mut models)?;
+        let models = models.into_named();
+        let reranker = options.reranker.as_ref().map(|name| -> Result<_, StartError> {
+            let encoder = Arc::new(load_cross_encoder(name, options.encoder.precision)?);
+            Ok(NamedReranker { name: name.clone(), encoder })
+        });
+        let reranker = reranker.transpose()?;
+        if indexes.is_empty() && models.is_empty() && reranker.is_none() {
+            return Err(StartError::Nothing);
+        }
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Ok(Self {
+            indexes: RwLock::new(indexes),
+            created: options.created.clone().filter(|_| options.writable),
+            models,
+            reranker,
+            keys,
+            origins,
+            metrics,
+            permits: Semaphore::new(limits.requests),
+            stopping: AtomicBool::new(false),
+            precision: match options.encoder.precision {
+                Precision::F32 => "float32",
+                Precision::Bf16 => "bfloat16",
+                Precision::Int8 => "int8",
+            },
+            started: now.as_secs(),
+            limits,
+        })
+    }
+
+    /// The index of a name.
+    pub fn index(&self, name: &str) -> Result<Arc<ServedIndex>, ApiError> {
+        let found = self.read_indexes().get(name).map(Arc::clone);
+        found.ok_or_else(|| ApiError::not_found(format!("there is no index named {}", quoted(name))))
+    }
+
+    /// All of them.
+    pub fn indexes(&self) -> Vec<Arc<ServedIndex>> {
+        self.read_indexes().values().map(Arc::clone).collect()
+    }
+
+    fn read_indexes(&self) -> RwLockReadGuard<'_, Indexes> {
+        self.indexes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change_indexes(&self) -> RwLockWriteGuard<'_, Indexes> {
+        self.indexes.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins an index for a model. `name` is that of a folder and of nothing else.
+    pub fn create(&self, name: &str, location: &str, room: &Room) -> Result<(), ApiError> {
+        let Some(folder) = &self.created else { return Err(read_only()) };
+        let mut indexes = self.change_indexes();
+        let taken =
+            || ApiError::new(Kind::Conflict, format!("there is an index named {} already", quoted(name)));
+        if indexes.contains_key(name) {
+            return Err(taken());
+        }
+        let path = folder.join(name);
+        let identity = akin_query::model::identity(location, room.encoder())?;
+        let identity = ModelIdentity { passages: PassageSize::Window, ..identity };
+        let index = Index::open_or_create(&path, &identity)?;
+        if !index.is_empty() {
+            return Err(taken());
+        }
+        let served = ServedIndex::created(name, path, index, room.clone());
+        indexes.insert(name.to_owned(), Arc::new(served));
+        Ok(())
+    }
+
+    /// Deletes an index that a client created.
+    pub fn drop_index(&self, name: &str) -> Result<(), ApiError> {
+        let index = self.index(name)?;
+        let folder = index.folder_to_drop().filter(|_| self.created.is_some()).map(Path::to_owned);
+        let Some(folder) = folder else {
+            let kept = "only indexes that were created over this interface are dropped over it";
+            return Err(ApiError::new(Kind::Forbidden, kept));
+        };
+        self.change_indexes().remove(name);
+        // Its writer closes here, unless a request still uses it, which then fails.
+        drop(index);
+        std::fs::remove_dir_all(folder).map_err(|error| {
+            ApiError::new(Kind::Unavailable, format!("the files of {name} could not all be deleted: {error}"))
+        })
+    }
+
+    /// The model of a name; the first one where none is named.
+    pub fn model(&self, name: Option<&str>) -> Result<&(String, Room), ApiError> {
+        let found = match name {
+            None => self.models.first(),
+            Some(name) => self.models.iter().find(|(known, _)| is_name_of(name, known)),
+        };
+        found.ok_or_else(|| {
+            let served: Vec<&str> = self.models.iter().map(|(name, _)| name.as_str()).collect();
+            let what = name
+                .map_or("no model is served".into(), |name| format!("there is no model {}", quoted(name)));
+            let there =
+                if served.is_empty() { String::new() } else { format!(" (served: {})", served.join(", ")) };
+            ApiError { field: Some("model".into()), ..ApiError::not_found(what + &there) }
+        })
+    }
+
+    /// What ranks again, if `name` is it.
+    pub fn reranker(&self, name: Option<&str>) -> Result<&NamedReranker, ApiError> {
+        let Some(served) = &self.reranker else {
+            return Err(ApiError::not_found("no cross-encoder is served that could rank"));
+        };
+        match name {
+            Some(name) if !is_name_of(name, &served.name) => Err(ApiError {
+                field: Some("model".into()),
+                ..ApiError::not_found(format!(
+                    "there is no cross-encoder {} (served: {})",
+                    quoted(name),
+                    served.name
+                ))
+            }),
+            _ => Ok(served),
+        }
+    }
+}
+
+/// Something that a client named, in a sentence: not longer than that.
+pub fn quoted(name: &str) -> String {
+    format!("{:?}", name.chars().take(100).collect::<String>())
+}
+
+/// Does work that takes a processor or the disk on a thread that may wait.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => Err(ApiError::panicked()),
+        Err(_) => Err(ApiError::new(Kind::Unavailable, "the server stops")),
+    }
+}

@@ -1,0 +1,41 @@
+//! Serves indexes and models over HTTP: the model stays loaded, so a query costs its encoding and its search.
+//!
+//! The modules, in the order in which a request passes them:
+//!
+//! - [`options`]: what is served, and within which limits.
+//! - `listen`: accepts connections and speaks HTTP; `guard` refuses who may not ask (`keys`, `origin`) and what is too much.
+//! - `routes`: one file for each interface that clients speak. Ours is `routes/indexes.rs`.
+//! - `page`: the page at `/`.
+//! - `mcp`: tools for agents, over HTTP or on stdin and stdout.
+//! - `room`: the engine room, where the texts of all clients are encoded together.
+//! - `served`: the indexes by their names.
+//! - `error`: what a client is told when something is wrong, in the form that its interface has for it (`dialect`).
+//!
+//! Encoding and searching run on threads of their own. The threads of the HTTP server never wait for them.
+
+mod app;
+mod body;
+mod dialect;
+mod embedding;
+mod error;
+mod guard;
+mod keys;
+mod listen;
+mod mcp;
+mod metrics;
+mod openapi;
+pub mod options;
+mod origin;
+mod page;
+mod path;
+mod patience;
+mod ranking;
+mod room;
+mod routes;
+mod served;
+mod writer;
+
+pub use self::error::StartError;
+pub use self::listen::Server;
+pub use self::mcp::serve_stdio;
+pub use self::options::{Limits, ServerOptions};

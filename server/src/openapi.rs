@@ -1,0 +1,66 @@
+//! The description of all interfaces in OpenAPI 3.1, at `/openapi.json`.
+
+use axum::response::Response;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::{Modify, OpenApi, ToSchema};
+
+use crate::body;
+use crate::error::ApiError;
+use crate::routes::{documents, indexes, ollama, openai, rerank, status, tei, vector_stores};
+
+/// What a client is told when something is wrong.
+#[derive(ToSchema)]
+#[allow(dead_code)] // it describes what `dialect.rs` writes
+pub struct Fault {
+    /// One sentence.
+    error: String,
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Akin", description = "Finds what means the same"),
+    modifiers(&WithKeys),
+    paths(
+        status::health,
+        status::ready,
+        indexes::list,
+        documents::create,
+        documents::drop_index,
+        indexes::stat,
+        indexes::query,
+        documents::write,
+        documents::delete,
+        indexes::document,
+        documents::delete_one,
+        openai::embeddings,
+        openai::models,
+        openai::one_model,
+        vector_stores::search,
+        tei::embed_texts,
+        tei::similarity,
+        tei::rerank_texts,
+        tei::tokenize,
+        tei::info,
+        rerank::jina,
+        rerank::cohere,
+        ollama::embed_texts,
+    )
+)]
+struct Description;
+
+/// A key may be asked for: then every path but the two of the status needs it.
+struct WithKeys;
+
+impl Modify for WithKeys {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        let components = description.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("key", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        let key = SecurityRequirement::new("key", Vec::<String>::new());
+        description.security = Some(vec![SecurityRequirement::default(), key]);
+    }
+}
+
+/// The description.
+pub async fn page() -> Result<Response, ApiError> {
+    body::serialized(&Description::openapi())
+}

@@ -1,0 +1,259 @@
+//! The indexes that are served, by name, each with its model.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use akin_encoder::{CrossEncoder, EncoderOptions, SentenceEncoder};
+use akin_index::{Index, ModelIdentity, Reader, ReaderOptions, Reload};
+use akin_query::{Mode, QueryEncoder, Searcher, model, remembered};
+
+use crate::error::{ApiError, StartError};
+use crate::metrics::Metrics;
+use crate::options::ServerOptions;
+use crate::patience::Waiting;
+use crate::room::Room;
+use crate::routes::read_only;
+use crate::writer::Writer;
+
+/// An index, open to be read.
+pub struct ServedIndex {
+    name: String,
+    reader: Reader,
+    /// None where the index knows no model.
+    room: Option<Room>,
+    /// None where the index is not changed.
+    writer: Option<Arc<Writer>>,
+    /// The folder of an index that a client may drop.
+    dropped_with: Option<PathBuf>,
+}
+
+/// How to ask an index.
+#[derive(Debug, Clone, Default)]
+pub struct Manner {
+    /// By what documents are found; by what finds most in the index if none is named.
+    pub mode: Option<Mode>,
+    /// Whether the hits are like examples, without a text.
+    pub by_example: bool,
+    /// How many hits a cross-encoder ranks again.
+    pub rerank: Option<usize>,
+}
+
+impl ServedIndex {
+    /// Its name: that of its folder.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its reader, which follows commits.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// The room of its model.
+    pub fn room(&self) -> Option<&Room> {
+        self.room.as_ref()
+    }
+
+    /// Its writer.
+    pub fn writer(&self) -> Result<Arc<Writer>, ApiError> {
+        self.writer.clone().ok_or_else(read_only)
+    }
+
+    /// The folder that is deleted when a client drops the index; none where clients may not.
+    pub fn folder_to_drop(&self) -> Option<&Path> {
+        self.dropped_with.as_deref()
+    }
+
+    /// An index that is open for changes, and may be dropped.
+    pub fn created(name: &str, folder: PathBuf, index: Index, room: Room) -> Self {
+        Self {
+            name: name.to_owned(),
+            reader: index.reader(),
+            room: Some(room),
+            writer: Some(Arc::new(Writer::new(index))),
+            dropped_with: Some(folder),
+        }
+    }
+
+    /// A searcher for one request: its texts are encoded in the engine room.
+    pub fn searcher(
+        &self,
+        manner: &Manner,
+        reranker: Option<&Arc<CrossEncoder>>,
+        waiting: &Waiting,
+    ) -> Result<Searcher, ApiError> {
+        let searcher = match manner.mode {
+            Some(Mode::Keyword) => Searcher::without_model(self.reader.clone(), Mode::Keyword),
+            _ if manner.by_example => Searcher::without_model(self.reader.clone(), Mode::Semantic),
+            mode => {
+                let searcher = self.encoding(waiting)?;
+                match mode {
+                    Some(mode) => searcher.with_mode(mode)?,
+                    None => {
+                        let best = Mode::best_of(&searcher.snapshot())?;
+                        searcher.with_mode(best)?.with_plain_texts()
+                    }
+                }
+            }
+        };
+        Ok(match (manner.rerank, reranker) {
+            (Some(depth), Some(encoder)) => searcher.with_reranker(Arc::clone(encoder), depth),
+            _ => searcher,
+        })
+    }
+
+    fn encoding(&self, waiting: &Waiting) -> Result<Searcher, ApiError> {
+        let Some(room) = &self.room else {
+            self.reader.snapshot().require_known_model()?;
+            return Err(akin_query::Error::NoEncoder.into());
+        };
+        let (by, waiting) = (room.clone(), waiting.clone());
+        let encode: QueryEncoder = Arc::new(move |texts| {
+            by.encode_queries(texts, &waiting)
+                .map_err(|error| akin_query::Error::QueryEncoder(Box::new(error)))
+        });
+        let searcher = Searcher::new(self.reader.clone(), Arc::clone(room.encoder()))?;
+        Ok(searcher.with_query_encoder(encode))
+    }
+}
+
+/// Models that are loaded: indexes that were built with the same one share it.
+pub struct Models {
+    options: EncoderOptions,
+    waiting: usize,
+    metrics: Arc<Metrics>,
+    /// Each with its name. Two of one name differ in their prompts.
+    rooms: Vec<(String, Room)>,
+}
+
+impl Models {
+    /// None yet.
+    pub fn new(options: EncoderOptions, waiting: usize, metrics: Arc<Metrics>) -> Self {
+        Self { options, waiting, metrics, rooms: Vec::new() }
+    }
+
+    /// The room of a model by its name, loaded if it is not.
+    pub fn named(&mut self, name: &str) -> Result<Room, StartError> {
+        if let Some((_, room)) = self.rooms.iter().find(|(of, _)| of == name) {
+            return Ok(room.clone());
+        }
+        self.open(name, model::load(name, &self.options)?)
+    }
+
+    /// The room of the model that an index was built with: one that is open, wherever it was loaded from, if it has the
+    /// prompts that the index remembers.
+    fn of_index(&mut self, identity: &ModelIdentity) -> Result<Room, StartError> {
+        let fits = |room: &Room| {
+            let encoder = room.encoder();
+            encoder.fingerprint() == identity.fingerprint && remembered::require(encoder, identity).is_ok()
+        };
+        if let Some((_, room)) = self.rooms.iter().find(|(_, room)| fits(room)) {
+            return Ok(room.clone());
+        }
+        let encoder = model::load(&identity.location, &self.options).map_err(model::moved)?;
+        self.open(&identity.location, remembered::adopt(encoder, identity)?)
+    }
+
+    fn open(&mut self, name: &str, encoder: SentenceEncoder) -> Result<Room, StartError> {
+        let room = Room::open(Arc::new(encoder), self.waiting, Arc::clone(&self.metrics))?;
+        self.rooms.push((name.to_owned(), room.clone()));
+        Ok(room)
+    }
+
+    /// The models by name, each once, the first of them first.
+    pub fn into_named(self) -> Vec<(String, Room)> {
+        let mut named: Vec<(String, Room)> = Vec::new();
+        for (name, room) in self.rooms {
+            if !named.iter().any(|(known, _)| *known == name) {
+                named.push((name, room));
+            }
+        }
+        named
+    }
+}
+
+/// Whether a client that says `asked` means the model `name`: the whole of it, or its last part.
+pub fn is_name_of(asked: &str, name: &str) -> bool {
+    let last = |name: &str| name.trim_end_matches('/').rsplit('/').next().map(str::to_owned);
+    asked == name || (!asked.contains('/') && last(name).as_deref() == Some(asked))
+}
+
+/// Indexes by name.
+pub type Indexes = BTreeMap<String, Arc<ServedIndex>>;
+
+/// Opens the indexes that are named, and those of the folder in which clients create some.
+pub fn open_all(options: &ServerOptions, models: &mut Models) -> Result<Indexes, StartError> {
+    let mut served = Indexes::new();
+    let created = options.created.as_deref().map(created_in).transpose()?.unwrap_or_default();
+    let named = options.indexes.iter().map(|path| (path.clone(), false));
+    for (path, may_drop) in named.chain(created.into_iter().map(|path| (path, true))) {
+        let index = open(&path, options.writable, may_drop, models)?;
+        if let Some(other) = served.insert(index.name.clone(), Arc::new(index)) {
+            let name = other.name();
+            let reason = format!("another folder is named {name} too, and an index is known by that name");
+            return Err(StartError::Name { path, reason });
+        }
+    }
+    Ok(served)
+}
+
+fn open(path: &Path, writable: bool, may_drop: bool, models: &mut Models) -> Result<ServedIndex, StartError> {
+    let name = name_of(path)?;
+    let (reader, writer) = match writable {
+        true => {
+            let index = Index::open(path)?;
+            (index.reader(), Some(Arc::new(Writer::new(index))))
+        }
+        false => {
+            let reading = ReaderOptions { reload: Reload::OnChange, ..ReaderOptions::default() };
+            (Reader::open_with(path, reading)?, None)
+        }
+    };
+    let identity = reader.model();
+    let room = if identity.is_known() { Some(models.of_index(&identity)?) } else { None };
+    if let Some(room) = &room {
+        reader.snapshot().require_model(room.encoder().fingerprint())?;
+    }
+    Ok(ServedIndex { name, reader, room, writer, dropped_with: may_drop.then(|| path.to_owned()) })
+}
+
+/// The indexes in a folder, in the order of their names. The folder is made if it is not there.
+fn created_in(folder: &Path) -> Result<Vec<PathBuf>, StartError> {
+    let refuse =
+        |error: std::io::Error| StartError::Name { path: folder.to_owned(), reason: error.to_string() };
+    std::fs::create_dir_all(folder).map_err(refuse)?;
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(refuse)? {
+        let path = entry.map_err(refuse)?.path();
+        // One whose creation was interrupted is begun anew by its name.
+        if path.join("manifest").is_file() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The name of an index: that of its folder, also where it is given as `.`.
+fn name_of(path: &Path) -> Result<String, StartError> {
+    let refuse = |reason: &str| StartError::Name { path: path.to_owned(), reason: reason.to_owned() };
+    let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let name = whole.file_name().ok_or_else(|| refuse("the folder has no name"))?;
+    name.to_str().map(str::to_owned).ok_or_else(|| refuse("the name of the folder is not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_meant_by_its_whole_name_or_the_last_part() {
+        let name = "sentence-transformers/all-MiniLM-L6-v2";
+        assert!(is_name_of(name, name) && is_name_of("all-MiniLM-L6-v2", name));
+        for other in ["", "all-MiniLM", "other/all-MiniLM-L6-v2", "text-embedding-3-small"] {
+            assert!(!is_name_of(other, name), "{other}");
+        }
+        assert!(is_name_of("tiny", "/models/tiny/") && !is_name_of("", "/models/tiny/"));
+    }
+}

@@ -1,0 +1,150 @@
+//! Changes an index: one writer, whose commits are on the disk when a request is acknowledged.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use akin_encoder::Role;
+use akin_index::{Document, Index, Passage};
+use akin_indexer::passages::Cutter;
+
+use crate::error::{ApiError, Kind};
+use crate::patience::Waiting;
+use crate::room::Room;
+
+/// The writer of an index.
+pub struct Writer {
+    /// Taken for a commit, not while texts are encoded.
+    index: Mutex<Index>,
+    /// Whether segments are being merged.
+    merging: AtomicBool,
+}
+
+/// What a request changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Written {
+    /// Documents whose id was new.
+    pub added: usize,
+    /// Documents that took the place of one with the same id.
+    pub replaced: usize,
+    /// Documents that were there already as they are.
+    pub unchanged: usize,
+}
+
+impl Writer {
+    /// The writer of an index that is open.
+    pub fn new(index: Index) -> Self {
+        Self { index: Mutex::new(index), merging: AtomicBool::new(false) }
+    }
+
+    /// Adds documents, or replaces those of the same ids. All of them are on the disk when it returns, or none. Their
+    /// texts are encoded in the engine room beside those of other clients.
+    pub fn write(
+        &self,
+        room: &Room,
+        documents: Vec<Document>,
+        waiting: &Waiting,
+    ) -> Result<Written, ApiError> {
+        refuse_repeated(&documents)?;
+        let snapshot = self.lock()?.reader().snapshot();
+        let before = documents.len();
+        let mut changed = Vec::with_capacity(before);
+        for document in documents {
+            if !snapshot.is_unchanged(&document)? {
+                changed.push(document);
+            }
+        }
+        let unchanged = before - changed.len();
+        if changed.is_empty() {
+            return Ok(Written { unchanged, ..Written::default() });
+        }
+        let cutter = Cutter::new(room.encoder(), snapshot.model().passages)?;
+        let passages: Vec<Vec<Passage>> =
+            changed.iter().map(|document| cutter.cut_document(document)).collect::<Result<_, _>>()?;
+        let texts: Vec<String> = changed
+            .iter()
+            .zip(&passages)
+            .flat_map(|(document, passages)| passages.iter().map(|passage| part(&document.text, passage)))
+            .collect();
+        let several = texts.len() > changed.len();
+        let texts = room.measure(texts)?;
+        let embeddings = room.encode(Some(Role::Document), texts, waiting.clone())?.wait()?;
+        let mut index = self.lock()?;
+        if waiting.is_gone() {
+            return Err(gone());
+        }
+        let upserted =
+            index.upsert_passages(&changed, several.then_some(passages.as_slice()), &embeddings)?;
+        Ok(Written { added: upserted.added, replaced: upserted.replaced, unchanged })
+    }
+
+    /// Deletes documents, and tells how many there were.
+    pub fn delete(&self, ids: &[String], waiting: &Waiting) -> Result<usize, ApiError> {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let mut index = self.lock()?;
+        if waiting.is_gone() {
+            return Err(gone());
+        }
+        Ok(index.delete(&ids)?.into_iter().filter(|existed| *existed).count())
+    }
+
+    /// Merges segments that are many. Only the moment in which a merged one takes its place holds up a commit.
+    pub fn merge(&self) {
+        if self.merging.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Err(error) = self.merge_due() {
+            tracing::warn!("segments could not be merged, and stay as they are: {error}");
+        }
+        self.merging.store(false, Ordering::Release);
+    }
+
+    fn merge_due(&self) -> Result<(), ApiError> {
+        loop {
+            let due = self.lock()?.due_merge();
+            let Some(merge) = due else { return Ok(()) };
+            let merged = merge.run(&|_, _| ControlFlow::Continue(()))?;
+            self.lock()?.take_merged(merged)?;
+        }
+    }
+
+    /// A writer that panicked is not trusted with more.
+    fn lock(&self) -> Result<MutexGuard<'_, Index>, ApiError> {
+        self.index.lock().map_err(|_: PoisonError<_>| {
+            ApiError::new(
+                Kind::Unavailable,
+                "the writer of this index has failed: what was acknowledged is on the disk",
+            )
+        })
+    }
+}
+
+/// The work of a request that nobody waits for is not committed: it was never acknowledged.
+fn gone() -> ApiError {
+    ApiError::new(Kind::Timeout, "the client is gone, and nothing was changed")
+}
+
+fn part(text: &str, passage: &Passage) -> String {
+    text.get(passage.start as usize..passage.end as usize).unwrap_or("").to_owned()
+}
+
+fn refuse_repeated(documents: &[Document]) -> Result<(), ApiError> {
+    let mut seen = HashSet::new();
+    match documents.iter().find(|document| !seen.insert(&document.id)) {
+        Some(twice) => {
+            let id = crate::app::quoted(&twice.id);
+            Err(ApiError::field(
+                "documents",
+                format!("the id {id} comes twice among the documents of a request"),
+            ))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Merges on a thread of its own when a request is answered.
+pub fn merge_later(writer: &Arc<Writer>) {
+    let writer = Arc::clone(writer);
+    drop(tokio::task::spawn_blocking(move || writer.merge()));
+}

@@ -1,0 +1,140 @@
+//! Arguments of `akin serve` and `akin mcp`.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use akin_server::{Limits, ServerOptions};
+use clap::Args;
+
+use super::{PrecisionArguments, parse_count, parse_positive};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+An index is known by the name of its folder. Models are loaded once, and shared by the indexes that were built with them. \
+Commits of other processes are seen at once.
+
+POST /v1/indexes/NAME/query takes the options of `akin query` under their names, with underscores, as JSON, and answers what \
+--json prints. What is unknown is refused by its name. GET /v1/indexes, /v1/indexes/NAME/stat and /v1/indexes/NAME/documents/ID tell \
+the rest, /health and /ready whether it lives, /metrics what it counts.
+
+With --writable, POST /v1/indexes/NAME/documents takes {\"documents\": [{\"id\", \"text\", \"metadata\"}]} and answers when they are on the \
+disk, DELETE takes {\"ids\": [...]} there or one id in the path. POST /v1/indexes with {\"name\"} creates an index in the folder of \
+--create-in, and DELETE /v1/indexes/NAME drops one of it.
+
+Clients of others work too: OpenAI (/v1/embeddings, /v1/models, /v1/vector_stores/NAME/search), Text Embeddings Inference (/embed, \
+/rerank, /similarity, /tokenize, /info), Jina (/v1/rerank), Cohere (/v2/rerank), Ollama (/api/embed), agents (MCP at /mcp). Ranking needs --rerank.
+
+Without --api-key-file only this machine is served: an address that others reach is refused unless --insecure is given. A line of the \
+file is a scope (read, write or admin), a space, and a key of 16 characters or more; a change of the file holds within a second. \
+Pages of other sites are refused, unless --allow-origin names them. It stops on SIGINT and SIGTERM, when what it is answering is done.
+
+Examples:
+  akin serve notes
+  akin serve notes papers --listen 127.0.0.1:8080 --precision int8
+  curl localhost:7700/v1/indexes/notes/query -d '{\"text\": \"fear of heights\", \"k\": 3}'
+  akin serve --model all-MiniLM-L6-v2 --rerank cross-encoder/ms-marco-MiniLM-L6-v2
+  akin serve notes --listen 0.0.0.0:7700 --api-key-file keys.txt")]
+pub struct ServeArguments {
+    /// The folders of the indexes
+    #[arg(value_name = "INDEX", required_unless_present_any = ["model", "rerank", "create_in"])]
+    pub indexes: Vec<PathBuf>,
+    /// Where to listen; port 0 takes any that is free
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7700")]
+    pub listen: SocketAddr,
+    /// The model for texts of clients, its directory or hub id [default: that of the first index]
+    #[arg(long, value_name = "DIR|HUB-ID")]
+    pub model: Option<String>,
+    #[command(flatten)]
+    precision: PrecisionArguments,
+    /// The cross-encoder that ranks hits and texts again, its directory or hub id
+    #[arg(long, value_name = "DIR|HUB-ID")]
+    pub rerank: Option<String>,
+    /// Ask for keys, those of this file: a scope and a key a line
+    #[arg(long, value_name = "FILE", env = "AKIN_API_KEY_FILE", hide_env_values = true)]
+    pub api_key_file: Option<PathBuf>,
+    /// Let clients add, replace and delete documents; nobody else changes the indexes meanwhile
+    #[arg(long)]
+    pub writable: bool,
+    /// Let clients create indexes in this folder, and serve those that are there
+    #[arg(long, value_name = "FOLDER", requires = "writable")]
+    pub create_in: Option<PathBuf>,
+    /// Serve other machines without keys
+    #[arg(long)]
+    pub insecure: bool,
+    /// Serve requests that name this host too; may be given more than once
+    #[arg(long, value_name = "NAME")]
+    pub allow_host: Vec<String>,
+    /// Serve pages of this origin too, as in https://example.org; may be given more than once
+    #[arg(long, value_name = "ORIGIN")]
+    pub allow_origin: Vec<String>,
+    /// The largest body of a request, in MiB
+    #[arg(long, value_name = "MIB", default_value = "16", value_parser = parse_count, help_heading = "Limits")]
+    max_body: NonZeroUsize,
+    /// The most texts of a request
+    #[arg(long, value_name = "N", default_value = "2048", value_parser = parse_count, help_heading = "Limits")]
+    max_texts: NonZeroUsize,
+    /// The most tokens of the texts of a request
+    #[arg(long, value_name = "N", default_value = "300000", value_parser = parse_count, help_heading = "Limits")]
+    max_tokens: NonZeroUsize,
+    /// The most requests that are answered at once; one more is told to come again
+    #[arg(long, value_name = "N", default_value = "256", value_parser = parse_count, help_heading = "Limits")]
+    max_requests: NonZeroUsize,
+    /// The most seconds that a request takes
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_positive, help_heading = "Limits")]
+    timeout: f64,
+}
+
+impl ServeArguments {
+    /// The same for the server.
+    pub fn options(&self) -> ServerOptions {
+        let limits = Limits {
+            body: self.max_body.get().saturating_mul(1 << 20),
+            texts: self.max_texts.get(),
+            tokens: self.max_tokens.get(),
+            // The semaphore of the server counts no further.
+            requests: self.max_requests.get().min(100_000),
+            time: Duration::try_from_secs_f64(self.timeout).unwrap_or(Duration::MAX),
+            ..Limits::default()
+        };
+        ServerOptions {
+            listen: self.listen,
+            model: self.model.clone(),
+            encoder: self.precision.options(None),
+            reranker: self.rerank.clone(),
+            keys: self.api_key_file.clone(),
+            insecure: self.insecure,
+            writable: self.writable,
+            created: self.create_in.clone(),
+            hosts: self.allow_host.clone(),
+            origins: self.allow_origin.clone(),
+            limits,
+            ..ServerOptions::new(self.indexes.clone())
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Speaks the Model Context Protocol on stdin and stdout until stdin ends: an agent starts it. Its tools are `search` (query, and \
+optionally limit, filter, index and mode), `fetch` (id) and `status`. None of them changes anything. `akin serve` has the same tools \
+at /mcp.
+
+Examples:
+  akin mcp notes
+  claude mcp add notes -- akin mcp /home/me/notes")]
+pub struct McpArguments {
+    /// The folders of the indexes
+    #[arg(value_name = "INDEX", required = true)]
+    pub indexes: Vec<PathBuf>,
+    #[command(flatten)]
+    precision: PrecisionArguments,
+}
+
+impl McpArguments {
+    /// The same for the server.
+    pub fn options(&self) -> ServerOptions {
+        ServerOptions { encoder: self.precision.options(None), ..ServerOptions::new(self.indexes.clone()) }
+    }
+}
