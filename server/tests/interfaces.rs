@@ -64,7 +64,7 @@ fn openai_embeddings_come_as_numbers_and_as_base64() {
 
 #[test]
 fn openai_errors_have_its_shape() {
-    let served = Served::with(3, |options| (options.limits.texts, options.limits.tokens) = (4, 100));
+    let served = Served::with(3, |options| (options.limits.texts, options.limits.tokens) = (4, 90));
     let long = "word ".repeat(500);
     for (request, status, part) in [
         (json!({ "input": [], "model": "tiny-bert" }), 400, "input is empty"),
@@ -81,7 +81,7 @@ fn openai_errors_have_its_shape() {
         (
             json!({ "input": vec!["one two three four five six seven eight nine ten eleven twelve"; 4], "model": "tiny-bert" }),
             413,
-            "100 are the most",
+            "90 are the most",
         ),
     ] {
         let reply = served.post("/v1/embeddings", &request);
@@ -96,8 +96,11 @@ fn openai_errors_have_its_shape() {
 #[test]
 fn tei_embeds_compares_and_tokenises() {
     let served = Served::notes(3);
-    let one = served.post("/embed", &json!({ "inputs": "one text" })).ok();
-    assert!(is_near(&floats(&one[0]), &expected(&["one text"])[0]));
+    let own = floats(&served.post("/embed", &json!({ "inputs": "one text", "normalize": false })).ok()[0]);
+    assert!(is_near(&own, &expected(&["one text"])[0]));
+    let unit = floats(&served.post("/embed", &json!({ "inputs": ["one text"] })).ok()[0]);
+    let length = own.iter().map(|x| x * x).sum::<f32>().sqrt();
+    assert!(is_near(&unit, &own.iter().map(|x| x / length).collect::<Vec<_>>()));
     let long = "word ".repeat(500);
     let reply = served.post("/embed", &json!({ "inputs": ["a", long] }));
     assert_eq!((reply.status, &reply.json()["error_type"]), (413, &json!("Validation")));

@@ -73,7 +73,9 @@ fn a_mistake_is_one_sentence_that_names_the_field() {
     for (request, part) in [
         (json!({ "text": "a", "limit": 3 }), "unknown field `limit`"),
         (json!({ "text": " " }), "text is blank"),
-        (json!({ "text": "a", "k": 0 }), "k"),
+        (json!({ "text": "a", "k": 0 }), "k is 0"),
+        (json!({ "text": "a", "ef": 0 }), "ef is 0"),
+        (json!({ "text": "a", "k": -1 }), "expected usize"),
         (json!({ "text": "a", "k": 100_000 }), "k is 100000"),
         (json!({ "text": "a", "offset": u64::MAX }), "k is "),
         (json!({ "text": "a", "mode": "magic" }), "unknown variant `magic`"),

@@ -1,7 +1,6 @@
 //! What each tool does.
 
 use std::fmt::Write;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use akin_index::Metadata;
@@ -25,7 +24,7 @@ const TITLE: usize = 80;
 #[serde(deny_unknown_fields)]
 struct SearchArguments {
     query: String,
-    limit: Option<NonZeroUsize>,
+    limit: Option<usize>,
     filter: Option<String>,
     index: Option<String>,
     mode: Option<ModeName>,
@@ -44,9 +43,11 @@ struct NoArguments {}
 /// Finds documents in one index or in all.
 pub async fn search(app: &Arc<App>, arguments: Map<String, Value>) -> Result<Value, ApiError> {
     let asked: SearchArguments = read(arguments)?;
-    let limit = asked.limit.map_or(10, NonZeroUsize::get);
-    if limit > MOST {
-        return Err(ApiError::invalid(format!("limit is {limit}, and {MOST} is the most")));
+    let limit = asked.limit.unwrap_or(10);
+    if !(1..=MOST).contains(&limit) {
+        return Err(ApiError::invalid(format!(
+            "limit is {limit}, and a number from 1 to {MOST} is expected"
+        )));
     }
     let indexes = match &asked.index {
         Some(name) => vec![app.index(name)?],
@@ -59,7 +60,7 @@ pub async fn search(app: &Arc<App>, arguments: Map<String, Value>) -> Result<Val
         for index in &indexes {
             let request = QueryRequest {
                 text: Some(asked.query.clone()),
-                k: NonZeroUsize::new(limit),
+                k: Some(limit),
                 filter: asked.filter.clone(),
                 mode: asked.mode,
                 ..QueryRequest::default()

@@ -1,7 +1,6 @@
 //! Our own interface: indexes by name. A query has the options of `akin query` under their names, and its answer is the
 //! line that `akin query --json` prints.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use akin_index::{Filter, SearchOptions, Snapshot};
@@ -31,8 +30,8 @@ pub struct QueryRequest {
     /// What to look for.
     pub text: Option<String>,
     /// How many hits to give at most.
-    #[schema(value_type = Option<usize>, minimum = 1)]
-    pub k: Option<NonZeroUsize>,
+    #[schema(minimum = 1)]
+    pub k: Option<usize>,
     /// Hits that are passed over.
     #[serde(default)]
     pub offset: usize,
@@ -41,8 +40,8 @@ pub struct QueryRequest {
     /// The name of the cross-encoder that ranks again, or whether the one that is served does.
     pub rerank: Option<RerankBy>,
     /// How many hits it ranks.
-    #[schema(value_type = Option<usize>, minimum = 1)]
-    pub rerank_depth: Option<NonZeroUsize>,
+    #[schema(minimum = 1)]
+    pub rerank_depth: Option<usize>,
     /// An expression about metadata.
     pub filter: Option<String>,
     /// The least score of a hit.
@@ -60,11 +59,11 @@ pub struct QueryRequest {
     #[serde(default)]
     pub exact: bool,
     /// How many candidates a walk keeps.
-    #[schema(value_type = Option<usize>, minimum = 1)]
-    pub ef: Option<NonZeroUsize>,
+    #[schema(minimum = 1)]
+    pub ef: Option<usize>,
     /// How many passages of a document are shown.
-    #[schema(value_type = Option<usize>, minimum = 1)]
-    pub per_document: Option<NonZeroUsize>,
+    #[schema(minimum = 1)]
+    pub per_document: Option<usize>,
     /// Fields whose values are counted.
     #[serde(default)]
     pub facet: Names,
@@ -167,8 +166,8 @@ impl QueryRequest {
                 "exact compares with every document, so ef means nothing beside it",
             ));
         }
-        let (k, most) = (self.k.map_or(10, NonZeroUsize::get), app.limits.hits);
-        let per_document = self.per_document.map_or(1, NonZeroUsize::get);
+        let (k, most) = (self.k.unwrap_or(10), app.limits.hits);
+        let per_document = self.per_document.unwrap_or(1);
         let rerank = self.rerank.map(|by| -> Result<bool, ApiError> {
             match by {
                 RerankBy::Served(false) => Ok(false),
@@ -177,10 +176,19 @@ impl QueryRequest {
             }
         });
         let rerank = rerank.transpose()?.unwrap_or(false);
-        let depth = self.rerank_depth.map_or(DEFAULT_DEPTH, NonZeroUsize::get);
-        let numbers =
-            [("k", k.saturating_add(self.offset)), ("per_document", per_document), ("rerank_depth", depth)];
-        for (field, number) in numbers.into_iter().chain(self.ef.map(|ef| ("ef", ef.get()))) {
+        let depth = self.rerank_depth.unwrap_or(DEFAULT_DEPTH);
+        let numbers = [
+            ("k", if k == 0 { 0 } else { k.saturating_add(self.offset) }),
+            ("per_document", per_document),
+            ("rerank_depth", depth),
+        ];
+        for (field, number) in numbers.into_iter().chain(self.ef.map(|ef| ("ef", ef))) {
+            if number == 0 {
+                return Err(ApiError::field(
+                    field,
+                    format!("{field} is 0, and a number from 1 on is expected"),
+                ));
+            }
             if number > most {
                 return Err(ApiError::field(
                     field,
@@ -195,12 +203,7 @@ impl QueryRequest {
         Ok(Question {
             manner: Manner { mode: self.mode.map(Mode::from), by_example, rerank: rerank.then_some(depth) },
             options: AskOptions {
-                search: SearchOptions {
-                    k,
-                    ef: self.ef.map(NonZeroUsize::get),
-                    exact: self.exact,
-                    among: None,
-                },
+                search: SearchOptions { k, ef: self.ef, exact: self.exact, among: None },
                 offset: self.offset,
                 min_score,
                 diverse: self.diverse,
