@@ -35,7 +35,7 @@ pub enum StartError {
         reason: String,
     },
     /// A line of the file of keys cannot be read.
-    #[error("{}:{line}: {reason}", path.display())]
+    #[error("{}{}: {reason}", path.display(), place(*line))]
     Keys {
         /// The file.
         path: PathBuf,
@@ -62,6 +62,11 @@ impl From<akin_index::Error> for StartError {
     fn from(error: akin_index::Error) -> Self {
         Self::Query(error.into())
     }
+}
+
+/// A line behind the name of its file.
+fn place(line: usize) -> String {
+    if line == 0 { String::new() } else { format!(":{line}") }
 }
 
 /// What kind of mistake or trouble it is.

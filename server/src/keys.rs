@@ -214,9 +214,11 @@ mod tests {
     #[test]
     fn a_line_that_cannot_be_read_is_told_without_its_key() {
         let folder = Folder::new();
-        for (text, line) in
-            [("read aaaaaaaaaaaaaaaa\nroot bbbbbbbbbbbbbbbb", ":2:"), ("read secret", ":1:"), ("", ":0:")]
-        {
+        for (text, line) in [
+            ("read aaaaaaaaaaaaaaaa\nroot bbbbbbbbbbbbbbbb", ":2:"),
+            ("read secret", ":1:"),
+            ("", "keys: there is no key"),
+        ] {
             folder.write("keys", text);
             let error = Keys::open(&folder.path("keys")).err().unwrap().to_string();
             assert!(error.contains(line) && !error.contains("bbbb") && !error.contains("secret"), "{error}");

@@ -1,10 +1,13 @@
 """Drives a running `akin serve` with the client libraries that people use. Arguments: URL, model, cross-encoder, index, key."""
 
+import asyncio
 import sys
 
 import cohere
 import ollama
 import openai
+from mcp import ClientSession
+from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 
 url, model, reranker, index, key = sys.argv[1:]
 TEXTS = ["a man is eating food", "somebody has a meal", "the stock market fell"]
@@ -46,4 +49,21 @@ assert all(0 <= result.relevance_score <= 1 for result in ranked.results)
 
 answer = ollama.Client(host=url, headers={"Authorization": f"Bearer {key}"}).embed(model=model, input=TEXTS)
 assert all(near(a, b.embedding) for a, b in zip(answer.embeddings, plain.data)), "ollama"
+
+
+async def agent():
+    http = create_mcp_http_client(headers={"Authorization": f"Bearer {key}"})
+    async with streamable_http_client(url + "/mcp", http_client=http) as streams, ClientSession(*streams[:2]) as session:
+        await session.initialize()
+        assert [tool.name for tool in (await session.list_tools()).tools] == ["search", "fetch", "status"]
+        found = (await session.call_tool("search", {"query": "note 7", "limit": 2})).model_dump(by_alias=True)
+        results = found["structuredContent"]["results"]
+        assert len(results) == 2 and set(results[0]) == {"id", "title", "url"}, found
+        document = (await session.call_tool("fetch", {"id": results[0]["id"]})).model_dump(by_alias=True)
+        assert document["structuredContent"]["text"], document
+        wrong = (await session.call_tool("search", {"query": "a", "max": 2})).model_dump(by_alias=True)
+        assert wrong["isError"] and "max" in wrong["content"][0]["text"], wrong
+
+
+asyncio.run(agent())
 print("ok")

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use akin_encoder::{Pooling, Role};
+use akin_encoder::{Embeddings, Pooling, Role, Similarity};
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -93,12 +93,17 @@ pub async fn embed_texts(
     let mut embedded = embed(&app, &room, role, texts, too_long, "inputs").await?;
     blocking(move || {
         if request.normalize {
-            let dimension = embedded.embeddings.dimension();
-            embedded.embeddings.as_mut_slice().chunks_exact_mut(dimension).for_each(normalize);
+            normalize_all(&mut embedded.embeddings);
         }
         body::serialized(&embedded.embeddings.iter().collect::<Vec<_>>())
     })
     .await
+}
+
+/// Brings every row to length one.
+fn normalize_all(embeddings: &mut Embeddings) {
+    let dimension = embeddings.dimension();
+    embeddings.as_mut_slice().chunks_exact_mut(dimension).for_each(normalize);
 }
 
 fn normalize(row: &mut [f32]) {
@@ -144,8 +149,11 @@ pub async fn similarity(
     check_count(&app, sentences.len(), "sentences")?;
     let texts: Vec<String> = std::iter::once(source_sentence).chain(sentences).collect();
     let (role, too_long) = (request.parameters.role()?, request.parameters.too_long()?);
-    let embeddings = embed(&app, &room, role, texts, too_long, "inputs").await?.embeddings;
+    let mut embeddings = embed(&app, &room, role, texts, too_long, "inputs").await?.embeddings;
     let measure = room.encoder().similarity();
+    if measure == Similarity::Cosine {
+        normalize_all(&mut embeddings);
+    }
     let scores: Vec<f32> = embeddings.iter().skip(1).map(|row| measure.of(embeddings.row(0), row)).collect();
     body::serialized(&scores)
 }
