@@ -10,8 +10,8 @@ use super::{PoolingName, parse_count, parse_positive, parse_share};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Files are tab-separated without quoting, or .csv, or .jsonl with an object a line; the names of the columns or fields \
-tell what is in them:
+Files are tab-separated without quoting, or .jsonl with an object a line; those of ranking, distillation and margin may be \
+.csv too. The names of the columns or fields tell what is in them:
   regression, cosent  score, sentence1, sentence2
   cross-encoder       the same; or label, sentence1, sentence2, where the label of a query and a passage is 1 if the \
 passage answers and 0 if it does not

@@ -1,5 +1,5 @@
-//! Files of sentences, row by row: tab-separated without quoting (`.tsv` and any other name), comma-separated (`.csv`),
-//! or a JSON object a line (`.jsonl`, `.ndjson`, `.json`). Rows name their columns.
+//! Files of sentences, row by row: tab-separated without quoting, or a JSON object a line (`.jsonl`, `.ndjson`, `.json`).
+//! Pairs that belong together may be comma-separated too (`.csv`). Rows name their columns.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -79,8 +79,8 @@ fn scalar(value: &Value) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Reads the table at `path`. Its header names `columns` in any order, and may name others. `parse` reads the fields of
-/// each row, or says what is wrong with them. Blank lines are skipped.
+/// Reads the table at `path`, tab-separated or JSON. Its header names `columns` in any order, and may name others. `parse`
+/// reads the fields of each row, or says what is wrong with them. Blank lines are skipped.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be read; [`Error::Table`] with the first line that is wrong, or for a table without
@@ -91,7 +91,7 @@ pub fn read_table<const N: usize, T>(
     mut parse: impl FnMut([&str; N]) -> Result<T, String>,
 ) -> Result<Vec<T>> {
     let check = |header: &[String]| columns.iter().try_for_each(|name| require(header, name, &columns));
-    read_rows(path, &columns.join(", "), check, |row| {
+    collect_rows(path, Commas::AsText, &columns.join(", "), check, |row| {
         let mut fields = [const { Cow::Borrowed("") }; N];
         for (field, name) in fields.iter_mut().zip(columns) {
             *field = row.text(name)?;
@@ -100,8 +100,8 @@ pub fn read_table<const N: usize, T>(
     })
 }
 
-/// Reads the rows of the table at `path`, in which `expected` is asked for. `check` sees the header of a file that has
-/// one, before any row.
+/// Reads the rows of the table at `path`, tab-separated, comma-separated or JSON, in which `expected` is asked for. `check`
+/// sees the header of a file that has one, before any row.
 ///
 /// # Errors
 /// As [`read_table`].
@@ -109,15 +109,36 @@ pub fn read_rows<T>(
     path: &Path,
     expected: &str,
     check: impl FnOnce(&[String]) -> Result<(), String>,
+    parse: impl FnMut(Row<'_>) -> Result<T, String>,
+) -> Result<Vec<T>> {
+    collect_rows(path, Commas::Separate, expected, check, parse)
+}
+
+/// What commas are in a file whose name ends in `.csv`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Commas {
+    Separate,
+    AsText,
+}
+
+fn collect_rows<T>(
+    path: &Path,
+    commas: Commas,
+    expected: &str,
+    check: impl FnOnce(&[String]) -> Result<(), String>,
     mut parse: impl FnMut(Row<'_>) -> Result<T, String>,
 ) -> Result<Vec<T>> {
     let mut rows = Vec::new();
     let mut check = Some(check);
-    let last =
-        each_row(path, &mut |header| check.take().map_or(Ok(()), |check| check(header)), &mut |row| {
+    let last = each_row(
+        path,
+        commas,
+        &mut |header| check.take().map_or(Ok(()), |check| check(header)),
+        &mut |row| {
             rows.push(parse(row)?);
             Ok(true)
-        })?;
+        },
+    )?;
     if rows.is_empty() {
         let reason = format!("no rows in it: expected a header with {expected} and a row a line");
         return Err(Error::Table { path: path.to_owned(), line: last, reason });
@@ -132,17 +153,19 @@ pub fn read_rows<T>(
 pub fn read_header(path: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     if is_json(path) {
-        each_row(path, &mut |_| Ok(()), &mut |row| {
+        each_row(path, Commas::Separate, &mut |_| Ok(()), &mut |row| {
             names = row.columns().into_iter().map(str::to_owned).collect();
             Ok(false)
         })?;
     } else {
         // A row after the header need not be right for this.
         let mut header = |found: &[String]| {
-            names = found.to_vec();
+            // Of a file with tabs that is named .csv too.
+            names =
+                found.iter().flat_map(|name| name.split('\t')).map(|name| name.trim().to_owned()).collect();
             Ok(())
         };
-        each_row(path, &mut header, &mut |_| Ok(false))?;
+        each_row(path, Commas::Separate, &mut header, &mut |_| Ok(false))?;
     }
     Ok(names)
 }
@@ -151,7 +174,9 @@ pub fn read_header(path: &Path) -> Result<Vec<String>> {
 fn require(header: &[String], name: &str, columns: &[&str]) -> Result<(), String> {
     match header.iter().filter(|known| *known == name).count() {
         1 => Ok(()),
-        0 => Err(format!("the header lacks the column {name}: expected {}", columns.join(", "))),
+        0 => {
+            Err(format!("the header lacks the column {name}: expected tab-separated {}", columns.join(", ")))
+        }
         _ => Err(format!("the header names the column {name} twice: rename one of them")),
     }
 }
@@ -160,14 +185,19 @@ type OnHeader<'a> = dyn FnMut(&[String]) -> Result<(), String> + 'a;
 type OnRow<'a> = dyn FnMut(Row<'_>) -> Result<bool, String> + 'a;
 
 /// Shows the header of a table and its rows, until one is enough, and returns the number of the last line read.
-fn each_row(path: &Path, on_header: &mut OnHeader<'_>, on_row: &mut OnRow<'_>) -> Result<usize> {
+fn each_row(
+    path: &Path,
+    commas: Commas,
+    on_header: &mut OnHeader<'_>,
+    on_row: &mut OnRow<'_>,
+) -> Result<usize> {
     if is_json(path) {
         return each_line(path, &mut |_, line| {
             let object = serde_json::from_str::<Map<String, Value>>(line);
             on_row(Row::Object(&object.map_err(|error| format!("no JSON object: {error}"))?))
         });
     }
-    if has_extension(path, &["csv"]) {
+    if commas == Commas::Separate && has_extension(path, &["csv"]) {
         return each_record(path, on_header, on_row);
     }
     let mut header: Option<Vec<String>> = None;
@@ -270,7 +300,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, content).unwrap();
-        read_table(&path, ["a", "b"], |[a, b]| Ok((a.to_owned(), b.to_owned())))
+        let has_both =
+            |header: &[String]| ["a", "b"].iter().try_for_each(|name| require(header, name, &["a", "b"]));
+        read_rows(&path, "a, b", has_both, |row| {
+            Ok((row.text("a")?.into_owned(), row.text("b")?.into_owned()))
+        })
     }
 
     #[track_caller]
@@ -302,5 +336,19 @@ mod tests {
         assert_eq!(fault_of("x.jsonl", "{\"a\":\"1\"}\n"), (1, "the field b is missing".to_owned()));
         assert!(fault_of("x.jsonl", "").1.contains("no rows"));
         assert!(fault_of("x.csv", "a,b\n").1.contains("no rows"));
+    }
+
+    #[test]
+    fn commas_separate_only_where_pairs_belong_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.csv");
+        std::fs::write(&path, "a,b\n1,2\n").unwrap();
+        let error = read_table(&path, ["a", "b"], |_| Ok(())).unwrap_err().to_string();
+        assert!(
+            error.contains("x.csv:1: the header lacks the column a: expected tab-separated a, b"),
+            "{error}"
+        );
+        std::fs::write(&path, "a\tb\n1\t2\n").unwrap();
+        assert_eq!(read_table(&path, ["a", "b"], |[a, b]| Ok(format!("{a}{b}"))).unwrap(), ["12"]);
     }
 }
