@@ -307,7 +307,7 @@ pub struct EfficiencyArguments {
 pub struct EvaluatedModel {
     #[command(flatten)]
     pub model: DefaultModel,
-    /// Pool in this way, whatever the model says; the model may then be a bare BERT or RoBERTa directory
+    /// Pool in this way, whatever the model says; the model may then be a bare directory of transformers
     #[arg(long, value_enum, value_name = "MODE")]
     pub pooling: Option<PoolingName>,
     /// Use the mean of word vectors from a GloVe or word2vec text file instead of a model

@@ -28,6 +28,13 @@ impl BaseModel {
     /// [`akin_encoder::Error::Model`] with the file at fault and what is expected of it.
     pub fn open(dir: &Path, pooling: Option<Pooling>, max_tokens: Option<usize>) -> Result<Self> {
         let mut dir = ModelDir::open_base(dir)?;
+        if !dir.config.is_trainable() {
+            return Err(akin_encoder::Error::Model {
+                path: dir.transformer.join("config.json"),
+                reason: NOT_TRAINED.into(),
+            }
+            .into());
+        }
         dir.pooling = pooling.unwrap_or(dir.pooling);
         dir.max_tokens = max_tokens.map_or(dir.max_tokens, |most| most.min(dir.max_tokens));
         let config = dir.config_json()?;
@@ -64,7 +71,7 @@ impl BaseModel {
         self.dir.config.hidden_size
     }
 
-    /// Whether it is BERT or RoBERTa.
+    /// The family of its network.
     pub fn architecture(&self) -> Architecture {
         self.dir.config.architecture
     }
@@ -161,6 +168,10 @@ impl BaseModel {
     }
 }
 
+/// Why a model cannot be a base.
+const NOT_TRAINED: &str =
+    "the network is another than BERT's with GELU, and Akin trains BERT, RoBERTa, XLM-R and CamemBERT";
+
 /// The tokens of a sentence without those that begin and end it.
 fn inner(ids: &[u32]) -> &[u32] {
     ids.get(1..ids.len().saturating_sub(1)).unwrap_or_default()
@@ -173,6 +184,17 @@ mod tests {
     fn base(name: &str) -> BaseModel {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/models").join(name);
         BaseModel::open(&dir, None, None).unwrap()
+    }
+
+    #[test]
+    fn a_network_that_is_not_berts_is_refused_by_what_it_is() {
+        let model = akin_fixtures::models::ModelCopy::tiny("bert")
+            .edited("config.json", |json| json["hidden_act"] = "relu".into());
+        let error = BaseModel::open(model.path(), None, None).err().unwrap().to_string();
+        assert!(error.contains("config.json") && error.contains("Akin trains BERT"), "{error}");
+        let camembert = akin_fixtures::models::ModelCopy::tiny("roberta")
+            .edited("config.json", |json| json["model_type"] = "camembert".into());
+        assert!(BaseModel::open(camembert.path(), None, None).is_ok());
     }
 
     #[test]

@@ -144,7 +144,7 @@ pub fn logits(classifier: &Linear, concatenation: Concatenation, u: Tensor<2>, v
 pub fn head_names(architecture: Architecture) -> [&'static str; 2] {
     match architecture {
         Architecture::Bert => ["bert.pooler.dense", "classifier"],
-        Architecture::Roberta => ["classifier.dense", "classifier.out_proj"],
+        _ => ["classifier.dense", "classifier.out_proj"],
     }
 }
 

@@ -68,7 +68,9 @@ impl BaseModel {
         self.copy_files(to)?;
         let (class, prefix) = match self.dir.config.architecture {
             Architecture::Bert => ("BertForSequenceClassification", "bert."),
-            Architecture::Roberta => ("RobertaForSequenceClassification", "roberta."),
+            Architecture::XlmRoberta => ("XLMRobertaForSequenceClassification", "roberta."),
+            Architecture::Camembert => ("CamembertForSequenceClassification", "roberta."),
+            _ => ("RobertaForSequenceClassification", "roberta."),
         };
         let mut config = self.dir.config_json()?;
         config["architectures"] = json!([class]);

@@ -12,6 +12,7 @@ mod config;
 mod cross_encoder;
 mod error;
 mod executors;
+mod families;
 mod files;
 mod fingerprint;
 #[cfg(feature = "hub")]

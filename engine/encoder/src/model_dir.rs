@@ -215,6 +215,7 @@ impl ModelDir {
             c.layer_norm_eps, self.pooling, self.normalize, self.max_tokens, self.lower_case,
         )
         .expect("a string takes what is written to it");
+        line += &c.beside;
         if !self.include_prompt {
             line += " without prompts";
         }

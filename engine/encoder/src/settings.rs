@@ -48,7 +48,7 @@ const NETWORK_KEYS: &[(&str, Effect)] = &[
     ("layer_norm_eps", Honoured),
     ("pad_token_id", Honoured),
     ("tokenizer_class", Honoured),
-    ("hidden_act", Only(&[r#""gelu""#])),
+    ("hidden_act", Honoured),
     ("position_embedding_type", Only(&[r#""absolute""#])),
     ("is_decoder", Only(&["false"])),
     ("is_encoder_decoder", Only(&["false"])),
@@ -297,8 +297,19 @@ impl FileKeys {
 
     /// Refuses a setting that Akin does not compute, and warns of keys that are not known.
     pub(crate) fn check(&self, path: &Path, settings: &Map<String, Value>) -> Result<()> {
+        self.check_beside(path, settings, &[])
+    }
+
+    /// The same where some keys mean something else than in the table, or are not in it: `others`.
+    pub(crate) fn check_beside(
+        &self,
+        path: &Path,
+        settings: &Map<String, Value>,
+        others: &[(&str, Effect)],
+    ) -> Result<()> {
         for (key, value) in settings.iter().filter(|(_, value)| !value.is_null()) {
-            match self.effect(key) {
+            let other = others.iter().find(|(name, _)| name == key).map(|(_, effect)| *effect);
+            match other.or_else(|| self.effect(key)) {
                 Some(Honoured | Nothing) => {}
                 Some(Only(values)) => {
                     let known =
@@ -376,7 +387,8 @@ mod tests {
     fn an_unknown_key_is_no_error_and_a_long_value_is_cut_in_the_sentence() {
         check(NETWORK, json!({ "no_such_key": 1, "_commit_hash": "abc" })).unwrap();
         assert_eq!((NETWORK.effect("no_such_key"), NETWORK.effect("_name_or_path")), (None, Some(Nothing)));
-        let error = check(NETWORK, json!({ "hidden_act": "x".repeat(10_000) })).unwrap_err().to_string();
+        let error =
+            check(NETWORK, json!({ "position_embedding_type": "x".repeat(10_000) })).unwrap_err().to_string();
         assert!(error.len() < 200, "{error}");
     }
 }

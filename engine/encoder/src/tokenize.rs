@@ -7,7 +7,6 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 use tokenizers::{PostProcessor, Tokenizer, TruncationDirection, TruncationParams};
 
-use crate::config::Architecture;
 use crate::files::{read_file, refuse};
 use crate::model_dir::ModelDir;
 use crate::tokenizer_config::lower_case;
@@ -96,7 +95,7 @@ impl SentenceTokenizer {
                 ..Default::default()
             }))
             .map_err(|error| refuse(&path, format!("it cannot truncate to max_seq_length: {error}")))?;
-        if model.config.architecture == Architecture::Bert {
+        if model.config.reads_types() {
             refuse_types(&tokenizer, &path)?;
         }
         let (max_tokens, vocab_size) = (model.max_tokens, model.config.vocab_size);

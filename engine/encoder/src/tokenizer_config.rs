@@ -107,8 +107,11 @@ impl TokenizerConfig {
         TOKENIZER.check(&path, &values)?;
         let class = match (values.get("tokenizer_class").and_then(Value::as_str).or(class), architecture) {
             (Some(name), _) => Class::of(name),
-            (None, Architecture::Bert) => Class::Bert,
+            (None, Architecture::Bert | Architecture::DistilBert | Architecture::Electra) => Class::Bert,
+            (None, Architecture::MpNet) => Class::MpNet,
             (None, Architecture::Roberta) => Class::Roberta,
+            (None, Architecture::XlmRoberta) => Class::XlmRoberta,
+            (None, _) => Class::AsWritten,
         };
         let listed = match values.get("added_tokens_decoder") {
             Some(Value::Object(tokens)) => Some(read_listed(&path, tokens)?),
@@ -132,8 +135,7 @@ impl TokenizerConfig {
 
     /// Refuses what would make the vector of a text depend on the texts beside it.
     fn check(&self, architecture: Architecture) -> Result<()> {
-        if self.side("padding_side")? == Some(TruncationDirection::Left) && architecture == Architecture::Bert
-        {
+        if self.side("padding_side")? == Some(TruncationDirection::Left) && architecture.counts_padding() {
             let reason = "padding_side is \"left\", which moves the positions of a text that is padded: its embedding \
                           would depend on the texts beside it";
             return Err(refuse(&self.path, reason));

@@ -9,18 +9,17 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::config::BertConfig;
+use crate::families::{BiasForm, Layout};
 use crate::files::{missing, refuse};
 use crate::model_dir::ModelDir;
 use crate::{Error, Result};
-
-/// The prefixes that exports put before the names of the network.
-const PREFIXES: [&str; 3] = ["", "bert.", "roberta."];
 
 /// The weights of a model: the file in memory, known to hold every tensor of the network.
 pub struct ModelWeights {
     path: PathBuf,
     file: Mmap,
     prefix: &'static str,
+    layout: Layout,
 }
 
 impl ModelWeights {
@@ -32,19 +31,23 @@ impl ModelWeights {
         let path = model.weights();
         let file = map(&path, &model.transformer)?;
         let tensors = parse(&file, &path)?;
-        let Some(prefix) =
-            PREFIXES.into_iter().find(|prefix| tensors.tensor(&format!("{prefix}{WORDS}")).is_ok())
-        else {
+        let known = model.config.architecture.family().prefix;
+        let of_file = |prefix: &str| model.config.layout(&|name| has(&tensors, &format!("{prefix}{name}")));
+        let found = ["", known].into_iter().map(|prefix| (prefix, of_file(prefix)));
+        let found =
+            found.into_iter().find(|(prefix, layout)| has(&tensors, &format!("{prefix}{}", layout.words)));
+        let Some((prefix, layout)) = found else {
+            let words = of_file("").words;
             return Err(refuse(
                 &path,
-                format!("it has no tensor {WORDS}, with or without the prefix \"bert.\" or \"roberta.\""),
+                format!("it has no tensor {words}, with or without the prefix {known:?}"),
             ));
         };
-        expected_tensors(&model.config)
+        expected_tensors(&model.config, &layout)
             .into_par_iter()
             .map(|(name, shape)| check_tensor(&tensors, &path, &format!("{prefix}{name}"), &shape))
             .collect::<Result<()>>()?;
-        Ok(Self { path, file, prefix })
+        Ok(Self { path, file, prefix, layout })
     }
 
     /// The file.
@@ -70,13 +73,20 @@ impl ModelWeights {
         check_tensor(&self.tensors()?, &self.path, name, shape)
     }
 
+    /// Where the weights of each part are, apart from the prefix.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
     /// What stands before the names of the network in this file.
     pub fn prefix(&self) -> &'static str {
         self.prefix
     }
 }
 
-const WORDS: &str = "embeddings.word_embeddings.weight";
+fn has(tensors: &SafeTensors<'_>, name: &str) -> bool {
+    tensors.tensor(name).is_ok()
+}
 
 /// Maps the file: start-up copies nothing that it does not use.
 #[allow(unsafe_code)]
@@ -116,9 +126,7 @@ fn parse<'a>(file: &'a [u8], path: &Path) -> Result<SafeTensors<'a>> {
 }
 
 fn check_tensor(tensors: &SafeTensors<'_>, path: &Path, name: &str, shape: &[usize]) -> Result<()> {
-    let tensor = tensors
-        .tensor(name)
-        .or_else(|error| tensors.tensor(&old_name(name).ok_or(error)?))
+    let tensor = tensor(tensors, name)
         .map_err(|_| refuse(path, format!("the tensor {name} is missing, which config.json asks for")))?;
     if tensor.shape() != shape {
         return Err(refuse(
@@ -137,6 +145,14 @@ fn check_tensor(tensors: &SafeTensors<'_>, path: &Path, name: &str, shape: &[usi
             format!("the tensor {name} is {:?}, and Akin reads F32, F16 and BF16", tensor.dtype()),
         )),
     }
+}
+
+/// The tensor of that name, or of the one that it has in old files.
+pub(crate) fn tensor<'a>(
+    tensors: &SafeTensors<'a>,
+    name: &str,
+) -> std::result::Result<TensorView<'a>, safetensors::SafeTensorError> {
+    tensors.tensor(name).or_else(|error| tensors.tensor(&old_name(name).ok_or(error)?))
 }
 
 /// What checkpoints converted from TensorFlow call the parts of a layer norm.
@@ -170,31 +186,12 @@ fn finite(tensor: &TensorView<'_>) -> Option<bool> {
 }
 
 /// The name and shape of every tensor of the network, linear layers as `[out, in]`.
-pub(crate) fn expected_tensors(config: &BertConfig) -> Vec<(String, Vec<usize>)> {
-    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-    let mut tensors = vec![
-        (WORDS.to_string(), vec![config.vocab_size, hidden]),
-        ("embeddings.position_embeddings.weight".into(), vec![config.max_position_embeddings, hidden]),
-        ("embeddings.token_type_embeddings.weight".into(), vec![config.type_vocab_size, hidden]),
-        ("embeddings.LayerNorm.weight".into(), vec![hidden]),
-        ("embeddings.LayerNorm.bias".into(), vec![hidden]),
-    ];
-    for layer in 0..config.num_hidden_layers {
-        for (name, out, input) in [
-            ("attention.self.query", hidden, hidden),
-            ("attention.self.key", hidden, hidden),
-            ("attention.self.value", hidden, hidden),
-            ("attention.output.dense", hidden, hidden),
-            ("intermediate.dense", inner, hidden),
-            ("output.dense", hidden, inner),
-        ] {
-            tensors.push((format!("encoder.layer.{layer}.{name}.weight"), vec![out, input]));
-            tensors.push((format!("encoder.layer.{layer}.{name}.bias"), vec![out]));
-        }
-        for norm in ["attention.output.LayerNorm", "output.LayerNorm"] {
-            tensors.push((format!("encoder.layer.{layer}.{norm}.weight"), vec![hidden]));
-            tensors.push((format!("encoder.layer.{layer}.{norm}.bias"), vec![hidden]));
-        }
-    }
-    tensors
+pub(crate) fn expected_tensors(config: &BertConfig, layout: &Layout) -> Vec<(String, Vec<usize>)> {
+    let tables = [config.vocab_size, config.max_position_embeddings, config.type_vocab_size];
+    let buckets = match config.form.bias {
+        BiasForm::Buckets { count, .. } => count,
+        BiasForm::None | BiasForm::Slopes => 0,
+    };
+    let bias = [buckets, config.num_attention_heads];
+    layout.shapes(tables, config.form.embedding_size, bias).into_iter().collect()
 }

@@ -1,4 +1,4 @@
-//! Layer normalisation (Ba, Kiros & Hinton 2016) of the rows of a matrix.
+//! Layer normalisation (Ba, Kiros & Hinton 2016) of the rows of a matrix, and RMS normalisation.
 
 #![allow(unsafe_code)]
 
@@ -14,6 +14,8 @@ pub struct LayerNorm {
     pub bias: Vec<f32>,
     /// Added to the variance.
     pub epsilon: f32,
+    /// Whether the mean is subtracted. RMS norm does not (Zhang & Sennrich 2019): its variance is the mean square.
+    pub centred: bool,
 }
 
 impl LayerNorm {
@@ -64,7 +66,7 @@ impl Kernel for NormalizeRows<'_> {
             let (mut means, mut scales) = ([0.0; ROWS_AT_ONCE], [0.0; ROWS_AT_ONCE]);
             // SAFETY: there are so many rows of `width` floats from both on.
             unsafe {
-                for (i, mean) in means.iter_mut().enumerate().take(rows) {
+                for (i, mean) in means.iter_mut().enumerate().take(if norm.centred { rows } else { 0 }) {
                     *mean = sum::<L, false>(l, from.add(i * width), width, 0.0) / width as f32;
                 }
                 for (i, scale) in scales.iter_mut().enumerate().take(rows) {
@@ -159,11 +161,13 @@ mod tests {
             width in 1usize..90,
             values in prop::collection::vec(-8f32..8.0, 3 * 90),
             weight in prop::collection::vec(-2f32..2.0, 90),
+            centred in any::<bool>(),
         ) {
             let norm = LayerNorm {
                 weight: weight[..width].to_vec(),
                 bias: weight[..width].iter().map(|w| 1.0 - w).collect(),
                 epsilon: 1e-5,
+                centred,
             };
             let input = &values[..3 * width];
             for isa in Isa::available() {
@@ -174,6 +178,7 @@ mod tests {
                 prop_assert_eq!(&in_place, &output);
                 for (x, y) in input.chunks(width).zip(output.chunks(width)) {
                     let mean = x.iter().map(|&v| f64::from(v)).sum::<f64>() / width as f64;
+                    let mean = if centred { mean } else { 0.0 };
                     let variance =
                         x.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / width as f64;
                     for i in 0..width {

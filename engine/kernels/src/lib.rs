@@ -6,6 +6,7 @@
 //! detection makes: safe code cannot run instructions that the processor lacks. All functions are safe to call; `unsafe`
 //! is inside, each block with its reason.
 
+pub mod activation;
 pub mod aligned;
 #[cfg(target_arch = "x86_64")]
 mod amx;
@@ -20,6 +21,7 @@ pub mod gelu;
 pub mod gemm;
 mod gemm_tile;
 pub mod gradient;
+pub mod heads;
 pub(crate) mod lanes;
 pub mod layer_norm;
 pub mod matmul;

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use crate::config::Architecture;
 use crate::executors::cpu::TensorReader;
+use crate::families::LinearRef;
 use crate::files::refuse;
 use crate::model::{ModelDir, ModelWeights};
 use crate::{Error, Result};
@@ -25,12 +26,19 @@ impl ScoreHead {
     /// Takes the head of the model from its weights.
     pub(super) fn load(model: &ModelDir, weights: &ModelWeights) -> Result<Self> {
         let width = model.config.hidden_size;
+        let no_cross_encoder = |reason| Error::NoCrossEncoder { path: model.root.clone(), reason };
         let (dense, score) = match model.config.architecture {
             Architecture::Bert => (format!("{}pooler.dense", weights.prefix()), "classifier"),
-            Architecture::Roberta => ("classifier.dense".into(), "classifier.out_proj"),
+            Architecture::Roberta | Architecture::XlmRoberta | Architecture::Camembert => {
+                ("classifier.dense".into(), "classifier.out_proj")
+            }
+            other => {
+                return Err(no_cross_encoder(format!(
+                    "its network is {other:?}, and Akin runs cross-encoders of BERT, RoBERTa, XLM-R and CamemBERT"
+                )));
+            }
         };
         let tensors = weights.tensors()?;
-        let no_cross_encoder = |reason| Error::NoCrossEncoder { path: model.root.clone(), reason };
         let rows = |name: &str| {
             let tensor = tensors.tensor(&format!("{name}.weight")).map_err(|_| {
                 no_cross_encoder(format!("its weights have no {name}, which makes the score of a pair"))
@@ -48,7 +56,8 @@ impl ScoreHead {
         let read = |name: &str, outputs: usize| {
             weights.check(&format!("{name}.weight"), &[outputs, width])?;
             weights.check(&format!("{name}.bias"), &[outputs])?;
-            reader.linear(name, outputs, width).map_err(|reason| refuse(weights.path(), reason))
+            let linear = LinearRef::new(name, outputs, width);
+            reader.linear(&linear).map_err(|reason| refuse(weights.path(), reason))
         };
         let ((dense, dense_bias), (score, score_bias)) = (read(&dense, width)?, read(score, 1)?);
         Ok(Self {

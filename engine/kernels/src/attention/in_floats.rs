@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use super::Heads;
 use super::transpose::transpose;
 use crate::aligned::AlignedFloats;
 use crate::gemm_tile::{Ahead, Finish, Floats, multiply_tile, row_tiles};
@@ -23,8 +24,7 @@ pub(super) struct FloatScratch {
 pub(super) struct InFloats<'a> {
     pub projected: &'a [f32],
     pub tokens: usize,
-    pub heads: usize,
-    pub head_dim: usize,
+    pub heads: &'a Heads<'a>,
     pub scratch: &'a mut FloatScratch,
     pub context: &'a mut [f32],
 }
@@ -37,9 +37,10 @@ impl Kernel for InFloats<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        let Self { projected, tokens, heads, head_dim, scratch, context } = self;
-        let hidden = heads * head_dim;
-        let stride = 3 * hidden;
+        let Self { projected, tokens, heads, scratch, context } = self;
+        let head_dim = heads.dim;
+        let hidden = heads.count * head_dim;
+        let stride = heads.stride();
         let padded_tokens = tokens.next_multiple_of(L::LEN);
         let padded_dim = head_dim.next_multiple_of(L::LEN);
         scratch.keys.reserve_len(head_dim * padded_tokens);
@@ -47,10 +48,9 @@ impl Kernel for InFloats<'_> {
         if padded_dim != head_dim {
             scratch.values.reserve_len(tokens * padded_dim);
         }
-        let factor = 1.0 / (head_dim as f32).sqrt();
-        for head in 0..heads {
-            let (query, key) = (head * head_dim, hidden + head * head_dim);
-            let value = 2 * hidden + head * head_dim;
+        let factor = heads.scale;
+        for head in 0..heads.count {
+            let [query, key, value] = heads.columns(head);
             transpose(l, &projected[key..], stride, tokens, head_dim, padded_tokens, &mut scratch.keys);
             let (values, value_stride) = if padded_dim == head_dim {
                 (&projected[value..], stride)
@@ -74,8 +74,9 @@ impl Kernel for InFloats<'_> {
                 }
                 let mut scale = [0.0; MOST_ROWS];
                 for (i, scale) in scale.iter_mut().enumerate().take(height) {
-                    let row = &mut scores[i * padded_tokens..][..tokens];
-                    *scale = 1.0 / softmax_row(l, row, factor);
+                    let scores = &mut scores[i * padded_tokens..][..tokens];
+                    heads.bias.add(head, row + i, scores);
+                    *scale = 1.0 / softmax_row(l, scores, factor);
                 }
                 // SAFETY: the scores are [height, tokens] with rows of `padded_tokens`; values are
                 // [tokens, padded_dim] with rows of `value_stride`, and where they are read in place

@@ -5,6 +5,7 @@
 
 #![allow(unsafe_code)]
 
+use super::Heads;
 use super::transpose::transpose;
 use crate::aligned::{AlignedFloats, AlignedWords};
 use crate::amx::{BLOCK, SIDE, TileOperands, Tiles, Words};
@@ -39,6 +40,8 @@ struct Shape {
     padded: usize,
     hidden: usize,
     head_dim: usize,
+    /// Floats of a token's queries, keys and values.
+    stride: usize,
 }
 
 /// Whether heads of that width are whole tiles.
@@ -50,8 +53,7 @@ pub(super) fn takes(head_dim: usize) -> bool {
 pub(super) struct InTiles<'a> {
     pub projected: &'a [f32],
     pub tokens: usize,
-    pub heads: usize,
-    pub head_dim: usize,
+    pub heads: &'a Heads<'a>,
     pub scratch: &'a mut TileScratch,
     pub context: &'a mut [f32],
 }
@@ -61,21 +63,22 @@ impl Kernel for InTiles<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        let Self { projected, tokens, heads, head_dim, scratch, context } = self;
+        let Self { projected, tokens, heads, scratch, context } = self;
+        let head_dim = heads.dim;
         assert!(takes(head_dim) && tokens > 0);
-        let hidden = heads * head_dim;
-        assert!(projected.len() == 3 * tokens * hidden && context.len() == tokens * hidden);
-        let shape = Shape { tokens, padded: tokens.next_multiple_of(BLOCK), hidden, head_dim };
+        let (hidden, stride) = (heads.count * head_dim, heads.stride());
+        assert!(projected.len() == tokens * stride && context.len() == tokens * hidden);
+        let shape = Shape { tokens, padded: tokens.next_multiple_of(BLOCK), hidden, head_dim, stride };
         scratch.reserve(shape);
         // SAFETY: this is asked for only where there are tiles.
         let mut tiles = unsafe { Tiles::new() };
-        for head in 0..heads {
+        for head in 0..heads.count {
             let column = head * head_dim;
-            scratch.take(l, shape, &projected[column..]);
+            scratch.take(l, shape, projected, heads.columns(head));
             for row in (0..tokens).step_by(BLOCK) {
                 let height = BLOCK.min(tokens - row);
                 scratch.score(&mut tiles, shape, row, height);
-                scratch.share(l, shape, height);
+                scratch.share(l, shape, heads, (head, row), height);
                 scratch.mix(&mut tiles, shape, height);
                 scratch.finish(l, shape, height, &mut context[row * hidden + column..]);
             }
@@ -94,20 +97,21 @@ impl TileScratch {
         self.context.reserve_len(BLOCK * head_dim);
     }
 
-    /// Queries, keys and values of the head whose columns are the first of `projected`, the tail of `[tokens, 3 * hidden]`.
+    /// Queries, keys and values of the head whose columns of `projected` begin at these.
     #[inline(always)]
-    fn take<L: Lanes>(&mut self, l: L, shape: Shape, projected: &[f32]) {
-        let Shape { tokens, padded, hidden, head_dim } = shape;
+    fn take<L: Lanes>(&mut self, l: L, shape: Shape, projected: &[f32], columns: [usize; 3]) {
+        let Shape { tokens, padded, head_dim, stride, .. } = shape;
+        let [of_query, of_key, of_value] = columns;
         let words = head_dim / 2;
         let to = self.queries.chunks_exact_mut(words).zip(self.rows_of_keys.chunks_exact_mut(words));
-        for (row, (query, key)) in projected.chunks(3 * hidden).zip(to) {
-            narrow_row(l, &row[..head_dim], query);
-            narrow_row(l, &row[hidden..][..head_dim], key);
+        for (row, (query, key)) in projected.chunks_exact(stride).zip(to) {
+            narrow_row(l, &row[of_query..][..head_dim], query);
+            narrow_row(l, &row[of_key..][..head_dim], key);
         }
         let rows_of_keys = bytemuck::cast_slice(&self.rows_of_keys[..tokens * words]);
         transpose(l, rows_of_keys, words, tokens, words, padded, bytemuck::cast_slice_mut(&mut self.keys));
 
-        let value = |token: usize| &projected[2 * hidden + token * 3 * hidden..][..head_dim];
+        let value = |token: usize| &projected[token * stride + of_value..][..head_dim];
         let (pairs, others) =
             self.values[..padded / 2 * head_dim].split_at_mut(tokens.div_ceil(2) * head_dim);
         for (pair, to) in pairs.chunks_exact_mut(head_dim).enumerate() {
@@ -150,12 +154,19 @@ impl TileScratch {
     }
 
     #[inline(always)]
-    fn share<L: Lanes>(&mut self, l: L, shape: Shape, height: usize) {
+    fn share<L: Lanes>(
+        &mut self,
+        l: L,
+        shape: Shape,
+        heads: &Heads<'_>,
+        (head, first): (usize, usize),
+        height: usize,
+    ) {
         let (tokens, padded) = (shape.tokens, shape.padded);
-        let factor = 1.0 / (shape.head_dim as f32).sqrt();
-        let rows = self.scores.chunks_exact(padded).zip(self.shares.chunks_exact_mut(padded / 2));
-        for ((scores, shares), sum) in rows.zip(&mut self.sums_of_shares).take(height) {
-            *sum = softmax_row_bf16(l, scores, tokens, factor, shares);
+        let rows = self.scores.chunks_exact_mut(padded).zip(self.shares.chunks_exact_mut(padded / 2));
+        for (i, ((scores, shares), sum)) in rows.zip(&mut self.sums_of_shares).take(height).enumerate() {
+            heads.bias.add(head, first + i, &mut scores[..tokens]);
+            *sum = softmax_row_bf16(l, scores, tokens, heads.scale, shares);
         }
     }
 

@@ -4,10 +4,13 @@
 //! Intel's processors. Both multiply a few queries at a time with all keys of the sentence, so that the memory needed
 //! grows with the length of a sentence and not with its square.
 
+mod bias;
 mod in_floats;
 #[cfg(target_arch = "x86_64")]
 mod in_tiles;
 mod transpose;
+
+pub use bias::{DistanceBias, ScoreBias};
 
 use crate::cpu::Isa;
 use crate::lanes::dispatch;
@@ -21,39 +24,72 @@ pub struct AttentionScratch {
     floats: in_floats::FloatScratch,
 }
 
+/// The heads of an attention, and what becomes of their scores.
+#[derive(Clone, Copy)]
+pub struct Heads<'a> {
+    /// Heads of queries.
+    pub count: usize,
+    /// Heads of keys and values: a divisor of `count`. Each serves as many heads of queries (Ainslie et al. 2023).
+    pub key_values: usize,
+    /// Numbers of a head.
+    pub dim: usize,
+    /// What scores are multiplied by before the softmax: above zero, in most networks 1 / sqrt(dim).
+    pub scale: f32,
+    /// What is added to scores.
+    pub bias: ScoreBias<'a>,
+}
+
+impl Heads<'_> {
+    /// Heads as most networks have them: with keys and values of their own, and nothing added.
+    pub fn plain(count: usize, dim: usize) -> Self {
+        Self { count, key_values: count, dim, scale: 1.0 / (dim as f32).sqrt(), bias: ScoreBias::None }
+    }
+
+    /// Floats of a token's queries, keys and values.
+    pub fn stride(&self) -> usize {
+        (self.count + 2 * self.key_values) * self.dim
+    }
+
+    /// Where query, key and value of a head begin in a row.
+    fn columns(&self, head: usize) -> [usize; 3] {
+        let shared = head / (self.count / self.key_values);
+        [head, self.count + shared, self.count + self.key_values + shared].map(|head| head * self.dim)
+    }
+}
+
 /// Attention over one sentence: `projected` is its tokens' queries, keys and values side by side,
-/// `[tokens, 3 * heads * head_dim]`; `context` becomes `[tokens, heads * head_dim]`. Where the processor multiplies
+/// `[tokens, heads.stride()]`; `context` becomes `[tokens, heads.count * heads.dim]`. Where the processor multiplies
 /// tiles and `precision` is not f32, products are of bf16; elsewhere, of floats.
 ///
 /// # Panics
-/// If the lengths do not fit one another.
-#[allow(clippy::too_many_arguments)]
+/// If the lengths do not fit one another, or the heads of keys do not divide those of queries.
 pub fn attention(
     isa: Isa,
     precision: Precision,
     projected: &[f32],
-    heads: usize,
-    head_dim: usize,
+    heads: &Heads<'_>,
     scratch: &mut AttentionScratch,
     context: &mut [f32],
 ) {
-    let hidden = heads.checked_mul(head_dim).expect("a row fits the memory");
+    let hidden = heads.count.checked_mul(heads.dim).expect("a row fits the memory");
+    assert!(heads.key_values > 0 && heads.count.is_multiple_of(heads.key_values), "groups of heads");
     assert_eq!(context.len() % hidden, 0, "whole rows");
-    assert_eq!(projected.len(), 3 * context.len(), "queries, keys and values for every token");
     let tokens = context.len() / hidden;
+    assert_eq!(projected.len(), tokens * heads.stride(), "queries, keys and values for every token");
+    heads.bias.check(heads.count, tokens);
     if tokens == 0 {
         return;
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = precision;
     #[cfg(target_arch = "x86_64")]
-    if precision.in_tiles(isa) && in_tiles::takes(head_dim) {
+    if precision.in_tiles(isa) && in_tiles::takes(heads.dim) {
         let scratch = &mut scratch.tiles;
-        let work = in_tiles::InTiles { projected, tokens, heads, head_dim, scratch, context };
+        let work = in_tiles::InTiles { projected, tokens, heads, scratch, context };
         return crate::lanes::dispatch_words(isa, work);
     }
     let scratch = &mut scratch.floats;
-    dispatch(isa, in_floats::InFloats { projected, tokens, heads, head_dim, scratch, context });
+    dispatch(isa, in_floats::InFloats { projected, tokens, heads, scratch, context });
 }
 
 #[cfg(test)]
@@ -63,14 +99,29 @@ mod tests {
     use proptest::prelude::*;
 
     /// As the paper defines it, in double precision, for one head and token.
-    fn twin(projected: &[f32], heads: usize, dim: usize, head: usize, token: usize) -> Vec<f64> {
-        let stride = 3 * heads * dim;
+    fn twin(projected: &[f32], heads: &Heads<'_>, head: usize, token: usize) -> Vec<f64> {
+        let (stride, dim) = (heads.stride(), heads.dim);
+        let shared = head * heads.key_values / heads.count;
         let at = |t: usize, part: usize, d: usize| {
-            f64::from(projected[t * stride + part * heads * dim + head * dim + d])
+            let first = [head, heads.count + shared, heads.count + heads.key_values + shared][part] * dim;
+            f64::from(projected[t * stride + first + d])
+        };
+        let bias = |t: usize| match heads.bias {
+            ScoreBias::None => 0.0,
+            ScoreBias::ByDistance { first_head, .. } => {
+                bias_of(first_head + head, t as isize - token as isize)
+            }
+            ScoreBias::ByPair(values) => {
+                let tokens = projected.len() / stride;
+                f64::from(values[(head * tokens + token) * tokens + t] * heads.scale)
+            }
         };
         let tokens = projected.len() / stride;
         let scores: Vec<f64> = (0..tokens)
-            .map(|t| (0..dim).map(|d| at(token, 0, d) * at(t, 1, d)).sum::<f64>() / (dim as f64).sqrt())
+            .map(|t| {
+                (0..dim).map(|d| at(token, 0, d) * at(t, 1, d)).sum::<f64>() * f64::from(heads.scale)
+                    + bias(t)
+            })
             .collect();
         let most = scores.iter().copied().fold(f64::MIN, f64::max);
         let shares: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
@@ -78,34 +129,53 @@ mod tests {
         (0..dim).map(|d| (0..tokens).map(|t| shares[t] / sum * at(t, 2, d)).sum()).collect()
     }
 
+    /// What the test adds by head and distance: nothing can be seen beyond 40 tokens, or to the right of head 0.
+    fn bias_of(head: usize, distance: isize) -> f64 {
+        if distance.abs() > 40 || (head == 0 && distance > 0) {
+            return f64::NEG_INFINITY;
+        }
+        head as f64 / 4.0 - distance as f64 / 8.0
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn attention_is_that_of_its_scalar_twin(
             tokens in 1usize..60,
-            heads in 1usize..4,
+            groups in 1usize..3,
+            each in 1usize..3,
+            added in 0usize..3,
             head_dim in prop::sample::select(vec![1usize, 4, 7, 16, 24, 32, 64]),
             size in prop::sample::select(vec![0.5f32, 3.0]),
             seed in any::<u64>(),
         ) {
             let mut state = seed | 1;
-            let projected: Vec<f32> = (0..tokens * 3 * heads * head_dim).map(|_| {
+            let mut next = || {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (((state >> 40) as f32 / (1u64 << 23) as f32) - 1.0) * size
-            }).collect();
+                ((state >> 40) as f32 / (1u64 << 23) as f32) - 1.0
+            };
+            let scale = 1.0 / (head_dim as f32).sqrt();
+            let heads = Heads { key_values: groups, scale, ..Heads::plain(groups * each, head_dim) };
+            let table = DistanceBias::new(heads.count + 1, 60, scale, |head, distance| bias_of(head, distance) as f32);
+            let pairs: Vec<f32> = (0..heads.count * tokens * tokens).map(|_| next()).collect();
+            let first_head = seed as usize % 2;
+            let bias = [ScoreBias::None, ScoreBias::ByDistance { table: &table, first_head }, ScoreBias::ByPair(&pairs)];
+            let heads = &Heads { bias: bias[added], ..heads };
+            let projected: Vec<f32> = (0..tokens * heads.stride()).map(|_| next() * size).collect();
             for (isa, precision) in Isa::available().flat_map(|isa| [(isa, Precision::F32), (isa, Precision::Int8)]) {
                 // Of bf16, which have 8 bits, all four factors err.
                 let error = if precision.in_tiles(isa) { 2f64.powi(-6) * f64::from(size) } else { 2e-5 };
                 let mut scratch = AttentionScratch::default();
-                let mut context = vec![f32::NAN; tokens * heads * head_dim];
+                let hidden = heads.count * head_dim;
+                let mut context = vec![f32::NAN; tokens * hidden];
                 // Twice: what an earlier sentence left in the scratch must not matter.
                 for _ in 0..2 {
-                    attention(isa, precision, &projected, heads, head_dim, &mut scratch, &mut context);
+                    attention(isa, precision, &projected, heads, &mut scratch, &mut context);
                 }
                 for token in 0..tokens {
-                    for head in 0..heads {
-                        let exact = twin(&projected, heads, head_dim, head, token);
-                        let got = &context[token * heads * head_dim + head * head_dim..][..head_dim];
+                    for head in 0..heads.count {
+                        let exact = twin(&projected, heads, head, token);
+                        let got = &context[token * hidden + head * head_dim..][..head_dim];
                         for (got, exact) in got.iter().zip(exact) {
                             prop_assert!((f64::from(*got) - exact).abs() < error * f64::from(size),
                                 "{:?}: {} is not {}", isa, got, exact);

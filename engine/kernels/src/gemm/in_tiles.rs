@@ -1,6 +1,7 @@
 //! Products with packed weights by the matrix unit, a block of 32 rows and 32 columns at a time.
 
 use super::{Epilogue, Work};
+use crate::activation::Activation;
 use crate::amx;
 use crate::gelu::gelu;
 use crate::gemm_tile::{Dequantize, Finish, Product};
@@ -61,8 +62,15 @@ unsafe fn finish_block<L: Lanes, P: Product>(
     // SAFETY: the caller's promise.
     unsafe {
         match epilogue {
-            Epilogue::Gelu => finish_rows::<L, P, true>(l, sums, height, finish),
+            Epilogue::Activate(Activation::Gelu) => finish_rows::<L, P, true>(l, sums, height, finish),
             Epilogue::Store | Epilogue::Add => finish_rows::<L, P, false>(l, sums, height, finish),
+            Epilogue::Activate(activation) => {
+                finish_rows::<L, P, false>(l, sums, height, finish);
+                for i in 0..height {
+                    let row = finish.c.add(i * finish.ldc);
+                    activation.map(l, std::slice::from_raw_parts_mut(row, finish.columns));
+                }
+            }
         }
     }
 }

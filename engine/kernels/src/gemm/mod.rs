@@ -14,17 +14,16 @@ use rayon::prelude::*;
 
 use half::bf16;
 
+use super::activation::Activation;
 use super::aligned::{AlignedFloats, AlignedWords};
 #[cfg(target_arch = "x86_64")]
 use super::amx;
 use super::cpu::Isa;
-use super::gelu::Gelu;
 use super::gemm_tile::{
     Ahead, Bf16s, Codes, Dequantize, Finish, Floats, LINE, Product, multiply_tile, row_tiles,
 };
 use super::lanes::{Kernel, Lanes, code_format, dispatch, dispatch_words, tile_shape};
 use super::rows::{InputRows, Precision};
-use super::vecmath::map_in_place;
 
 /// A linear layer, packed for one instruction set and precision.
 #[derive(Clone)]
@@ -50,8 +49,8 @@ pub struct PackedLinear {
 pub enum Epilogue {
     /// Stores it in the output.
     Store,
-    /// Stores its GELU in the output.
-    Gelu,
+    /// Stores in the output what the activation makes of it.
+    Activate(Activation),
     /// Adds it to the output.
     Add,
 }
@@ -321,10 +320,10 @@ impl Work<'_> {
                         ahead,
                         finish,
                     );
-                    if epilogue == Epilogue::Gelu {
+                    if let Epilogue::Activate(activation) = epilogue {
                         for i in 0..height {
                             let row = std::slice::from_raw_parts_mut(c.add(i * columns), valid);
-                            map_in_place::<L, Gelu>(l, row);
+                            activation.map(l, row);
                         }
                     }
                 }
@@ -376,7 +375,12 @@ mod tests {
             rows in 0usize..70,
             inner in 1usize..200,
             columns in 1usize..110,
-            epilogue in prop::sample::select(vec![Epilogue::Store, Epilogue::Gelu, Epilogue::Add]),
+            epilogue in prop::sample::select(vec![
+                Epilogue::Store,
+                Epilogue::Add,
+                Epilogue::Activate(Activation::Gelu),
+                Epilogue::Activate(Activation::Relu),
+            ]),
             with_bias in any::<bool>(),
             seed in any::<u64>(),
         ) {
@@ -403,7 +407,8 @@ mod tests {
                         let at = r * columns + c;
                         let exact = match epilogue {
                             Epilogue::Store => sum,
-                            Epilogue::Gelu => sum * 0.5 * (1.0 + erf_reference(sum / 2f64.sqrt())),
+                            Epilogue::Activate(Activation::Relu) => sum.max(0.0),
+                            Epilogue::Activate(_) => sum * 0.5 * (1.0 + erf_reference(sum / 2f64.sqrt())),
                             Epilogue::Add => sum + f64::from(before[at]),
                         };
                         let bound = (size + 1.0) * 2e-6;

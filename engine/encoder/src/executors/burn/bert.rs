@@ -1,21 +1,24 @@
-//! The BERT network as a burn module: the reference forward pass, and what training differentiates.
+//! The BERT network as a burn module: what training differentiates, and its reference forward pass.
 //!
-//! Devlin et al. 2019; RoBERTa (Liu et al. 2019) differs only in where its positions begin.
+//! Devlin et al. 2019; RoBERTa (Liu et al. 2019), XLM-R and CamemBERT differ only in where their positions begin.
 
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::activation::gelu;
 use burn::tensor::module::attention;
-use burn::tensor::{Bool, DType, Device, Tensor};
-use burn_store::{
-    FloatCastAdapter, KeyRemapper, ModuleAdapter, ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore,
-};
+use burn::tensor::{Bool, Device, Tensor};
 
 use super::PaddedBatch;
+use super::load::Loader;
 use crate::Result;
 use crate::config::BertConfig;
+use crate::executors::cpu::TensorReader;
+use crate::families::Layout;
 use crate::files::refuse;
 use crate::weights::ModelWeights;
+
+/// Why a network cannot be trained.
+const NOT_BERT: &str = "the network is not BERT's, the only one that Akin trains";
 
 /// BERT without a head: token ids to hidden states.
 #[derive(Module, Debug)]
@@ -38,28 +41,43 @@ impl Bert {
     /// Reads the weights, which have been checked, as f32.
     ///
     /// # Errors
-    /// [`Error::Model`](crate::Error::Model) when burn cannot load them.
+    /// [`Error::Model`](crate::Error::Model) when they are those of another network than BERT's
+    /// ([`BertConfig::is_trainable`]).
     pub fn load(config: &BertConfig, weights: &ModelWeights, device: &Device) -> Result<Self> {
+        let tensors = weights.tensors()?;
+        let reader = TensorReader { tensors: &tensors, prefix: weights.prefix() };
+        let loader = Loader { reader, config, device };
         let mut bert = Self::new(config, device);
-        let names = [
-            (r"^(bert|roberta)\.", ""),
-            (r"^encoder\.layer\.", "layers."),
-            (r"attention\.self\.", "attention."),
-            (r"attention\.output\.dense\.", "attention.output."),
-            (r"attention\.output\.LayerNorm\.", "attention.norm."),
-            (r"intermediate\.dense\.", "intermediate."),
-            (r"output\.dense\.", "output."),
-            (r"output\.LayerNorm\.", "norm."),
-            (r"embeddings\.LayerNorm\.", "embeddings.norm."),
-        ];
-        let remapper =
-            KeyRemapper::from_patterns(names.to_vec()).expect("the patterns are regular expressions");
-        let mut store = SafetensorsStore::from_file(weights.path())
-            .with_from_adapter(PyTorchToBurnAdapter.chain(FloatCastAdapter::to(DType::F32)))
-            .remap(remapper);
-        bert.load_from(&mut store)
-            .map_err(|error| refuse(weights.path(), format!("its tensors cannot be loaded: {error}")))?;
+        bert.fill(&loader, weights.layout()).map_err(|reason| refuse(weights.path(), reason))?;
         Ok(bert)
+    }
+
+    fn fill(&mut self, loader: &Loader<'_>, layout: &Layout) -> std::result::Result<(), String> {
+        let (config, embeddings) = (loader.config, &mut self.embeddings);
+        let (Some(positions), Some(types), Some(norm)) =
+            (&layout.positions, &layout.types, &layout.embedding_norm)
+        else {
+            return Err(NOT_BERT.into());
+        };
+        embeddings.word_embeddings = loader.table(&layout.words, config.vocab_size)?;
+        embeddings.position_embeddings = loader.table(positions, config.max_position_embeddings)?;
+        embeddings.token_type_embeddings = loader.table(types, config.type_vocab_size)?;
+        embeddings.norm = loader.norm(norm)?;
+        for (layer, tensors) in self.layers.iter_mut().zip(&layout.layers) {
+            let (Some(attention_norm), Some(norm)) = (&tensors.after_attention, &tensors.after_feed_forward)
+            else {
+                return Err(NOT_BERT.into());
+            };
+            layer.attention.query = loader.linear(&tensors.query)?;
+            layer.attention.key = loader.linear(&tensors.key)?;
+            layer.attention.value = loader.linear(&tensors.value)?;
+            layer.attention.output = loader.linear(&tensors.attention_output)?;
+            layer.attention.norm = loader.norm(attention_norm)?;
+            layer.intermediate = loader.linear(&tensors.up)?;
+            layer.output = loader.linear(&tensors.down)?;
+            layer.norm = loader.norm(norm)?;
+        }
+        Ok(())
     }
 
     /// Hidden states of the last layer, `[sentences, longest, hidden]`; those of padding mean nothing.

@@ -1,11 +1,13 @@
-//! The executor on burn: the reference, and the module that training differentiates.
+//! The executor on burn: the reference of all families, and the module that training differentiates.
 //!
-//! Texts of like length go through the network together (`batches`), padded to the longest of a batch; `bert` is the
-//! module, and `pooling` makes one vector of the vectors of the tokens.
+//! Texts of like length go through the network together (`batches`), padded to the longest of a batch; `transformer`
+//! computes what a family describes, `bert` is the module that is trained, and `pooling` makes one vector of the vectors of the tokens.
 
 mod batches;
 mod bert;
+mod load;
 mod pooling;
+mod transformer;
 
 use burn::tensor::{Device, TensorData};
 use rayon::prelude::*;
@@ -14,6 +16,7 @@ pub use self::batches::PaddedBatch;
 use self::batches::smart_batches;
 pub use self::bert::{Bert, BertEmbeddings, BertLayer, SelfAttention};
 pub use self::pooling::pool;
+use self::transformer::Transformer;
 use crate::config::BertConfig;
 use crate::model_dir::ModelDir;
 use crate::pooling::{Pooling, pool_without_prompt};
@@ -22,7 +25,7 @@ use crate::{Error, Result};
 
 /// The module on burn. Products of matrices stay in one thread, and each thread takes whole batches.
 pub(crate) struct BurnNetwork {
-    bert: Bert,
+    network: Transformer,
     device: Device,
     pooling: Pooling,
     config: BertConfig,
@@ -32,7 +35,7 @@ impl BurnNetwork {
     pub(crate) fn load(model: &ModelDir, weights: &ModelWeights) -> Result<Self> {
         let device = Device::default();
         Ok(Self {
-            bert: Bert::load(&model.config, weights, &device)?,
+            network: Transformer::load(&model.config, weights, &device)?,
             device,
             pooling: model.pooling,
             config: model.config.clone(),
@@ -78,7 +81,7 @@ impl BurnNetwork {
 
     fn embed_batch(&self, sentences: &[&[u32]], skipped: usize) -> Result<Vec<f32>> {
         let batch = PaddedBatch::new(sentences, &self.config, &self.device);
-        let hidden = self.bert.forward(&batch);
+        let hidden = self.network.forward(&batch);
         if skipped == 0 {
             return floats(pool(hidden, batch.padding, self.pooling).into_data());
         }

@@ -61,8 +61,12 @@ mod tests {
 
     #[test]
     fn a_balanced_product_is_the_same_and_its_columns_are_more_alike() {
-        let norm =
-            LayerNorm { weight: vec![1.0, 50.0, 0.1, 0.0], bias: vec![0.0, 5.0, 0.2, 0.0], epsilon: 0.0 };
+        let norm = LayerNorm {
+            weight: vec![1.0, 50.0, 0.1, 0.0],
+            bias: vec![0.0, 5.0, 0.2, 0.0],
+            epsilon: 0.0,
+            centred: true,
+        };
         let exact = vec![0.5, -0.25, 1.0, 0.0, -0.125, 0.5, 0.75, f32::NAN];
         let mut weights = Floats::Owned(exact.clone());
         let factors = balance(&norm, &mut weights, &mut []);
@@ -76,7 +80,8 @@ mod tests {
 
     #[test]
     fn nothing_to_go_by_changes_nothing() {
-        let norm = LayerNorm { weight: vec![0.0; 3], bias: vec![f32::INFINITY; 3], epsilon: 0.0 };
+        let norm =
+            LayerNorm { weight: vec![0.0; 3], bias: vec![f32::INFINITY; 3], epsilon: 0.0, centred: true };
         let mut weights = Floats::Owned(vec![1.0, 2.0, 3.0]);
         assert_eq!(balance(&norm, &mut weights, &mut []), [1.0; 3]);
         assert_eq!(*weights, [1.0, 2.0, 3.0]);

@@ -1,39 +1,62 @@
 //! The first step: what a token, its place and its type stand for, summed and normalised.
 
 use super::Tokens;
-use super::weights::TensorReader;
+use super::weights::{Floats, TensorReader};
 use crate::config::BertConfig;
+use crate::families::Layout;
+use akin_kernels::aligned::AlignedFloats;
 use akin_kernels::cpu::Isa;
+use akin_kernels::gemm::{Epilogue, PackedLinear};
 use akin_kernels::layer_norm::LayerNorm;
+use akin_kernels::rows::{InputRows, Precision};
 
 /// The tables that tokens and places are looked up in.
 pub(super) struct Embedding {
-    /// `[vocabulary, hidden]`
+    /// `[vocabulary, width]`
     words: Vec<f32>,
-    /// `[positions, hidden]`, the vector of type 0 added.
+    /// `[positions, width]`, the vector of type 0 added. One row, where there are no positions: that vector alone.
     places: Vec<f32>,
-    /// `[types, hidden]`: what the vector of a type differs by from that of type 0.
+    /// `[types, width]`: what the vector of a type differs by from that of type 0. Empty where there are no types.
     types: Vec<f32>,
-    norm: LayerNorm,
+    norm: Option<LayerNorm>,
+    /// From `width` to the width of the hidden states, where it is another.
+    projection: Option<PackedLinear>,
     config: BertConfig,
 }
 
 impl Embedding {
-    pub fn load(config: &BertConfig, weights: TensorReader<'_>) -> Result<Self, String> {
-        let hidden = config.hidden_size;
-        let get = |name: &str, rows: usize| {
-            weights.get(&format!("embeddings.{name}_embeddings.weight"), &[rows, hidden])
+    pub fn load(
+        isa: Isa,
+        config: &BertConfig,
+        layout: &Layout,
+        weights: TensorReader<'_>,
+    ) -> Result<Self, String> {
+        let width = config.form.embedding_size;
+        let get = |name: &Option<String>, rows: usize| match name {
+            Some(name) => weights.get(name, &[rows, width]),
+            None => Ok(Floats::default()),
         };
-        let places = get("position", config.max_position_embeddings)?;
-        let types = get("token_type", config.type_vocab_size)?;
-        let Some(first) = types.get(..hidden) else {
-            return Err("type_vocab_size is 0: the network needs at least one type of tokens".into());
-        };
+        let places = get(&layout.positions, config.max_position_embeddings)?;
+        let types = get(&layout.types, config.type_vocab_size)?;
+        let nothing = vec![0.0; width];
+        let first = types.get(..width).unwrap_or(&nothing);
+        let places = if places.is_empty() { Floats::Borrowed(&nothing) } else { places };
+        let mut words = weights.get(&layout.words, &[config.vocab_size, width])?.into_owned();
+        if config.form.embedding_scale != 1.0 {
+            words.iter_mut().for_each(|word| *word *= config.form.embedding_scale);
+        }
+        let norm = layout.embedding_norm.as_ref().map(|norm| weights.norm(norm, config)).transpose()?;
+        let projection = layout.projection.as_ref().map(|linear| weights.linear(linear)).transpose()?;
+        let projection = projection.map(|(weight, bias)| {
+            let row = |c: usize| &weight[c * width..][..width];
+            PackedLinear::pack(isa, Precision::F32, width, config.hidden_size, row, &bias)
+        });
         Ok(Self {
-            words: get("word", config.vocab_size)?.into_owned(),
+            words,
             places: places.iter().zip(first.iter().cycle()).map(|(p, t)| p + t).collect(),
             types: types.iter().zip(first.iter().cycle()).map(|(t, first)| t - first).collect(),
-            norm: weights.norm("embeddings.LayerNorm", hidden, config.layer_norm_eps)?,
+            norm,
+            projection,
             config: config.clone(),
         })
     }
@@ -43,29 +66,50 @@ impl Embedding {
         self.config.positions()
     }
 
-    /// Writes `[tokens, hidden]` of the sentences between `offsets`, boundaries in `batch`.
-    pub fn apply(&self, isa: Isa, batch: Tokens<'_>, offsets: &[usize], out: &mut [f32]) {
-        let width = self.norm.weight.len();
+    /// Writes `[tokens, hidden]` of the sentences between `offsets`, boundaries in `batch`. `narrow` is a buffer for
+    /// embeddings of another width.
+    pub fn apply(
+        &self,
+        isa: Isa,
+        batch: Tokens<'_>,
+        offsets: &[usize],
+        narrow: &mut AlignedFloats,
+        out: &mut [f32],
+    ) {
+        let Some(projection) = &self.projection else { return self.look_up(isa, batch, offsets, out) };
+        let tokens = offsets[offsets.len() - 1] - offsets[0];
+        let size = tokens * projection.inner();
+        narrow.reserve_len(size);
+        self.look_up(isa, batch, offsets, &mut narrow[..size]);
+        projection.apply(InputRows::floats(&narrow[..size]), tokens, Epilogue::Store, out);
+    }
+
+    /// Writes `[tokens, width]`.
+    fn look_up(&self, isa: Isa, batch: Tokens<'_>, offsets: &[usize], out: &mut [f32]) {
+        let width = self.config.form.embedding_size;
         self.write_words_and_places(batch.ids, offsets, out);
-        if !batch.types.is_empty() {
+        if !batch.types.is_empty() && !self.types.is_empty() {
             let types = &batch.types[offsets[0]..offsets[offsets.len() - 1]];
             for (kind, row) in types.iter().zip(out.chunks_exact_mut(width)).filter(|(kind, _)| **kind > 0) {
                 let vector = &self.types[*kind as usize * width..][..width];
                 row.iter_mut().zip(vector).for_each(|(x, t)| *x += t);
             }
         }
-        self.norm.apply_in_place(isa, out);
+        if let Some(norm) = &self.norm {
+            norm.apply_in_place(isa, out);
+        }
     }
 
     fn write_words_and_places(&self, ids: &[u32], offsets: &[usize], out: &mut [f32]) {
-        let width = self.norm.weight.len();
+        let width = self.config.form.embedding_size;
+        let last = self.places.len() / width - 1;
         let mut rows = out.chunks_exact_mut(width);
         for sentence in offsets.windows(2) {
             let ids = &ids[sentence[0]..sentence[1]];
             let places = self.config.positions_of(ids);
             for ((&id, place), row) in ids.iter().zip(places).zip(&mut rows) {
                 let word = &self.words[id as usize * width..][..width];
-                let place = &self.places[place * width..][..width];
+                let place = &self.places[place.min(last) * width..][..width];
                 for ((x, w), p) in row.iter_mut().zip(word).zip(place) {
                     *x = w + p;
                 }

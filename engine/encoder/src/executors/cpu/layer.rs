@@ -1,72 +1,41 @@
 //! One layer of the transformer, over a group of sentences that lie end to end.
 //!
-//! A layer has two sublayers, attention and the feed-forward network. Each is split into *parts*: a group of heads, or
-//! of inner columns of the feed-forward network. The outputs of the parts are added (as Shoeybi et al. 2019 divide a
-//! layer among processors), so one thread takes them in turn, and several threads may take one each (`team`).
+//! A layer has two sublayers, attention and the feed-forward network. Each is split into *parts* (`parts`): a group of
+//! heads, or of inner columns of the feed-forward network. The outputs of the parts are added (as Shoeybi et al. 2019
+//! divide a layer among processors), so one thread takes them in turn, and several threads may take one each (`team`).
 
 use super::balance::balance;
+use super::parts::{AttentionPart, FeedForwardPart, HeadForm, Packing, Positions, Scratch};
 use super::weights::TensorReader;
 use crate::config::BertConfig;
-use akin_kernels::aligned::AlignedFloats;
-use akin_kernels::attention::{AttentionScratch, attention};
+use crate::families::{LayerTensors, Layout, NormOrder, NormRef};
 use akin_kernels::cpu::Isa;
-use akin_kernels::gemm::{Epilogue, PackedLinear};
+use akin_kernels::gemm::Epilogue;
 use akin_kernels::layer_norm::LayerNorm;
-use akin_kernels::rows::{InputRows, Precision, RowBuffer};
-
-/// Inner columns of a part of the feed-forward network. Few enough that the activations between its two products stay
-/// in the second-level cache with the others.
-const INNER: usize = 384;
-
-/// Parts that the heads are divided into, if their number is even.
-const HEAD_PARTS: usize = 2;
+use akin_kernels::rows::{InputRows, Precision};
 
 /// A layer's weights, packed for one instruction set and precision.
 pub(super) struct Layer {
+    heads: HeadForm,
     attention: Vec<AttentionPart>,
-    attention_norm: LayerNorm,
     feed_forward: Vec<FeedForwardPart>,
-    output_norm: LayerNorm,
+    /// Of each sublayer.
+    norms: [SublayerNorms; 2],
     /// Of each sublayer: a factor for each column of its input, applied before the input is quantized. Empty for floats.
     factors: [Vec<f32>; 2],
+    order: NormOrder,
 }
 
-/// A group of heads.
-struct AttentionPart {
-    count: usize,
-    /// Their queries, keys and values in one product.
-    projection: PackedLinear,
-    output: PackedLinear,
+/// The normalisations of a sublayer.
+pub(super) struct SublayerNorms {
+    /// Of its input.
+    pub before: Option<LayerNorm>,
+    /// Of its output, or of the sum of input and output.
+    pub after: Option<LayerNorm>,
 }
 
-/// A group of inner columns of the feed-forward network: the product into them, and the one out of them.
-struct FeedForwardPart {
-    into: PackedLinear,
-    out: PackedLinear,
-}
-
-/// Buffers of one part: allocated once, reused for every layer and group.
-#[derive(Default)]
-pub(super) struct Scratch {
-    /// `[tokens, 3 * heads * head_dim]`
-    projected: AlignedFloats,
-    /// The input of the product that leads back to the hidden states: `[tokens, heads * head_dim]` or `[tokens, INNER]`.
-    inner: AlignedFloats,
-    /// The same, converted for the product.
-    rows: RowBuffer,
-    attention: AttentionScratch,
-}
-
-impl Scratch {
-    /// Makes room for so many tokens.
-    pub fn reserve(&mut self, isa: Isa, precision: Precision, tokens: usize, config: &BertConfig) {
-        let heads = config.hidden_size / head_parts(config);
-        let inner = INNER.min(config.intermediate_size).max(heads);
-        self.projected.reserve_len(tokens * 3 * heads);
-        self.inner.reserve_len(tokens * inner);
-        self.rows.reserve(isa, precision, tokens, inner);
-    }
-}
+/// Where the order is [`NormOrder::After`].
+pub(super) const HAS_NORM: &str = "a norm after each sublayer";
 
 /// One of the two sublayers of a layer.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,61 +49,52 @@ impl Sublayer {
 }
 
 impl Layer {
-    /// Packs the weights of layer `index`.
+    /// Packs the weights of set `index` of the layout.
     pub fn load(
-        isa: Isa,
-        precision: Precision,
+        packing: Packing,
         config: &BertConfig,
         weights: TensorReader<'_>,
+        layout: &Layout,
         index: usize,
+        positions: &Positions,
     ) -> Result<Self, String> {
-        let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
-        let name = |part: &str| format!("encoder.layer.{index}.{part}");
-        let square = |part: &str| weights.linear(&name(part), hidden, hidden);
-        let mut projections =
-            [square("attention.self.query")?, square("attention.self.key")?, square("attention.self.value")?];
-        let (back, back_bias) = square("attention.output.dense")?;
-        let (mut up, up_bias) = weights.linear(&name("intermediate.dense"), intermediate, hidden)?;
-        let (down, down_bias) = weights.linear(&name("output.dense"), hidden, intermediate)?;
+        let tensors = &layout.layers[index];
+        let linear = |linear| weights.linear(linear);
+        let mut projections = [linear(&tensors.query)?, linear(&tensors.key)?, linear(&tensors.value)?];
+        let back = linear(&tensors.attention_output)?;
+        let mut gate = tensors.gate.as_ref().map(linear).transpose()?;
+        let (mut up, down) = (linear(&tensors.up)?, linear(&tensors.down)?);
 
-        let norm = |name: &str| weights.norm(name, hidden, config.layer_norm_eps);
-        let attention_norm = norm(&name("attention.output.LayerNorm"))?;
+        let norm = |norm: &Option<NormRef>| norm.as_ref().map(|norm| weights.norm(norm, config)).transpose();
         let mut factors = [Vec::new(), Vec::new()];
-        if precision == Precision::Int8 {
-            let norm_before = match index.checked_sub(1) {
-                None => norm("embeddings.LayerNorm")?,
-                Some(before) => norm(&format!("encoder.layer.{before}.output.LayerNorm"))?,
-            };
-            let [query, key, value] = &mut projections;
-            // The values decide: queries and keys are another size, and the softmax forgives what they err by.
-            factors[0] = balance(&norm_before, &mut value.0, &mut [&mut query.0, &mut key.0]);
-            factors[1] = balance(&attention_norm, &mut up, &mut []);
+        if packing.precision == Precision::Int8 {
+            let [of_attention, of_feed_forward] = norms_of_inputs(layout, index, tensors);
+            if let Some(norm) = norm(of_attention)? {
+                let [query, key, value] = &mut projections;
+                // The values decide: queries and keys are another size, and the softmax forgives what they err by.
+                factors[0] = balance(&norm, &mut value.0, &mut [&mut query.0, &mut key.0]);
+            }
+            if let Some(norm) = norm(of_feed_forward)? {
+                let mut gates: Vec<_> = gate.iter_mut().map(|(weight, _)| weight).collect();
+                factors[1] = balance(&norm, &mut up.0, &mut gates);
+            }
         }
-
-        let width = hidden / head_parts(config);
-        let heads = |first: usize| {
-            let bias: Vec<f32> =
-                projections.iter().flat_map(|(_, bias)| bias[first..][..width].iter().copied()).collect();
-            let row = |c: usize| &projections[c / width].0[(first + c % width) * hidden..][..hidden];
-            let projection = PackedLinear::pack(isa, precision, hidden, 3 * width, row, &bias);
-            let row = |c: usize| &back[c * hidden + first..][..width];
-            let output = PackedLinear::pack(isa, precision, width, hidden, row, once(&back_bias, first));
-            AttentionPart { count: width / (hidden / config.num_attention_heads), projection, output }
-        };
-        let inner = |first: usize| {
-            let width = INNER.min(intermediate - first);
-            let row = |c: usize| &up[(first + c) * hidden..][..hidden];
-            let into = PackedLinear::pack(isa, precision, hidden, width, row, &up_bias[first..][..width]);
-            let row = |c: usize| &down[c * intermediate + first..][..width];
-            let out = PackedLinear::pack(isa, precision, width, hidden, row, once(&down_bias, first));
-            FeedForwardPart { into, out }
-        };
         Ok(Self {
-            attention: (0..hidden).step_by(width).map(heads).collect(),
-            attention_norm,
-            feed_forward: (0..intermediate).step_by(INNER).map(inner).collect(),
-            output_norm: norm(&name("output.LayerNorm"))?,
+            heads: HeadForm::load(config, weights, tensors, positions)?,
+            attention: AttentionPart::pack(packing, config, &projections, &back),
+            feed_forward: FeedForwardPart::pack(packing, config, gate.as_ref(), &up, &down),
+            norms: [
+                SublayerNorms {
+                    before: norm(&tensors.before_attention)?,
+                    after: norm(&tensors.after_attention)?,
+                },
+                SublayerNorms {
+                    before: norm(&tensors.before_feed_forward)?,
+                    after: norm(&tensors.after_feed_forward)?,
+                },
+            ],
             factors,
+            order: config.form.order,
         })
     }
 
@@ -146,12 +106,14 @@ impl Layer {
         }
     }
 
-    /// The layer normalisation that ends a sublayer.
-    pub fn norm(&self, sublayer: Sublayer) -> &LayerNorm {
-        match sublayer {
-            Sublayer::Attention => &self.attention_norm,
-            Sublayer::FeedForward => &self.output_norm,
-        }
+    /// The normalisations of a sublayer.
+    pub fn norms(&self, sublayer: Sublayer) -> &SublayerNorms {
+        &self.norms[sublayer as usize]
+    }
+
+    /// Where its sublayers are normalised.
+    pub fn order(&self) -> NormOrder {
+        self.order
     }
 
     /// A factor for each column of a sublayer's input, applied before the input is quantized. Empty for floats.
@@ -176,16 +138,14 @@ impl Layer {
     ) {
         let tokens = offsets[offsets.len() - 1] - offsets[0];
         let back = match sublayer {
-            Sublayer::Attention => self.attention[part].attend(isa, input, offsets, scratch),
-            Sublayer::FeedForward => self.feed_forward[part].activate(input, tokens, scratch),
+            Sublayer::Attention => self.attention[part].attend(isa, &self.heads, input, offsets, scratch),
+            Sublayer::FeedForward => self.feed_forward[part].activate(isa, input, tokens, scratch),
         };
         let inner = &scratch.inner[..tokens * back.inner()];
         let rows = scratch.rows.rows(isa, back.precision(), inner, back.inner());
         back.apply(rows, tokens, epilogue, output);
     }
-}
 
-impl Layer {
     /// Adds to `output`, `[sentences, hidden]`, the attention of these heads for the first token of each sentence. Each
     /// sentence has a token.
     pub fn attend_first(
@@ -197,7 +157,7 @@ impl Layer {
         scratch: &mut Scratch,
         output: &mut [f32],
     ) {
-        let back = self.attention[part].attend(isa, input, offsets, scratch);
+        let back = self.attention[part].attend(isa, &self.heads, input, offsets, scratch);
         let (width, sentences) = (back.inner(), offsets.len() - 1);
         for (row, start) in offsets[..sentences].iter().enumerate() {
             let from = (start - offsets[0]) * width;
@@ -209,51 +169,17 @@ impl Layer {
     }
 }
 
-impl AttentionPart {
-    /// Writes the context of these heads to `scratch.inner`. Returns the product that leads back to the hidden states.
-    fn attend(
-        &self,
-        isa: Isa,
-        input: InputRows<'_>,
-        offsets: &[usize],
-        scratch: &mut Scratch,
-    ) -> &PackedLinear {
-        let (first, tokens) = (offsets[0], offsets[offsets.len() - 1] - offsets[0]);
-        let width = self.output.inner();
-        let projected = &mut scratch.projected[..tokens * 3 * width];
-        self.projection.apply(input, tokens, Epilogue::Store, projected);
-        for sentence in offsets.windows(2) {
-            let (from, to) = (sentence[0] - first, sentence[1] - first);
-            attention(
-                isa,
-                self.projection.precision(),
-                &projected[from * 3 * width..to * 3 * width],
-                self.count,
-                width / self.count,
-                &mut scratch.attention,
-                &mut scratch.inner[from * width..to * width],
-            );
-        }
-        &self.output
-    }
-}
-
-impl FeedForwardPart {
-    /// Writes the activations of these columns to `scratch.inner`. Returns the product that leads back to the hidden
-    /// states.
-    fn activate(&self, input: InputRows<'_>, tokens: usize, scratch: &mut Scratch) -> &PackedLinear {
-        let inner = &mut scratch.inner[..tokens * self.into.columns()];
-        self.into.apply(input, tokens, Epilogue::Gelu, inner);
-        &self.out
-    }
-}
-
-/// The bias of a sublayer, for its first part only: the outputs of the parts are added.
-fn once(bias: &[f32], first: usize) -> &[f32] {
-    if first == 0 { bias } else { &[] }
-}
-
-/// How many parts the heads are divided into; each has as many heads.
-fn head_parts(config: &BertConfig) -> usize {
-    if config.num_attention_heads.is_multiple_of(HEAD_PARTS) { HEAD_PARTS } else { 1 }
+/// The norm that each sublayer's input leaves, where it leaves one.
+fn norms_of_inputs<'a>(
+    layout: &'a Layout,
+    index: usize,
+    tensors: &'a LayerTensors,
+) -> [&'a Option<NormRef>; 2] {
+    let before = match index.checked_sub(1) {
+        None if layout.projection.is_some() => &None,
+        None => &layout.embedding_norm,
+        Some(before) => &layout.layers[before].after_feed_forward,
+    };
+    let or = |own: &'a Option<NormRef>, other| if own.is_some() { own } else { other };
+    [or(&tensors.before_attention, before), or(&tensors.before_feed_forward, &tensors.after_attention)]
 }

@@ -1,4 +1,4 @@
-//! BERT and RoBERTa inference on processors.
+//! Inference on processors, for the networks of all families (`families`).
 //!
 //! The sentences of a batch lie end to end in one matrix, `[tokens, hidden]`, so that nothing is
 //! padded; attention looks at one sentence at a time. They are cut into groups small enough for the
@@ -11,6 +11,7 @@ mod embedding;
 mod group;
 mod layer;
 mod network;
+mod parts;
 #[cfg(test)]
 mod reference;
 mod team;
@@ -20,17 +21,19 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use rayon::prelude::*;
-use safetensors::SafeTensors;
 
 use self::embedding::Embedding;
 use self::group::Group;
 use self::layer::Layer;
 pub(crate) use self::network::CpuNetwork;
+use self::parts::{Packing, Positions};
 use self::team::Team;
 pub(crate) use self::weights::TensorReader;
 use crate::config::BertConfig;
+use crate::families::Layout;
 use crate::{Error, Result};
 use akin_kernels::cpu::Isa;
+use akin_kernels::layer_norm::LayerNorm;
 use akin_kernels::rows::Precision;
 
 /// Tokens in a group, unless one sentence has more. Fewer, and the weights of all layers, which come
@@ -51,61 +54,66 @@ impl<'a> From<&'a [u32]> for Tokens<'a> {
     }
 }
 
-/// A BERT or RoBERTa network with its weights packed for this processor.
+/// A network with its weights packed for this processor.
 pub(crate) struct CpuBert {
     isa: Isa,
     precision: Precision,
     config: BertConfig,
     embedding: Embedding,
+    /// Each set of weights.
     layers: Vec<Layer>,
+    /// Which set each layer has.
+    order: Vec<usize>,
+    /// Of the last hidden states.
+    final_norm: Option<LayerNorm>,
     /// Those that no thread is using now.
     idle_groups: Mutex<Vec<Group>>,
     idle_teams: Mutex<Vec<Team>>,
 }
 
 impl CpuBert {
-    /// Takes the network's weights from the tensors whose names begin with `prefix` ("", "bert.",
-    /// "roberta.").
+    /// Takes the network's weights from the tensors that `layout` names, each after `prefix`.
     ///
     /// # Errors
     /// A sentence that names the tensor that is missing or of another shape or type.
     pub fn load(
         config: &BertConfig,
-        tensors: &SafeTensors<'_>,
-        prefix: &str,
+        layout: &Layout,
+        weights: TensorReader<'_>,
         precision: Precision,
     ) -> std::result::Result<Self, String> {
-        Self::load_for(akin_kernels::cpu::isa(), config, tensors, prefix, precision)
+        Self::load_for(Packing { isa: akin_kernels::cpu::isa(), precision }, config, layout, weights)
     }
 
     fn load_for(
-        isa: Isa,
+        packing: Packing,
         config: &BertConfig,
-        tensors: &SafeTensors<'_>,
-        prefix: &str,
-        precision: Precision,
+        layout: &Layout,
+        weights: TensorReader<'_>,
     ) -> std::result::Result<Self, String> {
-        let heads = config.num_attention_heads;
-        if heads == 0 || config.hidden_size == 0 || !config.hidden_size.is_multiple_of(heads) {
-            return Err(format!(
-                "hidden_size {} cannot be divided among {heads} attention heads",
-                config.hidden_size
-            ));
-        }
-        let weights = TensorReader { tensors, prefix };
+        let learned = weights.buckets(config, layout)?;
+        let positions = Positions::of_layers(config, layout.layers.len(), &learned);
         let (embedding, layers) = rayon::join(
-            || Embedding::load(config, weights),
+            || Embedding::load(packing.isa, config, layout, weights),
             || {
-                let layers = (0..config.num_hidden_layers).into_par_iter();
-                layers.map(|i| Layer::load(isa, precision, config, weights, i)).collect::<Vec<_>>()
+                let layers = (0..layout.layers.len()).into_par_iter();
+                let load = |set| Layer::load(packing, config, weights, layout, set, &positions[set]);
+                layers.map(load).collect::<Vec<_>>()
             },
         );
+        let order = match config.form.shared.is_empty() {
+            true => (0..layout.layers.len()).collect(),
+            false => config.form.shared.clone(),
+        };
+        let final_norm = layout.final_norm.as_ref().map(|norm| weights.norm(norm, config)).transpose()?;
         Ok(Self {
-            isa,
-            precision,
+            isa: packing.isa,
+            precision: packing.precision,
             config: config.clone(),
             embedding: embedding?,
             layers: layers.into_iter().collect::<std::result::Result<_, String>>()?,
+            order,
+            final_norm,
             idle_groups: Mutex::default(),
             idle_teams: Mutex::default(),
         })

@@ -1,6 +1,6 @@
 //! The encoder's view of this executor: whole texts in, pooled vectors out.
 
-use super::{CpuBert, Tokens};
+use super::{CpuBert, TensorReader, Tokens};
 use crate::cross_encoder::PairTokens;
 use crate::files::refuse;
 use crate::model_dir::ModelDir;
@@ -17,7 +17,9 @@ pub(crate) struct CpuNetwork {
 
 impl CpuNetwork {
     pub(crate) fn load(model: &ModelDir, weights: &ModelWeights, precision: Precision) -> Result<Self> {
-        let bert = CpuBert::load(&model.config, &weights.tensors()?, weights.prefix(), precision)
+        let tensors = weights.tensors()?;
+        let reader = TensorReader { tensors: &tensors, prefix: weights.prefix() };
+        let bert = CpuBert::load(&model.config, weights.layout(), reader, precision)
             .map_err(|reason| refuse(weights.path(), reason))?;
         Ok(Self { bert, pooling: model.pooling, hidden_size: model.config.hidden_size })
     }

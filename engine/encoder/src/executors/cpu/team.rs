@@ -8,8 +8,10 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, RwLock};
 
-use super::layer::{Layer, Scratch, Sublayer};
+use super::layer::{HAS_NORM, Layer, Sublayer};
+use super::parts::Scratch;
 use super::{CpuBert, Tokens};
+use crate::families::NormOrder;
 use akin_kernels::aligned::AlignedFloats;
 use akin_kernels::gemm::Epilogue;
 use akin_kernels::rows::RowBuffer;
@@ -22,6 +24,8 @@ const PATIENCE: usize = 2000;
 pub(super) struct Team {
     /// `[tokens, hidden]`: read by all threads during a sublayer, written by the leader between two.
     hidden: RwLock<AlignedFloats>,
+    /// `[tokens, hidden]`: the input of a sublayer that begins with a norm, read and written likewise.
+    normal: RwLock<AlignedFloats>,
     members: Vec<Mutex<Member>>,
 }
 
@@ -68,13 +72,13 @@ impl Team {
         let tokens = offsets[offsets.len() - 1] - offsets[0];
         let hidden = self.hidden.get_mut().expect(UNBROKEN);
         hidden.reserve_len(tokens * width);
-        bert.embedding.apply(bert.isa, batch, offsets, &mut hidden[..tokens * width]);
+        let normal = self.normal.get_mut().expect(UNBROKEN);
+        normal.reserve_len(if bert.config.form.order == NormOrder::After { 0 } else { tokens * width });
+        bert.embedding.apply(bert.isa, batch, offsets, normal, &mut hidden[..tokens * width]);
 
-        let stages: Vec<Stage<'_>> = bert
-            .layers
-            .iter()
-            .flat_map(|layer| Sublayer::BOTH.map(|sublayer| Stage::new(layer, sublayer)))
-            .collect();
+        let layers = bert.order.iter().map(|layer| &bert.layers[*layer]);
+        let stages: Vec<Stage<'_>> =
+            layers.flat_map(|layer| Sublayer::BOTH.map(|sublayer| Stage::new(layer, sublayer))).collect();
         let most = stages.iter().map(Stage::parts).max().unwrap_or(0);
         self.members.resize_with(self.members.len().max(most), Mutex::default);
         for member in &mut self.members {
@@ -90,7 +94,11 @@ impl Team {
             }
             team.lead(&work);
         });
-        finish(&self.hidden.read().expect(UNBROKEN)[..tokens * width])
+        let hidden = &mut self.hidden.get_mut().expect(UNBROKEN)[..tokens * width];
+        if let Some(norm) = &bert.final_norm {
+            norm.apply_in_place(bert.isa, hidden);
+        }
+        finish(hidden)
     }
 
     /// The leader: opens one stage after the other, takes parts of it, and adds the outputs of all parts.
@@ -98,6 +106,7 @@ impl Team {
         // Whatever happens, those who help must not wait for another stage.
         let _end = EndOfWork(work);
         for (number, stage) in work.stages.iter().enumerate() {
+            self.normalize_input(stage, work);
             work.open.store(number + 1, Ordering::Release);
             self.work_on(stage, work);
             let mut patience = Patience::default();
@@ -105,17 +114,41 @@ impl Team {
                 assert!(!work.broken.load(Ordering::Acquire), "a thread of the team has panicked");
                 patience.wait();
             }
-            let mut hidden = self.hidden.write().expect(UNBROKEN);
-            let width = work.bert.config.hidden_size;
-            let tokens = work.offsets[work.offsets.len() - 1] - work.offsets[0];
-            let hidden = &mut hidden[..tokens * width];
-            for member in &self.members[..stage.parts()] {
-                let member = member.lock().expect(UNBROKEN);
-                for (x, y) in hidden.iter_mut().zip(&member.sum[..]) {
-                    *x += y;
-                }
+            self.add_outputs(stage, work);
+        }
+    }
+
+    /// Before a sublayer that begins with a norm.
+    fn normalize_input(&self, stage: &Stage<'_>, work: &Work<'_>) {
+        if let Some(norm) = &stage.layer.norms(stage.sublayer).before {
+            let mut normal = self.normal.write().expect(UNBROKEN);
+            let hidden = &self.hidden.read().expect(UNBROKEN)[..work.len()];
+            norm.apply(work.bert.isa, hidden, &mut normal[..work.len()]);
+        }
+    }
+
+    /// After a sublayer: adds the outputs of its parts to its input.
+    fn add_outputs(&self, stage: &Stage<'_>, work: &Work<'_>) {
+        let isa = work.bert.isa;
+        let mut hidden = self.hidden.write().expect(UNBROKEN);
+        let hidden = &mut hidden[..work.len()];
+        let add = |to: &mut [f32], from: &[f32]| to.iter_mut().zip(from).for_each(|(x, y)| *x += y);
+        let after = &stage.layer.norms(stage.sublayer).after;
+        if stage.layer.order() == NormOrder::Around
+            && let (Some(norm), [first, others @ ..]) = (after, &self.members[..stage.parts()])
+        {
+            let sum = &mut first.lock().expect(UNBROKEN).sum[..work.len()];
+            for member in others {
+                add(sum, &member.lock().expect(UNBROKEN).sum[..work.len()]);
             }
-            stage.layer.norm(stage.sublayer).apply_in_place(work.bert.isa, hidden);
+            norm.apply_in_place(isa, sum);
+            return add(hidden, sum);
+        }
+        for member in &self.members[..stage.parts()] {
+            add(hidden, &member.lock().expect(UNBROKEN).sum[..work.len()]);
+        }
+        if stage.layer.order() == NormOrder::After {
+            after.as_ref().expect(HAS_NORM).apply_in_place(isa, hidden);
         }
     }
 
@@ -138,7 +171,8 @@ impl Team {
             if part >= stage.parts() {
                 return;
             }
-            let hidden = self.hidden.read().expect(UNBROKEN);
+            let normal = stage.layer.norms(stage.sublayer).before.is_some();
+            let hidden = if normal { &self.normal } else { &self.hidden }.read().expect(UNBROKEN);
             let mut member = self.members[part].lock().expect(UNBROKEN);
             member.apply(stage, part, work, &hidden);
             drop((member, hidden));
@@ -148,6 +182,13 @@ impl Team {
 }
 
 const UNBROKEN: &str = "a panic of one thread ends the work of all";
+
+impl Work<'_> {
+    /// How many numbers the hidden states are.
+    fn len(&self) -> usize {
+        (self.offsets[self.offsets.len() - 1] - self.offsets[0]) * self.bert.config.hidden_size
+    }
+}
 
 impl Member {
     fn reserve(&mut self, bert: &CpuBert, tokens: usize) {

@@ -1,12 +1,14 @@
 //! The executor against the reference, on small networks of chance.
 
 use proptest::prelude::*;
+use safetensors::Dtype;
 use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
 
 use super::reference::{self, Tensors};
 use super::*;
 use crate::config::Architecture;
+use crate::families::Form;
+use safetensors::SafeTensors;
 
 /// Numbers of chance between -1 and 1.
 fn chance(seed: u64) -> impl FnMut() -> f32 {
@@ -29,7 +31,18 @@ fn config(layers: usize, heads: usize, head_dim: usize, intermediate: usize, off
         type_vocab_size: 2,
         layer_norm_eps: 1e-12,
         position_offset: offset,
+        form: Form::bert(heads * head_dim, heads),
+        beside: String::new(),
     }
+}
+
+fn load(
+    packing: Packing,
+    config: &BertConfig,
+    tensors: &SafeTensors<'_>,
+    prefix: &str,
+) -> std::result::Result<CpuBert, String> {
+    CpuBert::load_for(packing, config, &config.layout(&|_| false), TensorReader { tensors, prefix })
 }
 
 fn tensors(config: &BertConfig, seed: u64) -> Tensors {
@@ -120,7 +133,7 @@ proptest! {
             .flatten()
             .collect();
         for isa in Isa::available() {
-            let bert = CpuBert::load_for(isa, &config, &checkpoint, "bert.", Precision::F32).expect("it loads");
+            let bert = load(Packing { isa, precision: Precision::F32 }, &config, &checkpoint, "bert.").expect("it loads");
             let hidden = bert.forward(tokens, &offsets).expect("it runs");
             prop_assert_eq!(hidden.len(), exact.len());
             for (got, exact) in hidden.iter().zip(&exact) {
@@ -177,7 +190,7 @@ fn each_bert(config: &BertConfig, seed: u64) -> Vec<CpuBert> {
     let precisions = [Precision::F32, Precision::Bf16, Precision::Int8];
     Isa::available()
         .flat_map(|isa| precisions.map(|precision| (isa, precision)))
-        .map(|(isa, p)| CpuBert::load_for(isa, config, &checkpoint, "", p).expect("it loads"))
+        .map(|(isa, precision)| load(Packing { isa, precision }, config, &checkpoint, "").expect("it loads"))
         .collect()
 }
 
@@ -267,7 +280,8 @@ fn bad_input_is_refused_with_a_reason() {
     let config = config(1, 2, 8, 16, 2);
     let bytes = file(&tensors(&config, 3), "");
     let checkpoint = SafeTensors::deserialize(&bytes).expect("a checkpoint");
-    let bert = CpuBert::load(&config, &checkpoint, "", Precision::F32).expect("it loads");
+    let packing = Packing { isa: akin_kernels::cpu::isa(), precision: Precision::F32 };
+    let bert = load(packing, &config, &checkpoint, "").expect("it loads");
     for (ids, offsets) in [
         (vec![23], vec![0, 1]),
         (vec![1; 41], vec![0, 41]),
@@ -283,10 +297,9 @@ fn bad_input_is_refused_with_a_reason() {
     }
     assert!(bert.forward(&[][..], &[0]).expect("no sentences are no error").is_empty());
 
-    let missing =
-        CpuBert::load(&config, &checkpoint, "bert.", Precision::F32).err().expect("no such tensors");
+    let missing = load(packing, &config, &checkpoint, "bert.").err().expect("no such tensors");
     assert!(missing.contains("bert."), "{missing}");
     let other = BertConfig { intermediate_size: 17, ..config };
-    let shape = CpuBert::load(&other, &checkpoint, "", Precision::F32).err().expect("another shape");
+    let shape = load(packing, &other, &checkpoint, "").err().expect("another shape");
     assert!(shape.contains("intermediate.dense.weight") && shape.contains("17"), "{shape}");
 }

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
+use crate::config::BertConfig;
+use crate::families::{BiasForm, Layout, LinearRef, NormRef};
 use akin_kernels::layer_norm::LayerNorm;
 
 /// A tensor's values: in the file where they are f32 there, else widened.
@@ -21,7 +23,8 @@ impl<'a> TensorReader<'a> {
     /// The tensor `name` of that shape; f16 and bf16 are widened.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<Floats<'a>, String> {
         let name = format!("{}{name}", self.prefix);
-        let tensor = self.tensors.tensor(&name).map_err(|e| format!("the tensor {name}: {e}"))?;
+        let tensor =
+            crate::weights::tensor(self.tensors, &name).map_err(|e| format!("the tensor {name}: {e}"))?;
         if tensor.shape() != shape {
             return Err(format!(
                 "the tensor {name} has the shape {:?}, and config.json asks for {shape:?}",
@@ -33,28 +36,46 @@ impl<'a> TensorReader<'a> {
         })
     }
 
-    /// Weight `[columns, inner]` and bias of the linear layer `name`.
-    pub fn linear(
-        &self,
-        name: &str,
-        columns: usize,
-        inner: usize,
-    ) -> Result<(Floats<'a>, Floats<'a>), String> {
-        Ok((
-            self.get(&format!("{name}.weight"), &[columns, inner])?,
-            self.get(&format!("{name}.bias"), &[columns])?,
-        ))
+    /// Weight, `[out, inner]`, and bias of a linear layer; no bias is empty.
+    pub fn linear(&self, linear: &LinearRef) -> Result<(Floats<'a>, Floats<'a>), String> {
+        let LinearRef { first, rows, out, inner, .. } = *linear;
+        let weight = rows_of(self.get(&linear.weight, &[rows, inner])?, first * inner, out * inner);
+        let bias = match &linear.bias {
+            None => Floats::default(),
+            Some(name) => rows_of(self.get(name, &[rows])?, first, out),
+        };
+        Ok((weight, bias))
     }
 
-    /// The layer normalisation `name`, whose parts old checkpoints call gamma and beta.
-    pub fn norm(&self, name: &str, width: usize, epsilon: f64) -> Result<LayerNorm, String> {
-        let old = self.tensors.tensor(&format!("{}{name}.gamma", self.prefix)).is_ok();
-        let (weight, bias) = if old { ("gamma", "beta") } else { ("weight", "bias") };
-        Ok(LayerNorm {
-            weight: self.get(&format!("{name}.{weight}"), &[width])?.into_owned(),
-            bias: self.get(&format!("{name}.{bias}"), &[width])?.into_owned(),
-            epsilon: epsilon as f32,
-        })
+    /// What is added to scores by bucket of distances, `[buckets, heads]`; empty where nothing is.
+    pub fn buckets(&self, config: &BertConfig, layout: &Layout) -> Result<Floats<'a>, String> {
+        match (&layout.bias, config.form.bias) {
+            (Some(name), BiasForm::Buckets { count, .. }) => {
+                self.get(name, &[count, config.num_attention_heads])
+            }
+            _ => Ok(Floats::default()),
+        }
+    }
+
+    /// A normalisation of the network.
+    pub fn norm(&self, norm: &NormRef, config: &BertConfig) -> Result<LayerNorm, String> {
+        let mut weight = self.get(&norm.weight, &[norm.width])?.into_owned();
+        weight.iter_mut().for_each(|weight| *weight += config.form.norm_offset);
+        let bias = match &norm.bias {
+            None => vec![0.0; norm.width],
+            Some(name) => self.get(name, &[norm.width])?.into_owned(),
+        };
+        let (epsilon, centred) = (config.layer_norm_eps as f32, config.form.centred_norms);
+        Ok(LayerNorm { weight, bias, epsilon, centred })
+    }
+}
+
+/// Some of the numbers of a tensor.
+fn rows_of(values: Floats<'_>, first: usize, count: usize) -> Floats<'_> {
+    match values {
+        Cow::Borrowed(values) => Cow::Borrowed(&values[first..][..count]),
+        Cow::Owned(values) if values.len() == count => Cow::Owned(values),
+        Cow::Owned(values) => Cow::Owned(values[first..][..count].to_vec()),
     }
 }
 

@@ -1,0 +1,78 @@
+//! What distances and positions add to attention, as tables for the kernels.
+
+use akin_kernels::attention::DistanceBias;
+use akin_kernels::heads::Rotary;
+
+use super::form::BiasForm;
+use crate::config::BertConfig;
+
+/// What is added to the scores of layer `number`; none where nothing is. `learned` are the numbers of the buckets,
+/// `[buckets, heads]`.
+pub(crate) fn bias_of_layer(config: &BertConfig, number: usize, learned: &[f32]) -> Option<DistanceBias> {
+    let (form, heads) = (&config.form, config.num_attention_heads);
+    let (window, causal) = (form.layer(number).window, form.causal);
+    if form.bias == BiasForm::None && window.is_none() && !causal {
+        return None;
+    }
+    let sees = |distance: isize| {
+        !(causal && distance > 0) && window.is_none_or(|window| distance.unsigned_abs() <= window)
+    };
+    let slopes = slopes(heads);
+    let added = |head: usize, distance: isize| match form.bias {
+        BiasForm::None => 0.0,
+        BiasForm::Buckets { count, farthest } => learned[bucket(distance, count, farthest) * heads + head],
+        BiasForm::Slopes => -slopes[head] * distance.unsigned_abs() as f32,
+    };
+    let tables = if form.bias == BiasForm::None { 1 } else { heads };
+    Some(DistanceBias::new(tables, config.positions(), form.score_scale, |head, distance| {
+        if sees(distance) { added(head, distance) } else { f32::NEG_INFINITY }
+    }))
+}
+
+/// The angles by which positions turn queries and keys in layer `number`; none where they do not.
+pub(crate) fn rotary_of_layer(config: &BertConfig, number: usize) -> Option<Rotary> {
+    let base = config.form.layer(number).rotary?;
+    let dim = config.form.head_dim / 2 * 2;
+    let frequency = |i: usize| 1.0 / (base as f32).powf(i as f32 / dim as f32);
+    Some(Rotary::new(&(0..dim).step_by(2).map(frequency).collect::<Vec<_>>(), config.positions()))
+}
+
+/// The bucket of a distance (Raffel et al. 2020): half of them for each direction, of each direction half for single
+/// distances, and the others growing by a factor up to `farthest`.
+fn bucket(distance: isize, count: usize, farthest: usize) -> usize {
+    let half = count / 2;
+    let first = if distance > 0 { half } else { 0 };
+    let (far, exact) = (distance.unsigned_abs(), half / 2);
+    if far < exact {
+        return first + far;
+    }
+    let grown = (far as f32 / exact as f32).ln() / (farthest as f32 / exact as f32).ln();
+    first + (exact + (grown * (half - exact) as f32) as usize).min(half - 1)
+}
+
+/// The slope of each head: powers of 2 that end at 2^-8; those between them for heads beyond a power of two.
+fn slopes(heads: usize) -> Vec<f32> {
+    let of_power = |power: usize| (1..=power).map(move |i| 2f64.powf(-8.0 * i as f64 / power as f64));
+    let power = (heads + 1).next_power_of_two() / 2;
+    let between = of_power(2 * power).step_by(2).take(heads - power);
+    of_power(power).chain(between).map(|slope| slope as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_distances_have_buckets_of_their_own_and_far_ones_share() {
+        let buckets: Vec<usize> =
+            [0, -1, -7, -8, -16, -127, -5000, 1, 7, 8, 128].map(|d| bucket(d, 32, 128)).into();
+        assert_eq!(buckets, [0, 1, 7, 8, 10, 15, 15, 17, 23, 24, 31]);
+    }
+
+    #[test]
+    fn slopes_halve_and_lie_between_where_heads_are_no_power_of_two() {
+        assert_eq!(slopes(8)[..3], [0.5, 0.25, 0.125]);
+        let twelve = slopes(12);
+        assert_eq!((twelve.len(), twelve[7], twelve[8]), (12, 2f32.powi(-8), 2f32.powf(-0.5)));
+    }
+}
