@@ -190,8 +190,9 @@ pub(crate) fn expected_tensors(config: &BertConfig, layout: &Layout) -> Vec<(Str
     let tables = [config.vocab_size, config.max_position_embeddings, config.type_vocab_size];
     let buckets = match config.form.bias {
         BiasForm::Buckets { count, .. } => count,
-        BiasForm::None | BiasForm::Slopes => 0,
+        BiasForm::None | BiasForm::Slopes | BiasForm::Disentangled { .. } => 0,
     };
     let bias = [buckets, config.num_attention_heads];
-    layout.shapes(tables, config.form.embedding_size, bias).into_iter().collect()
+    let relative = [config.form.bias.relative_rows(), config.hidden_size];
+    layout.shapes(tables, config.form.embedding_size, bias, relative).into_iter().collect()
 }

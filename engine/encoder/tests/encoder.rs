@@ -238,7 +238,7 @@ fn what_cannot_be_honored_is_refused_by_name() {
     let outside = tiny().edited("modules.json", |json| json[1]["path"] = "../1_Pooling".into());
     refused(&outside, "modules.json", &["../1_Pooling"]);
     for (key, value) in
-        [("model_type", "xlnet"), ("hidden_act", "gelu_new"), ("position_embedding_type", "relative_key")]
+        [("model_type", "xlnet"), ("hidden_act", "mish"), ("position_embedding_type", "relative_key")]
     {
         refused(&tiny().edited("config.json", |json| json[key] = value.into()), "config.json", &[key, value]);
     }

@@ -19,6 +19,8 @@ pub enum Architecture {
     Bert,
     /// Martin et al. 2020: RoBERTa's network.
     Camembert,
+    /// He et al. 2021: versions 2 and 3.
+    DebertaV2,
     /// Sanh et al. 2019.
     DistilBert,
     /// Clark et al. 2020.
@@ -50,7 +52,7 @@ pub enum Architecture {
 impl Architecture {
     /// Whether padding before a text moves the places of its tokens.
     pub(crate) fn counts_padding(self) -> bool {
-        matches!(self, Self::Albert | Self::Bert | Self::DistilBert | Self::Electra)
+        matches!(self, Self::Albert | Self::Bert | Self::DebertaV2 | Self::DistilBert | Self::Electra)
     }
 }
 
@@ -72,7 +74,7 @@ pub struct BertConfig {
     pub intermediate_size: usize,
     /// Rows of the position embeddings, or the longest sequence where there are none.
     pub max_position_embeddings: usize,
-    /// Types of tokens; 1 where the network does not know them.
+    /// Types of tokens; 1 or none where the network does not know them.
     pub type_vocab_size: usize,
     /// Added to the variance in every layer normalisation.
     pub layer_norm_eps: f64,

@@ -32,6 +32,8 @@ pub(crate) struct Names {
     pub default_activation: &'static str,
     /// With its default; none where it cannot be set.
     pub epsilon: Option<(&'static str, f64)>,
+    /// The least `type_vocab_size`.
+    pub least_types: usize,
 }
 
 impl Names {
@@ -45,6 +47,7 @@ impl Names {
         activation: "hidden_act",
         default_activation: "gelu",
         epsilon: Some(("layer_norm_eps", 1e-12)),
+        least_types: 1,
     };
 }
 
@@ -120,7 +123,7 @@ impl Settings<'_> {
                 "" => MOST_ROWS,
                 name => self.size(name, MOST_ROWS)?,
             },
-            type_vocab_size: self.types()?.unwrap_or(2),
+            type_vocab_size: self.whole_number("type_vocab_size", names.least_types, MOST_ROWS)?.unwrap_or(2),
             layer_norm_eps: match names.epsilon {
                 Some((name, default)) => self.number(name, default)?,
                 None => EPSILON,
@@ -157,6 +160,25 @@ impl Settings<'_> {
     /// A width that not every network has.
     pub fn width(&self, name: &str) -> Result<Option<usize>> {
         self.whole_number(name, 1, MOST_WIDTH)
+    }
+
+    /// A number from 1 on; none where it is not said, or less.
+    pub fn count_if_any(&self, name: &str) -> Result<Option<usize>> {
+        match self.get(name) {
+            Some(value) if value.as_i64().is_some_and(|number| number < 1) => Ok(None),
+            _ => self.whole_number(name, 1, MOST_ROWS),
+        }
+    }
+
+    /// The texts of a list, which may be written as one text with bars between.
+    pub fn parts(&self, name: &str) -> Result<Vec<String>> {
+        let Some(value) = self.get(name) else { return Ok(Vec::new()) };
+        let parts: Option<Vec<String>> = match value {
+            Value::String(text) => Some(text.split('|').map(|part| part.trim().to_lowercase()).collect()),
+            Value::Array(parts) => parts.iter().map(|part| Some(part.as_str()?.to_lowercase())).collect(),
+            _ => None,
+        };
+        parts.ok_or_else(|| self.unlike(name, value, "a list of texts"))
     }
 
     /// Whether each layer sees only what is near: `layer_types`, or what `default` says of it.

@@ -52,6 +52,7 @@ fn layout(config: &BertConfig, has: &dyn Fn(&str) -> bool) -> Layout {
             key: square("attention.key"),
             value: square("attention.value"),
             head_norms: None,
+            relative: [None, None],
             attention_output: square("attention.dense"),
             after_attention: Some(NormRef::new(name("attention.LayerNorm"), hidden)),
             before_feed_forward: None,

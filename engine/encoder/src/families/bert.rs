@@ -90,6 +90,7 @@ pub(super) fn layout(config: &BertConfig, _: &dyn Fn(&str) -> bool) -> Layout {
             key: square("attention.self.key"),
             value: square("attention.self.value"),
             head_norms: None,
+            relative: [None, None],
             attention_output: square("attention.output.dense"),
             after_attention: Some(NormRef::new(name("attention.output.LayerNorm"), hidden)),
             before_feed_forward: None,

@@ -56,6 +56,7 @@ fn layout(config: &BertConfig, has: &dyn Fn(&str) -> bool) -> Layout {
             key: square("attention.k_lin"),
             value: square("attention.v_lin"),
             head_norms: None,
+            relative: [None, None],
             attention_output: square("attention.out_lin"),
             after_attention: Some(NormRef::new(name("sa_layer_norm"), hidden)),
             before_feed_forward: None,

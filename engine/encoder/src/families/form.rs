@@ -21,6 +21,10 @@ pub(crate) struct Form {
     pub score_scale: f32,
     /// What is added to scores.
     pub bias: BiasForm,
+    /// Whether the vectors of distances are normalised, where scores depend on such.
+    pub relative_norm: bool,
+    /// Whether they are projected as keys and queries are, and not by weights of their own.
+    pub relative_shared: bool,
     /// Whether a token sees only itself and the tokens before it.
     pub causal: bool,
     /// Whether queries and keys are normalised, each head by itself.
@@ -68,6 +72,17 @@ pub(crate) enum BiasForm {
         /// From this distance on all are in the last bucket of their direction.
         farthest: usize,
     },
+    /// What a query says to the distance of a key, and a key to that of a query (He et al. 2021).
+    Disentangled {
+        /// Buckets of each direction, if distances share any.
+        buckets: Option<usize>,
+        /// From this distance on all are alike.
+        farthest: usize,
+        /// Whether queries are asked (`c2p`).
+        of_queries: bool,
+        /// Whether keys are asked (`p2c`).
+        of_keys: bool,
+    },
     /// The distance times a slope of each head (Press et al. 2022), in both directions.
     Slopes,
 }
@@ -83,6 +98,16 @@ pub(crate) enum NormOrder {
     Around,
 }
 
+impl BiasForm {
+    /// Rows of the vectors of distances.
+    pub fn relative_rows(self) -> usize {
+        match self {
+            Self::Disentangled { buckets, farthest, .. } => 2 * buckets.unwrap_or(farthest),
+            _ => 0,
+        }
+    }
+}
+
 impl Form {
     /// BERT's (Devlin et al. 2019).
     pub fn bert(hidden_size: usize, heads: usize) -> Self {
@@ -96,6 +121,8 @@ impl Form {
             head_dim,
             score_scale: 1.0 / (head_dim as f32).sqrt(),
             bias: BiasForm::None,
+            relative_norm: false,
+            relative_shared: false,
             causal: false,
             head_norms: false,
             layers: vec![LayerForm { rotary: None, window: None }],

@@ -17,6 +17,10 @@ pub(crate) struct Layout {
     pub projection: Option<LinearRef>,
     /// `[buckets, heads]`: what is added to scores by distance.
     pub bias: Option<String>,
+    /// The vectors of distances, `[2 * buckets, hidden_size]`.
+    pub relative: Option<String>,
+    /// Of these.
+    pub relative_norm: Option<NormRef>,
     /// Each set of weights of a layer.
     pub layers: Vec<LayerTensors>,
     /// Of the last hidden states.
@@ -33,6 +37,8 @@ pub(crate) struct LayerTensors {
     pub value: LinearRef,
     /// Of each head of the queries, and of the keys.
     pub head_norms: Option<[NormRef; 2]>,
+    /// What projects the vectors of distances for the queries, and for the keys.
+    pub relative: [Option<LinearRef>; 2],
     pub attention_output: LinearRef,
     /// Of the output of the attention, with or without its input.
     pub after_attention: Option<NormRef>,
@@ -115,7 +121,7 @@ impl LayerTensors {
     /// Each linear layer.
     pub fn linears(&self) -> impl Iterator<Item = &LinearRef> {
         let all = [&self.query, &self.key, &self.value, &self.attention_output, &self.up, &self.down];
-        all.into_iter().chain(&self.gate)
+        all.into_iter().chain(&self.gate).chain(self.relative.iter().flatten())
     }
 
     /// Each normalisation.
@@ -131,12 +137,14 @@ impl LayerTensors {
 }
 
 impl Layout {
-    /// Shape of each tensor by name, for a network of these sizes; `tables` are the rows of words, positions and types.
+    /// Shape of each tensor by name, for a network of these sizes; `tables` are the rows of words, positions and types,
+    /// `bias` and `relative` the shapes of what scores depend on.
     pub fn shapes(
         &self,
         tables: [usize; 3],
         embedding_size: usize,
         bias: [usize; 2],
+        relative: [usize; 2],
     ) -> BTreeMap<String, Vec<usize>> {
         let mut shapes = BTreeMap::new();
         let named = [Some(&self.words), self.positions.as_ref(), self.types.as_ref()];
@@ -144,13 +152,14 @@ impl Layout {
             shapes.extend(name.map(|name| (name.clone(), vec![rows, embedding_size])));
         }
         shapes.extend(self.bias.iter().map(|name| (name.clone(), bias.to_vec())));
+        shapes.extend(self.relative.iter().map(|name| (name.clone(), relative.to_vec())));
         let linears = self.layers.iter().flat_map(LayerTensors::linears).chain(&self.projection);
         for linear in linears {
             shapes.insert(linear.weight.clone(), vec![linear.rows, linear.inner]);
             shapes.extend(linear.bias.iter().map(|bias| (bias.clone(), vec![linear.rows])));
         }
         let norms = self.layers.iter().flat_map(LayerTensors::norms);
-        for norm in norms.chain(&self.embedding_norm).chain(&self.final_norm) {
+        for norm in norms.chain(&self.embedding_norm).chain(&self.final_norm).chain(&self.relative_norm) {
             for name in [Some(&norm.weight), norm.bias.as_ref()].into_iter().flatten() {
                 shapes.insert(name.clone(), vec![norm.width]);
             }

@@ -5,6 +5,7 @@
 
 mod albert;
 mod bert;
+mod deberta;
 mod distilbert;
 mod form;
 mod gemma;
@@ -19,7 +20,7 @@ mod t5;
 
 pub(crate) use form::{BiasForm, Form, LayerForm, NormOrder};
 pub(crate) use layout::{LayerTensors, Layout, LinearRef, NormRef};
-pub(crate) use positions::{bias_of_layer, rotary_of_layer};
+pub(crate) use positions::{bias_of_layer, relative_bucket, rotary_of_layer};
 
 use crate::Result;
 use crate::config::{Architecture, BertConfig, Settings};
@@ -42,10 +43,11 @@ pub(crate) struct Family {
 }
 
 /// Every family.
-pub(crate) static FAMILIES: [&Family; 16] = [
+pub(crate) static FAMILIES: [&Family; 17] = [
     &albert::ALBERT,
     &bert::BERT,
     &bert::CAMEMBERT,
+    &deberta::DEBERTA_V2,
     &distilbert::DISTILBERT,
     &bert::ELECTRA,
     &gemma::GEMMA3,

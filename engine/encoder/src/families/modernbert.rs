@@ -86,6 +86,7 @@ fn layout(config: &BertConfig, _: &dyn Fn(&str) -> bool) -> Layout {
             key: attention.part(hidden, hidden),
             value: attention.part(2 * hidden, hidden),
             head_norms: None,
+            relative: [None, None],
             attention_output: LinearRef::new(name("attn.Wo"), hidden, hidden).biased(form.attention_bias),
             after_attention: None,
             before_feed_forward: norm(name("mlp_norm")),

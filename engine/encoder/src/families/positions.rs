@@ -11,7 +11,8 @@ use crate::config::BertConfig;
 pub(crate) fn bias_of_layer(config: &BertConfig, number: usize, learned: &[f32]) -> Option<DistanceBias> {
     let (form, heads) = (&config.form, config.num_attention_heads);
     let (window, causal) = (form.layer(number).window, form.causal);
-    if form.bias == BiasForm::None && window.is_none() && !causal {
+    let by_distance = matches!(form.bias, BiasForm::Buckets { .. } | BiasForm::Slopes);
+    if !by_distance && window.is_none() && !causal {
         return None;
     }
     let sees = |distance: isize| {
@@ -19,11 +20,11 @@ pub(crate) fn bias_of_layer(config: &BertConfig, number: usize, learned: &[f32])
     };
     let slopes = slopes(heads);
     let added = |head: usize, distance: isize| match form.bias {
-        BiasForm::None => 0.0,
+        BiasForm::None | BiasForm::Disentangled { .. } => 0.0,
         BiasForm::Buckets { count, farthest } => learned[bucket(distance, count, farthest) * heads + head],
         BiasForm::Slopes => -slopes[head] * distance.unsigned_abs() as f32,
     };
-    let tables = if form.bias == BiasForm::None { 1 } else { heads };
+    let tables = if by_distance { heads } else { 1 };
     Some(DistanceBias::new(tables, config.positions(), form.score_scale, |head, distance| {
         if sees(distance) { added(head, distance) } else { f32::NEG_INFINITY }
     }))
@@ -50,6 +51,23 @@ fn bucket(distance: isize, count: usize, farthest: usize) -> usize {
     first + (exact + (grown * (half - exact) as f32) as usize).min(half - 1)
 }
 
+/// The row of the vectors of distances for a distance of the query from the key (He et al. 2021): near distances have
+/// rows of their own, and farther ones share rows that grow by a factor.
+pub(crate) fn relative_bucket(form: BiasForm, distance: isize) -> usize {
+    let BiasForm::Disentangled { buckets, farthest, .. } = form else { return 0 };
+    let middle = buckets.map(|buckets| buckets / 2).filter(|middle| distance.unsigned_abs() > *middle);
+    let place = match middle {
+        None => distance,
+        Some(middle) => {
+            let (far, exact) = (distance.unsigned_abs() as f32, middle as f32);
+            let grown = (far / exact).ln() / ((farthest - 1) as f32 / exact).ln() * (middle - 1) as f32;
+            distance.signum() * (grown.ceil() as isize + middle as isize)
+        }
+    };
+    let span = (form.relative_rows() / 2) as isize;
+    (place + span).clamp(0, 2 * span - 1) as usize
+}
+
 /// The slope of each head: powers of 2 that end at 2^-8; those between them for heads beyond a power of two.
 fn slopes(heads: usize) -> Vec<f32> {
     let of_power = |power: usize| (1..=power).map(move |i| 2f64.powf(-8.0 * i as f64 / power as f64));
@@ -67,6 +85,15 @@ mod tests {
         let buckets: Vec<usize> =
             [0, -1, -7, -8, -16, -127, -5000, 1, 7, 8, 128].map(|d| bucket(d, 32, 128)).into();
         assert_eq!(buckets, [0, 1, 7, 8, 10, 15, 15, 17, 23, 24, 31]);
+    }
+
+    #[test]
+    fn rows_of_distances_rise_from_the_first_to_the_last() {
+        let form =
+            BiasForm::Disentangled { buckets: Some(16), farthest: 64, of_queries: true, of_keys: true };
+        let rows: Vec<usize> = (-200..200).map(|distance| relative_bucket(form, distance)).collect();
+        assert!(rows.is_sorted() && rows[0] == 0 && rows[399] == 31);
+        assert_eq!(rows[200 - 8..=200 + 8], (8..=24).collect::<Vec<_>>());
     }
 
     #[test]

@@ -92,6 +92,7 @@ pub(super) fn decoder_layout(config: &BertConfig, norms: [&str; 4]) -> Layout {
                 ["self_attn.q_norm", "self_attn.k_norm"]
                     .map(|part| NormRef::unbiased(name(part), form.head_dim)),
             ),
+            relative: [None, None],
             attention_output: attention("self_attn.o_proj", hidden, queries),
             after_attention: after,
             before_feed_forward: before_inner,

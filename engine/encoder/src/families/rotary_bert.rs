@@ -3,7 +3,7 @@
 
 use super::{Family, LayerForm, LayerTensors, Layout, LinearRef, NormRef};
 use crate::Result;
-use crate::config::{Architecture, BertConfig, Settings};
+use crate::config::{Architecture, BertConfig, Names as SizeNames, Settings};
 use crate::settings::Effect::{self, Honoured, Nothing};
 
 pub(super) static NOMIC_BERT: Family = Family {
@@ -69,8 +69,11 @@ const KEYS: &[(&str, Effect)] = &[
     ("classifier_dropout", Nothing),
 ];
 
+/// One of GTE's models has no types.
+const SIZES: SizeNames = SizeNames { least_types: 0, ..SizeNames::BERT };
+
 fn describe(settings: &Settings<'_>, architecture: Architecture, base: f64) -> Result<BertConfig> {
-    let mut config = settings.sizes(architecture)?;
+    let mut config = settings.sizes_under(architecture, &SIZES)?;
     let dim = config.form.head_dim;
     if settings.width("head_dim")?.is_some_and(|said| said != dim) {
         return Err(
@@ -155,6 +158,7 @@ fn layout(config: &BertConfig, names: &Names, biases: Biases) -> Layout {
             key,
             value,
             head_norms: None,
+            relative: [None, None],
             attention_output: square(names.output),
             after_attention,
             before_feed_forward: None,
@@ -166,7 +170,7 @@ fn layout(config: &BertConfig, names: &Names, biases: Biases) -> Layout {
     };
     Layout {
         words: "embeddings.word_embeddings.weight".into(),
-        types: Some("embeddings.token_type_embeddings.weight".into()),
+        types: (config.type_vocab_size > 0).then(|| "embeddings.token_type_embeddings.weight".into()),
         embedding_norm: Some(NormRef::new(names.norm, hidden)),
         layers: (0..config.num_hidden_layers).map(layer).collect(),
         ..Layout::default()

@@ -101,6 +101,7 @@ fn layout(config: &BertConfig, has: &dyn Fn(&str) -> bool) -> Layout {
             key: linear("0.SelfAttention.k", wide, hidden),
             value: linear("0.SelfAttention.v", wide, hidden),
             head_norms: None,
+            relative: [None, None],
             attention_output: linear("0.SelfAttention.o", hidden, wide),
             after_attention: None,
             before_feed_forward: Some(NormRef::unbiased(name("1.layer_norm"), hidden)),

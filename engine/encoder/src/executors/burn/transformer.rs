@@ -3,18 +3,19 @@
 
 use akin_kernels::activation::Activation;
 use akin_kernels::attention::DistanceBias;
+use akin_kernels::cpu::isa;
 use akin_kernels::heads::Rotary;
 use burn::nn::{Embedding, LayerNorm, Linear};
 use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::PaddedBatch;
 use super::load::Loader;
 use crate::Result;
 use crate::config::BertConfig;
-use crate::executors::cpu::TensorReader;
+use crate::executors::cpu::{Relative, TensorReader};
 use crate::families::{Form, LayerTensors, Layout, NormOrder, NormRef, bias_of_layer, rotary_of_layer};
 use crate::files::refuse;
 use crate::weights::ModelWeights;
@@ -54,6 +55,7 @@ struct Layer {
     norms: [Option<Norm>; 4],
     bias: Option<DistanceBias>,
     rotary: Option<Rotary>,
+    relative: Option<Relative>,
 }
 
 impl Transformer {
@@ -78,7 +80,7 @@ impl Transformer {
             embedding_norm: norm(loader, &layout.embedding_norm)?,
             projection: layout.projection.as_ref().map(|linear| loader.linear(linear)).transpose()?,
             layers: layers
-                .map(|(number, tensors)| Layer::read(loader, tensors, number, &learned))
+                .map(|(number, tensors)| Layer::read(loader, layout, tensors, number, &learned))
                 .collect::<std::result::Result<_, _>>()?,
             final_norm: norm(loader, &layout.final_norm)?,
             config: config.clone(),
@@ -126,6 +128,7 @@ impl Transformer {
 impl Layer {
     fn read(
         loader: &Loader<'_>,
+        layout: &Layout,
         tensors: &LayerTensors,
         number: usize,
         learned: &[f32],
@@ -153,6 +156,7 @@ impl Layer {
             ],
             bias: bias_of_layer(loader.config, number, learned),
             rotary: rotary_of_layer(loader.config, number),
+            relative: Relative::load(isa(), loader.config, loader.reader, layout, tensors)?,
         })
     }
 
@@ -210,6 +214,10 @@ impl Layer {
         };
         let bias = self.bias.as_ref().map(|bias| distances(bias, form, heads, longest, device));
         let bias = bias.map(|bias| bias.expand([rows, heads, longest, longest]));
+        let bias = match &self.relative {
+            Some(relative) => Some(disentangled(relative, form, &query, &key, device)),
+            None => bias,
+        };
         let options =
             AttentionModuleOptions { scale: Some(f64::from(form.score_scale)), ..Default::default() };
         let attended = attention(query, repeat(key), repeat(value), mask, bias, options);
@@ -247,6 +255,37 @@ fn distances(bias: &DistanceBias, form: &Form, heads: usize, longest: usize, dev
     let rows = (0..heads).flat_map(|head| (0..longest).map(move |query| bias.row(head, query, longest)));
     let values: Vec<f32> = rows.flatten().map(|value| value * form.score_scale).collect();
     Tensor::from_data(TensorData::new(values, [1, heads, longest, longest]), device)
+}
+
+/// What queries and keys, `[sentences, heads, longest, dim]`, say to their distances: added to their scores.
+fn disentangled(
+    relative: &Relative,
+    form: &Form,
+    query: &Tensor<4>,
+    key: &Tensor<4>,
+    device: &Device,
+) -> Tensor<4> {
+    let [rows, heads, longest, dim] = query.dims();
+    let buckets = relative.buckets(longest);
+    let distance = |query: usize, key: usize| i64::from(buckets[longest - 1 + query - key]);
+    let pairs = (0..longest).flat_map(|first| (0..longest).map(move |second| (first, second)));
+    let mut sum = Tensor::<4>::zeros([rows, heads, longest, longest], device);
+    for (of_keys, (asked, vectors)) in [query, key].into_iter().zip(relative.vectors()).enumerate() {
+        if vectors.is_empty() {
+            continue;
+        }
+        let count = vectors.len() / (heads * dim);
+        let vectors = Tensor::<3>::from_data(TensorData::new(vectors.clone(), [count, heads, dim]), device);
+        let products = asked.clone().matmul(vectors.permute([1, 2, 0]).unsqueeze());
+        let places: Vec<i64> = match of_keys {
+            0 => pairs.clone().map(|(query, key)| distance(query, key)).collect(),
+            _ => pairs.clone().map(|(key, query)| distance(query, key)).collect(),
+        };
+        let places = Tensor::<4, Int>::from_data(TensorData::new(places, [1, 1, longest, longest]), device);
+        let scores = products.gather(3, places.expand([rows, heads, longest, longest]));
+        sum = sum + if of_keys == 0 { scores } else { scores.swap_dims(2, 3) };
+    }
+    sum * form.score_scale
 }
 
 /// Cosines and sines of the first positions, `[1, 1, longest, dim / 2]` each.

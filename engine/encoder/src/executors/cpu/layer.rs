@@ -80,7 +80,7 @@ impl Layer {
             }
         }
         Ok(Self {
-            heads: HeadForm::load(config, weights, tensors, positions)?,
+            heads: HeadForm::load(packing.isa, config, weights, layout, tensors, positions)?,
             attention: AttentionPart::pack(packing, config, &projections, &back),
             feed_forward: FeedForwardPart::pack(packing, config, gate.as_ref(), &up, &down),
             norms: [

@@ -7,6 +7,7 @@
 //! there is a single group, such as a query, do threads share its layers (`team`).
 
 mod balance;
+mod disentangled;
 mod embedding;
 mod group;
 mod layer;
@@ -22,6 +23,7 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
+pub(crate) use self::disentangled::Relative;
 use self::embedding::Embedding;
 use self::group::Group;
 use self::layer::Layer;

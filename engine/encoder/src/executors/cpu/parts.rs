@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::disentangled::{Relative, RelativeScratch};
 use super::weights::{Floats, TensorReader};
 use crate::config::BertConfig;
-use crate::families::{LayerTensors, bias_of_layer, rotary_of_layer};
+use crate::families::{LayerTensors, Layout, bias_of_layer, rotary_of_layer};
 use akin_kernels::activation::Activation;
 use akin_kernels::aligned::AlignedFloats;
 use akin_kernels::attention::{AttentionScratch, DistanceBias, Heads, ScoreBias, attention};
@@ -52,6 +53,7 @@ pub(super) struct HeadForm {
     /// Of the queries, and of the keys.
     norms: Option<[LayerNorm; 2]>,
     positions: Positions,
+    relative: Option<Relative>,
 }
 
 /// What positions add to the attention of a layer; layers share the tables.
@@ -90,6 +92,7 @@ pub(super) struct Scratch {
     /// The same, converted for the product.
     pub rows: RowBuffer,
     attention: AttentionScratch,
+    relative: RelativeScratch,
 }
 
 impl Scratch {
@@ -128,8 +131,10 @@ impl Packing {
 impl HeadForm {
     /// That of a layer.
     pub fn load(
+        isa: Isa,
         config: &BertConfig,
         weights: TensorReader<'_>,
+        layout: &Layout,
         tensors: &LayerTensors,
         positions: &Positions,
     ) -> Result<Self, String> {
@@ -137,8 +142,15 @@ impl HeadForm {
             Some([query, key]) => Some([weights.norm(query, config)?, weights.norm(key, config)?]),
             None => None,
         };
+        let relative = Relative::load(isa, config, weights, layout, tensors)?;
         let form = &config.form;
-        Ok(Self { dim: form.head_dim, scale: form.score_scale, norms, positions: positions.clone() })
+        Ok(Self {
+            relative,
+            dim: form.head_dim,
+            scale: form.score_scale,
+            norms,
+            positions: positions.clone(),
+        })
     }
 }
 
@@ -202,6 +214,12 @@ impl AttentionPart {
             let projected = &mut projected[from * stride..to * stride];
             if let Some(rotary) = &form.positions.rotary {
                 rotary.turn(isa, projected, stride, self.count + self.key_values, form.dim);
+            }
+            let mut heads = heads;
+            if let Some(relative) = &form.relative {
+                let of_part = (self.first_head, self.count, form.dim);
+                relative.score(projected, stride, of_part, &mut scratch.relative);
+                heads.bias = ScoreBias::ByPair(&scratch.relative.scores);
             }
             let context = &mut scratch.inner[from * width..to * width];
             let precision = self.projection.precision();
