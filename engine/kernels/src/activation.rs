@@ -55,7 +55,7 @@ impl Function for GeluTanh {
     #[inline(always)]
     fn of<L: Lanes>(l: L, x: L::V) -> L::V {
         // (1 + tanh u) / 2 = 1 / (1 + e^-2u), with u = sqrt(2 / π) (x + 0.044715 x^3).
-        const FIRST: f32 = -1.595_769_1;
+        const FIRST: f32 = -1.595_769;
         const THIRD: f32 = -0.071_354_814;
         let square = l.mul(x, x);
         let twice = l.mul(x, l.mul_add(square, l.splat(THIRD), l.splat(FIRST)));

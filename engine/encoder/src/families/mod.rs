@@ -26,6 +26,9 @@ use crate::Result;
 use crate::config::{Architecture, BertConfig, Settings};
 use crate::settings::Effect;
 
+/// Tells whether a file has a tensor of that name.
+pub(crate) type HasTensor<'a> = dyn Fn(&str) -> bool + 'a;
+
 /// A family of networks.
 pub(crate) struct Family {
     pub architecture: Architecture,
@@ -35,9 +38,8 @@ pub(crate) struct Family {
     pub keys: &'static [(&'static str, Effect)],
     /// Reads the sizes and the form of a network.
     pub describe: fn(&Settings<'_>) -> Result<BertConfig>,
-    /// Where the weights are. The function tells whether the file has a tensor of that name: some families have been
-    /// published under two sets of names.
-    pub layout: fn(&BertConfig, &dyn Fn(&str) -> bool) -> Layout,
+    /// Where the weights are: some families have been published under two sets of names.
+    pub layout: fn(&BertConfig, &HasTensor<'_>) -> Layout,
     /// What exports put before the names.
     pub prefix: &'static str,
 }
