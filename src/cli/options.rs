@@ -171,8 +171,9 @@ pub struct PromptArguments {
 impl PromptArguments {
     /// The same for the encoder, with its other options.
     pub fn with(&self, options: EncoderOptions) -> EncoderOptions {
-        let document = self.document_prompt.clone();
-        EncoderOptions { prompts: Prompts { query: self.query.query_prompt.clone(), document }, ..options }
+        let mut options = self.query.with(options);
+        options.prompts.document.clone_from(&self.document_prompt);
+        options
     }
 
     /// The role whose prompt was given.
@@ -188,12 +189,17 @@ pub struct QueryPrompt {
     /// Put this text before each query, as in "query: " [default: that of the index, else the model's own prompt]
     #[arg(long, value_name = "TEXT")]
     query_prompt: Option<String>,
+    /// Keep this many numbers of each embedding, the first ones, of a model that was trained for it (Matryoshka)
+    /// [default: that of the index, else all]
+    #[arg(long, value_name = "N")]
+    dimensions: Option<NonZeroUsize>,
 }
 
 impl QueryPrompt {
     /// The same for the encoder, with its other options.
     pub fn with(&self, options: EncoderOptions) -> EncoderOptions {
-        EncoderOptions { prompts: Prompts { query: self.query_prompt.clone(), document: None }, ..options }
+        let prompts = Prompts { query: self.query_prompt.clone(), document: None };
+        EncoderOptions { prompts, dimensions: self.dimensions, ..options }
     }
 }
 
@@ -225,7 +231,6 @@ impl PrecisionArguments {
     /// The same for the encoder, with this executor or the default one.
     pub fn options(&self, executor: Option<ExecutorName>) -> EncoderOptions {
         EncoderOptions {
-            prompts: Prompts::default(),
             precision: match self.precision {
                 PrecisionName::F32 => Precision::F32,
                 PrecisionName::Bf16 => Precision::Bf16,
@@ -236,6 +241,7 @@ impl PrecisionArguments {
                 Some(ExecutorName::Cpu) => Executor::Cpu,
                 None => Executor::default(),
             },
+            ..EncoderOptions::default()
         }
     }
 }

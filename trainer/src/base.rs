@@ -27,15 +27,21 @@ impl BaseModel {
     /// # Errors
     /// [`akin_encoder::Error::Model`] with the file at fault and what is expected of it.
     pub fn open(dir: &Path, pooling: Option<Pooling>, max_tokens: Option<usize>) -> Result<Self> {
-        let mut dir = ModelDir::open_base(dir)?;
-        if !dir.config.is_trainable() {
-            return Err(akin_encoder::Error::Model {
-                path: dir.transformer.join("config.json"),
-                reason: NOT_TRAINED.into(),
-            }
-            .into());
+        let opened = ModelDir::open_base(dir)?;
+        if !opened.config.is_trainable() {
+            let path = opened.transformer.join("config.json");
+            return Err(akin_encoder::Error::Model { path, reason: NOT_TRAINED.into() }.into());
         }
-        dir.pooling = pooling.unwrap_or(dir.pooling);
+        let mut dir = match pooling {
+            Some(pooling) => opened.with_pooling(pooling)?,
+            None => opened,
+        };
+        if let [part, ..] = dir.further_parts().as_slice() {
+            let reason = format!(
+                "it has {part}, and Akin trains a network with one pooling and nothing after it but a Normalize"
+            );
+            return Err(akin_encoder::Error::Model { path: dir.root, reason }.into());
+        }
         dir.max_tokens = max_tokens.map_or(dir.max_tokens, |most| most.min(dir.max_tokens));
         let config = dir.config_json()?;
         let probability =
@@ -83,12 +89,12 @@ impl BaseModel {
 
     /// How sentences are pooled.
     pub fn pooling(&self) -> Pooling {
-        self.dir.pooling
+        self.dir.poolings.first().copied().unwrap_or(Pooling::Mean)
     }
 
     /// Whether embeddings are divided by their length.
     pub fn normalizes(&self) -> bool {
-        self.dir.normalize
+        self.dir.normalizes()
     }
 
     /// The dropout of the model's config, with the random numbers of `seed`.
@@ -195,6 +201,16 @@ mod tests {
         let camembert = akin_fixtures::models::ModelCopy::tiny("roberta")
             .edited("config.json", |json| json["model_type"] = "camembert".into());
         assert!(BaseModel::open(camembert.path(), None, None).is_ok());
+    }
+
+    #[test]
+    fn a_model_with_further_parts_is_refused_by_their_name() {
+        let model = akin_fixtures::models::ModelCopy::tiny("bert").edited("1_Pooling/config.json", |json| {
+            json["pooling_mode_cls_token"] = true.into();
+        });
+        let error = BaseModel::open(model.path(), None, None).err().unwrap().to_string();
+        assert!(error.contains("several poolings"), "{error}");
+        assert_eq!(BaseModel::open(model.path(), Some(Pooling::Cls), None).unwrap().pooling(), Pooling::Cls);
     }
 
     #[test]

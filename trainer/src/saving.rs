@@ -15,7 +15,7 @@ use crate::named_weights::{NamedTensor, named_weights};
 use crate::{Error, Result};
 
 /// Files of a base model that are copied as they are, where there are any.
-const COPIED: [&str; 9] = [
+const COPIED: [&str; 11] = [
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -24,6 +24,8 @@ const COPIED: [&str; 9] = [
     "vocab.txt",
     "vocab.json",
     "merges.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
     "config_sentence_transformers.json",
 ];
 
@@ -39,19 +41,19 @@ impl BaseModel {
             json!({ "idx": index, "name": index.to_string(), "path": path, "type": kind })
         };
         let mut modules = vec![module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling")];
-        if self.dir.normalize {
+        if self.normalizes() {
             modules.push(module(2, "2_Normalize", "Normalize"));
             create(&to.join("2_Normalize"))?;
         }
         write_json(&to.join("modules.json"), &Value::Array(modules))?;
         create(&to.join("1_Pooling"))?;
-        let pooling = json!({
+        let mut pooling = json!({
             "word_embedding_dimension": self.dimension(),
-            "pooling_mode_cls_token": self.dir.pooling == Pooling::Cls,
-            "pooling_mode_mean_tokens": self.dir.pooling == Pooling::Mean,
-            "pooling_mode_max_tokens": self.dir.pooling == Pooling::Max,
             "include_prompt": self.dir.include_prompt,
         });
+        for mode in Pooling::ALL {
+            pooling[mode.flag()] = json!(mode == self.pooling());
+        }
         write_json(&to.join("1_Pooling/config.json"), &pooling)?;
         let sentences =
             json!({ "max_seq_length": self.dir.max_tokens, "do_lower_case": self.dir.lower_case });

@@ -57,6 +57,14 @@ pub enum Error {
         /// What there is instead.
         reason: String,
     },
+    /// More numbers of an embedding were asked for than the model makes, or none.
+    #[error("the model makes embeddings of {made} numbers, and {asked} of them were asked for")]
+    Dimensions {
+        /// How many were asked for.
+        asked: usize,
+        /// How many there are.
+        made: usize,
+    },
     /// A caller asked for something that cannot be.
     #[error("{0}")]
     Invalid(String),

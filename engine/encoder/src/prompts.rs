@@ -7,6 +7,7 @@ use akin_kernels::Similarity;
 use serde_json::{Map, Value};
 
 use crate::Result;
+use crate::after_pooling::AfterPooling;
 use crate::files::{read_optional, refuse};
 use crate::settings::{FileKeys, shortened};
 
@@ -106,6 +107,36 @@ impl TextSettings {
             None => self.default_prompt.as_deref(),
         };
         name.and_then(|name| self.prompts.get(name)).map_or("", String::as_str)
+    }
+
+    /// The length of an embedding, of which the model makes `width` numbers.
+    pub(crate) fn dimension(&self, width: usize) -> usize {
+        self.truncate_dim.unwrap_or(width).min(width)
+    }
+
+    /// How embeddings are to be compared. The dot product of embeddings of length one is their cosine.
+    pub(crate) fn similarity_of(&self, after: &AfterPooling) -> Similarity {
+        match self.similarity {
+            Similarity::Dot if after.normalizes() && self.dimension(after.width()) == after.width() => {
+                Similarity::Cosine
+            }
+            similarity => similarity,
+        }
+    }
+
+    /// What embeddings depend on, in one line: empty for most models. `width` is what the model makes.
+    pub(crate) fn described(&self, width: usize) -> String {
+        let mut line = String::new();
+        if self.dimension(width) != width {
+            line += &format!(" cut to {}", self.dimension(width));
+        }
+        for role in [None, Some(Role::Query), Some(Role::Document)] {
+            let prompt = self.prompt(role);
+            if !prompt.is_empty() {
+                line += &format!(" prompt {role:?} {prompt:?}");
+            }
+        }
+        line
     }
 
     /// A prompt for passages under a name that is not looked for is likely a mistake of the model's author.

@@ -266,8 +266,32 @@ pub const POOLING: FileKeys = FileKeys {
     ],
 };
 
-/// `config.json` of the Normalize module, which has no settings.
-pub const NORMALIZE: FileKeys = FileKeys { file: "2_Normalize/config.json", keys: &[] };
+/// What a module after the pooling may be given and give: the vector of the sentence.
+const SENTENCE_EMBEDDING: Effect = Only(&[r#""sentence_embedding""#]);
+
+/// `config.json` of the Normalize module.
+pub const NORMALIZE: FileKeys = FileKeys {
+    file: "2_Normalize/config.json",
+    keys: &[("module_input_name", SENTENCE_EMBEDDING), ("module_output_name", SENTENCE_EMBEDDING)],
+};
+
+/// `config.json` of a Dense module.
+pub const DENSE: FileKeys = FileKeys {
+    file: "2_Dense/config.json",
+    keys: &[
+        ("in_features", Honoured),
+        ("out_features", Honoured),
+        ("bias", Honoured),
+        ("activation_function", Honoured),
+        ("use_residual", Honoured),
+        ("module_input_name", SENTENCE_EMBEDDING),
+        ("module_output_name", SENTENCE_EMBEDDING),
+    ],
+};
+
+/// `config.json` of a LayerNorm module.
+pub const LAYER_NORM: FileKeys =
+    FileKeys { file: "2_LayerNorm/config.json", keys: &[("dimension", Honoured)] };
 
 /// `config_sentence_transformers.json`: the prompts, and what is done with embeddings.
 pub const SENTENCE_TRANSFORMERS: FileKeys = FileKeys {
@@ -282,9 +306,35 @@ pub const SENTENCE_TRANSFORMERS: FileKeys = FileKeys {
     ],
 };
 
-/// All files of settings.
+/// `config.json` of a directory of model2vec that has no `modules.json`.
+pub const MODEL2VEC: FileKeys = FileKeys {
+    file: "config.json",
+    keys: &[
+        ("model_type", Only(&[r#""model2vec""#])),
+        ("normalize", Honoured),
+        ("max_length", Honoured),
+        // How the vectors were made, and the types that the tensors themselves have.
+        ("apply_pca", Nothing),
+        ("apply_zipf", Nothing),
+        ("architectures", Nothing),
+        ("embedding_dtype", Nothing),
+        ("head_config", Nothing),
+        ("hidden_dim", Nothing),
+        ("pooling", Nothing),
+        ("seq_length", Nothing),
+        ("sif_coefficient", Nothing),
+        ("tokenizer_name", Nothing),
+        ("vocabulary_quantization", Nothing),
+    ],
+};
+
+/// All files of settings that a network has.
 pub const ALL_FILES: [FileKeys; 7] =
     [NETWORK, TOKENIZER, SPECIAL_TOKENS, SENTENCE, POOLING, NORMALIZE, SENTENCE_TRANSFORMERS];
+
+/// The files of settings that further modules have, and models without layers.
+#[cfg(test)]
+pub(crate) const FURTHER_FILES: [FileKeys; 3] = [DENSE, LAYER_NORM, MODEL2VEC];
 
 impl FileKeys {
     /// What a key means; none where it is not known. Keys that begin with `_` are notes of the program that wrote them.
@@ -356,7 +406,7 @@ mod tests {
 
     #[test]
     fn each_key_is_in_its_table_once_and_its_values_are_json() {
-        for file in ALL_FILES {
+        for file in ALL_FILES.into_iter().chain(FURTHER_FILES) {
             let names: HashSet<&str> = file.keys.iter().map(|(name, _)| *name).collect();
             assert_eq!(names.len(), file.keys.len(), "{}", file.file);
             for (name, effect) in file.keys {
@@ -370,7 +420,7 @@ mod tests {
 
     #[test]
     fn a_key_with_known_values_is_refused_by_name_with_any_other() {
-        for file in ALL_FILES {
+        for file in ALL_FILES.into_iter().chain(FURTHER_FILES) {
             for (name, effect) in file.keys {
                 let Only(values) = effect else { continue };
                 for value in *values {

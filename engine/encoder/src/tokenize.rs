@@ -7,9 +7,10 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 use tokenizers::{PostProcessor, Tokenizer, TruncationDirection, TruncationParams};
 
-use crate::files::{read_file, refuse};
+use crate::files::refuse;
 use crate::model_dir::ModelDir;
 use crate::tokenizer_config::lower_case;
+use crate::tokenizer_files::TokenizerFile;
 use crate::{Error, Result};
 
 /// How many bytes of a text are looked at first for each token that is kept.
@@ -28,6 +29,8 @@ pub struct SentenceTokenizer {
     vocab_size: usize,
     /// Which end of a text that is too long is left out.
     side: TruncationDirection,
+    /// Whether special tokens stand around a text.
+    frames: bool,
     /// Special tokens that may end a text.
     special_ids: Vec<u32>,
     changes: String,
@@ -61,9 +64,10 @@ impl SentenceTokenizer {
     /// # Errors
     /// [`Error::Model`] when it is missing, cannot be read or does not fit the network.
     pub fn load(model: &ModelDir) -> Result<Self> {
-        let path = model.tokenizer();
-        let tokenizer = Tokenizer::from_bytes(read_file(&path)?)
-            .map_err(|error| refuse(&path, format!("not a tokenizer that Akin can read: {error}")))?;
+        let file = TokenizerFile::find(&model.transformer);
+        let tokenizer = file.load()?;
+        model.tokenizer_config.check_vocabulary(&file, &tokenizer)?;
+        let path = file.path().to_path_buf();
         // A file of its own has its side among its settings; those of `tokenizer_config.json` count more.
         let written = tokenizer.get_truncation().map_or(TruncationDirection::Right, |found| found.direction);
         let side = model.tokenizer_config.truncation_side()?.unwrap_or(written);
@@ -99,16 +103,54 @@ impl SentenceTokenizer {
             refuse_types(&tokenizer, &path)?;
         }
         let (max_tokens, vocab_size) = (model.max_tokens, model.config.vocab_size);
+        let whole = OnceLock::new();
+        let loaded =
+            Self { tokenizer, whole, path, max_tokens, vocab_size, side, frames: true, special_ids, changes };
+        // The special tokens around every text must have embeddings.
+        loaded.tokenize_whole("")?;
+        Ok(loaded)
+    }
+
+    /// A tokenizer as its file has it, without special tokens around a text, cut after `max_tokens`.
+    pub(crate) fn plain(
+        tokenizer: Tokenizer,
+        path: PathBuf,
+        vocab_size: usize,
+        max_tokens: Option<usize>,
+    ) -> Result<Self> {
+        let mut tokenizer = tokenizer;
+        check_vocabulary(&tokenizer, &path, vocab_size)?;
+        let side = tokenizer.get_truncation().map_or(TruncationDirection::Right, |found| found.direction);
+        tokenizer.with_padding(None);
+        let truncation = max_tokens.map(|max_length| TruncationParams {
+            max_length,
+            direction: side,
+            ..Default::default()
+        });
+        tokenizer
+            .with_truncation(truncation)
+            .map_err(|error| refuse(&path, format!("it cannot truncate as it says: {error}")))?;
         Ok(Self {
             tokenizer,
             whole: OnceLock::new(),
             path,
-            max_tokens,
+            max_tokens: max_tokens.unwrap_or(usize::MAX),
             vocab_size,
             side,
-            special_ids,
-            changes,
+            frames: false,
+            special_ids: Vec::new(),
+            changes: String::new(),
         })
+    }
+
+    /// The tokenizer itself.
+    pub(crate) fn inner(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The longest text that is read whole, in tokens.
+    pub(crate) fn max_tokens(&self) -> usize {
+        self.max_tokens
     }
 
     /// The tokenizer without truncation, the path of its file, and whether the end of a text that is too long is kept.
@@ -197,9 +239,9 @@ impl SentenceTokenizer {
         }
     }
 
-    /// A text far longer than the model reads is looked at only as far as needed: the words of a prefix
+    /// Tokenises one text. One far longer than the model reads is looked at only as far as needed: the words of a prefix
     /// that ends at white space have the same tokens in the prefix as in the text.
-    fn tokenize_one(&self, text: &str) -> Result<Tokens> {
+    pub(crate) fn tokenize_one(&self, text: &str) -> Result<Tokens> {
         if self.side == TruncationDirection::Left {
             return self.tokenize_whole(text);
         }
@@ -215,7 +257,8 @@ impl SentenceTokenizer {
     }
 
     fn tokenize_whole(&self, text: &str) -> Result<Tokens> {
-        let encoding = self.tokenizer.encode_fast(text, true).map_err(|error| self.refuses(&*error))?;
+        let encoding =
+            self.tokenizer.encode_fast(text, self.frames).map_err(|error| self.refuses(&*error))?;
         let ids = encoding.get_ids().to_vec();
         match ids.iter().find(|id| **id as usize >= self.vocab_size) {
             Some(id) => Err(does_not_fit(&self.path, *id as usize + 1, self.vocab_size)),
@@ -228,10 +271,22 @@ impl SentenceTokenizer {
     }
 }
 
+/// Refuses a vocabulary that is larger than the table of the model. A token that was added to it beyond the table is
+/// refused in a text that has it.
 fn check_vocabulary(tokenizer: &Tokenizer, path: &Path, vocab_size: usize) -> Result<()> {
-    let added = tokenizer.get_added_tokens_decoder().into_keys().max().map_or(0, |id| id as usize + 1);
-    let tokens = tokenizer.get_vocab_size(true).max(added);
-    if tokens > vocab_size { Err(does_not_fit(path, tokens, vocab_size)) } else { Ok(()) }
+    let own = tokenizer.get_vocab_size(false);
+    if own > vocab_size {
+        return Err(does_not_fit(path, own, vocab_size));
+    }
+    let added = tokenizer.get_added_tokens_decoder();
+    if let Some(token) = added.iter().find_map(|(id, token)| (*id as usize >= vocab_size).then_some(token)) {
+        tracing::warn!(
+            "{}: the model has no embedding for the added token {:?}: a text that has it cannot be encoded",
+            path.display(),
+            token.content
+        );
+    }
+    Ok(())
 }
 
 fn does_not_fit(path: &Path, tokens: usize, vocab_size: usize) -> Error {

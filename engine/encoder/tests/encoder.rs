@@ -158,17 +158,21 @@ fn refused(model: &ModelCopy, file: &str, words: &[&str]) {
 
 #[test]
 fn a_missing_file_is_named_with_what_is_expected() {
-    for file in
-        ["modules.json", "config.json", "tokenizer.json", "model.safetensors", "1_Pooling/config.json"]
-    {
+    for file in ["config.json", "tokenizer.json", "model.safetensors", "1_Pooling/config.json"] {
         refused(&ModelCopy::tiny("bert").without(file), file, &["is missing", "sentence-transformers"]);
     }
 }
 
 #[test]
-fn weights_of_another_format_are_named() {
+fn a_directory_without_any_settings_is_no_model() {
+    let model = ModelCopy::tiny("bert").without("config.json").without("modules.json");
+    refused(&model, "modules.json", &["is missing", "sentence-transformers"]);
+}
+
+#[test]
+fn weights_of_pytorch_that_are_none_are_named() {
     let model = ModelCopy::tiny("bert").without("model.safetensors").with_file("pytorch_model.bin", "x");
-    refused(&model, "model.safetensors", &["pytorch_model.bin"]);
+    refused(&model, "pytorch_model.bin", &["torch.save", "fetch"]);
 }
 
 #[test]
@@ -231,10 +235,24 @@ fn a_tokenizer_that_does_not_fit_is_refused() {
 }
 
 #[test]
+fn an_added_token_without_an_embedding_is_refused_in_the_text_that_has_it() {
+    let model = ModelCopy::tiny("bert").edited("tokenizer.json", |json| {
+        json["added_tokens"].as_array_mut().unwrap().push(serde_json::json!({
+            "id": 1200, "content": "<ent>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+            "special": true,
+        }));
+    });
+    let encoder = load(model.path(), Executor::Cpu);
+    assert!(encoder.encode(&["a cat"]).is_ok());
+    let error = encoder.encode(&["a <ent> cat"]).unwrap_err().to_string();
+    assert!(error.contains("tokenizer.json") && error.contains("1201"), "{error}");
+}
+
+#[test]
 fn what_cannot_be_honored_is_refused_by_name() {
     let tiny = || ModelCopy::tiny("bert");
-    let dense = tiny().edited("modules.json", |json| json.as_array_mut().unwrap().push(serde_json::json!({"idx": 2, "name": "2", "path": "2_Dense", "type": "sentence_transformers.models.Dense"})));
-    refused(&dense, "modules.json", &["Dense"]);
+    let lstm = tiny().edited("modules.json", |json| json.as_array_mut().unwrap().push(serde_json::json!({"idx": 2, "name": "2", "path": "2_LSTM", "type": "sentence_transformers.models.LSTM"})));
+    refused(&lstm, "modules.json", &["LSTM"]);
     let outside = tiny().edited("modules.json", |json| json[1]["path"] = "../1_Pooling".into());
     refused(&outside, "modules.json", &["../1_Pooling"]);
     for (key, value) in
@@ -252,7 +270,8 @@ fn what_cannot_be_honored_is_refused_by_name() {
         "config.json",
         &["hidden_size"],
     );
-    refused(&tiny().pooled("lasttoken"), "1_Pooling", &["lasttoken", "mean_tokens"]);
+    let attention = tiny().edited("1_Pooling/config.json", |json| json["pooling_mode"] = "attention".into());
+    refused(&attention, "1_Pooling", &["attention", "lasttoken"]);
     refused(&tiny().pooled("no_such_mode"), "1_Pooling", &["pooling mode"]);
     let prompts = tiny().with_file("config_sentence_transformers.json", r#"{"default_prompt_name": "none"}"#);
     refused(&prompts, "config_sentence_transformers.json", &["default_prompt_name", "none"]);

@@ -268,7 +268,7 @@ pub async fn info(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
         "model_id": name,
         "model_sha": room.encoder().fingerprint(),
         "model_dtype": app.precision,
-        "model_type": { "embedding": { "pooling": pooling(room.encoder().pooling()) } },
+        "model_type": { "embedding": { "pooling": pooling(room.encoder().poolings()) } },
         "max_concurrent_requests": app.limits.requests,
         "max_input_length": room.encoder().max_tokens(),
         "max_batch_tokens": app.limits.tokens,
@@ -279,10 +279,11 @@ pub async fn info(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
     })))
 }
 
-fn pooling(pooling: Pooling) -> &'static str {
-    match pooling {
-        Pooling::Mean => "mean",
-        Pooling::Cls => "cls",
-        Pooling::Max => "max",
-    }
+/// The poolings by the names that this interface has for them.
+fn pooling(poolings: &[Pooling]) -> String {
+    let name = |pooling: &Pooling| match pooling {
+        Pooling::LastToken => "last_token",
+        other => other.name(),
+    };
+    poolings.iter().map(name).collect::<Vec<_>>().join("+")
 }

@@ -40,19 +40,6 @@ fn unpool(
         let place = span.start * width..span.end * width;
         let (hidden, gradient) = (&hidden[place.clone()], &mut gradient[place]);
         match pooling {
-            Pooling::Cls => {
-                if let Some(first) = gradient.get_mut(..width) {
-                    first.copy_from_slice(upstream);
-                }
-            }
-            Pooling::Mean => {
-                let share = 1.0 / span.len() as f32;
-                for row in gradient.chunks_exact_mut(width) {
-                    for (value, upstream) in row.iter_mut().zip(upstream) {
-                        *value = share * upstream;
-                    }
-                }
-            }
             Pooling::Max => {
                 for (column, upstream) in upstream.iter().enumerate() {
                     let greatest = (0..span.len()).reduce(|best, row| {
@@ -61,6 +48,14 @@ fn unpool(
                     });
                     if let Some(row) = greatest {
                         gradient[row * width + column] = *upstream;
+                    }
+                }
+            }
+            pooling => {
+                let shares = pooling.shares(span.len(), 0).unwrap_or_default();
+                for (row, share) in gradient.chunks_exact_mut(width).zip(shares) {
+                    for (value, upstream) in row.iter_mut().zip(upstream) {
+                        *value = share * upstream;
                     }
                 }
             }

@@ -19,7 +19,8 @@ use self::settings::Activation;
 use crate::executors::cpu::CpuNetwork;
 use crate::files::refuse;
 use crate::model::{ModelDir, ModelWeights};
-use crate::{EncoderOptions, Precision, Result, check_options};
+use crate::transformer::check_options;
+use crate::{EncoderOptions, Precision, Result};
 
 /// Scores pairs of texts with a cross-encoder of sentence-transformers.
 ///

@@ -29,7 +29,7 @@ impl Network {
         }
     }
 
-    /// The pooled vectors of `sentences` in their order, `[sentences, hidden]`, pooled without the first `skipped`
+    /// The pooled vectors of `sentences` in their order, `[sentences, poolings, hidden]`, pooled without the first `skipped`
     /// tokens; zeros for a sentence without a token.
     pub(crate) fn embed(&self, sentences: &[&[u32]], skipped: usize) -> Result<Vec<f32>> {
         match self {

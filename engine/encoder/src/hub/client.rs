@@ -35,6 +35,13 @@ pub(super) enum Failure {
     Disk(Error),
 }
 
+impl Failure {
+    /// Whether the hub has no such file.
+    pub(super) fn is_absence(&self) -> bool {
+        matches!(self, Self::Status(StatusCode::NOT_FOUND))
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Disk(error)
@@ -107,7 +114,7 @@ impl<'a> Download<'a> {
     /// The same for a file that not every model has.
     pub(super) fn fetch_optional(&mut self, file: &str) -> Result<(), Failure> {
         match self.fetch(file) {
-            Err(Failure::Status(StatusCode::NOT_FOUND)) => Ok(()),
+            Err(failure) if failure.is_absence() => Ok(()),
             other => other.map(|_| ()),
         }
     }

@@ -2,14 +2,16 @@
 
 mod cache;
 mod client;
+mod files;
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 use self::cache::CachedModel;
 use self::client::{Download, Failure};
+use self::files::ModelFiles;
 use crate::cross_encoder::settings::transformer_of;
-use crate::model_dir::{Modules, SENTENCE_CONFIGS};
+use crate::model_dir::Modules;
 use crate::{DEFAULT_MODEL, Error, Result};
 
 /// The directory of `model`, which is a directory, or the id of a model on the hub: `org/name`, or the
@@ -100,7 +102,7 @@ impl Hub {
             let places = [Some(self.models.join(id)), CachedModel::of(&self.cache, id).main()];
             for place in places.into_iter().flatten().filter(|place| place.join("config.json").is_file()) {
                 let folder = transformer_of(&place)?.unwrap_or_default();
-                if of_network(&folder).iter().all(|file| place.join(file).is_file()) {
+                if ModelFiles::of_network(&folder).are_in(&place) {
                     return Ok(place);
                 }
             }
@@ -127,21 +129,16 @@ impl Hub {
     fn cached(&self, id: &str) -> Option<PathBuf> {
         let snapshot = CachedModel::of(&self.cache, id).main()?;
         let modules = Modules::read(&snapshot.join("modules.json")).ok()?;
-        required_files(&modules).iter().all(|file| snapshot.join(file).is_file()).then_some(snapshot)
+        ModelFiles::of(&modules).are_in(&snapshot).then_some(snapshot)
     }
 
-    /// Downloads the files that the encoder reads, weights last: a snapshot with weights is complete.
+    /// Downloads the files that the encoder reads.
     fn download(&self, id: &str) -> Result<PathBuf> {
         let failed = |failure| self.failed(id, failure);
         let mut download = Download::new(self, id);
         let modules_path = download.fetch("modules.json").map_err(failed)?;
         let modules = Modules::read(&modules_path)?;
-        for file in optional_files(&modules) {
-            download.fetch_optional(&file).map_err(failed)?;
-        }
-        for file in required_files(&modules) {
-            download.fetch(&file).map_err(failed)?;
-        }
+        ModelFiles::of(&modules).fetch(&mut download).map_err(failed)?;
         Ok(modules_path.parent().map(Path::to_path_buf).unwrap_or_default())
     }
 
@@ -153,14 +150,8 @@ impl Hub {
         let config = download.fetch("config.json").map_err(failed)?;
         let directory = config.parent().map(Path::to_path_buf).unwrap_or_default();
         let folder = transformer_of(&directory)?.unwrap_or_default();
-        for file in
-            ["config_sentence_transformers.json".to_owned()].into_iter().chain(beside_network(&folder))
-        {
-            download.fetch_optional(&file).map_err(failed)?;
-        }
-        for file in of_network(&folder) {
-            download.fetch(&file).map_err(failed)?;
-        }
+        let files = ModelFiles::of_network(&folder).with_optional("config_sentence_transformers.json");
+        files.fetch(&mut download).map_err(failed)?;
         Ok(directory)
     }
 
@@ -173,33 +164,6 @@ impl Hub {
             }
         }
     }
-}
-
-/// The files of a network, weights last.
-fn of_network(folder: &str) -> [String; 3] {
-    ["config.json", "tokenizer.json", "model.safetensors"].map(|file| join(folder, file))
-}
-
-/// The files beside a network that not every model has.
-fn beside_network(folder: &str) -> Vec<String> {
-    let tokenizer = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
-    tokenizer.iter().chain(&SENTENCE_CONFIGS).map(|name| join(folder, name)).collect()
-}
-
-fn required_files(modules: &Modules) -> Vec<String> {
-    let pooling = join(&modules.pooling, "config.json");
-    std::iter::once(pooling).chain(of_network(&modules.transformer)).collect()
-}
-
-fn optional_files(modules: &Modules) -> Vec<String> {
-    let mut files = vec!["config_sentence_transformers.json".into()];
-    files.extend(modules.normalize.iter().map(|folder| join(folder, "config.json")));
-    files.extend(beside_network(&modules.transformer));
-    files
-}
-
-fn join(folder: &str, file: &str) -> String {
-    if folder.is_empty() { file.into() } else { format!("{folder}/{file}") }
 }
 
 fn reason(failure: &Failure) -> String {

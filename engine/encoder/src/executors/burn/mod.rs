@@ -19,7 +19,7 @@ pub use self::pooling::pool;
 use self::transformer::Transformer;
 use crate::config::BertConfig;
 use crate::model_dir::ModelDir;
-use crate::pooling::{Pooling, pool_without_prompt};
+use crate::pooling::{Pooling, pool_joined};
 use crate::weights::ModelWeights;
 use crate::{Error, Result};
 
@@ -27,7 +27,7 @@ use crate::{Error, Result};
 pub(crate) struct BurnNetwork {
     network: Transformer,
     device: Device,
-    pooling: Pooling,
+    poolings: Vec<Pooling>,
     config: BertConfig,
 }
 
@@ -37,12 +37,12 @@ impl BurnNetwork {
         Ok(Self {
             network: Transformer::load(&model.config, weights, &device)?,
             device,
-            pooling: model.pooling,
+            poolings: model.poolings.clone(),
             config: model.config.clone(),
         })
     }
 
-    /// The pooled vectors of `sentences` in their order, `[sentences, hidden]`, pooled without the first `skipped` tokens.
+    /// The pooled vectors of `sentences` in their order, `[sentences, poolings, hidden]`, pooled without the first `skipped` tokens.
     pub(crate) fn embed(&self, sentences: &[&[u32]], skipped: usize) -> Result<Vec<f32>> {
         let lengths: Vec<usize> = sentences.iter().map(|ids| ids.len()).collect();
         let batches = smart_batches(&lengths, rayon::current_num_threads());
@@ -54,7 +54,7 @@ impl BurnNetwork {
             })
             .collect::<Result<_>>()?;
 
-        let width = self.config.hidden_size;
+        let width = self.config.hidden_size * self.poolings.len();
         let mut rows = vec![0.0; sentences.len() * width];
         for (batch, vectors) in batches.iter().zip(&pooled) {
             for (row, vector) in batch.iter().zip(vectors.chunks_exact(width)) {
@@ -82,15 +82,16 @@ impl BurnNetwork {
     fn embed_batch(&self, sentences: &[&[u32]], skipped: usize) -> Result<Vec<f32>> {
         let batch = PaddedBatch::new(sentences, &self.config, &self.device);
         let hidden = self.network.forward(&batch);
-        if skipped == 0 {
-            return floats(pool(hidden, batch.padding, self.pooling).into_data());
+        if let ([pooling], 0) = (self.poolings.as_slice(), skipped) {
+            return floats(pool(hidden, batch.padding, *pooling).into_data());
         }
         let [_, longest, width] = hidden.dims();
         let hidden = floats(hidden.into_data())?;
-        let mut rows = vec![0.0; sentences.len() * width];
-        let pooled = rows.chunks_exact_mut(width).zip(hidden.chunks_exact(longest * width));
+        let mut rows = vec![0.0; sentences.len() * width * self.poolings.len()];
+        let pooled =
+            rows.chunks_exact_mut(width * self.poolings.len()).zip(hidden.chunks_exact(longest * width));
         for ((pooled, hidden), sentence) in pooled.zip(sentences) {
-            pool_without_prompt(&hidden[..sentence.len() * width], pooled, self.pooling, skipped);
+            pool_joined(&hidden[..sentence.len() * width], pooled, &self.poolings, skipped);
         }
         Ok(rows)
     }

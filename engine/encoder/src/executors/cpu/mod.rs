@@ -30,7 +30,7 @@ use self::layer::Layer;
 pub(crate) use self::network::CpuNetwork;
 use self::parts::{Packing, Positions};
 use self::team::Team;
-pub(crate) use self::weights::TensorReader;
+pub(crate) use self::weights::{TensorReader, floats};
 use crate::config::BertConfig;
 use crate::families::Layout;
 use crate::{Error, Result};
@@ -138,7 +138,7 @@ impl CpuBert {
         )
     }
 
-    /// A vector of `hidden` floats for every sentence, `[sentences, hidden]`: `pool` makes it from the last hidden states
+    /// A vector of `length` floats for every sentence, `[sentences, length]`: `pool` makes it from the last hidden states
     /// of the sentence's tokens, `[tokens, hidden]`, while they are in cache.
     ///
     /// # Errors
@@ -147,16 +147,17 @@ impl CpuBert {
         &self,
         tokens: impl Into<Tokens<'a>>,
         offsets: &[usize],
+        length: usize,
         pool: &(dyn Fn(&[f32], &mut [f32]) + Sync),
     ) -> Result<Vec<f32>> {
         let width = self.config.hidden_size;
         self.run(
             tokens.into(),
             offsets,
-            |sentences| sentences.len() * width,
+            |sentences| sentences.len() * length,
             |sentences, hidden, out| {
                 let first = offsets[sentences.start];
-                for (sentence, out) in sentences.zip(out.chunks_exact_mut(width)) {
+                for (sentence, out) in sentences.zip(out.chunks_exact_mut(length)) {
                     let (from, to) = (offsets[sentence] - first, offsets[sentence + 1] - first);
                     pool(&hidden[from * width..to * width], out);
                 }

@@ -4,14 +4,14 @@ use super::{CpuBert, TensorReader, Tokens};
 use crate::cross_encoder::PairTokens;
 use crate::files::refuse;
 use crate::model_dir::ModelDir;
-use crate::pooling::{Pooling, pool_without_prompt};
+use crate::pooling::{Pooling, pool_joined};
 use crate::weights::ModelWeights;
 use crate::{Precision, Result};
 
 /// The network on processors: sentences end to end, with nothing padded.
 pub(crate) struct CpuNetwork {
     bert: CpuBert,
-    pooling: Pooling,
+    poolings: Vec<Pooling>,
     hidden_size: usize,
 }
 
@@ -21,10 +21,10 @@ impl CpuNetwork {
         let reader = TensorReader { tensors: &tensors, prefix: weights.prefix() };
         let bert = CpuBert::load(&model.config, weights.layout(), reader, precision)
             .map_err(|reason| refuse(weights.path(), reason))?;
-        Ok(Self { bert, pooling: model.pooling, hidden_size: model.config.hidden_size })
+        Ok(Self { bert, poolings: model.poolings.clone(), hidden_size: model.config.hidden_size })
     }
 
-    /// The pooled vectors of `sentences` in their order, `[sentences, hidden]`, pooled without the first `skipped` tokens.
+    /// The pooled vectors of `sentences` in their order, `[sentences, poolings, hidden]`, pooled without the first `skipped` tokens.
     pub(crate) fn embed(&self, sentences: &[&[u32]], skipped: usize) -> Result<Vec<f32>> {
         let order = by_length(sentences.len(), |row| sentences[row].len());
         let mut ids = Vec::with_capacity(sentences.iter().map(|ids| ids.len()).sum());
@@ -33,13 +33,14 @@ impl CpuNetwork {
             ids.extend_from_slice(sentences[*row]);
             offsets.push(ids.len());
         }
-        let pooled = match (self.pooling, skipped) {
-            (Pooling::Cls, 0) => self.bert.first_tokens(&ids[..], &offsets)?,
-            (pooling, _) => self.bert.embed(&ids[..], &offsets, &|hidden, out| {
-                pool_without_prompt(hidden, out, pooling, skipped);
+        let width = self.hidden_size * self.poolings.len();
+        let pooled = match (self.poolings.as_slice(), skipped) {
+            ([Pooling::Cls], 0) => self.bert.first_tokens(&ids[..], &offsets)?,
+            (poolings, _) => self.bert.embed(&ids[..], &offsets, width, &|hidden, out| {
+                pool_joined(hidden, out, poolings, skipped);
             })?,
         };
-        Ok(self.in_order(&order, &pooled, sentences.len()))
+        Ok(in_order(&order, &pooled, sentences.len(), width))
     }
 
     /// The last hidden state of the first token of each pair, in their order, `[pairs, hidden]`.
@@ -52,18 +53,18 @@ impl CpuNetwork {
             offsets.push(ids.len());
         }
         let states = self.bert.first_tokens(Tokens { ids: &ids, types: &types }, &offsets)?;
-        Ok(self.in_order(&order, &states, pairs.len()))
+        Ok(in_order(&order, &states, pairs.len(), self.hidden_size))
     }
+}
 
-    /// The vectors of the rows that `order` names, in the order of the rows; zeros for rows that it does not name.
-    fn in_order(&self, order: &[usize], vectors: &[f32], count: usize) -> Vec<f32> {
-        let width = self.hidden_size;
-        let mut rows = vec![0.0; count * width];
-        for (row, vector) in order.iter().zip(vectors.chunks_exact(width)) {
-            rows[row * width..][..width].copy_from_slice(vector);
-        }
-        rows
+/// The vectors, each `width` long, of the rows that `order` names, in the order of the rows; zeros for rows that it does
+/// not name.
+fn in_order(order: &[usize], vectors: &[f32], count: usize, width: usize) -> Vec<f32> {
+    let mut rows = vec![0.0; count * width];
+    for (row, vector) in order.iter().zip(vectors.chunks_exact(width)) {
+        rows[row * width..][..width].copy_from_slice(vector);
     }
+    rows
 }
 
 /// The rows that have a token, longest first: sentences of like length make groups of like work.

@@ -144,7 +144,7 @@ proptest! {
                     out.iter_mut().zip(row).for_each(|(o, x)| *o += x);
                 }
             };
-            let pooled = bert.embed(tokens, &offsets, &sums).expect("it runs");
+            let pooled = bert.embed(tokens, &offsets, config.hidden_size, &sums).expect("it runs");
             let width = config.hidden_size;
             if offsets.windows(2).all(|sentence| sentence[0] < sentence[1]) {
                 let first = bert.first_tokens(tokens, &offsets).expect("it runs");

@@ -32,7 +32,7 @@ impl<'a> TensorReader<'a> {
             ));
         }
         floats(&tensor).ok_or_else(|| {
-            format!("the tensor {name} holds {:?}: akin reads F32, F16 and BF16", tensor.dtype())
+            format!("the tensor {name} holds {:?}: akin reads F32, F64, F16 and BF16", tensor.dtype())
         })
     }
 
@@ -79,7 +79,7 @@ fn rows_of(values: Floats<'_>, first: usize, count: usize) -> Floats<'_> {
     }
 }
 
-fn floats<'a>(tensor: &TensorView<'a>) -> Option<Floats<'a>> {
+pub(crate) fn floats<'a>(tensor: &TensorView<'a>) -> Option<Floats<'a>> {
     let data = tensor.data();
     Some(match tensor.dtype() {
         Dtype::F32 => match bytemuck::try_cast_slice(data) {
@@ -87,6 +87,7 @@ fn floats<'a>(tensor: &TensorView<'a>) -> Option<Floats<'a>> {
             // The file did not align them.
             _ => data.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),
         },
+        Dtype::F64 => data.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b) as f32).collect(),
         Dtype::F16 => data.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect(),
         Dtype::BF16 => data.as_chunks().0.iter().map(|&b| bf16::from_le_bytes(b).to_f32()).collect(),
         _ => return None,

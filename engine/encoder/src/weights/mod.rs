@@ -1,23 +1,34 @@
-//! `model.safetensors`: opened, and every tensor checked before anything computes with it.
+//! The weights of a model: opened, and every tensor checked before anything computes with it.
+//!
+//! `file` finds and opens the files, in the forms of safetensors and of PyTorch (`torch`, with `pickle` and
+//! `state_dict`).
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+mod file;
+mod pickle;
+mod state_dict;
+mod torch;
 
-use memmap2::Mmap;
+use std::path::Path;
+
 use rayon::prelude::*;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
+pub(crate) use self::file::TensorFile;
+#[cfg(feature = "hub")]
+pub(crate) use self::file::{WEIGHT_FILES, shards};
+use crate::Result;
 use crate::config::BertConfig;
 use crate::families::{BiasForm, Layout};
-use crate::files::{missing, refuse};
+use crate::files::refuse;
 use crate::model_dir::ModelDir;
-use crate::{Error, Result};
 
-/// The weights of a model: the file in memory, known to hold every tensor of the network.
+/// The prefixes that exports put before the names of the network.
+const PREFIXES: [&str; 4] = ["", "bert.", "roberta.", "model."];
+
+/// The weights of a model: its files in memory, known to hold every tensor of the network.
 pub struct ModelWeights {
-    path: PathBuf,
-    file: Mmap,
+    file: TensorFile,
     prefix: &'static str,
     layout: Layout,
 }
@@ -28,35 +39,37 @@ impl ModelWeights {
     /// # Errors
     /// [`Error::Model`] with the tensor at fault; [`Error::Io`].
     pub fn open(model: &ModelDir) -> Result<Self> {
-        let path = model.weights();
-        let file = map(&path, &model.transformer)?;
-        let tensors = parse(&file, &path)?;
+        let file = TensorFile::open(&model.transformer)?;
+        let path = file.path();
+        let tensors = file.tensors()?;
         let known = model.config.architecture.family().prefix;
         let of_file = |prefix: &str| model.config.layout(&|name| has(&tensors, &format!("{prefix}{name}")));
-        let found = ["", known].into_iter().map(|prefix| (prefix, of_file(prefix)));
-        let found =
-            found.into_iter().find(|(prefix, layout)| has(&tensors, &format!("{prefix}{}", layout.words)));
+        let mut found = PREFIXES.into_iter().chain([known]).map(|prefix| (prefix, of_file(prefix)));
+        let found = found.find(|(prefix, layout)| has(&tensors, &format!("{prefix}{}", layout.words)));
         let Some((prefix, layout)) = found else {
             let words = of_file("").words;
             return Err(refuse(
-                &path,
-                format!("it has no tensor {words}, with or without the prefix {known:?}"),
+                path,
+                format!(
+                    "it has no tensor {words}, with or without a prefix ({known:?}, {:?})",
+                    &PREFIXES[1..]
+                ),
             ));
         };
         expected_tensors(&model.config, &layout)
             .into_par_iter()
-            .map(|(name, shape)| check_tensor(&tensors, &path, &format!("{prefix}{name}"), &shape))
+            .map(|(name, shape)| check_tensor(&tensors, path, &format!("{prefix}{name}"), &shape))
             .collect::<Result<()>>()?;
-        Ok(Self { path, file, prefix, layout })
+        Ok(Self { file, prefix, layout })
     }
 
     /// The file.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
-    /// The whole file.
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// The files.
+    pub(crate) fn file(&self) -> &TensorFile {
         &self.file
     }
 
@@ -65,12 +78,12 @@ impl ModelWeights {
     /// # Errors
     /// [`Error::Model`] when the file changed since it was checked.
     pub fn tensors(&self) -> Result<SafeTensors<'_>> {
-        parse(&self.file, &self.path)
+        self.file.tensors()
     }
 
     /// Checks a tensor that is not of the network itself, by its whole name.
     pub(crate) fn check(&self, name: &str, shape: &[usize]) -> Result<()> {
-        check_tensor(&self.tensors()?, &self.path, name, shape)
+        check_tensor(&self.tensors()?, self.path(), name, shape)
     }
 
     /// Where the weights of each part are, apart from the prefix.
@@ -88,44 +101,12 @@ fn has(tensors: &SafeTensors<'_>, name: &str) -> bool {
     tensors.tensor(name).is_ok()
 }
 
-/// Maps the file: start-up copies nothing that it does not use.
-#[allow(unsafe_code)]
-fn map(path: &Path, folder: &Path) -> Result<Mmap> {
-    let io = |source| Error::Io { action: "read", path: path.into(), source };
-    let file = File::open(path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => absent(path, folder),
-        _ => io(source),
-    })?;
-    if file.metadata().map_err(io)?.len() == 0 {
-        return Err(refuse(path, "the file is empty: fetch it again"));
-    }
-    // SAFETY: the mapping is private to this process and only read; it lasts while the model loads. A
-    // program that shortens the file in that moment would stop this one, as it would with any mapping.
-    unsafe { Mmap::map(&file) }.map_err(io)
-}
-
-/// Names what is there in place of the weights.
-fn absent(path: &Path, folder: &Path) -> Error {
-    for other in ["pytorch_model.bin", "model.safetensors.index.json"] {
-        if folder.join(other).exists() {
-            return refuse(
-                path,
-                format!(
-                    "the file is missing, and Akin does not read {other}: save the model as one model.safetensors"
-                ),
-            );
-        }
-    }
-    missing(path)
-}
-
-fn parse<'a>(file: &'a [u8], path: &Path) -> Result<SafeTensors<'a>> {
-    SafeTensors::deserialize(file).map_err(|error| {
-        refuse(path, format!("truncated or corrupt ({} bytes, {error}): fetch the file again", file.len()))
-    })
-}
-
-fn check_tensor(tensors: &SafeTensors<'_>, path: &Path, name: &str, shape: &[usize]) -> Result<()> {
+pub(crate) fn check_tensor(
+    tensors: &SafeTensors<'_>,
+    path: &Path,
+    name: &str,
+    shape: &[usize],
+) -> Result<()> {
     let tensor = tensor(tensors, name)
         .map_err(|_| refuse(path, format!("the tensor {name} is missing, which config.json asks for")))?;
     if tensor.shape() != shape {
@@ -142,7 +123,7 @@ fn check_tensor(tensors: &SafeTensors<'_>, path: &Path, name: &str, shape: &[usi
         )),
         None => Err(refuse(
             path,
-            format!("the tensor {name} is {:?}, and Akin reads F32, F16 and BF16", tensor.dtype()),
+            format!("the tensor {name} is {:?}, and Akin reads F32, F64, F16 and BF16", tensor.dtype()),
         )),
     }
 }
@@ -178,6 +159,11 @@ fn finite(tensor: &TensorView<'_>) -> Option<bool> {
                     seen | (u32::from_le_bytes(*word) & 0x7f80_0000 == 0x7f80_0000)
                 }),
             )
+        }
+        // What is too large for an f32 would be infinite as one.
+        Dtype::F64 => {
+            let (words, _) = tensor.data().as_chunks::<8>();
+            Some(words.iter().all(|word| (f64::from_le_bytes(*word) as f32).is_finite()))
         }
         Dtype::F16 => Some(halves(0x7c00)),
         Dtype::BF16 => Some(halves(0x7f80)),

@@ -1,0 +1,104 @@
+//! A network between its tokenizer and its pooling.
+
+use crate::executors::Network;
+use crate::fingerprint::Fingerprint;
+use crate::model::{ModelDir, ModelWeights, SentenceTokenizer};
+use crate::pooling::Pooling;
+use crate::{EncoderOptions, Error, Executor, Result};
+use akin_kernels::cpu::isa;
+use akin_kernels::rows::Precision;
+
+/// Texts to pooled vectors, by a network.
+pub(crate) struct Transformer {
+    model: ModelDir,
+    tokenizer: SentenceTokenizer,
+    network: Network,
+}
+
+/// The vectors of some texts, before the modules that follow.
+pub(crate) struct Pooled {
+    /// A row for each text, one after the other.
+    pub rows: Vec<f32>,
+    /// Tokens that were read, special tokens included.
+    pub tokens: usize,
+    /// How many texts were too long.
+    pub truncated: usize,
+}
+
+impl Transformer {
+    /// Loads a model. Returns what has been hashed: weights, then tokenizer.
+    pub(crate) fn load(model: ModelDir, options: &EncoderOptions) -> Result<(Self, Fingerprint)> {
+        check_options(options)?;
+        let weights = ModelWeights::open(&model)?;
+        // Hashing the weights takes as long as loading them: each has a core.
+        let (hashed, (tokenizer, network)) = rayon::join(
+            || {
+                let hashed = weights.file().sources().fold(Fingerprint::default(), Fingerprint::with);
+                Ok(model.tokenizer_bytes()?.iter().fold(hashed, |hashed, file| hashed.with(file)))
+            },
+            || rayon::join(|| SentenceTokenizer::load(&model), || Network::load(&model, &weights, options)),
+        );
+        let hashed: Result<Fingerprint> = hashed;
+        let (tokenizer, network) = (tokenizer?, network?);
+        Ok((Self { model, tokenizer, network }, hashed?))
+    }
+
+    /// Everything but weights and tokenizer that the vectors depend on, in one line.
+    pub(crate) fn settings(&self) -> String {
+        self.model.settings() + self.tokenizer.changes()
+    }
+
+    /// The longest text that is read whole, in tokens.
+    pub(crate) fn max_tokens(&self) -> usize {
+        self.model.max_tokens
+    }
+
+    pub(crate) fn poolings(&self) -> &[Pooling] {
+        &self.model.poolings
+    }
+
+    pub(crate) fn tokenizer(&self) -> &SentenceTokenizer {
+        &self.tokenizer
+    }
+
+    /// The pooled vectors of `texts`, each after `prompt`.
+    pub(crate) fn pool(&self, prompt: &str, texts: &[&str]) -> Result<Pooled> {
+        let prompted: Vec<String>;
+        let (tokens, skipped) = if prompt.is_empty() {
+            (self.tokenizer.tokenize(texts)?, 0)
+        } else {
+            prompted = texts.iter().map(|text| format!("{prompt}{text}")).collect();
+            let prompted: Vec<&str> = prompted.iter().map(String::as_str).collect();
+            let skipped = if self.model.include_prompt { 0 } else { self.tokenizer.prompt_tokens(prompt)? };
+            (self.tokenizer.tokenize(&prompted)?, skipped)
+        };
+        let sentences: Vec<&[u32]> = tokens.iter().map(|text| text.ids.as_slice()).collect();
+        Ok(Pooled {
+            rows: self.network.embed(&sentences, skipped)?,
+            tokens: sentences.iter().map(|ids| ids.len()).sum(),
+            truncated: tokens.iter().filter(|text| text.truncated).count(),
+        })
+    }
+
+    /// The same in the order given, `batch` texts at a time, each batch padded to its longest.
+    pub(crate) fn pool_padded(&self, texts: &[&str], batch: usize) -> Result<Vec<f32>> {
+        let tokens = self.tokenizer.tokenize(texts)?;
+        let sentences: Vec<&[u32]> = tokens.iter().map(|text| text.ids.as_slice()).collect();
+        self.network.embed_padded(&sentences, batch, 0)
+    }
+}
+
+/// Refuses a precision that the executor or this processor does not compute in.
+pub(crate) fn check_options(options: &EncoderOptions) -> Result<()> {
+    match (options.executor, options.precision) {
+        (Executor::Burn, precision @ (Precision::Bf16 | Precision::Int8)) => {
+            Err(Error::Precision { precision, reason: "the burn executor computes in f32 only".into() })
+        }
+        (Executor::Cpu, precision @ Precision::Bf16) if !isa().multiplies_bf16() => {
+            let name = isa().name();
+            let reason = format!("this processor ({name}) does not multiply bf16, only f32 and int8");
+            Err(Error::Precision { precision, reason })
+        }
+        _ => Ok(()),
+    }
+}
