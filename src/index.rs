@@ -197,7 +197,7 @@ fn open(arguments: &IndexArguments) -> anyhow::Result<(Index, SentenceEncoder)> 
         }
     }
     let name = arguments.model.as_deref().unwrap_or(DEFAULT_MODEL);
-    let encoder = model::load(name, &options)?;
+    let encoder = model::cut_as_index(model::load(name, &options)?, path)?;
     let passages = arguments.passages.unwrap_or(PassageSize::Window);
     Cutter::new(&encoder, passages)?;
     let identity = ModelIdentity { passages, ..model::identity(name, &encoder)? };

@@ -59,13 +59,14 @@ impl SemanticIndex {
         Self::open_or_create_with(path, model, &EncoderOptions::default())
     }
 
-    /// The same, with options for the encoder. The index remembers the prompts among them, and uses those it remembers
-    /// where none are given.
+    /// The same, with options for the encoder. The index remembers the prompts and the dimensions among them, and uses
+    /// those it remembers where none are given.
     ///
     /// # Errors
     /// As [`SemanticIndex::open_or_create`]; [`Error::OtherPrompt`] if the index was built with other prompts.
     pub fn open_or_create_with(path: &Path, model: &str, options: &EncoderOptions) -> Result<Self> {
         let encoder = akin_query::model::load(model, options)?;
+        let encoder = akin_query::remembered::cut_as_index(encoder, path)?;
         let identity = akin_query::model::identity(model, &encoder)?;
         let identity = ModelIdentity { passages: PassageSize::Window, ..identity };
         Self::with(Index::open_or_create(path, &identity)?, encoder)

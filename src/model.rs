@@ -8,7 +8,7 @@ use akin_query::{Mode, Searcher};
 
 use akin_query::model::load_cross_encoder;
 pub use akin_query::model::{identity, load, moved};
-pub use akin_query::remembered::adopt;
+pub use akin_query::remembered::{adopt, cut_as_index};
 use anyhow::Context;
 
 use crate::cli::RerankArguments;

@@ -25,6 +25,9 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
             Some(akin_query::Error::OtherPrompt { .. }) => {
                 return Some("leave --query-prompt and --document-prompt out to use those of the index, or build another index")
             }
+            Some(akin_query::Error::OtherDimensions { .. }) => {
+                return Some("leave --dimensions out to use those of the index, or build another index")
+            }
             Some(akin_query::Error::ExamplesOfWords) => {
                 return Some("leave --mode keyword out, or --like and --unlike")
             }

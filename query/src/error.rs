@@ -34,6 +34,14 @@ pub enum Error {
         /// The prompt that was given.
         given: String,
     },
+    /// The embeddings of the index have another length than those that were asked for.
+    #[error("the index has embeddings of {of_index} numbers, and {given} were asked for")]
+    OtherDimensions {
+        /// The length of those of the index.
+        of_index: usize,
+        /// What was asked for.
+        given: usize,
+    },
     /// The index was built for another similarity than the model has now.
     #[error(
         "the index compares embeddings by similarity {:?}, and the model has similarity_fn_name {:?}",

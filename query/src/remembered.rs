@@ -1,31 +1,62 @@
 //! What an index remembers of its model beside the weights. Documents were encoded with a prompt, so queries need the one
-//! that goes with it; and their embeddings are stored for one similarity.
+//! that goes with it; their embeddings have a number of dimensions, and are stored for one similarity.
+
+use std::path::Path;
 
 use akin_encoder::{Prompts, Role, SentenceEncoder};
-use akin_index::ModelIdentity;
+use akin_index::{ModelIdentity, Reader};
 
 use crate::{Error, Result};
 
-/// Gives `encoder` the prompts of the index that `model` is of, where none were given to it.
+/// Gives `encoder` the prompts of the index that `model` is of, and its dimensions, where none were given to it.
 ///
 /// # Errors
-/// [`Error::OtherPrompt`] if another one was given; [`Error::OtherSimilarity`] as [`require`].
+/// [`Error::OtherPrompt`] and [`Error::OtherDimensions`] if others were given; [`Error::OtherSimilarity`] as [`require`].
 pub fn adopt(encoder: SentenceEncoder, model: &ModelIdentity) -> Result<SentenceEncoder> {
     let or_remembered = |role| encoder.prompts().of(role).or(remembered(model, role)).map(str::to_owned);
     let prompts = Prompts { query: or_remembered(Role::Query), document: or_remembered(Role::Document) };
     let encoder = encoder.with_prompts(prompts);
+    let encoder = cut_as(encoder, model)?;
     require(&encoder, model)?;
     Ok(encoder)
 }
 
-/// Refuses an encoder with other prompts than those of the index that `model` is of, or another similarity.
+/// Cuts the embeddings of `encoder` to the length of those of the index that `model` is of, unless a length was given to
+/// it.
 ///
 /// # Errors
-/// [`Error::OtherPrompt`], [`Error::OtherSimilarity`].
+/// [`Error::Encoder`], which a length that has been checked never gives.
+pub fn cut_as(encoder: SentenceEncoder, model: &ModelIdentity) -> Result<SentenceEncoder> {
+    let is_open = encoder.asked_dimensions().is_none();
+    match model.dimension {
+        kept if is_open && (1..encoder.dimension()).contains(&kept) => Ok(encoder.with_dimensions(kept)?),
+        _ => Ok(encoder),
+    }
+}
+
+/// The same for the index at `path`, if there is one that was built with the model of `encoder`.
+///
+/// # Errors
+/// As [`cut_as`].
+pub fn cut_as_index(encoder: SentenceEncoder, path: &Path) -> Result<SentenceEncoder> {
+    match Reader::open(path) {
+        Ok(reader) if reader.model().fingerprint == encoder.fingerprint() => cut_as(encoder, &reader.model()),
+        _ => Ok(encoder),
+    }
+}
+
+/// Refuses an encoder with other prompts than those of the index that `model` is of, other dimensions or another
+/// similarity.
+///
+/// # Errors
+/// [`Error::OtherPrompt`], [`Error::OtherDimensions`], [`Error::OtherSimilarity`].
 pub fn require(encoder: &SentenceEncoder, model: &ModelIdentity) -> Result<()> {
     let (of_index, of_model) = (model.similarity, encoder.similarity());
     if of_index != of_model {
         return Err(Error::OtherSimilarity { of_index, of_model });
+    }
+    if model.dimension != encoder.dimension() {
+        return Err(Error::OtherDimensions { of_index: model.dimension, given: encoder.dimension() });
     }
     for role in [Role::Query, Role::Document] {
         let of_index = remembered(model, role).unwrap_or_else(|| encoder.own_prompt(role));

@@ -50,7 +50,8 @@ document as near as the true tenth counts as found. The mean and the worst recal
 least ef is kept whose worst region is within 0.001 of the best. With --json the figures are ef, recall, \
 recall_worst, regions and recall_reached.
 
-Some models are trained with a prompt before each query and another before each document. Those that are in the directory of the model are used. Others are given with --query-prompt and --document-prompt when the index is begun. The index remembers them.
+Some models are trained with a prompt before each query and another before each document. Those that are in the directory of the model are used. Others are given with --query-prompt and --document-prompt when the index is begun. The index remembers them. \
+With --dimensions the first numbers of each embedding are kept alone, of a model that was trained for it; the index remembers how many.
 
 Examples:
   akin index notes notes.txt
