@@ -89,12 +89,6 @@ impl TensorFile {
         self.sources.iter().map(|source| &source[..])
     }
 
-    /// All tensors in the form of safetensors, where the file itself is not in that form.
-    #[cfg_attr(not(feature = "burn"), allow(dead_code))]
-    pub(crate) fn converted(&self) -> Option<&[u8]> {
-        self.converted.as_deref()
-    }
-
     /// The tensors by name.
     pub(crate) fn tensors(&self) -> Result<SafeTensors<'_>> {
         let bytes = match (&self.converted, self.sources.as_slice()) {

@@ -158,7 +158,9 @@ fn check(
     text: &str,
 ) {
     let found = snapshot.nearest_words(query, options).unwrap();
-    let beside = snapshot.nearest_words_beside_all(&[query.clone()], &[found.clone()], options).unwrap();
+    let beside = snapshot
+        .nearest_words_beside_all(std::slice::from_ref(query), std::slice::from_ref(&found), options)
+        .unwrap();
     let (again, scores) = beside.into_iter().next().unwrap();
     assert_eq!(again, found, "{text}");
     let near = |(score, near): (&f32, &Neighbor)| (score - near.score).abs() <= 1e-5 * near.score.max(1.0);
