@@ -37,11 +37,23 @@ pub fn cut_as(encoder: SentenceEncoder, model: &ModelIdentity) -> Result<Sentenc
 /// The same for the index at `path`, if there is one that was built with the model of `encoder`.
 ///
 /// # Errors
-/// As [`cut_as`].
+/// As [`cut_as`], and [`Error::OtherDimensions`] if another length was given.
 pub fn cut_as_index(encoder: SentenceEncoder, path: &Path) -> Result<SentenceEncoder> {
     match Reader::open(path) {
-        Ok(reader) if reader.model().fingerprint == encoder.fingerprint() => cut_as(encoder, &reader.model()),
+        Ok(reader) if reader.model().fingerprint == encoder.fingerprint() => {
+            let model = reader.model();
+            let encoder = cut_as(encoder, &model)?;
+            require_dimensions(&encoder, &model)?;
+            Ok(encoder)
+        }
         _ => Ok(encoder),
+    }
+}
+
+fn require_dimensions(encoder: &SentenceEncoder, model: &ModelIdentity) -> Result<()> {
+    match (model.dimension, encoder.dimension()) {
+        (of_index, given) if of_index != given => Err(Error::OtherDimensions { of_index, given }),
+        _ => Ok(()),
     }
 }
 
@@ -55,9 +67,7 @@ pub fn require(encoder: &SentenceEncoder, model: &ModelIdentity) -> Result<()> {
     if of_index != of_model {
         return Err(Error::OtherSimilarity { of_index, of_model });
     }
-    if model.dimension != encoder.dimension() {
-        return Err(Error::OtherDimensions { of_index: model.dimension, given: encoder.dimension() });
-    }
+    require_dimensions(encoder, model)?;
     for role in [Role::Query, Role::Document] {
         let of_index = remembered(model, role).unwrap_or_else(|| encoder.own_prompt(role));
         if encoder.prompt(role) != of_index {

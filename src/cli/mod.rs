@@ -124,11 +124,18 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it may run for long without asking anything, and ends at a clean point when it is interrupted.
+    /// Whether it may run for long without asking anything, and ends at a clean point when it is interrupted. A server ends
+    /// cleanly by its own means.
     pub fn is_long(&self) -> bool {
         !matches!(
             self,
-            Self::Query(_) | Self::Show(_) | Self::Delete(_) | Self::Stat(_) | Self::Completions(_)
+            Self::Query(_)
+                | Self::Serve(_)
+                | Self::Mcp(_)
+                | Self::Show(_)
+                | Self::Delete(_)
+                | Self::Stat(_)
+                | Self::Completions(_)
         )
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::Result;
 use crate::after_pooling::AfterPooling;
+use crate::cross_encoder::settings::is_cross_encoder;
 use crate::files::{read_optional, refuse};
 use crate::model_dir::{AfterKind, First, Modules};
 use crate::prompts::TextSettings;
@@ -40,6 +41,9 @@ impl StaticDir {
     /// Reads the settings of the model in `root`; nothing where it is a model of another kind.
     pub(crate) fn find(root: &Path) -> Result<Option<Self>> {
         let modules = root.join("modules.json");
+        if is_cross_encoder(root) {
+            return Ok(None);
+        }
         let (folder, kind, after) = if modules.is_file() {
             match Modules::read(&modules)? {
                 Modules { first: First::StaticEmbedding { folder }, after } => {

@@ -183,7 +183,9 @@ fn check_table(table: &[u8]) -> Result<(), String> {
     if units.is_empty() || !odd.is_empty() {
         return Err(broken());
     }
-    for (at, unit) in units.iter().enumerate() {
+    // A unit with the highest bit is the value of a leaf: no byte leads on from it.
+    let leads_on = |(at, unit): &(usize, &usize)| *at == 0 || *unit >> 31 == 0;
+    for (at, unit) in units.iter().enumerate().filter(leads_on) {
         let next = at ^ ((unit >> 10) << ((unit & (1 << 9)) >> 6));
         let has_leaf = (unit >> 8) & 1 == 1;
         let leaf = units.get(next).map(|leaf| leaf & ((1 << 31) - 1));
