@@ -106,7 +106,7 @@ fn a_signal_ends_it_when_its_requests_are_answered() {
         // Its head is there, and its body is not: it is being answered.
         let mut slow = TcpStream::connect(&server.address).unwrap();
         let head = format!(
-            "POST /v1/indexes/notes/query HTTP/1.1\r\nHost: {}\r\nExpect: 100-continue\r\nContent-Length: 14\r\n\r\n",
+            "POST /v1/indexes/notes/query HTTP/1.1\r\nHost: {}\r\nExpect: 100-continue\r\nContent-Length: 15\r\n\r\n",
             server.address
         );
         slow.write_all(head.as_bytes()).unwrap();
