@@ -37,7 +37,7 @@ impl ModelWeights {
     /// Opens the weights of `model` and checks names, shapes, types and values.
     ///
     /// # Errors
-    /// [`Error::Model`] with the tensor at fault; [`Error::Io`].
+    /// [`Error::Model`](crate::Error::Model) with the tensor at fault; [`Error::Io`](crate::Error::Io).
     pub fn open(model: &ModelDir) -> Result<Self> {
         let file = TensorFile::open(&model.transformer)?;
         let path = file.path();
@@ -76,7 +76,7 @@ impl ModelWeights {
     /// The tensors, under the names of the file.
     ///
     /// # Errors
-    /// [`Error::Model`] when the file changed since it was checked.
+    /// [`Error::Model`](crate::Error::Model) when the file changed since it was checked.
     pub fn tensors(&self) -> Result<SafeTensors<'_>> {
         self.file.tensors()
     }
