@@ -93,7 +93,7 @@ pub(crate) fn transformer_of(root: &Path) -> Result<Option<String>> {
     let config = read_optional(&root.join(folder.as_deref().unwrap_or("")).join("config.json"))?;
     match architecture(&config) {
         Some(name) if !name.ends_with(TASK) => no_cross_encoder(format!(
-            "config.json names the architecture {}, and Akin runs Bert{TASK} and Roberta{TASK}",
+            "config.json names the architecture {}, and Akin runs {TASK} of BERT, RoBERTa, XLM-R and CamemBERT",
             name.chars().take(80).collect::<String>()
         )),
         _ => Ok(folder),

@@ -71,6 +71,13 @@ impl PaddedBatch {
             positions: integers(positions),
         }
     }
+
+    /// True where a token must not look, `[sentences, 1, longest, longest]`; nothing where there is no padding.
+    pub(super) fn attention_mask(&self) -> Option<Tensor<4, Bool>> {
+        let [rows, longest] = self.ids.dims();
+        let padding = self.padding.clone()?;
+        Some(padding.reshape([rows, 1, 1, longest]).expand([rows, 1, longest, longest]))
+    }
 }
 
 #[cfg(test)]

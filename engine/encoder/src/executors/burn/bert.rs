@@ -82,11 +82,7 @@ impl Bert {
 
     /// Hidden states of the last layer, `[sentences, longest, hidden]`; those of padding mean nothing.
     pub fn forward(&self, batch: &PaddedBatch) -> Tensor<3> {
-        let [rows, longest] = batch.ids.dims();
-        let mask = batch
-            .padding
-            .clone()
-            .map(|padding| padding.reshape([rows, 1, 1, longest]).expand([rows, 1, longest, longest]));
+        let mask = batch.attention_mask();
         let embedded = self.embeddings.forward(batch);
         self.layers.iter().fold(embedded, |hidden, layer| layer.forward(hidden, mask.clone()))
     }

@@ -90,11 +90,7 @@ impl Transformer {
 
     /// Hidden states of the last layer, `[sentences, longest, hidden]`; those of padding mean nothing.
     pub fn forward(&self, batch: &PaddedBatch) -> Tensor<3> {
-        let [rows, longest] = batch.ids.dims();
-        let mask = batch
-            .padding
-            .clone()
-            .map(|padding| padding.reshape([rows, 1, 1, longest]).expand([rows, 1, longest, longest]));
+        let mask = batch.attention_mask();
         let mut hidden = self.embed(batch);
         let shared = &self.config.form.shared;
         let count = if shared.is_empty() { self.layers.len() } else { shared.len() };
