@@ -21,6 +21,9 @@
 //! A library leaves the process alone: it installs no hooks, changes no allocator, and its searches have threads of
 //! their own.
 
+#[doc(hidden)]
+pub mod commands;
+
 pub use akin_encoder as encoder;
 pub use akin_index as index;
 pub use akin_indexer as indexer;

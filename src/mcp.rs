@@ -1,8 +1,0 @@
-//! `akin mcp`: gives an agent tools on stdin and stdout.
-
-use crate::cli::McpArguments;
-
-/// Serves until stdin ends.
-pub fn run(arguments: &McpArguments) -> anyhow::Result<()> {
-    Ok(akin_server::serve_stdio(&arguments.options())?)
-}
