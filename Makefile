@@ -3,7 +3,7 @@
 AKIN := $(or $(CARGO_TARGET_DIR),target)/release/akin
 
 help:  ## what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
 demo: tools model wordnet  ## see semantic search work: a reverse dictionary over 10,000 glosses (FULL=1: all 117,659)
 	cargo build --release
@@ -29,6 +29,12 @@ fuzz: tools  ## every fuzz target for SECONDS=60; what breaks one is kept in fuz
 			-max_len=8192 -rss_limit_mb=4096 -artifact_prefix=artifacts/$$target/ -print_final_stats=1 || exit 1; \
 	done
 
+wheel: tools  ## the Python wheel, in target/wheels
+	python/build
+
+test-python: tools model  ## the wheel, and its tests in empty environments of Python 3.9, 3.11 and 3.13
+	python/test
+
 build: tools  ## the binary, in target/release
 	cargo build --release
 
@@ -44,4 +50,4 @@ peers: model wordnet  ## install what the encoder is compared with (benches/peer
 tools:
 	@fixtures/install-tools
 
-.PHONY: help demo test torture fuzz build model wordnet peers tools
+.PHONY: help demo test torture fuzz wheel test-python build model wordnet peers tools

@@ -46,7 +46,7 @@ mod watch;
 
 use std::ffi::OsString;
 use std::io;
-use std::process::ExitCode;
+use std::path::Path;
 
 use anyhow::Context;
 use clap::Parser;
@@ -54,31 +54,39 @@ use clap::Parser;
 use crate::commands::cli::{Cli, Command};
 use crate::commands::terminal::Terminal;
 
+pub use self::document_reader::program_as_reader as document_reader_of;
+
 /// Does what the arguments of a process say, of which the first is the program's name, and gives its exit status.
 ///
 /// It treats the process as its own: it sets the hook for panics and the handlers of signals, and ends the process
 /// itself where the arguments are wrong.
-pub fn main(arguments: Vec<OsString>) -> ExitCode {
+pub fn main(arguments: Vec<OsString>) -> u8 {
     akin_index::explain_lost_files();
     keep_quiet_about_caught_panics();
-    if let Some(code) = document_reader::run(&arguments) {
-        return code;
+    if let Some(status) = document_reader::run(&arguments) {
+        return status;
     }
     match run(Cli::parse_from(arguments)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         // Whoever read our output has seen enough, as in `akin query … | head -1`.
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => 0,
         Err(error) => match interrupt::sentence(&error) {
             Some(interrupted) => {
                 Terminal::fail(&interrupted);
-                ExitCode::from(interrupt::STATUS)
+                interrupt::STATUS
             }
             None => {
                 Terminal::fail(&sentence(&error));
-                ExitCode::from(2)
+                2
             }
         },
     }
+}
+
+/// The same in a process whose own file is another program: `program` with `first` before the arguments is this one.
+pub fn main_from(arguments: Vec<OsString>, program: &Path, first: &[&str]) -> u8 {
+    document_reader::run_by(program, first);
+    main(arguments)
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {

@@ -260,6 +260,11 @@ impl SentenceEncoder {
         self.encode_after(self.texts.prompt(None), texts)
     }
 
+    /// The prompt that [`SentenceEncoder::encode`] puts before each text: the model's default; empty where it has none.
+    pub fn default_prompt(&self) -> &str {
+        self.texts.prompt(None)
+    }
+
     /// The embeddings of texts of a role: `encode_query` and `encode_document` of sentence-transformers 5 and later.
     ///
     /// # Errors
@@ -268,8 +273,11 @@ impl SentenceEncoder {
         self.encode_after(self.prompt(role), texts)
     }
 
-    /// Puts `prompt` before each text.
-    fn encode_after(&self, prompt: &str, texts: &[&str]) -> Result<Encoding> {
+    /// The embeddings of texts, each after `prompt` in place of any that the model has.
+    ///
+    /// # Errors
+    /// As [`SentenceEncoder::encode`].
+    pub fn encode_after(&self, prompt: &str, texts: &[&str]) -> Result<Encoding> {
         let pooled = match &self.body {
             Body::Transformer(body) => body.pool(prompt, texts)?,
             Body::Static(body) => body.pool(prompt, texts)?,

@@ -57,6 +57,11 @@ impl Embeddings {
         &self.values
     }
 
+    /// The values of the whole matrix, row after row.
+    pub fn into_values(self) -> Vec<f32> {
+        self.values
+    }
+
     /// The whole matrix, to write rows in place.
     pub fn as_mut_slice(&mut self) -> &mut [f32] {
         &mut self.values

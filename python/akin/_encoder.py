@@ -1,0 +1,353 @@
+"""Texts to vectors, and pairs of texts to scores."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+
+from . import _akin, _progress
+from .errors import InvalidArgument
+
+Texts = Union[str, Sequence[str]]
+Name = Union[str, "os.PathLike[str]"]
+
+DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+class SentenceEncoder:
+    """A sentence-transformers model: texts become vectors that are near where the texts mean the same.
+
+    The call is that of ``sentence_transformers.SentenceTransformer``, and so are the vectors, to 1e-5 of their cosine.
+
+    >>> encoder = akin.SentenceEncoder()
+    >>> vectors = encoder.encode(["A man is eating food.", "Someone has a meal.", "The moon is full."])
+    >>> vectors.shape
+    (3, 384)
+    >>> scores = encoder.similarity(vectors[:1], vectors[1:])
+    >>> bool(scores[0, 0] > scores[0, 1])
+    True
+    """
+
+    def __init__(
+        self,
+        model: Name = DEFAULT_MODEL,
+        *,
+        precision: str = "f32",
+        truncate_dim: Optional[int] = None,
+        query_prompt: Optional[str] = None,
+        document_prompt: Optional[str] = None,
+    ) -> None:
+        """Loads a model.
+
+        :param model: a directory, or a model of the hub, which is downloaded once.
+        :param precision: "f32" as the reference, "int8" several times as fast, "bf16" where the processor multiplies such.
+        :param truncate_dim: how many numbers of each vector to keep, of a Matryoshka model.
+        :param query_prompt: what is put before each query, in place of the model's own prompt.
+        :param document_prompt: what is put before each document.
+        :raises ModelNotFound: if there is no such model.
+        :raises ModelError: if it cannot be used; the sentence names the file at fault.
+        """
+        self._name = os.fspath(model)
+        self._arguments = (self._name, precision, query_prompt, document_prompt, truncate_dim)
+        self._native = _akin.Encoder(*self._arguments)
+        self._prompts: Optional[Dict[str, str]] = None
+
+    @classmethod
+    def _of(cls, native: Any, name: Optional[str] = None) -> SentenceEncoder:
+        encoder = cls.__new__(cls)
+        encoder._name = name or native.directory
+        encoder._arguments = (encoder._name, "f32", None, None, None)
+        encoder._native = native
+        encoder._prompts = None
+        return encoder
+
+    def encode(
+        self,
+        sentences: Texts,
+        prompt_name: Optional[str] = None,
+        prompt: Optional[str] = None,
+        batch_size: Optional[int] = None,
+        show_progress_bar: _progress.Progress = False,
+        output_value: Optional[str] = "sentence_embedding",
+        precision: str = "float32",
+        convert_to_numpy: bool = True,
+        convert_to_tensor: bool = False,
+        device: Any = None,
+        normalize_embeddings: bool = False,
+        truncate_dim: Optional[int] = None,
+        **unused: Any,
+    ) -> Any:
+        """The vectors of texts, as ``SentenceTransformer.encode`` gives them.
+
+        :param sentences: a text, or a list of texts.
+        :param prompt_name: the name of a prompt of the model, which is put before each text.
+        :param prompt: a prompt itself.
+        :param batch_size: accepted and not needed: texts are batched by their tokens.
+        :param show_progress_bar: whether to show a bar, or what to call with (phase, done, total).
+        :param convert_to_numpy: whether to give one array; else a list of arrays.
+        :param convert_to_tensor: whether to give a tensor of torch.
+        :param normalize_embeddings: whether to divide each vector by its length.
+        :param truncate_dim: how many numbers of each vector to keep.
+        :returns: an array of float32 and shape (texts, dimension); of shape (dimension,) for one text.
+        """
+        if output_value != "sentence_embedding":
+            raise InvalidArgument(f"output_value={output_value!r} is not computed: \"sentence_embedding\" is")
+        if precision not in ("float32", "f32"):
+            raise InvalidArgument(
+                f"precision={precision!r} of the output is not computed: vectors are float32, and "
+                "SentenceEncoder(model, precision=\"int8\") computes them in 8 bits"
+            )
+        if prompt is None and prompt_name is not None:
+            prompt = self._prompt(prompt_name)
+        return self._encode(
+            sentences, prompt, None, show_progress_bar, convert_to_numpy, convert_to_tensor, normalize_embeddings, truncate_dim
+        )
+
+    def encode_query(self, sentences: Texts, **options: Any) -> Any:
+        """The same for queries: after the model's prompt for queries, if it has one."""
+        return self._encode_as("query", sentences, **options)
+
+    def encode_document(self, sentences: Texts, **options: Any) -> Any:
+        """The same for documents: after the model's prompt for documents, if it has one."""
+        return self._encode_as("document", sentences, **options)
+
+    def _encode_as(
+        self,
+        role: str,
+        sentences: Texts,
+        prompt_name: Optional[str] = None,
+        prompt: Optional[str] = None,
+        show_progress_bar: _progress.Progress = False,
+        convert_to_numpy: bool = True,
+        convert_to_tensor: bool = False,
+        normalize_embeddings: bool = False,
+        truncate_dim: Optional[int] = None,
+        **unused: Any,
+    ) -> Any:
+        if prompt is None and prompt_name is not None:
+            prompt = self._prompt(prompt_name)
+        return self._encode(
+            sentences, prompt, role, show_progress_bar, convert_to_numpy, convert_to_tensor, normalize_embeddings, truncate_dim
+        )
+
+    def _encode(
+        self,
+        sentences: Texts,
+        prompt: Optional[str],
+        role: Optional[str],
+        progress: _progress.Progress,
+        as_array: bool,
+        as_tensor: bool,
+        normalized: bool,
+        kept: Optional[int],
+    ) -> Any:
+        is_one = isinstance(sentences, str)
+        texts = _texts(sentences)
+        hears = _progress.begin(progress or False, "text")
+        try:
+            vectors = self._native.encode(texts, prompt, role, hears)
+        finally:
+            _progress.end(hears)
+        if kept is not None:
+            if not 0 < kept <= vectors.shape[1]:
+                raise InvalidArgument(f"truncate_dim={kept}, and the model's vectors have {vectors.shape[1]} numbers")
+            vectors = vectors[:, :kept]
+        if normalized:
+            import numpy as np
+
+            vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        if as_tensor:
+            import torch
+
+            vectors = torch.from_numpy(vectors)
+            return vectors[0] if is_one else vectors
+        if is_one:
+            return vectors[0]
+        return vectors if as_array else list(vectors)
+
+    def _prompt(self, name: str) -> str:
+        if self._prompts is None:
+            self._prompts = _prompts_in(self._native.directory)
+        if name not in self._prompts:
+            known = ", ".join(repr(known) for known in self._prompts) or "none"
+            raise InvalidArgument(f"the model has no prompt of the name {name!r} (it has {known}): give the text itself as prompt=")
+        return self._prompts[name]
+
+    def similarity(self, first: Any, second: Any) -> Any:
+        """How similar each vector of ``first`` is to each of ``second``, by the model's own similarity: shape (first, second)."""
+        import numpy as np
+
+        from ._arrays import matrix, unit
+
+        if getattr(first, "ndim", 2) == 1:
+            first = first.reshape(1, -1)
+        if getattr(second, "ndim", 2) == 1:
+            second = second.reshape(1, -1)
+        name = self._native.similarity
+        if name == "cosine":
+            return unit(first, "the vectors") @ unit(second, "the vectors").T
+        first, second = matrix(first, "the vectors"), matrix(second, "the vectors")
+        if name == "dot":
+            return first @ second.T
+        order = 1 if name == "manhattan" else 2
+        return -np.stack([np.linalg.norm(second - one, ord=order, axis=1) for one in first])
+
+    def tokenize_lengths(self, texts: Texts) -> List[int]:
+        """How many tokens the model reads of each text."""
+        return self._native.count_tokens(_texts(texts))
+
+    @property
+    def max_seq_length(self) -> int:
+        """The longest text that is read whole, in tokens."""
+        return self._native.max_tokens
+
+    def get_max_seq_length(self) -> int:
+        """The same, as sentence-transformers calls it."""
+        return self._native.max_tokens
+
+    @property
+    def dimension(self) -> int:
+        """The length of a vector."""
+        return self._native.dimension
+
+    def get_sentence_embedding_dimension(self) -> int:
+        """The same, as sentence-transformers calls it."""
+        return self._native.dimension
+
+    get_embedding_dimension = get_sentence_embedding_dimension
+
+    @property
+    def similarity_fn_name(self) -> str:
+        """How the model compares its vectors: "cosine", "dot", "euclidean" or "manhattan"."""
+        return self._native.similarity
+
+    @property
+    def fingerprint(self) -> str:
+        """What the vectors depend on: SHA-256 over weights, tokenizer and settings."""
+        return self._native.fingerprint
+
+    @property
+    def directory(self) -> str:
+        """Where the model was loaded from."""
+        return self._native.directory
+
+    def __repr__(self) -> str:
+        return f"SentenceEncoder({self._name!r})"
+
+    def __reduce__(self) -> Tuple[Callable[..., Any], Tuple[Any, ...]]:
+        return _load_encoder, self._arguments
+
+
+def _prompts_in(directory: str) -> Dict[str, str]:
+    import json
+
+    path = os.path.join(directory, "config_sentence_transformers.json")
+    if not os.path.exists(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        return dict(json.load(file).get("prompts") or {})
+
+
+def _load_encoder(
+    model: str, precision: str, query: Optional[str], document: Optional[str], dimensions: Optional[int]
+) -> SentenceEncoder:
+    return SentenceEncoder(
+        model, precision=precision, query_prompt=query, document_prompt=document, truncate_dim=dimensions
+    )
+
+
+class CrossEncoder:
+    """A cross-encoder: it reads two texts together, and scores how well they go together.
+
+    The calls are those of ``sentence_transformers.CrossEncoder``, for models with one score.
+
+    >>> scorer = akin.CrossEncoder("cross-encoder/ms-marco-MiniLM-L6-v2")      # doctest: +SKIP
+    >>> scorer.predict([("How tall is it?", "It is 330 metres tall.")])        # doctest: +SKIP
+    array([9.1], dtype=float32)
+    """
+
+    def __init__(self, model: Name, *, precision: str = "f32") -> None:
+        """Loads a model: a directory, or one of the hub, in numbers of a precision ("f32", "int8", "bf16")."""
+        self._arguments = (os.fspath(model), precision)
+        self._native = _akin.Scorer(*self._arguments)
+
+    def predict(
+        self,
+        sentences: Any,
+        batch_size: Optional[int] = None,
+        show_progress_bar: _progress.Progress = False,
+        convert_to_numpy: bool = True,
+        convert_to_tensor: bool = False,
+        **unused: Any,
+    ) -> Any:
+        """The score of each pair of texts, by the model's own activation.
+
+        :param sentences: a list of pairs of texts, or one pair.
+        :returns: an array of float32 and shape (pairs,); a single number for one pair.
+        """
+        pairs = list(sentences)
+        is_one = len(pairs) == 2 and all(isinstance(text, str) for text in pairs)
+        if is_one:
+            pairs = [tuple(pairs)]
+        checked: List[Tuple[str, str]] = []
+        for number, pair in enumerate(pairs):
+            if isinstance(pair, str) or len(pair) != 2:
+                raise InvalidArgument(f"pair {number} is not two texts: give a list of pairs (text, text)")
+            checked.append((_text(pair[0], number), _text(pair[1], number)))
+        hears = _progress.begin(show_progress_bar or False, "pair")
+        try:
+            scores = self._native.score(checked, hears)
+        finally:
+            _progress.end(hears)
+        if convert_to_tensor:
+            import torch
+
+            scores = torch.from_numpy(scores)
+        elif not convert_to_numpy:
+            scores = list(scores)
+        return scores[0] if is_one else scores
+
+    def rank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        top_k: Optional[int] = None,
+        return_documents: bool = False,
+        **options: Any,
+    ) -> List[Dict[str, Any]]:
+        """The documents in the order of their scores for a query: dicts with ``corpus_id``, ``score``, and ``text`` if asked for."""
+        scores = self.predict([(query, document) for document in documents], **options)
+        ranked = sorted(range(len(documents)), key=lambda place: -float(scores[place]))[:top_k]
+        return [
+            {"corpus_id": place, "score": scores[place], **({"text": documents[place]} if return_documents else {})}
+            for place in ranked
+        ]
+
+    @property
+    def max_length(self) -> int:
+        """The longest pair that is read whole, in tokens."""
+        return self._native.max_tokens
+
+    def __repr__(self) -> str:
+        return f"CrossEncoder({self._arguments[0]!r})"
+
+    def __reduce__(self) -> Tuple[Callable[..., Any], Tuple[Any, ...]]:
+        return _load_cross_encoder, self._arguments
+
+
+def _load_cross_encoder(model: str, precision: str) -> CrossEncoder:
+    return CrossEncoder(model, precision=precision)
+
+
+def _texts(texts: Any) -> List[str]:
+    if isinstance(texts, str):
+        return [texts]
+    if texts is None or isinstance(texts, (bytes, bytearray, dict)):
+        raise TypeError(f"texts must be a str or a list of str, and are of type {type(texts).__name__}")
+    return [_text(text, number) for number, text in enumerate(texts)]
+
+
+def _text(text: Any, number: int) -> str:
+    if isinstance(text, str):
+        return text
+    raise TypeError(f"text {number} must be a str, and is of type {type(text).__name__}")

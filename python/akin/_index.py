@@ -1,0 +1,533 @@
+"""An index: documents, searched by meaning and by words."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import (
+    Any,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+    overload,
+)
+
+from . import _akin, _arrays, _progress, _rows
+from ._akin import Hits
+from ._encoder import CrossEncoder, Name, SentenceEncoder
+from ._filter import Filter, text_of
+from .errors import DocumentNotFound, InvalidArgument
+
+BATCH = 1024
+"""Documents that are encoded and committed together."""
+
+
+class Document:
+    """What an index holds: a text, the id that it is known by, and other fields."""
+
+    __slots__ = ("id", "metadata", "text")
+
+    def __init__(self, id: str, text: str, metadata: Optional[Dict[str, Any]] = None) -> None:
+        self.id = id
+        self.text = text
+        self.metadata: Dict[str, Any] = {} if metadata is None else metadata
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Document):
+            return NotImplemented
+        return (self.id, self.text, self.metadata) == (other.id, other.text, other.metadata)
+
+    __hash__ = None  # type: ignore[assignment] # its fields may change
+
+    def __repr__(self) -> str:
+        return f"Document(id={self.id!r}, text={self.text!r}, metadata={self.metadata!r})"
+
+
+class Report(NamedTuple):
+    """What a call of :meth:`Index.add` did."""
+
+    added: int
+    """Documents whose id was new."""
+    replaced: int
+    """Documents that took the place of one with the same id."""
+    unchanged: int
+    """Documents that were there already as they are."""
+    removed: int
+    """Documents that their file or folder no longer has."""
+    skipped: List[Tuple[str, str]]
+    """Files of which no document could be made, with the reason."""
+
+
+def open(
+    path: Name,
+    create: bool = False,
+    *,
+    model: Union[Name, SentenceEncoder, None] = None,
+    dimension: Optional[int] = None,
+    similarity: Optional[str] = None,
+    passages: Union[str, int, None] = "auto",
+    precision: str = "f32",
+    query_prompt: Optional[str] = None,
+    document_prompt: Optional[str] = None,
+    truncate_dim: Optional[int] = None,
+) -> Index:
+    """Opens the index in a folder. Any number of programs may read one; one at a time changes it.
+
+    >>> index = akin.open("notes", create=True)
+
+    :param path: the folder.
+    :param create: whether to make an index if there is none.
+    :param model: the model of a new index: a name, a directory or an encoder; all-MiniLM-L6-v2 if none is named. For an index that
+        is there: where its model is now, if it was moved.
+    :param dimension: for a new index of vectors from elsewhere, how long they are; it knows no model then.
+    :param similarity: for such an index, how vectors are compared: "cosine", "dot", "euclidean" or "manhattan".
+    :param passages: how a new index cuts long texts: "auto" as the model reads them, a number of tokens, or ``None``.
+    :param precision: in what numbers the model computes: "f32", "int8" or "bf16".
+    :raises IndexNotFound: if there is no index and ``create`` is false.
+    """
+    encoder, name = None, None
+    if isinstance(model, SentenceEncoder):
+        encoder = model._native
+        name = None if model._name == encoder.directory else model._name
+    elif model is not None:
+        name = os.fspath(model)
+    native = _akin.Index.at(
+        os.path.expanduser(os.fspath(path)),
+        create,
+        name,
+        encoder,
+        precision,
+        query_prompt,
+        document_prompt,
+        truncate_dim,
+        dimension,
+        similarity,
+        "none" if passages is None else str(passages),
+    )
+    return Index(native)
+
+
+class Index:
+    """An open index. :func:`open` makes one.
+
+    It may be used by several threads at once, and pickled: what is pickled is its path. A search sees the newest commit. The first
+    change makes this object the one that changes the index, until :meth:`close`, :meth:`release`, or the end of ``with``.
+    """
+
+    def __init__(self, native: Any) -> None:
+        self._native = native
+
+    # Changes.
+
+    def add(
+        self,
+        source: Any,
+        *,
+        ids: Optional[Iterable[Any]] = None,
+        vectors: Any = None,
+        text_field: str = "text",
+        id_field: str = "id",
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        sync: bool = False,
+        encoding: Optional[str] = None,
+        progress: _progress.Progress = None,
+    ) -> Report:
+        """Adds documents, or replaces those of the same ids. What is there already, unchanged, costs next to nothing.
+
+        :param source: what to add:
+
+            - a path (a ``str`` or a ``Path``) of a file or folder: documents of any format, records, mail; or a list of ``Path``;
+            - a list or a generator of :class:`Document`, of dicts, or of texts;
+            - a table: a DataFrame of pandas or polars, or what speaks Arrow's C interface.
+        :param ids: ids of texts, or of all documents. A text without one is known by a hash of itself.
+        :param vectors: vectors of the documents, of shape (documents, dimension), in place of the model's.
+        :param text_field: the field of records that is searched.
+        :param id_field: the field of records that names them.
+        :param include: of a folder, the files that one of these globs matches.
+        :param exclude: of a folder, not the files that one of these globs matches.
+        :param sync: whether to remove records that a file brought once and no longer has.
+        :param encoding: the encoding of texts that are not UTF-8 and have no mark.
+        :param progress: whether to show a bar, or what to call with (phase, done, total).
+
+        Documents are committed by the thousand, so a call that was stopped goes on where it was when it is repeated.
+        """
+        paths = _rows.paths(source)
+        if paths is not None:
+            if ids is not None or vectors is not None:
+                raise InvalidArgument("files bring ids of their own and no vectors: leave ids= and vectors= out")
+            return self._add_files(paths, text_field, id_field, include, exclude, sync, encoding, progress)
+        return self._add_rows(source, ids, vectors, text_field, id_field, progress)
+
+    update = add
+
+    def _add_files(
+        self,
+        paths: List[str],
+        text_field: str,
+        id_field: str,
+        include: Sequence[str],
+        exclude: Sequence[str],
+        sync: bool,
+        encoding: Optional[str],
+        progress: _progress.Progress,
+    ) -> Report:
+        hears = _progress.begin(progress, "document")
+        try:
+            report, skipped = self._native.add_files(
+                paths,
+                text_field,
+                id_field,
+                list(include),
+                list(exclude),
+                sync,
+                encoding,
+                sys.executable or None,
+                hears,
+            )
+        finally:
+            _progress.end(hears)
+        return Report(report["added"], report["replaced"], report["unchanged"], report["removed"], skipped)
+
+    def _add_rows(
+        self,
+        source: Any,
+        ids: Optional[Iterable[Any]],
+        vectors: Any,
+        text_field: str,
+        id_field: str,
+        progress: _progress.Progress,
+    ) -> Report:
+        rows = _rows.documents(source, ids, text_field, id_field)
+        array = None if vectors is None else _arrays.matrix(vectors, "the vectors")
+        if array is not None and hasattr(source, "__len__") and len(source) != len(array):
+            raise InvalidArgument(f"there are {len(array)} vectors and {len(source)} documents: each needs one")
+        total = len(source) if hasattr(source, "__len__") else 0
+        added = replaced = unchanged = done = 0
+        hears = _progress.begin(progress, "document")
+        try:
+            for batch in _rows.batches(rows, BATCH):
+                part = None if array is None else array[done : done + len(batch)]
+                if array is not None and len(part) != len(batch):
+                    raise InvalidArgument(f"there are {len(array)} vectors and more documents: each needs one")
+                done += len(batch)
+                names, texts, fields, part = _rows.last_of_each_id(batch, part)
+                more, again, same = self._native.upsert(names, texts, fields, part)
+                added, replaced, unchanged = added + more, replaced + again, unchanged + same
+                if hears:
+                    hears("indexing", done, max(total, done))
+            if added + replaced >= BATCH:
+                self._native.optimize(hears)
+        finally:
+            _progress.end(hears)
+        if array is not None and done != len(array):
+            raise InvalidArgument(f"there were {done} documents and {len(array)} vectors: each needs one; all documents were added")
+        return Report(added, replaced, unchanged, 0, [])
+
+    def delete(self, ids: Union[str, Iterable[str]]) -> int:
+        """Deletes documents by id, and tells how many there were."""
+        return sum(self._native.delete(_ids(ids)))
+
+    def optimize(self, progress: _progress.Progress = None) -> None:
+        """Builds graphs for documents that have none, and merges segments that are many. ``add`` does it by itself after a thousand."""
+        self._long(self._native.optimize, progress, "vector")
+
+    def compact(self, progress: _progress.Progress = None) -> Dict[str, int]:
+        """Makes one segment of all, without what was deleted. Gives documents, removed ones, and bytes before and after."""
+        return self._long(self._native.compact, progress, "vector")
+
+    def release(self) -> None:
+        """Lets others change the index, until it is changed here again."""
+        self._native.release()
+
+    def close(self) -> None:
+        """Ends the use of the index."""
+        self._native.close()
+
+    # Searches.
+
+    @overload
+    def search(self, query: str, k: int = 10, **options: Any) -> Hits: ...
+
+    @overload
+    def search(self, query: Any, k: int = 10, **options: Any) -> Hits: ...
+
+    def search(
+        self,
+        query: Any,
+        k: int = 10,
+        *,
+        mode: Optional[str] = None,
+        filter: Union[str, Filter, None] = None,
+        ef: Optional[int] = None,
+        exact: bool = False,
+        offset: int = 0,
+        min_score: Optional[float] = None,
+        diverse: bool = False,
+        passages: int = 1,
+        facets: Sequence[str] = (),
+        like: Union[str, Sequence[str]] = (),
+        unlike: Union[str, Sequence[str]] = (),
+        rerank: Optional[CrossEncoder] = None,
+        depth: int = 50,
+    ) -> Hits:
+        """The documents that are nearest to a query, best first.
+
+        >>> [hit.id for hit in index.search("someone has a meal", k=1)]
+        ['food']
+
+        :param query: a text, or a vector of the index's dimension.
+        :param k: how many to give.
+        :param mode: by what documents are found: "semantic", "keyword" or "hybrid"; by what finds most in the index if none is named.
+        :param filter: which documents to look among: ``akin.field("year") >= 1990``, or ``"year >= 1990"``.
+        :param ef: how many candidates a walk keeps: more finds more, and takes longer.
+        :param exact: whether to compare with every document instead.
+        :param offset: how many of the best to pass over.
+        :param min_score: the least score of a hit.
+        :param diverse: whether a hit that says what a better one says gives way to another.
+        :param passages: how many of the best passages of each document to give in ``hit.passages``.
+        :param facets: fields whose values are counted among the best hits, in ``hits.facets``.
+        :param like: ids of documents that hits should be like.
+        :param unlike: ids of documents that they should not be like.
+        :param rerank: a cross-encoder that ranks the best ``depth`` again.
+        """
+        manner = _manner(k, mode, filter, ef, exact, offset, min_score, diverse, passages, facets, like, unlike, depth)
+        if isinstance(query, str):
+            return self._native.ask([query], manner, rerank and rerank._native)[0]
+        if query is None or isinstance(query, (bytes, bytearray)):
+            raise TypeError(f"a query is a str or a vector, and not of type {type(query).__name__}")
+        _only_for_texts(manner, rerank)
+        return self._native.nearest(_arrays.row(query, "the query", self._native.dimension), manner)[0]
+
+    def search_many(self, queries: Any, k: int = 10, **options: Any) -> List[Hits]:
+        """The same for a list of texts, or the rows of an array: encoded together and searched in parallel."""
+        rerank = options.pop("rerank", None)
+        manner = _manner_of(k, options)
+        if isinstance(queries, str):
+            raise TypeError("queries are a list of str or an array; search() takes one")
+        if not hasattr(queries, "ndim"):
+            queries = list(queries)
+            if all(isinstance(query, str) for query in queries):
+                return self._native.ask(queries, manner, rerank and rerank._native)
+        _only_for_texts(manner, rerank)
+        array = _arrays.matrix(queries, "the queries")
+        if len(array) and array.shape[1] != self._native.dimension:
+            _arrays.row(array[0], "a query", self._native.dimension)
+        return self._native.nearest(array, manner) if len(array) else []
+
+    # What it holds.
+
+    def get(self, id: str, default: Any = None) -> Any:
+        """The document of an id, or ``default``."""
+        found = self._native.get([_id(id)])[0]
+        return default if found is None else Document(*found)
+
+    def get_many(self, ids: Iterable[str]) -> List[Optional[Document]]:
+        """The documents of ids, in their order; ``None`` where there is none."""
+        return [None if found is None else Document(*found) for found in self._native.get(_ids(ids))]
+
+    def __getitem__(self, id: str) -> Document:
+        found = self.get(id)
+        if found is None:
+            raise DocumentNotFound(f"no document has the id {id!r}")
+        return found
+
+    def __contains__(self, id: object) -> bool:
+        return isinstance(id, str) and self._native.contains([id])[0]
+
+    def __len__(self) -> int:
+        return len(self._native)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[Document]:
+        """All documents of the commit that is the newest when the iteration begins."""
+        return (Document(*found) for found in self._native.documents())
+
+    def vectors(self, id: str) -> Any:
+        """The vectors of a document's passages: shape (passages, dimension)."""
+        found = self._native.vectors(_id(id))
+        if found is None:
+            raise DocumentNotFound(f"no document has the id {id!r}")
+        return found
+
+    def snapshot(self) -> Index:
+        """The index as it is now: it stays so whatever is changed."""
+        return Index(self._native.snapshot())
+
+    def stat(self) -> Dict[str, Any]:
+        """The figures that ``akin stat --json`` prints."""
+        return self._native.stat()
+
+    def verify(self, progress: _progress.Progress = None) -> Dict[str, int]:
+        """Checks every byte of the index; raises IndexDamaged for the first that is wrong."""
+        return self._long(self._native.verify, progress, "B")
+
+    @property
+    def path(self) -> str:
+        """The folder of the index."""
+        return os.fspath(self._native.path)
+
+    @property
+    def dimension(self) -> int:
+        """The length of a vector."""
+        return self._native.dimension
+
+    @property
+    def model(self) -> SentenceEncoder:
+        """The model of the index."""
+        return SentenceEncoder._of(self._native.encoder())
+
+    @property
+    def generation(self) -> int:
+        """A number that grows with every commit."""
+        return self._native.generation
+
+    @property
+    def closed(self) -> bool:
+        """Whether the index was closed."""
+        return self._native.closed
+
+    def _long(self, call: Any, progress: _progress.Progress, unit: str) -> Any:
+        hears = _progress.begin(progress, unit)
+        try:
+            return call(hears)
+        finally:
+            _progress.end(hears)
+
+    # Beside an event loop: the calls of the same names on a thread.
+
+    async def aadd(self, source: Any, **options: Any) -> Report:
+        """:meth:`add`, awaited."""
+        return await _on_thread(self.add, source, **options)
+
+    async def adelete(self, ids: Union[str, Iterable[str]]) -> int:
+        """:meth:`delete`, awaited."""
+        return await _on_thread(self.delete, ids)
+
+    async def asearch(self, query: Any, k: int = 10, **options: Any) -> Hits:
+        """:meth:`search`, awaited."""
+        return await _on_thread(self.search, query, k, **options)
+
+    async def asearch_many(self, queries: Any, k: int = 10, **options: Any) -> List[Hits]:
+        """:meth:`search_many`, awaited."""
+        return await _on_thread(self.search_many, queries, k, **options)
+
+    async def aget(self, id: str, default: Any = None) -> Any:
+        """:meth:`get`, awaited."""
+        return await _on_thread(self.get, id, default)
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.close()
+
+    def __reduce__(self) -> Tuple[Any, Tuple[str]]:
+        return open, (os.path.abspath(self.path),)
+
+    def __repr__(self) -> str:
+        if self._native.closed:
+            return "Index(closed)"
+        return f"Index({self.path!r}, {len(self):,} documents)"
+
+
+async def _on_thread(call: Any, *arguments: Any, **options: Any) -> Any:
+    # An import takes as long as all of Akin's: only who waits needs it.
+    import asyncio
+    import functools
+
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(None, functools.partial(call, *arguments, **options))
+
+
+_PLAIN: Dict[str, Any] = {
+    "mode": None,
+    "filter": None,
+    "ef": None,
+    "exact": False,
+    "offset": 0,
+    "min_score": None,
+    "diverse": False,
+    "passages": 1,
+    "facets": (),
+    "like": (),
+    "unlike": (),
+    "depth": 50,
+}
+
+
+def _manner_of(k: int, options: Mapping[str, Any]) -> Dict[str, Any]:
+    unknown = set(options) - set(_PLAIN)
+    if unknown:
+        raise TypeError(f"there is no option {sorted(unknown)[0]!r} (there are {', '.join(sorted([*_PLAIN, 'rerank']))})")
+    return _manner(k, **{**_PLAIN, **options})
+
+
+def _manner(
+    k: int,
+    mode: Optional[str],
+    filter: Union[str, Filter, None],
+    ef: Optional[int],
+    exact: bool,
+    offset: int,
+    min_score: Optional[float],
+    diverse: bool,
+    passages: int,
+    facets: Sequence[str],
+    like: Union[str, Sequence[str]],
+    unlike: Union[str, Sequence[str]],
+    depth: int,
+) -> Dict[str, Any]:
+    for name, number in (("k", k), ("offset", offset), ("passages", passages), ("depth", depth)):
+        if number < 0:
+            raise InvalidArgument(f"{name} is {number}, and cannot be negative")
+    if ef is not None and ef < 1:
+        raise InvalidArgument(f"ef is {ef}, and at least 1")
+    return {
+        "k": k,
+        "mode": mode,
+        "filter": text_of(filter),
+        "ef": ef,
+        "exact": exact,
+        "offset": offset,
+        "min_score": min_score,
+        "diverse": diverse,
+        "per_document": passages,
+        "facets": [facets] if isinstance(facets, str) else list(facets),
+        "like": _ids(like),
+        "unlike": _ids(unlike),
+        "depth": depth,
+    }
+
+
+def _only_for_texts(manner: Dict[str, Any], rerank: Optional[CrossEncoder]) -> None:
+    given = [name for name in ("mode", "diverse", "facets", "like", "unlike") if manner[name]]
+    if manner["mode"] == "semantic":
+        given.remove("mode")
+    if manner["per_document"] > 1:
+        given.append("passages")
+    if rerank is not None:
+        given.append("rerank")
+    if given:
+        raise InvalidArgument(f"{given[0]}= is for a query that is a text, and this one is a vector")
+
+
+def _id(id: Any) -> str:
+    if isinstance(id, str):
+        return id
+    raise TypeError(f"an id is a str, and not of type {type(id).__name__}")
+
+
+def _ids(ids: Union[str, Iterable[str]]) -> List[str]:
+    return [ids] if isinstance(ids, str) else [_id(id) for id in ids]
+
+

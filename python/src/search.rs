@@ -1,0 +1,188 @@
+//! Searches of an index.
+
+use std::sync::Arc;
+
+use akin_index::{Embeddings, Filter, SearchOptions, Selection, Snapshot};
+use akin_query::{Answer, AskOptions, Mode, Searcher};
+use numpy::PyReadonlyArray2;
+use pyo3::prelude::*;
+
+use crate::encoder::Scorer;
+use crate::errors::{Failure, Result};
+use crate::hits::{Asked, Hits};
+use crate::index::{Index, Open};
+use crate::long::Watch;
+use crate::{arrays, long};
+
+/// Queries that are answered in one call. Between two calls the work can be stopped.
+const CHUNK: usize = 256;
+
+/// Queries that are answered on the calling thread.
+const SHORT: usize = 16;
+
+/// The most hits that a search by vector passes over or gives: room is made for them.
+const MOST: usize = 1 << 24;
+
+/// How to search, as the Python side gives it.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Manner {
+    k: usize,
+    mode: Option<String>,
+    filter: Option<String>,
+    ef: Option<usize>,
+    exact: bool,
+    offset: usize,
+    min_score: Option<f32>,
+    diverse: bool,
+    per_document: usize,
+    facets: Vec<String>,
+    like: Vec<String>,
+    unlike: Vec<String>,
+    depth: usize,
+}
+
+#[pymethods]
+impl Index {
+    /// The answers to texts, in their order.
+    #[pyo3(signature = (texts, manner, reranker=None))]
+    fn ask<'py>(
+        &self,
+        py: Python<'py>,
+        texts: Vec<String>,
+        manner: Manner,
+        reranker: Option<PyRef<'py, Scorer>>,
+    ) -> PyResult<Vec<Hits>> {
+        let open = self.open()?;
+        let reranker = reranker.map(|scorer| Arc::clone(&scorer.inner));
+        let prepare = move |open: &Open, manner: &Manner| -> Result<_> {
+            let snapshot = open.snapshot();
+            let mut searcher = searcher(open, manner, &snapshot)?;
+            if let Some(encoder) = reranker {
+                searcher = searcher.with_reranker(encoder, manner.depth);
+            }
+            let options = ask_options(manner, select(&snapshot, manner.filter.as_deref())?);
+            Ok((Arc::new(searcher), snapshot, options))
+        };
+        let (answers, asked) = match texts.len() {
+            ..=SHORT => py.detach(move || -> Result<_> {
+                let (searcher, snapshot, options) = prepare(&open, &manner)?;
+                let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+                let answers = searcher.ask_all(&snapshot, &texts, &options)?.0;
+                Ok((answers, Asked { searcher, snapshot }))
+            })?,
+            _ => long::run(py, None, move |watch| {
+                let (searcher, snapshot, options) = prepare(&open, &manner)?;
+                let answers = ask_all(&searcher, &snapshot, &texts, &options, watch)?;
+                Ok((answers, Asked { searcher, snapshot }))
+            })?,
+        };
+        answers.into_iter().map(|answer| Hits::new(py, answer, Some(asked.clone()))).collect()
+    }
+
+    /// The documents nearest to each row of an array.
+    fn nearest<'py>(
+        &self,
+        py: Python<'py>,
+        vectors: PyReadonlyArray2<'py, f32>,
+        manner: Manner,
+    ) -> PyResult<Vec<Hits>> {
+        let open = self.open()?;
+        let queries = arrays::embeddings(&vectors, "the queries")?;
+        let answers = match queries.rows() {
+            ..=SHORT => py.detach(|| nearest_all(&open, &queries, &manner, &Watch::default()))?,
+            _ => long::run(py, None, move |watch| nearest_all(&open, &queries, &manner, watch))?,
+        };
+        answers.into_iter().map(|answer| Hits::new(py, answer, None)).collect()
+    }
+}
+
+/// A searcher for one call. A model is loaded only where it is needed.
+fn searcher(open: &Open, manner: &Manner, snapshot: &Snapshot) -> Result<Searcher> {
+    let mode = match manner.mode.as_deref() {
+        None => None,
+        Some("semantic") => Some(Mode::Semantic),
+        Some("keyword") => Some(Mode::Keyword),
+        Some("hybrid") => Some(Mode::Hybrid),
+        Some(other) => {
+            return Err(Failure::invalid(format!(
+                "there is no mode {other:?}: \"semantic\", \"keyword\" and \"hybrid\" are"
+            )));
+        }
+    };
+    if mode == Some(Mode::Keyword) {
+        return Ok(Searcher::without_model(open.reader().clone(), Mode::Keyword));
+    }
+    let searcher = Searcher::new(open.reader().clone(), open.encoder()?)?;
+    Ok(match mode {
+        Some(mode) => searcher.with_mode(mode)?,
+        None => searcher.with_mode(Mode::best_of(snapshot)?)?.with_plain_texts(),
+    })
+}
+
+fn select(snapshot: &Snapshot, filter: Option<&str>) -> Result<Option<Selection>> {
+    match filter {
+        None => Ok(None),
+        Some(text) => Ok(Some(snapshot.select(&Filter::parse(text)?)?)),
+    }
+}
+
+fn ask_options(manner: &Manner, among: Option<Selection>) -> AskOptions {
+    AskOptions {
+        search: SearchOptions { k: manner.k, ef: manner.ef, exact: manner.exact, among },
+        offset: manner.offset,
+        min_score: manner.min_score,
+        diverse: manner.diverse,
+        per_document: manner.per_document,
+        facets: manner.facets.clone(),
+        like: manner.like.clone(),
+        unlike: manner.unlike.clone(),
+    }
+}
+
+fn ask_all(
+    searcher: &Searcher,
+    snapshot: &Snapshot,
+    texts: &[String],
+    options: &AskOptions,
+    watch: &Watch,
+) -> Result<Vec<Answer>> {
+    let mut answers = Vec::with_capacity(texts.len());
+    for chunk in texts.chunks(CHUNK) {
+        if watch.flow().is_break() {
+            return Err(akin_index::Cancelled.into());
+        }
+        let chunk: Vec<&str> = chunk.iter().map(String::as_str).collect();
+        answers.extend(searcher.ask_all(snapshot, &chunk, options)?.0);
+    }
+    Ok(answers)
+}
+
+fn nearest_all(open: &Open, queries: &Embeddings, manner: &Manner, watch: &Watch) -> Result<Vec<Answer>> {
+    let snapshot = open.snapshot();
+    let wanted = manner.k.saturating_add(manner.offset);
+    if wanted > MOST {
+        return Err(Failure::invalid(format!("k and offset are {wanted} together, and {MOST} at most")));
+    }
+    let among = select(&snapshot, manner.filter.as_deref())?;
+    let options = SearchOptions { k: wanted, ef: manner.ef, exact: manner.exact, among };
+    let keep = |hits: Vec<akin_index::Hit>| {
+        let good = |hit: &akin_index::Hit| manner.min_score.is_none_or(|least| hit.score >= least);
+        let mut answer = Answer::new("", hits.into_iter().filter(good).skip(manner.offset).collect());
+        answer.hits.iter_mut().for_each(|hit| hit.rank += manner.offset);
+        answer
+    };
+    if let [query] = &queries.iter().collect::<Vec<_>>()[..] {
+        return Ok(vec![keep(snapshot.search(query, &options)?)]);
+    }
+    let mut answers = Vec::with_capacity(queries.rows());
+    let width = queries.dimension();
+    for chunk in queries.as_slice().chunks(CHUNK * width) {
+        if watch.flow().is_break() {
+            return Err(akin_index::Cancelled.into());
+        }
+        let chunk = Embeddings::from_values(width, chunk.to_vec());
+        answers.extend(snapshot.search_all(&chunk, &options)?.into_iter().map(keep));
+    }
+    Ok(answers)
+}

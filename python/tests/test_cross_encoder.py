@@ -1,0 +1,45 @@
+"""Cross-encoders: scores of pairs, and documents in the order of their scores."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+PAIRS = [("one", "two"), ("a longer first text", "short"), ("x", "y z"), ("one", "two")]
+
+
+def test_pairs_are_scored(scorer):
+    scores = scorer.predict(PAIRS)
+    assert scores.shape == (4,) and scores.dtype == np.float32 and abs(scores[0] - scores[3]) < 1e-6
+    assert np.ndim(scorer.predict(("one", "two"))) == 0 and abs(scorer.predict(["one", "two"]) - scores[0]) < 1e-5
+    assert np.allclose(scorer.predict(PAIRS, batch_size=1), scores)
+    assert len(scorer.predict([])) == 0
+    many = scorer.predict([PAIRS[number % 4] for number in range(1500)])
+    assert np.allclose(many[:4], scores, atol=1e-5) and np.allclose(many[-4:], scores, atol=1e-5)
+
+
+def test_documents_are_ranked(scorer):
+    documents = ["one", "two", "three", "four"]
+    ranked = scorer.rank("two", documents, top_k=3, return_documents=True)
+    scores = scorer.predict([("two", document) for document in documents])
+    assert [one["corpus_id"] for one in ranked] == np.argsort(-scores)[:3].tolist()
+    assert all(documents[one["corpus_id"]] == one["text"] for one in ranked)
+
+
+def test_hits_are_ranked_again(index, scorer):
+    hits = index.search("a man", k=5, rerank=scorer, mode="semantic")
+    scores = {hit.id: scorer.predict(("a man", hit.text)) for hit in hits}
+    assert hits.scores == sorted(hits.scores, reverse=True)
+    assert all(abs(scores[hit.id] - hit.score) < 1e-5 for hit in hits)
+    assert [one.ids for one in index.search_many(["a man"] * 20, k=5, rerank=scorer, mode="semantic")] == [hits.ids] * 20
+
+
+def test_a_scorer_is_pickled(scorer):
+    again = pickle.loads(pickle.dumps(scorer))
+    assert np.allclose(again.predict(PAIRS), scorer.predict(PAIRS)) and again.max_length > 0
+
+
+@pytest.mark.parametrize("bad", [[("one",)], ["one"], [("a", "b", "c")], [("a", None)], [(b"a", "b")]])
+def test_what_is_no_pair_is_refused(scorer, bad):
+    with pytest.raises((TypeError, ValueError), match="two texts|must be a str"):
+        scorer.predict(bad)

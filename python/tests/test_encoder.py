@@ -1,0 +1,118 @@
+"""Encoders: their vectors are those of sentence-transformers, and their calls too."""
+
+import json
+import pickle
+import threading
+
+import numpy as np
+import pytest
+
+import akin
+from conftest import ROOT
+
+REFERENCE = ROOT / "fixtures" / "references"
+
+
+def test_one_text_and_many(encoder):
+    one = encoder.encode("A man is eating food.")
+    many = encoder.encode(["A man is eating food.", "The girl is carrying a baby."])
+    assert one.shape == (encoder.dimension,) and one.dtype == np.float32
+    assert many.shape == (2, encoder.dimension) and np.allclose(one, many[0], atol=1e-6)
+    assert encoder.encode([]).shape == (0, encoder.dimension)
+    assert isinstance(encoder.encode(["a"], convert_to_numpy=False), list)
+    assert np.allclose(encoder.encode(["a", "b"], batch_size=1), encoder.encode(("a", "b")))
+
+
+def test_order_does_not_matter(encoder):
+    texts = [("word " * (1 + number % 50)).strip() for number in range(500)]
+    vectors = encoder.encode(texts)
+    for number in (0, 49, 77, 499):
+        assert np.allclose(vectors[number], encoder.encode(texts[number]), atol=1e-5)
+
+
+def test_vectors_are_cut_and_normalised(encoder):
+    whole = encoder.encode(["a text"])
+    cut = encoder.encode(["a text"], truncate_dim=8)
+    assert cut.shape == (1, 8) and np.allclose(cut, whole[:, :8])
+    unit = encoder.encode(["a text", "another"], truncate_dim=8, normalize_embeddings=True)
+    assert np.allclose(np.linalg.norm(unit, axis=1), 1, atol=1e-6)
+    with pytest.raises(akin.InvalidArgument, match="truncate_dim=999"):
+        encoder.encode("a", truncate_dim=999)
+
+
+def test_prompts(tmp_path, tiny):
+    import shutil
+
+    shutil.copytree(tiny, tmp_path / "model")
+    settings = tmp_path / "model" / "config_sentence_transformers.json"
+    known = json.loads(settings.read_text()) if settings.exists() else {}
+    settings.write_text(json.dumps({**known, "prompts": {"query": "query: ", "document": "passage: ", "other": "so: "}}))
+    encoder = akin.SentenceEncoder(tmp_path / "model")
+    plain = encoder.encode("query: a text")
+    assert np.allclose(encoder.encode_query("a text"), plain, atol=1e-6)
+    assert np.allclose(encoder.encode("a text", prompt_name="query"), plain, atol=1e-6)
+    assert np.allclose(encoder.encode("a text", prompt="query: "), plain, atol=1e-6)
+    assert np.allclose(encoder.encode_document("a text"), encoder.encode("passage: a text"), atol=1e-6)
+    assert np.allclose(encoder.encode("a text", prompt_name="other"), encoder.encode("so: a text"), atol=1e-6)
+    with pytest.raises(akin.InvalidArgument, match="no prompt of the name 'none'"):
+        encoder.encode("a", prompt_name="none")
+
+
+def test_similarity(encoder):
+    vectors = encoder.encode(["a", "b", "a"])
+    scores = encoder.similarity(vectors[:1], vectors)
+    assert scores.shape == (1, 3) and abs(scores[0, 0] - 1) < 1e-5 and abs(scores[0, 2] - 1) < 1e-5
+    assert encoder.similarity(vectors[0], vectors[1]).shape == (1, 1)
+    assert encoder.similarity_fn_name == "cosine"
+
+
+def test_properties_and_pickling(encoder):
+    again = pickle.loads(pickle.dumps(encoder))
+    assert again.fingerprint == encoder.fingerprint and len(encoder.fingerprint) == 64
+    assert again.max_seq_length == encoder.get_max_seq_length() > 0
+    assert again.get_sentence_embedding_dimension() == encoder.dimension
+    assert encoder.tokenize_lengths(["one two"]) == encoder.tokenize_lengths("one two")
+    assert "tiny-bert" in repr(encoder)
+
+
+def test_threads_encode_at_once(encoder):
+    wanted = encoder.encode([f"text {number}" for number in range(64)])
+    failed = []
+
+    def work():
+        for _ in range(20):
+            if not np.allclose(encoder.encode([f"text {number}" for number in range(64)]), wanted, atol=1e-5):
+                failed.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert not failed
+
+
+@pytest.mark.parametrize("bad", [None, 7, b"bytes", [None], [b"a"], [1.5], {"a": 1}, [["a"]]])
+def test_what_is_no_text_is_refused(encoder, bad):
+    with pytest.raises(TypeError, match="must be|not iterable"):
+        encoder.encode(bad)
+
+
+def test_half_characters_are_refused(encoder):
+    with pytest.raises(akin.InvalidArgument, match="halves of characters"):
+        encoder.encode("a \ud800 b")
+
+
+def test_models_that_are_not_there_are_told(tmp_path):
+    with pytest.raises(akin.ModelNotFound):
+        akin.SentenceEncoder("nobody/has-this-model")
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(akin.ModelError, match="config.json|modules.json|tokenizer.json"):
+        akin.SentenceEncoder(tmp_path)
+    with pytest.raises(akin.InvalidArgument, match="there is no precision .int4."):
+        akin.SentenceEncoder(tmp_path, precision="int4")
+
+
+def test_texts_that_mean_the_same_are_near(minilm):
+    vectors = minilm.encode(["A man is eating food.", "Someone has a meal.", "The moon is full."])
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    scores = minilm.similarity(vectors[:1], vectors[1:])[0]
+    assert scores[0] > 0.5 > scores[1]
