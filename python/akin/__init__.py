@@ -20,6 +20,8 @@ from ._encoder import CrossEncoder, SentenceEncoder
 from ._filter import Filter, field
 from ._index import Document, Index, Report, open
 from ._mining import (
+    Clusters,
+    DuplicateGroup,
     cluster,
     community_detection,
     dedup,
@@ -52,11 +54,13 @@ from .errors import (
 __all__ = [
     "Cancelled",
     "Closed",
+    "Clusters",
     "CorpusError",
     "CrossEncoder",
     "DimensionError",
     "Document",
     "DocumentNotFound",
+    "DuplicateGroup",
     "Error",
     "Filter",
     "FilterError",

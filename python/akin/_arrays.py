@@ -32,10 +32,11 @@ def row(values: Any, what: str, dimension: int) -> Any:
 
     if type(values) is np.ndarray and values.dtype == np.float32 and values.shape == (dimension,) and values.flags.c_contiguous:
         return values.reshape(1, dimension)
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
+    given: Any = values
+    if hasattr(given, "detach"):
+        given = given.detach().cpu().numpy()
     try:
-        array = np.asarray(values, dtype=np.float32, order="C")
+        array = np.asarray(given, dtype=np.float32, order="C")
     except (TypeError, ValueError) as error:
         raise InvalidArgument(f"{what} must be numbers: {error}") from None
     if array.ndim == 2 and array.shape[0] == 1:

@@ -53,7 +53,7 @@ class SentenceEncoder:
         self._prompts: Optional[Dict[str, str]] = None
 
     @classmethod
-    def _of(cls, native: Any, name: Optional[str] = None) -> SentenceEncoder:
+    def _of(cls, native: _akin.Encoder, name: Optional[str] = None) -> SentenceEncoder:
         encoder = cls.__new__(cls)
         encoder._name = name or native.directory
         encoder._arguments = (encoder._name, "f32", None, None, None)
@@ -296,7 +296,7 @@ class CrossEncoder:
             checked.append((_text(pair[0], number), _text(pair[1], number)))
         hears = _progress.begin(show_progress_bar or False, "pair")
         try:
-            scores = self._native.score(checked, hears)
+            scores: Any = self._native.score(checked, hears)
         finally:
             _progress.end(hears)
         if convert_to_tensor:

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import (
     Any,
+    Callable,
     Dict,
     Iterable,
     Iterator,
@@ -15,8 +16,8 @@ from typing import (
     Optional,
     Sequence,
     Tuple,
+    TypeVar,
     Union,
-    overload,
 )
 
 from . import _akin, _arrays, _progress, _rows
@@ -24,6 +25,8 @@ from ._akin import Hits
 from ._encoder import CrossEncoder, Name, SentenceEncoder
 from ._filter import Filter, text_of
 from .errors import DocumentNotFound, InvalidArgument
+
+Result = TypeVar("Result")
 
 BATCH = 1024
 """Documents that are encoded and committed together."""
@@ -121,7 +124,7 @@ class Index:
     change makes this object the one that changes the index, until :meth:`close`, :meth:`release`, or the end of ``with``.
     """
 
-    def __init__(self, native: Any) -> None:
+    def __init__(self, native: _akin.Index) -> None:
         self._native = native
 
     # Changes.
@@ -214,7 +217,7 @@ class Index:
         hears = _progress.begin(progress, "document")
         try:
             for batch in _rows.batches(rows, BATCH):
-                part = None if array is None else array[done : done + len(batch)]
+                part: Any = None if array is None else array[done : done + len(batch)]
                 if array is not None and len(part) != len(batch):
                     raise InvalidArgument(f"there are {len(array)} vectors and more documents: each needs one")
                 done += len(batch)
@@ -252,12 +255,6 @@ class Index:
         self._native.close()
 
     # Searches.
-
-    @overload
-    def search(self, query: str, k: int = 10, **options: Any) -> Hits: ...
-
-    @overload
-    def search(self, query: Any, k: int = 10, **options: Any) -> Hits: ...
 
     def search(
         self,
@@ -300,7 +297,7 @@ class Index:
         """
         manner = _manner(k, mode, filter, ef, exact, offset, min_score, diverse, passages, facets, like, unlike, depth)
         if isinstance(query, str):
-            return self._native.ask([query], manner, rerank and rerank._native)[0]
+            return self._native.ask([query], manner, rerank._native if rerank is not None else None)[0]
         if query is None or isinstance(query, (bytes, bytearray)):
             raise TypeError(f"a query is a str or a vector, and not of type {type(query).__name__}")
         _only_for_texts(manner, rerank)
@@ -308,14 +305,14 @@ class Index:
 
     def search_many(self, queries: Any, k: int = 10, **options: Any) -> List[Hits]:
         """The same for a list of texts, or the rows of an array: encoded together and searched in parallel."""
-        rerank = options.pop("rerank", None)
+        rerank: Optional[CrossEncoder] = options.pop("rerank", None)
         manner = _manner_of(k, options)
         if isinstance(queries, str):
             raise TypeError("queries are a list of str or an array; search() takes one")
         if not hasattr(queries, "ndim"):
             queries = list(queries)
             if all(isinstance(query, str) for query in queries):
-                return self._native.ask(queries, manner, rerank and rerank._native)
+                return self._native.ask(queries, manner, rerank._native if rerank is not None else None)
         _only_for_texts(manner, rerank)
         array = _arrays.matrix(queries, "the queries")
         if len(array) and array.shape[1] != self._native.dimension:
@@ -334,10 +331,10 @@ class Index:
         return [None if found is None else Document(*found) for found in self._native.get(_ids(ids))]
 
     def __getitem__(self, id: str) -> Document:
-        found = self.get(id)
+        found = self._native.get([_id(id)])[0]
         if found is None:
             raise DocumentNotFound(f"no document has the id {id!r}")
-        return found
+        return Document(*found)
 
     def __contains__(self, id: object) -> bool:
         return isinstance(id, str) and self._native.contains([id])[0]
@@ -396,7 +393,7 @@ class Index:
         """Whether the index was closed."""
         return self._native.closed
 
-    def _long(self, call: Any, progress: _progress.Progress, unit: str) -> Any:
+    def _long(self, call: Callable[[_progress.Hears], Result], progress: _progress.Progress, unit: str) -> Result:
         hears = _progress.begin(progress, unit)
         try:
             return call(hears)
@@ -440,7 +437,7 @@ class Index:
         return f"Index({self.path!r}, {len(self):,} documents)"
 
 
-async def _on_thread(call: Any, *arguments: Any, **options: Any) -> Any:
+async def _on_thread(call: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
     # An import takes as long as all of Akin's: only who waits needs it.
     import asyncio
     import functools

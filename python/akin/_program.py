@@ -29,7 +29,7 @@ def main() -> None:
     os._exit(status)
 
 
-def call(*arguments: Union[str, os.PathLike], quiet: bool = True) -> List[Any]:
+def call(*arguments: Union[str, "os.PathLike[str]"], quiet: bool = True) -> List[Any]:
     """Runs the program in a process of its own, and gives the JSON lines that it prints.
 
     :raises Error: with the sentence that it says if it fails.
@@ -72,7 +72,7 @@ def _options(options: Dict[str, Any]) -> List[str]:
     return given
 
 
-def train(*, output: Union[str, os.PathLike], quiet: bool = False, **options: Any) -> str:
+def train(*, output: Union[str, "os.PathLike[str]"], quiet: bool = False, **options: Any) -> str:
     """Trains a model as ``akin train`` does, and gives the directory that it is in.
 
     Each option has the name of one of ``akin train --help``, with ``_`` for ``-``.
@@ -86,7 +86,7 @@ def train(*, output: Union[str, os.PathLike], quiet: bool = False, **options: An
     return os.fspath(output)
 
 
-def evaluate(task: str, *files: Union[str, os.PathLike], **options: Any) -> List[Any]:
+def evaluate(task: str, *files: Union[str, "os.PathLike[str]"], **options: Any) -> List[Any]:
     """Evaluates a model as ``akin eval`` does, and gives the figures as dicts.
 
     :param task: the task, as ``akin eval --help`` names it: "sts", "triplets", "retrieval", …

@@ -10,6 +10,8 @@ Progress = Union[bool, None, Callable[[str, int, int], Any]]
 """Whether to show a bar (``None``: where somebody looks at a terminal or a notebook), or what to call with a phase, how much is
 done and how much there is (0 where that is not known)."""
 
+Hears = Optional[Callable[[str, int, int], Any]]
+
 
 def begin(progress: Progress, unit: str = "it") -> Optional[Callable[[str, int, int], Any]]:
     """What a native call tells its progress to."""
@@ -45,8 +47,9 @@ class _Bar:
             self.close()
             self._phase = phase
             self._bar = self._make(desc=phase, total=total or None, unit=self._unit, leave=False)
-        self._bar.n = done
-        self._bar.refresh()
+        bar: Any = self._bar
+        bar.n = done
+        bar.refresh()
 
     def close(self) -> None:
         if self._bar is not None:

@@ -83,7 +83,8 @@ def _name(name: Any, text: str, number: int) -> str:
 def _table(source: Any) -> Optional[Iterator[Dict[str, Any]]]:
     """The rows of a table, if the source is one."""
     if hasattr(source, "iter_rows") and hasattr(source, "columns"):  # polars
-        return source.iter_rows(named=True)
+        rows: Iterator[Dict[str, Any]] = source.iter_rows(named=True)
+        return rows
     if hasattr(source, "to_dict") and hasattr(source, "columns") and hasattr(source, "itertuples"):  # pandas
         names = [str(name) for name in source.columns]
         return (dict(zip(names, row)) for row in source.itertuples(index=False, name=None))

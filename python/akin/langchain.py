@@ -32,11 +32,13 @@ class AkinEmbeddings(Embeddings):
 
     def embed_documents(self, texts: List[str]) -> List[List[float]]:
         """The vectors of documents."""
-        return self.encoder.encode_document(texts).tolist()
+        vectors: List[List[float]] = self.encoder.encode_document(texts).tolist()
+        return vectors
 
     def embed_query(self, text: str) -> List[float]:
         """The vector of a query."""
-        return self.encoder.encode_query(text).tolist()
+        vector: List[float] = self.encoder.encode_query(text).tolist()
+        return vector
 
 
 class AkinStore(VectorStore):

@@ -136,7 +136,7 @@ class AkinVectorStore(BasePydanticVectorStore):
         """The nodes nearest to the query's vector."""
         filter = _filter(query.filters) if query.filters is not None and query.filters.filters else None
         hits = self._index.search(query.query_embedding, query.similarity_top_k, filter=filter)
-        kept = [hit for hit in hits if query.node_ids is None or hit.id in query.node_ids]
+        kept = [hit for hit in hits if not query.node_ids or hit.id in query.node_ids]
         return VectorStoreQueryResult(
             nodes=[_node(hit.text, hit.metadata) for hit in kept],
             similarities=[hit.score for hit in kept],
