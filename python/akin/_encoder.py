@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
-from . import _akin, _progress
+from . import _akin, _progress, _quantize
 from .errors import InvalidArgument
 
 Texts = Union[str, Sequence[str]]
@@ -36,6 +37,8 @@ class SentenceEncoder:
         truncate_dim: Optional[int] = None,
         query_prompt: Optional[str] = None,
         document_prompt: Optional[str] = None,
+        prompts: Optional[Dict[str, str]] = None,
+        default_prompt_name: Optional[str] = None,
     ) -> None:
         """Loads a model.
 
@@ -44,21 +47,32 @@ class SentenceEncoder:
         :param truncate_dim: how many numbers of each vector to keep, of a Matryoshka model.
         :param query_prompt: what is put before each query, in place of the model's own prompt.
         :param document_prompt: what is put before each document.
+        :param prompts: prompts by name, in place of the model's own.
+        :param default_prompt_name: the name of the prompt that ``encode`` puts before each text.
         :raises ModelNotFound: if there is no such model.
         :raises ModelError: if it cannot be used; the sentence names the file at fault.
         """
         self._name = os.fspath(model)
-        self._arguments = (self._name, precision, query_prompt, document_prompt, truncate_dim)
-        self._native = _akin.Encoder(*self._arguments)
-        self._prompts: Optional[Dict[str, str]] = None
+        named = prompts or {}
+        query_prompt = named.get("query") if query_prompt is None else query_prompt
+        document_prompt = named.get("document") if document_prompt is None else document_prompt
+        self._native = _akin.Encoder(self._name, precision, query_prompt, document_prompt, truncate_dim)
+        self._prompts: Optional[Dict[str, str]] = None if prompts is None else dict(prompts)
+        self.default_prompt_name = default_prompt_name
+        self._arguments: Tuple[Any, ...] = (
+            self._name, precision, truncate_dim, query_prompt, document_prompt, self._prompts, default_prompt_name
+        )
+        if default_prompt_name is not None:
+            self._prompt(default_prompt_name)
 
     @classmethod
     def _of(cls, native: _akin.Encoder, name: Optional[str] = None) -> SentenceEncoder:
         encoder = cls.__new__(cls)
         encoder._name = name or native.directory
-        encoder._arguments = (encoder._name, "f32", None, None, None)
+        encoder._arguments = (encoder._name, "f32", None, None, None, None, None)
         encoder._native = native
         encoder._prompts = None
+        encoder.default_prompt_name = None
         return encoder
 
     def encode(
@@ -69,7 +83,7 @@ class SentenceEncoder:
         batch_size: Optional[int] = None,
         show_progress_bar: _progress.Progress = False,
         output_value: Optional[str] = "sentence_embedding",
-        precision: str = "float32",
+        precision: Optional[str] = "float32",
         convert_to_numpy: bool = True,
         convert_to_tensor: bool = False,
         device: Any = None,
@@ -83,8 +97,9 @@ class SentenceEncoder:
         :param prompt_name: the name of a prompt of the model, which is put before each text.
         :param prompt: a prompt itself.
         :param batch_size: accepted and not needed: texts are batched by their tokens.
+        :param precision: of the vectors that are given: "float32", "int8", "uint8", "binary" or "ubinary".
         :param show_progress_bar: whether to show a bar, or what to call with (phase, done, total).
-        :param convert_to_numpy: whether to give one array; else a list of arrays.
+        :param convert_to_numpy: whether to give one array; else a list, of tensors where torch was imported and else of arrays.
         :param convert_to_tensor: whether to give a tensor of torch.
         :param normalize_embeddings: whether to divide each vector by its length.
         :param truncate_dim: how many numbers of each vector to keep.
@@ -92,16 +107,10 @@ class SentenceEncoder:
         """
         if output_value != "sentence_embedding":
             raise InvalidArgument(f"output_value={output_value!r} is not computed: \"sentence_embedding\" is")
-        if precision not in ("float32", "f32"):
-            raise InvalidArgument(
-                f"precision={precision!r} of the output is not computed: vectors are float32, and "
-                "SentenceEncoder(model, precision=\"int8\") computes them in 8 bits"
-            )
-        if prompt is None and prompt_name is not None:
-            prompt = self._prompt(prompt_name)
-        return self._encode(
-            sentences, prompt, None, show_progress_bar, convert_to_numpy, convert_to_tensor, normalize_embeddings, truncate_dim
-        )
+        if prompt is None and (prompt_name or self.default_prompt_name) is not None:
+            prompt = self._prompt(prompt_name or self.default_prompt_name or "")
+        shape = (convert_to_numpy, convert_to_tensor, normalize_embeddings, truncate_dim, _quantize.check(precision))
+        return self._encode(sentences, prompt, None, show_progress_bar, *shape)
 
     def encode_query(self, sentences: Texts, **options: Any) -> Any:
         """The same for queries: after the model's prompt for queries, if it has one."""
@@ -118,6 +127,7 @@ class SentenceEncoder:
         prompt_name: Optional[str] = None,
         prompt: Optional[str] = None,
         show_progress_bar: _progress.Progress = False,
+        precision: Optional[str] = "float32",
         convert_to_numpy: bool = True,
         convert_to_tensor: bool = False,
         normalize_embeddings: bool = False,
@@ -126,9 +136,8 @@ class SentenceEncoder:
     ) -> Any:
         if prompt is None and prompt_name is not None:
             prompt = self._prompt(prompt_name)
-        return self._encode(
-            sentences, prompt, role, show_progress_bar, convert_to_numpy, convert_to_tensor, normalize_embeddings, truncate_dim
-        )
+        shape = (convert_to_numpy, convert_to_tensor, normalize_embeddings, truncate_dim, _quantize.check(precision))
+        return self._encode(sentences, prompt, role, show_progress_bar, *shape)
 
     def _encode(
         self,
@@ -140,12 +149,13 @@ class SentenceEncoder:
         as_tensor: bool,
         normalized: bool,
         kept: Optional[int],
+        precision: str,
     ) -> Any:
         is_one = isinstance(sentences, str)
         texts = _texts(sentences)
         hears = _progress.begin(progress or False, "text")
         try:
-            vectors = self._native.encode(texts, prompt, role, hears)
+            vectors: Any = self._native.encode(texts, prompt, role, hears)
         finally:
             _progress.end(hears)
         if kept is not None:
@@ -155,23 +165,33 @@ class SentenceEncoder:
         if normalized:
             import numpy as np
 
-            vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        if as_tensor:
+            lengths: Any = np.linalg.norm(vectors, axis=1, keepdims=True)
+            vectors = vectors / np.maximum(lengths, 1e-12)
+        vectors = _quantize.quantize(vectors, precision)
+        if as_tensor or (not as_array and "torch" in sys.modules):
             import torch
 
             vectors = torch.from_numpy(vectors)
-            return vectors[0] if is_one else vectors
         if is_one:
             return vectors[0]
-        return vectors if as_array else list(vectors)
+        return vectors if as_array or as_tensor else list(vectors)
+
+    @property
+    def prompts(self) -> Dict[str, str]:
+        """The prompts of the model by their names."""
+        if self._prompts is None:
+            self._prompts = {"query": "", "document": "", **_prompts_in(self._native.directory)}
+        return self._prompts
+
+    @prompts.setter
+    def prompts(self, prompts: Dict[str, str]) -> None:
+        self._prompts = dict(prompts)
 
     def _prompt(self, name: str) -> str:
-        if self._prompts is None:
-            self._prompts = _prompts_in(self._native.directory)
-        if name not in self._prompts:
-            known = ", ".join(repr(known) for known in self._prompts) or "none"
+        if name not in self.prompts:
+            known = ", ".join(repr(known) for known in self.prompts) or "none"
             raise InvalidArgument(f"the model has no prompt of the name {name!r} (it has {known}): give the text itself as prompt=")
-        return self._prompts[name]
+        return self.prompts[name]
 
     def similarity(self, first: Any, second: Any) -> Any:
         """How similar each vector of ``first`` is to each of ``second``, by the model's own similarity: shape (first, second)."""
@@ -217,6 +237,11 @@ class SentenceEncoder:
     get_embedding_dimension = get_sentence_embedding_dimension
 
     @property
+    def device(self) -> Any:
+        """Where it computes: on the processor, as torch calls it where it was imported."""
+        return _device()
+
+    @property
     def similarity_fn_name(self) -> str:
         """How the model compares its vectors: "cosine", "dot", "euclidean" or "manhattan"."""
         return self._native.similarity
@@ -238,6 +263,14 @@ class SentenceEncoder:
         return _load_encoder, self._arguments
 
 
+def _device() -> Any:
+    if "torch" in sys.modules:
+        import torch
+
+        return torch.device("cpu")
+    return "cpu"
+
+
 def _prompts_in(directory: str) -> Dict[str, str]:
     import json
 
@@ -249,10 +282,22 @@ def _prompts_in(directory: str) -> Dict[str, str]:
 
 
 def _load_encoder(
-    model: str, precision: str, query: Optional[str], document: Optional[str], dimensions: Optional[int]
+    model: str,
+    precision: str,
+    dimensions: Optional[int],
+    query: Optional[str],
+    document: Optional[str],
+    prompts: Optional[Dict[str, str]],
+    default: Optional[str],
 ) -> SentenceEncoder:
     return SentenceEncoder(
-        model, precision=precision, query_prompt=query, document_prompt=document, truncate_dim=dimensions
+        model,
+        precision=precision,
+        truncate_dim=dimensions,
+        query_prompt=query,
+        document_prompt=document,
+        prompts=prompts,
+        default_prompt_name=default,
     )
 
 
@@ -304,6 +349,10 @@ class CrossEncoder:
 
             scores = torch.from_numpy(scores)
         elif not convert_to_numpy:
+            if "torch" in sys.modules:
+                import torch
+
+                scores = torch.from_numpy(scores)
             scores = list(scores)
         return scores[0] if is_one else scores
 
@@ -319,9 +368,16 @@ class CrossEncoder:
         scores = self.predict([(query, document) for document in documents], **options)
         ranked = sorted(range(len(documents)), key=lambda place: -float(scores[place]))[:top_k]
         return [
-            {"corpus_id": place, "score": scores[place], **({"text": documents[place]} if return_documents else {})}
+            {"corpus_id": place, "score": float(scores[place]), **({"text": documents[place]} if return_documents else {})}
             for place in ranked
         ]
+
+    num_labels = 1
+
+    @property
+    def device(self) -> Any:
+        """Where it computes: on the processor, as torch calls it where it was imported."""
+        return _device()
 
     @property
     def max_length(self) -> int:

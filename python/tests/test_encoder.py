@@ -58,6 +58,32 @@ def test_prompts(tmp_path, tiny):
         encoder.encode("a", prompt_name="none")
 
 
+def test_vectors_in_fewer_bits(encoder):
+    vectors = encoder.encode(["one text", "another", "a third one"])
+    for name, kind in [("int8", np.int8), ("uint8", np.uint8), ("binary", np.int8), ("ubinary", np.uint8)]:
+        few = encoder.encode(["one text", "another", "a third one"], precision=name)
+        assert few.dtype == kind and few.shape == (3, 4 if "binary" in name else 32)
+    bits = np.unpackbits(encoder.encode(["one text"], precision="ubinary"), axis=1)
+    assert (bits[0] == (vectors[0] > 0)).all()
+    assert (np.argsort(few := encoder.encode(["one text", "another", "a third one"], precision="uint8"), axis=0)
+            == np.argsort(vectors, axis=0)).mean() > 0.9 and few.max() == 255
+    with pytest.raises(ValueError, match="Precision 'int4' is not supported"):
+        encoder.encode("a", precision="int4")
+
+
+def test_prompts_may_be_given(tiny):
+    encoder = akin.SentenceEncoder(tiny, prompts={"query": "q: ", "other": "so: "}, default_prompt_name="other")
+    plain = akin.SentenceEncoder(tiny)
+    assert np.allclose(encoder.encode("a text"), plain.encode("so: a text"), atol=1e-6)
+    assert np.allclose(encoder.encode_query("a text"), plain.encode("q: a text"), atol=1e-6)
+    again = pickle.loads(pickle.dumps(encoder))
+    assert again.prompts == {"query": "q: ", "other": "so: "} and again.default_prompt_name == "other"
+    encoder.prompts = {"other": ""}
+    assert np.allclose(encoder.encode("a text"), plain.encode("a text"), atol=1e-6)
+    with pytest.raises(akin.InvalidArgument, match="no prompt of the name 'none'"):
+        akin.SentenceEncoder(tiny, default_prompt_name="none")
+
+
 def test_similarity(encoder):
     vectors = encoder.encode(["a", "b", "a"])
     scores = encoder.similarity(vectors[:1], vectors)
