@@ -29,6 +29,9 @@ fuzz: tools  ## every fuzz target for SECONDS=60; what breaks one is kept in fuz
 			-max_len=8192 -rss_limit_mb=4096 -artifact_prefix=artifacts/$$target/ -print_final_stats=1 || exit 1; \
 	done
 
+audit: tools  ## licences, sources and known vulnerabilities of the crates of others, by the policy of deny.toml
+	@fixtures/audit
+
 build: tools  ## the binary, in target/release
 	cargo build --release
 
@@ -44,4 +47,4 @@ peers: model wordnet  ## install what the encoder is compared with (benches/peer
 tools:
 	@fixtures/install-tools
 
-.PHONY: help demo test torture fuzz build model wordnet peers tools
+.PHONY: help demo test torture fuzz audit build model wordnet peers tools
