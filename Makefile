@@ -35,6 +35,9 @@ wheel: tools  ## the Python wheel, in target/wheels
 test-python: tools model  ## the wheel, and its tests in empty environments of Python 3.9, 3.11 and 3.13
 	python/test
 
+audit: tools  ## licences, sources and known vulnerabilities of the crates of others, by the policy of deny.toml
+	@fixtures/audit
+
 build: tools  ## the binary, in target/release
 	cargo build --release
 
@@ -50,4 +53,4 @@ peers: model wordnet  ## install what the encoder is compared with (benches/peer
 tools:
 	@fixtures/install-tools
 
-.PHONY: help demo test torture fuzz wheel test-python build model wordnet peers tools
+.PHONY: help demo test torture fuzz wheel test-python audit build model wordnet peers tools

@@ -6,66 +6,11 @@ mod common;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
+use common::server::Server;
 use common::{Workplace, sentences};
 use serde_json::{Value, json};
-
-/// A server as a process.
-struct Server {
-    child: Child,
-    address: String,
-    stderr: BufReader<std::process::ChildStderr>,
-}
-
-impl Server {
-    fn start(workplace: &Workplace, arguments: &[&str]) -> Self {
-        let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
-        let mut child =
-            workplace.command(&arguments).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        let address = loop {
-            let before = said.len();
-            assert!(stderr.read_line(&mut said).unwrap() > 0, "{said}");
-            if let Some((_, address)) = said[before..].trim().rsplit_once("http://") {
-                break address.to_owned();
-            }
-        };
-        Self { child, address, stderr }
-    }
-
-    fn post(&self, path: &str, body: &Value) -> (u16, String) {
-        let body = body.to_string();
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-            self.address,
-            body.len()
-        );
-        stream.write_all((head + &body).as_bytes()).unwrap();
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).unwrap();
-        let (head, body) = reply.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-    }
-
-    /// Asks it to end, and gives what it said.
-    fn stop(mut self, signal: &str) -> String {
-        Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
-        let mut said = String::new();
-        self.stderr.read_to_string(&mut said).unwrap();
-        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{said}");
-        said
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn with_notes() -> Workplace {
     let workplace = Workplace::new();
@@ -141,8 +86,98 @@ fn logs_tell_neither_texts_nor_keys() {
     stream.read_to_string(&mut reply).unwrap();
     assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
     let log = server.stop("-TERM");
-    assert!(log.contains("POST /v1/indexes/{name}/query 200"), "{log}");
+    for part in ["method=\"POST\"", "path=\"/v1/indexes/notes/query\"", "status=200", "key=\"line-1\""] {
+        assert!(log.contains(part), "{part}: {log}");
+    }
     assert!(!log.contains("zanzibar") && !log.contains("kkkk"), "{log}");
+}
+
+#[test]
+fn a_log_of_json_has_a_line_a_request_and_texts_where_they_are_asked_for() {
+    let workplace = with_notes();
+    for texts in [false, true] {
+        let more: &[&str] = if texts { &["--log-texts"] } else { &[] };
+        let server = Server::start(&workplace, &[&["notes", "--log-format", "json"], more].concat());
+        server.post("/v1/indexes/notes/query?secret=1", &json!({ "text": "zanzibar" }));
+        server.get("/nothing");
+        let log = server.stop("-TERM");
+        let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let requests: Vec<&Value> = lines.iter().filter(|line| line["message"] == "request").collect();
+        assert_eq!(requests.len(), 2, "{log}");
+        let (query, nothing) = (requests[0], requests[1]);
+        assert_eq!(
+            (&query["method"], &query["path"], &query["status"]),
+            (&json!("POST"), &json!("/v1/indexes/notes/query"), &json!(200))
+        );
+        assert!(query["bytes"].as_u64() > Some(100) && query["ms"].as_f64() > Some(0.0), "{query}");
+        assert!(query["id"].is_string() && query["id"] != nothing["id"] && query["timestamp"].is_string());
+        assert_eq!((&nothing["status"], &nothing["level"]), (&json!(404), &json!("INFO")));
+        assert!(!log.contains("secret"), "{log}");
+        assert_eq!(log.contains("zanzibar"), texts, "{log}");
+    }
+}
+
+#[test]
+fn settings_come_from_a_file_and_the_environment() {
+    let workplace = with_notes();
+    workplace.write(
+        "akin.toml",
+        "indexes = ['notes']\nlisten = '127.0.0.1:0'\nmax-texts = 1\nrate = 5\nmax-head = 8\n",
+    );
+    let mut command = workplace.command(&["serve", "--config", "akin.toml", "--rate", "1000"]);
+    let server = Server::of(command.env("AKIN_SERVE_MAX_TEXTS", "2").env("AKIN_SERVE_WRITABLE", "yes"));
+    let texts = |texts: &[&str]| server.post("/embed", &json!({ "inputs": texts })).0;
+    assert_eq!((texts(&["a", "b"]), texts(&["a", "b", "c"])), (200, 413));
+    assert!((0..10).all(|_| texts(&["a"]) == 200));
+    let document = json!({ "documents": [{ "id": "new", "text": "a" }] });
+    assert_eq!(server.post("/v1/indexes/notes/documents", &document).0, 200);
+    server.stop("-TERM");
+    let refused = |arguments: &[&str], variable: (&str, &str)| {
+        common::Run::of(workplace.command(&[&["serve"], arguments].concat()).env(variable.0, variable.1))
+            .refused()
+    };
+    let sentence = refused(&["notes"], ("AKIN_SERVE_LISTEN", "here"));
+    assert!(sentence.contains("AKIN_SERVE_LISTEN: invalid value 'here'"), "{sentence}");
+    let sentence = refused(&["notes"], ("AKIN_SERVE_INSECURE", "perhaps"));
+    assert!(sentence.contains("AKIN_SERVE_INSECURE is true or false"), "{sentence}");
+    workplace.write("bad.toml", "indexes = ['notes']\nwriteable = true\n");
+    let sentence = refused(&[], ("AKIN_SERVE_CONFIG", "bad.toml"));
+    assert!(
+        sentence.contains("bad.toml:2: there is no setting \"writeable\": did you mean writable?"),
+        "{sentence}"
+    );
+}
+
+/// Does what systemd does with a service that it passes a socket and asks to tell when it is ready.
+#[cfg(target_os = "linux")]
+const SYSTEMD: &str = "
+import os, socket, sys
+told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+told.bind('notify')
+passed = socket.socket()
+passed.bind(('127.0.0.1', 0))
+passed.listen()
+child = os.fork()
+if child == 0:
+    os.dup2(passed.fileno(), 3)
+    os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()), NOTIFY_SOCKET=os.path.abspath('notify'))
+    os.execv(sys.argv[1], sys.argv[1:])
+print(told.recv(100).decode())
+with socket.create_connection(passed.getsockname()) as client:
+    client.sendall(b'GET /health HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n')
+    print(client.recv(100).split(b'\\r\\n')[0].decode())
+os.kill(child, 15)
+print(os.waitpid(child, 0)[1])
+";
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_socket_that_systemd_passes_is_listened_on() {
+    let workplace = with_notes();
+    let mut command = Command::new("python3");
+    let arguments = ["-c", SYSTEMD, common::AKIN, "serve", "notes", "--listen", "127.0.0.1:1"];
+    let run = common::Run::of(workplace.settle(command.args(arguments))).succeeded();
+    assert_eq!(run.stdout, "READY=1\nHTTP/1.1 200 OK\n0\n", "{run:?}");
 }
 
 #[test]
@@ -159,6 +194,7 @@ fn what_cannot_be_served_is_refused_with_a_remedy() {
         (&["notes", "./notes"], "another folder is named notes too"),
         (&["notes", "--api-key-file", "short"], "short:1: a key has 16 characters"),
         (&["notes", "--api-key-file", "none"], "cannot read the keys"),
+        (&["notes", "--tls-certificate", "short", "--tls-key", "short"], "there is no certificate in it"),
     ] {
         let sentence = refused(arguments);
         assert!(sentence.contains(part), "{arguments:?}: {sentence}");

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use akin_index::{Hit, Metadata, Passage};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::facets::Facets;
 use crate::passages::Scored;
@@ -12,19 +12,19 @@ use crate::passages::Scored;
 /// `{"query":…,"hits":[{"rank":1,"id":…,"score":…,"text":…,"metadata":{…}}]}`, with
 /// `"passage":{"start":…,"end":…,"text":…}` before the metadata where the document has more than one, a list `"passages"` of
 /// such with their scores where several were asked for, and `"facets":{FIELD:{VALUE:COUNT}}` behind the hits.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// The text of the query.
     pub query: String,
     /// The documents found, best first; none for a blank query or an empty index.
     pub hits: Vec<RankedHit>,
     /// How often each value of the fields asked for is among the best hits.
-    #[serde(skip_serializing_if = "Facets::is_empty")]
+    #[serde(default, skip_serializing_if = "Facets::is_empty")]
     pub facets: Facets,
 }
 
 /// A passage of a document's text.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FoundPassage {
     /// Its first byte in the text.
     pub start: usize,
@@ -38,7 +38,7 @@ pub struct FoundPassage {
 }
 
 /// One document of an answer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RankedHit {
     /// Its place, from 1.
     pub rank: usize,
@@ -54,7 +54,7 @@ pub struct RankedHit {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passage: Option<FoundPassage>,
     /// Its best passages, best first, where several were asked for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passages: Vec<FoundPassage>,
     /// Its other fields.
     pub metadata: Metadata,

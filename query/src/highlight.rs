@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use akin_encoder::Role;
 use akin_index::{Marker, Snapshot};
+use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::searcher::is_blank;
@@ -13,7 +14,7 @@ use crate::{Answer, RankedHit, Result, Searcher};
 const SENTENCES: usize = 64;
 
 /// Which parts of a hit's text to show, in bytes of it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Highlight {
     /// The passage that was found; the whole text where that is one.
     pub passage: Range<usize>,

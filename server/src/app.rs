@@ -14,9 +14,12 @@ use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::options::{Limits, ServerOptions};
 use crate::origin::Origins;
+use crate::rate::Rate;
+use crate::receive::Memory;
 use crate::room::Room;
 use crate::routes::read_only;
 use crate::served::{Indexes, Models, ServedIndex, is_name_of, open_all};
+use crate::tls::Tls;
 
 /// A cross-encoder and its name.
 pub struct NamedReranker {
@@ -46,10 +49,22 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// A permit for each request that may be answered at once.
     pub permits: Semaphore,
+    /// What connections are encrypted with.
+    pub tls: Option<Tls>,
+    /// How often each client may ask.
+    pub rate: Option<Rate>,
+    /// The memory that bodies of requests may take.
+    pub memory: Memory,
+    /// Whether bodies of requests are logged.
+    pub log_texts: bool,
     /// Whether the server stops.
     pub stopping: AtomicBool,
     /// The numbers that models compute in.
+    pub encoder_precision: Precision,
+    /// The same in words.
     pub precision: &'static str,
+    /// Threads that encode together.
+    pub threads: usize,
     /// When the server began, in seconds since 1970.
     pub started: u64,
 }
@@ -84,7 +99,13 @@ impl App {
             origins,
             metrics,
             permits: Semaphore::new(limits.requests),
+            tls: options.tls.as_ref().map(Tls::open).transpose()?,
+            rate: limits.rate.map(Rate::new),
+            memory: Memory::new(limits.memory),
+            log_texts: options.log_texts,
             stopping: AtomicBool::new(false),
+            encoder_precision: options.encoder.precision,
+            threads: rayon::current_num_threads(),
             precision: match options.encoder.precision {
                 Precision::F32 => "float32",
                 Precision::Bf16 => "bfloat16",

@@ -44,6 +44,14 @@ pub enum StartError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The certificate or its key cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Neither an index nor a model is there to serve.
     #[error("there is neither an index nor a model to serve")]
     Nothing,
@@ -124,12 +132,14 @@ pub struct ApiError {
     pub message: String,
     /// The field of the request at fault.
     pub field: Option<String>,
+    /// After how many seconds to ask again, where that is known.
+    pub retry_after: Option<u64>,
 }
 
 impl ApiError {
     /// An error of a kind.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), field: None }
+        Self { kind, message: message.into(), field: None, retry_after: None }
     }
 
     /// The request asks for something that cannot be.

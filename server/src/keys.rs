@@ -48,8 +48,25 @@ const SHORTEST: usize = 16;
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A scope, and the SHA-256 of the key that has it. The key itself is not kept.
-type Known = (Scope, [u8; 32]);
+/// A key of the file. The key itself is not kept.
+struct Known {
+    scope: Scope,
+    /// What the log calls it.
+    name: Arc<str>,
+    /// Its SHA-256.
+    digest: [u8; 32],
+}
+
+/// The key that a request shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// What it allows.
+    pub scope: Scope,
+    /// What the log calls it.
+    pub name: Arc<str>,
+    /// Its place among the keys.
+    pub place: usize,
+}
 
 /// The keys of a file. A change of the file holds from the next second on.
 pub struct Keys {
@@ -65,26 +82,28 @@ struct Seen {
 }
 
 impl Keys {
-    /// Reads the file: a scope and a key a line.
+    /// Reads the file: a scope, a key, and a name for it if there is one, a line.
     pub fn open(path: &Path) -> Result<Self, StartError> {
         let stamp = stamp(path);
         let known = RwLock::new(Arc::new(read(path)?));
         Ok(Self { path: path.to_owned(), known, seen: Mutex::new(Seen { at: Instant::now(), stamp }) })
     }
 
-    /// What the key of a request allows; none if it shows no key, or one that is unknown.
-    pub fn scope_of(&self, headers: &HeaderMap) -> Option<Scope> {
+    /// The key that a request shows; none if it shows no key, or one that is unknown. Of a key that is there twice the line
+    /// that allows most counts.
+    pub fn find(&self, headers: &HeaderMap) -> Option<Shown> {
         self.follow(LOOK);
         let shown: [u8; 32] = Sha256::digest(shown(headers)?).into();
         let known = Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner));
         // All of them are compared, whichever fits, and digests of one length: the time tells nothing of any key.
-        let mut allowed = None;
-        for (scope, key) in known.iter() {
-            if bool::from(key.ct_eq(&shown)) {
-                allowed = allowed.max(Some(*scope));
+        let mut found: Option<Shown> = None;
+        for (place, key) in known.iter().enumerate() {
+            let fits = bool::from(key.digest.ct_eq(&shown));
+            if fits && found.as_ref().is_none_or(|found| found.scope < key.scope) {
+                found = Some(Shown { scope: key.scope, name: Arc::clone(&key.name), place });
             }
         }
-        allowed
+        found
     }
 
     /// Reads the file again if it has changed. While it cannot be read, the keys from before hold.
@@ -143,19 +162,19 @@ fn read(path: &Path) -> Result<Vec<Known>, StartError> {
         let scope = parts.next().and_then(Scope::parse);
         let scope =
             scope.ok_or_else(|| fault(number, "a line is read, write or admin, a space, and a key"))?;
-        let key = match (parts.next(), parts.next()) {
-            (Some(key), None) => key,
+        let (key, name) = match (parts.next(), parts.next(), parts.next()) {
+            (Some(key), name, None) => (key, name.map_or_else(|| format!("line-{number}"), str::to_owned)),
             _ => {
                 return Err(fault(
                     number,
-                    "a line is read, write or admin, a space, and a key without spaces",
+                    "a line is read, write or admin, a space, a key without spaces, and perhaps a name for it",
                 ));
             }
         };
         if key.len() < SHORTEST {
             return Err(fault(number, &format!("a key has {SHORTEST} characters at least")));
         }
-        known.push((scope, Sha256::digest(key).into()));
+        known.push(Known { scope, name: name.into(), digest: Sha256::digest(key).into() });
     }
     if known.is_empty() {
         return Err(fault(0, "there is no key in it: a line is read, write or admin, a space, and a key"));
@@ -180,7 +199,7 @@ mod tests {
         let folder = Folder::new();
         folder.write("keys", "# ours\nread aaaaaaaaaaaaaaaa\n\nadmin  bbbbbbbbbbbbbbbb\n");
         let keys = Keys::open(&folder.path("keys")).unwrap();
-        let scope = |name, value: &str| keys.scope_of(&with(name, value));
+        let scope = |name, value: &str| keys.find(&with(name, value)).map(|key| key.scope);
         assert_eq!(scope("authorization", "Bearer aaaaaaaaaaaaaaaa"), Some(Scope::Read));
         assert_eq!(scope("authorization", "bearer bbbbbbbbbbbbbbbb"), Some(Scope::Admin));
         assert_eq!(scope("api-key", "bbbbbbbbbbbbbbbb"), Some(Scope::Admin));
@@ -197,6 +216,20 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_called_by_its_name_or_its_line() {
+        let folder = Folder::new();
+        folder.write(
+            "keys",
+            "# ours\nread aaaaaaaaaaaaaaaa\nwrite bbbbbbbbbbbbbbbb ci\nadmin bbbbbbbbbbbbbbbb root\n",
+        );
+        let keys = Keys::open(&folder.path("keys")).unwrap();
+        let found = |value: &str| keys.find(&with("api-key", value)).unwrap();
+        assert_eq!(&*found("aaaaaaaaaaaaaaaa").name, "line-2");
+        let twice = found("bbbbbbbbbbbbbbbb");
+        assert_eq!((&*twice.name, twice.scope, twice.place), ("root", Scope::Admin, 2));
+    }
+
+    #[test]
     fn the_file_is_followed_and_a_broken_one_changes_nothing() {
         let folder = Folder::new();
         folder.write("keys", "read aaaaaaaaaaaaaaaa\n");
@@ -204,11 +237,14 @@ mod tests {
         let a = with("api-key", "aaaaaaaaaaaaaaaa");
         folder.write("keys", "read short\n");
         keys.follow(Duration::ZERO);
-        assert_eq!(keys.scope_of(&a), Some(Scope::Read));
+        assert_eq!(keys.find(&a).map(|key| key.scope), Some(Scope::Read));
         folder.write("keys", "write cccccccccccccccccc\n");
         keys.follow(Duration::ZERO);
-        assert_eq!(keys.scope_of(&a), None);
-        assert_eq!(keys.scope_of(&with("api-key", "cccccccccccccccccc")), Some(Scope::Write));
+        assert_eq!(keys.find(&a), None);
+        assert_eq!(
+            keys.find(&with("api-key", "cccccccccccccccccc")).map(|key| key.scope),
+            Some(Scope::Write)
+        );
     }
 
     #[test]

@@ -8,19 +8,23 @@
 //! - `page`: the page at `/`.
 //! - `mcp`: tools for agents, over HTTP or on stdin and stdout.
 //! - `room`: the engine room, where the texts of all clients are encoded together.
+//! - [`local`]: answers `akin query` over a socket in the folder of the index.
 //! - `served`: the indexes by their names.
 //! - `error`: what a client is told when something is wrong, in the form that its interface has for it (`dialect`).
 //!
 //! Encoding and searching run on threads of their own. The threads of the HTTP server never wait for them.
 
+mod access;
 mod app;
 mod body;
+mod connection;
 mod dialect;
 mod embedding;
 mod error;
 mod guard;
 mod keys;
 mod listen;
+pub mod local;
 mod mcp;
 mod metrics;
 mod openapi;
@@ -30,12 +34,17 @@ mod page;
 mod path;
 mod patience;
 mod ranking;
+mod rate;
+mod receive;
 mod room;
 mod routes;
 mod served;
+mod stream;
+pub mod systemd;
+mod tls;
 mod writer;
 
 pub use self::error::StartError;
 pub use self::listen::Server;
 pub use self::mcp::serve_stdio;
-pub use self::options::{Limits, ServerOptions};
+pub use self::options::{Limits, ServerOptions, TlsFiles};

@@ -7,22 +7,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
 
 use crate::app::App;
+use crate::connection::Door;
 use crate::error::StartError;
+use crate::local::listen::Sockets;
 use crate::options::ServerOptions;
 use crate::origin::Origins;
-use crate::routes;
-
-/// Bytes of the head of a request: what is longer is answered 431 by hyper.
-const HEAD: usize = 64 << 10;
+use crate::{routes, systemd};
 
 /// Threads of the HTTP server: they pass bytes on and never compute.
 const THREADS: usize = 2;
@@ -41,7 +36,7 @@ impl Server {
     /// # Errors
     /// [`StartError`] with what cannot be served, and why.
     pub fn start(options: &ServerOptions) -> Result<Self, StartError> {
-        let address = options.listen;
+        let address = address_of(options)?;
         if !address.ip().is_loopback() && options.keys.is_none() && !options.insecure {
             return Err(StartError::Open { address });
         }
@@ -54,7 +49,7 @@ impl Server {
             .build()
             .map_err(StartError::Threads)?;
         // Listened on before the models are loaded: an address that is taken is told at once.
-        let listener = runtime.block_on(TcpListener::bind(address));
+        let listener = runtime.block_on(listen(options, address));
         let listener = listener.map_err(|source| StartError::Listen { address, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
         let origins = Origins::new(address, &options.hosts, &options.origins);
@@ -65,6 +60,11 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether connections are encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.app.tls.is_some()
     }
 
     /// The names of the indexes that it serves.
@@ -80,6 +80,7 @@ impl Server {
     /// The same until `stop` is done.
     pub fn run_until(self, stop: impl Future<Output = ()>) {
         let Self { runtime, listener, app, .. } = self;
+        systemd::notify_ready();
         let router = routes::router(&app);
         runtime.block_on(accept(listener, router, Arc::clone(&app), stop));
         // Work of requests that were given up is not waited for.
@@ -87,51 +88,44 @@ impl Server {
     }
 }
 
+/// Where it listens already, or shall.
+fn address_of(options: &ServerOptions) -> Result<SocketAddr, StartError> {
+    let address = options.listen;
+    let inherited = options.inherited.as_ref().map(|listener| listener.local_addr());
+    inherited.unwrap_or(Ok(address)).map_err(|source| StartError::Listen { address, source })
+}
+
+async fn listen(options: &ServerOptions, address: SocketAddr) -> std::io::Result<TcpListener> {
+    let Some(inherited) = &options.inherited else { return TcpListener::bind(address).await };
+    let listener = inherited.try_clone()?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
 async fn accept(listener: TcpListener, router: Router, app: Arc<App>, stop: impl Future<Output = ()>) {
     let graceful = GracefulShutdown::new();
-    let connections = Arc::new(Semaphore::new(app.limits.connections));
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(app.limits.head).max_buf_size(HEAD);
+    let sockets = Sockets::open(&app);
+    let door = Door::new(router, Arc::clone(&app));
     tokio::pin!(stop);
     loop {
-        let permit = tokio::select! {
-            permit = Arc::clone(&connections).acquire_owned() => permit,
-            () = &mut stop => break,
-        };
-        let stream = tokio::select! {
+        let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
         };
-        let Some(stream) = usable(stream).await else { continue };
-        let service = TowerToHyperService::new(router.clone());
-        let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
-        tokio::spawn(async move {
-            // A client that breaks off is no fault.
-            let _ = connection.await;
-            drop(permit);
-        });
+        match accepted {
+            Ok((stream, peer)) => door.open(stream, peer, graceful.watcher()),
+            Err(error) => {
+                // Without descriptors the next one is waited for.
+                tracing::warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
     }
     drop(listener);
     app.stopping.store(true, Ordering::Relaxed);
     tokio::select! {
-        () = graceful.shutdown() => {}
+        () = async { tokio::join!(graceful.shutdown(), sockets.close()); } => {}
         () = tokio::time::sleep(app.limits.stop) => tracing::warn!("requests that still run are given up"),
-    }
-}
-
-/// A connection, or none where it was lost already. Without descriptors the next one is waited for.
-async fn usable(accepted: std::io::Result<(TcpStream, SocketAddr)>) -> Option<TcpStream> {
-    match accepted {
-        Ok((stream, _)) => {
-            // Answers are small, and must not wait for more.
-            let _ = stream.set_nodelay(true);
-            Some(stream)
-        }
-        Err(error) => {
-            tracing::warn!("cannot accept a connection: {error}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            None
-        }
     }
 }
 

@@ -16,7 +16,9 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<Labels, Counter>,
     latency: Family<Labels, Histogram>,
+    queued: Histogram,
     encoding: Histogram,
+    searching: Histogram,
     texts: Histogram,
     tokens: Counter,
     waiting: Gauge,
@@ -34,11 +36,24 @@ impl Metrics {
         let mut registry = Registry::with_prefix("akin");
         let requests = Family::<Labels, Counter>::default();
         let latency = Family::<Labels, Histogram>::new_with_constructor(seconds);
+        let (queued, searching) = (seconds(), seconds());
         let (encoding, tokens, waiting, busy) =
             (seconds(), Counter::default(), Gauge::default(), Gauge::default());
         let texts = Histogram::new((0..12).map(|power| f64::from(1_u32 << power)));
         registry.register("requests", "Requests answered, by route and status", requests.clone());
         registry.register_with_unit("request", "Time of a request, by route", Unit::Seconds, latency.clone());
+        registry.register_with_unit(
+            "queue",
+            "Time that the texts of a request wait to be encoded",
+            Unit::Seconds,
+            queued.clone(),
+        );
+        registry.register_with_unit(
+            "search",
+            "Time of a query without its encoding",
+            Unit::Seconds,
+            searching.clone(),
+        );
         registry.register_with_unit(
             "encoding",
             "Time of a call of the model",
@@ -49,7 +64,7 @@ impl Metrics {
         registry.register("encoded_tokens", "Tokens encoded", tokens.clone());
         registry.register("waiting_tokens", "Tokens that wait to be encoded", waiting.clone());
         registry.register("requests_running", "Requests that are being answered", busy.clone());
-        Self { registry, requests, latency, encoding, texts, tokens, waiting, busy }
+        Self { registry, requests, latency, queued, encoding, searching, texts, tokens, waiting, busy }
     }
 
     /// A request was answered.
@@ -57,6 +72,16 @@ impl Metrics {
         let labels = vec![("route", route.to_owned()), ("status", status.to_string())];
         self.requests.get_or_create(&labels).inc();
         self.latency.get_or_create(&vec![("route", route.to_owned())]).observe(time.as_secs_f64());
+    }
+
+    /// The first texts of a request have waited so long to be encoded.
+    pub fn queued(&self, time: Duration) {
+        self.queued.observe(time.as_secs_f64());
+    }
+
+    /// A query was answered in so much time without its encoding.
+    pub fn searched(&self, time: Duration) {
+        self.searching.observe(time.as_secs_f64());
     }
 
     /// A model was called.

@@ -1,10 +1,13 @@
 //! What is served, and within which limits.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use akin_encoder::EncoderOptions;
+
+pub use crate::tls::TlsFiles;
 
 /// What is served, where, and to whom.
 #[derive(Debug, Clone)]
@@ -31,6 +34,12 @@ pub struct ServerOptions {
     pub hosts: Vec<String>,
     /// Origins of web pages that may ask beside the server's own, as in `https://example.org`.
     pub origins: Vec<String>,
+    /// What connections are encrypted with; they are not without it.
+    pub tls: Option<TlsFiles>,
+    /// A socket that is listened on already, in place of `listen`.
+    pub inherited: Option<Arc<TcpListener>>,
+    /// Whether the bodies of requests are logged, which have the texts of clients.
+    pub log_texts: bool,
     /// What is too much.
     pub limits: Limits,
 }
@@ -50,13 +59,16 @@ impl ServerOptions {
             created: None,
             hosts: Vec::new(),
             origins: Vec::new(),
+            tls: None,
+            inherited: None,
+            log_texts: false,
             limits: Limits::default(),
         }
     }
 }
 
 /// What is too much. Each limit is told to a client that exceeds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
     /// Bytes of the body of a request.
     pub body: usize,
@@ -70,8 +82,16 @@ pub struct Limits {
     pub hits: usize,
     /// How long a request may take.
     pub time: Duration,
-    /// How long a client may take to send the head of a request.
+    /// How long a client may take to send the head of a request, or to ask again on a connection that is kept.
     pub head: Duration,
+    /// Bytes of the head of a request.
+    pub head_bytes: usize,
+    /// How long a client may take to send the body of a request.
+    pub arrival: Duration,
+    /// Bytes of the bodies of all requests at once.
+    pub memory: usize,
+    /// Requests a second of each key, or of each address where no key is shown; any number where none is given.
+    pub rate: Option<f64>,
     /// Requests that are answered at once.
     pub requests: usize,
     /// Connections that are open at once.
@@ -92,6 +112,10 @@ impl Default for Limits {
             hits: 10_000,
             time: Duration::from_secs(30),
             head: Duration::from_secs(10),
+            head_bytes: 64 << 10,
+            arrival: Duration::from_secs(10),
+            memory: 1 << 30,
+            rate: None,
             requests: 256,
             connections: 10_000,
             waiting: 1_000_000,

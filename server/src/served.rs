@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use akin_encoder::{CrossEncoder, EncoderOptions, SentenceEncoder};
 use akin_index::{Index, ModelIdentity, Reader, ReaderOptions, Reload};
@@ -24,8 +26,9 @@ pub struct ServedIndex {
     room: Option<Room>,
     /// None where the index is not changed.
     writer: Option<Arc<Writer>>,
-    /// The folder of an index that a client may drop.
-    dropped_with: Option<PathBuf>,
+    folder: PathBuf,
+    /// Whether a client may drop it.
+    may_drop: bool,
 }
 
 /// How to ask an index.
@@ -37,12 +40,34 @@ pub struct Manner {
     pub by_example: bool,
     /// How many hits a cross-encoder ranks again.
     pub rerank: Option<usize>,
+    /// The time that the encoding of the query takes, its waiting included.
+    pub encoding: Spent,
+}
+
+/// Time that is added up, possibly on another thread.
+#[derive(Debug, Clone, Default)]
+pub struct Spent(Arc<AtomicU64>);
+
+impl Spent {
+    fn add(&self, time: Duration) {
+        self.0.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// The sum.
+    pub fn total(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
 }
 
 impl ServedIndex {
     /// Its name: that of its folder.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Its reader, which follows commits.
@@ -62,7 +87,7 @@ impl ServedIndex {
 
     /// The folder that is deleted when a client drops the index; none where clients may not.
     pub fn folder_to_drop(&self) -> Option<&Path> {
-        self.dropped_with.as_deref()
+        self.may_drop.then_some(&*self.folder)
     }
 
     /// An index that is open for changes, and may be dropped.
@@ -72,7 +97,8 @@ impl ServedIndex {
             reader: index.reader(),
             room: Some(room),
             writer: Some(Arc::new(Writer::new(index))),
-            dropped_with: Some(folder),
+            folder,
+            may_drop: true,
         }
     }
 
@@ -83,35 +109,52 @@ impl ServedIndex {
         reranker: Option<&Arc<CrossEncoder>>,
         waiting: &Waiting,
     ) -> Result<Searcher, ApiError> {
-        let searcher = match manner.mode {
-            Some(Mode::Keyword) => Searcher::without_model(self.reader.clone(), Mode::Keyword),
-            _ if manner.by_example => Searcher::without_model(self.reader.clone(), Mode::Semantic),
-            mode => {
-                let searcher = self.encoding(waiting)?;
-                match mode {
-                    Some(mode) => searcher.with_mode(mode)?,
-                    None => {
-                        let best = Mode::best_of(&searcher.snapshot())?;
-                        searcher.with_mode(best)?.with_plain_texts()
-                    }
-                }
-            }
-        };
+        let searcher = self.in_mode(manner, || self.encoding(waiting, manner.encoding.clone()))?;
         Ok(match (manner.rerank, reranker) {
             (Some(depth), Some(encoder)) => searcher.with_reranker(Arc::clone(encoder), depth),
             _ => searcher,
         })
     }
 
-    fn encoding(&self, waiting: &Waiting) -> Result<Searcher, ApiError> {
-        let Some(room) = &self.room else {
+    /// A searcher whose texts are encoded by themselves.
+    pub fn searcher_alone(&self, manner: &Manner) -> Result<Searcher, ApiError> {
+        let with_model =
+            || Ok(Searcher::new(self.reader.clone(), Arc::clone(self.require_room()?.encoder()))?);
+        self.in_mode(manner, with_model)
+    }
+
+    fn in_mode(
+        &self,
+        manner: &Manner,
+        with_model: impl FnOnce() -> Result<Searcher, ApiError>,
+    ) -> Result<Searcher, ApiError> {
+        Ok(match manner.mode {
+            Some(Mode::Keyword) => Searcher::without_model(self.reader.clone(), Mode::Keyword),
+            _ if manner.by_example => Searcher::without_model(self.reader.clone(), Mode::Semantic),
+            Some(mode) => with_model()?.with_mode(mode)?,
+            None => {
+                let searcher = with_model()?;
+                let best = Mode::best_of(&searcher.snapshot())?;
+                searcher.with_mode(best)?.with_plain_texts()
+            }
+        })
+    }
+
+    fn require_room(&self) -> Result<&Room, ApiError> {
+        if self.room.is_none() {
             self.reader.snapshot().require_known_model()?;
-            return Err(akin_query::Error::NoEncoder.into());
-        };
+        }
+        self.room.as_ref().ok_or_else(|| akin_query::Error::NoEncoder.into())
+    }
+
+    fn encoding(&self, waiting: &Waiting, spent: Spent) -> Result<Searcher, ApiError> {
+        let room = self.require_room()?;
         let (by, waiting) = (room.clone(), waiting.clone());
         let encode: QueryEncoder = Arc::new(move |texts| {
-            by.encode_queries(texts, &waiting)
-                .map_err(|error| akin_query::Error::QueryEncoder(Box::new(error)))
+            let started = Instant::now();
+            let encoded = by.encode_queries(texts, &waiting);
+            spent.add(started.elapsed());
+            encoded.map_err(|error| akin_query::Error::QueryEncoder(Box::new(error)))
         });
         let searcher = Searcher::new(self.reader.clone(), Arc::clone(room.encoder()))?;
         Ok(searcher.with_query_encoder(encode))
@@ -215,7 +258,7 @@ fn open(path: &Path, writable: bool, may_drop: bool, models: &mut Models) -> Res
     if let Some(room) = &room {
         reader.snapshot().require_model(room.encoder().fingerprint())?;
     }
-    Ok(ServedIndex { name, reader, room, writer, dropped_with: may_drop.then(|| path.to_owned()) })
+    Ok(ServedIndex { name, reader, room, writer, folder: path.to_owned(), may_drop })
 }
 
 /// The indexes in a folder, in the order of their names. The folder is made if it is not there.

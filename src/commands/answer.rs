@@ -44,7 +44,7 @@ pub fn print(
 }
 
 /// The columns of the terminal that stdout is, if it is one.
-fn screen_width() -> Option<usize> {
+pub fn screen_width() -> Option<usize> {
     let width = || terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
     io::stdout().is_terminal().then(|| width().max(40))
 }

@@ -8,11 +8,12 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::commands::cli::GlobalOptions;
+use crate::commands::cli::{GlobalOptions, LogFormat};
 use crate::commands::terminal;
 
-/// Sends what Akin's crates log to stderr. The crates of others are heard only when they warn.
-pub fn start(options: &GlobalOptions) {
+/// Sends what Akin's crates log to stderr. The crates of others are heard only when they warn. The log of requests has the
+/// time, and is as it was asked for.
+pub fn start(options: &GlobalOptions, requests: Option<LogFormat>) {
     let (ours, others) = match (options.quiet, options.verbose) {
         (true, _) => (Level::ERROR, Level::ERROR),
         (_, true) => (Level::DEBUG, Level::WARN),
@@ -22,10 +23,15 @@ pub fn start(options: &GlobalOptions) {
     let targets = Targets::new().with_default(others).with_target("akin", ours);
     // sled reports a full disk seven times over; the error it returns says it once.
     let targets = if options.verbose { targets } else { targets.with_target("sled", LevelFilter::OFF) };
+    let targets = if requests.is_some() { targets.with_target("akin_access", Level::INFO) } else { targets };
     let lines = fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(terminal::stderr_has_color(options.color))
-        .with_target(false)
-        .without_time();
-    tracing_subscriber::registry().with(targets).with(lines).init();
+        .with_target(false);
+    let registry = tracing_subscriber::registry().with(targets);
+    match requests {
+        None => registry.with(lines.without_time()).init(),
+        Some(LogFormat::Text) => registry.with(lines).init(),
+        Some(LogFormat::Json) => registry.with(lines.json().flatten_event(true)).init(),
+    }
 }

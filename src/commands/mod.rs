@@ -34,7 +34,9 @@ mod pairs;
 mod query;
 mod remedy;
 mod repair;
+mod running;
 mod serve;
+mod settings;
 mod show;
 mod snippet;
 mod stat;
@@ -66,7 +68,7 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
     if let Some(status) = document_reader::run(&arguments) {
         return status;
     }
-    match run(Cli::parse_from(arguments)) {
+    match settings::complete(arguments).and_then(|arguments| run(Cli::parse_from(arguments))) {
         Ok(()) => 0,
         // Whoever read our output has seen enough, as in `akin query … | head -1`.
         Err(error) if is_broken_pipe(&error) => 0,
@@ -90,7 +92,16 @@ pub fn main_from(arguments: Vec<OsString>, program: &Path, first: &[&str]) -> u8
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
-    logging::start(&cli.global);
+    let requests = match &cli.command {
+        Command::Serve(arguments) => arguments.log_format,
+        _ => None,
+    };
+    logging::start(&cli.global, requests);
+    if let Command::Query(arguments) = &cli.command
+        && running::answer(arguments, cli.global.threads, &Terminal::new(&cli.global))?
+    {
+        return Ok(());
+    }
     if let Some(threads) = cli.global.threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads.get())

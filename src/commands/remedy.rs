@@ -80,6 +80,9 @@ fn of_server(error: &akin_server::StartError) -> Option<&'static str> {
         akin_server::StartError::Open { .. } => {
             "--api-key-file FILE asks for keys, and --insecure serves whoever reaches it"
         }
+        akin_server::StartError::Tls { .. } => {
+            "--tls-certificate names a certificate and those that sign it, --tls-key its key"
+        }
         _ => return None,
     })
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::Found;
 use crate::manifest::FORMAT;
-use crate::storage::folder::{CATALOGUE, LOCK, MANIFEST, SEGMENTS};
+use crate::storage::folder::{CATALOGUE, LOCK, MANIFEST, SEGMENTS, SOCKET};
 use crate::{Error, Result, upgrade};
 
 /// What is at a path.
@@ -42,6 +42,7 @@ pub(crate) fn contents(path: &Path) -> Result<Contents> {
     for entry in fs::read_dir(path).map_err(reading)? {
         match entry.map_err(reading)?.file_name().to_str() {
             Some(LOCK | SEGMENTS | CATALOGUE | "manifest.next") => ours = true,
+            Some(SOCKET) => {}
             _ => others = true,
         }
     }

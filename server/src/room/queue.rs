@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use akin_encoder::{Embeddings, Role};
 use tokio::sync::oneshot;
@@ -26,6 +27,8 @@ pub struct Job {
     texts: Texts,
     waiting: Waiting,
     reply: oneshot::Sender<Result<Embeddings, ApiError>>,
+    /// When it began to wait.
+    since: Instant,
     /// Those of the first texts.
     done: Option<Embeddings>,
 }
@@ -38,7 +41,7 @@ impl Job {
         waiting: Waiting,
         reply: oneshot::Sender<Result<Embeddings, ApiError>>,
     ) -> Self {
-        Self { role, texts, waiting, reply, done: None }
+        Self { role, texts, waiting, reply, since: Instant::now(), done: None }
     }
 
     fn is_gone(&self) -> bool {
@@ -141,6 +144,9 @@ impl Queue {
     /// Waits for jobs, and has a round of them encoded. Tells whether there will be more.
     pub fn serve(&self, encode: impl Fn(Option<Role>, &[&str]) -> Result<Embeddings, ApiError>) -> bool {
         let Some((role, parts)) = self.round() else { return false };
+        for part in parts.iter().filter(|part| part.job.done.is_none()) {
+            self.metrics.queued(part.job.since.elapsed());
+        }
         let texts: Vec<&str> = parts
             .iter()
             .flat_map(|part| part.job.texts.texts[part.job.next()..][..part.texts].iter().map(String::as_str))

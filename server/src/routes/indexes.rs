@@ -2,6 +2,7 @@
 //! line that `akin query --json` prints.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use akin_index::{Filter, SearchOptions, Snapshot};
 use akin_query::rerank::DEFAULT_DEPTH;
@@ -201,7 +202,12 @@ impl QueryRequest {
             return Err(ApiError::field("min_score", "min_score is too large for a score"));
         }
         Ok(Question {
-            manner: Manner { mode: self.mode.map(Mode::from), by_example, rerank: rerank.then_some(depth) },
+            manner: Manner {
+                mode: self.mode.map(Mode::from),
+                by_example,
+                rerank: rerank.then_some(depth),
+                ..Manner::default()
+            },
             options: AskOptions {
                 search: SearchOptions { k, ef: self.ef, exact: self.exact, among: None },
                 offset: self.offset,
@@ -225,6 +231,7 @@ pub fn ask(
     mut question: Question,
     waiting: &Waiting,
 ) -> Result<(akin_query::Answer, Arc<Snapshot>), ApiError> {
+    let started = Instant::now();
     let reranker = app.reranker.as_ref().map(|reranker| &reranker.encoder);
     let searcher = index.searcher(&question.manner, reranker, waiting)?;
     let snapshot = searcher.snapshot();
@@ -232,6 +239,7 @@ pub fn ask(
         question.options.search.among = Some(searcher.select(&snapshot, filter)?);
     }
     let answer = searcher.ask_of(&snapshot, &question.text, &question.options)?;
+    app.metrics.searched(started.elapsed().saturating_sub(question.manner.encoding.total()));
     Ok((answer, snapshot))
 }
 

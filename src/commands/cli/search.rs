@@ -32,6 +32,9 @@ each counts is told from their scores. Put -- before a TEXT that begins with a h
 With --rerank the best hits, 50 of them or --rerank-depth, are ranked again by a cross-encoder of BERT, RoBERTa, XLM-R or CamemBERT, which \
 reads the query and each passage together. It finds the better order, and takes longer: --precision int8 is the fastest.
 
+While `akin serve` runs for the index, a TEXT is answered by it: the model is loaded there already. The answer is the same, and \
+without an answer within two seconds, or with a --model or --rerank, the query is answered without it. --no-server never asks it.
+
 Examples:
   akin query notes \"fear of heights\"
   akin query notes --mode keyword 'python \"exit code\" -snake'
@@ -55,6 +58,9 @@ pub struct QueryArguments {
     pub rerank: RerankArguments,
     #[command(flatten)]
     pub model: QueryModel,
+    /// Do not ask a running `akin serve` of the index, which has the model loaded
+    #[arg(long)]
+    pub no_server: bool,
     /// Print a JSON line a query instead of a table
     #[arg(long)]
     pub json: bool,

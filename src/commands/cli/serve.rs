@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use akin_server::{Limits, ServerOptions};
-use clap::Args;
+use akin_server::{Limits, ServerOptions, TlsFiles};
+use clap::{Args, ValueEnum};
 
 use super::{PrecisionArguments, parse_count, parse_positive};
 
@@ -26,20 +26,37 @@ disk, DELETE takes {\"ids\": [...]} there or one id in the path. POST /v1/indexe
 Clients of others work too: OpenAI (/v1/embeddings, /v1/models, /v1/vector_stores/NAME/search), Text Embeddings Inference (/embed, \
 /rerank, /similarity, /tokenize, /info), Jina (/v1/rerank), Cohere (/v2/rerank), Ollama (/api/embed), agents (MCP at /mcp). Ranking needs --rerank.
 
+While it runs, `akin query` of the same user asks it about its indexes, over a socket in the folder of each.
+
 Without --api-key-file only this machine is served: an address that others reach is refused unless --insecure is given. A line of the \
-file is a scope (read, write or admin), a space, and a key of 16 characters or more; a change of the file holds within a second. \
-Pages of other sites are refused, unless --allow-origin names them. It stops on SIGINT and SIGTERM, when what it is answering is done.
+file is a scope (read, write or admin), a key of 16 characters or more, and perhaps a name for the log, with spaces between; a change of the file holds within a second. \
+Pages of other sites are refused, unless --allow-origin names them. It stops on SIGINT and SIGTERM, when what it is answering is done. A socket that systemd has passed is listened on in place of \
+--listen, and systemd is told when requests are taken.
+
+Every option can be set in a file of TOML too (--config), under its name: listen = \"127.0.0.1:8080\", writable = true, \
+allow-origin = [\"https://example.org\"], and the folders as indexes = [\"notes\"]; and in the environment, as AKIN_SERVE_LISTEN, \
+AKIN_SERVE_WRITABLE=true, AKIN_SERVE_INDEXES=notes,papers. The command line comes first, then the environment, then the file. Paths \
+are as seen from where the server is started.
+
+With --log-format a line a request goes to stderr: method, path, status, bytes, milliseconds, name of the key, and id, which is that of \
+the header X-Request-Id if there is one, and comes back in the answer. Neither keys nor texts are logged, unless --log-texts is given.
 
 Examples:
   akin serve notes
   akin serve notes papers --listen 127.0.0.1:8080 --precision int8
   curl localhost:7700/v1/indexes/notes/query -d '{\"text\": \"fear of heights\", \"k\": 3}'
   akin serve --model all-MiniLM-L6-v2 --rerank cross-encoder/ms-marco-MiniLM-L6-v2
-  akin serve notes --listen 0.0.0.0:7700 --api-key-file keys.txt")]
+  akin serve notes --listen 0.0.0.0:7700 --api-key-file keys.txt
+  akin serve notes --listen 0.0.0.0:7700 --api-key-file keys.txt --tls-certificate cert.pem --tls-key key.pem --rate 20
+  akin serve --config akin.toml --log-format json")]
 pub struct ServeArguments {
     /// The folders of the indexes
     #[arg(value_name = "INDEX", required_unless_present_any = ["model", "rerank", "create_in"])]
     pub indexes: Vec<PathBuf>,
+    // Read before the arguments are parsed: its settings are among them then.
+    /// Take options that are not given here from this file of TOML
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Where to listen; port 0 takes any that is free
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7700")]
     pub listen: SocketAddr,
@@ -60,6 +77,12 @@ pub struct ServeArguments {
     /// Let clients create indexes in this folder, and serve those that are there
     #[arg(long, value_name = "FOLDER", requires = "writable")]
     pub create_in: Option<PathBuf>,
+    /// Encrypt connections with this certificate, in PEM, with those that sign it; a change of the file is followed
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
     /// Serve other machines without keys
     #[arg(long)]
     pub insecure: bool,
@@ -69,6 +92,12 @@ pub struct ServeArguments {
     /// Serve pages of this origin too, as in https://example.org; may be given more than once
     #[arg(long, value_name = "ORIGIN")]
     pub allow_origin: Vec<String>,
+    /// Log each request to stderr, as a line of text or of JSON [default: with --verbose as text, else not at all]
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Log")]
+    pub log_format: Option<LogFormat>,
+    /// Log the bodies of requests too, which have their texts
+    #[arg(long, help_heading = "Log")]
+    log_texts: bool,
     /// The largest body of a request, in MiB
     #[arg(long, value_name = "MIB", default_value = "16", value_parser = parse_count, help_heading = "Limits")]
     max_body: NonZeroUsize,
@@ -81,6 +110,21 @@ pub struct ServeArguments {
     /// The most requests that are answered at once; one more is told to come again
     #[arg(long, value_name = "N", default_value = "256", value_parser = parse_count, help_heading = "Limits")]
     max_requests: NonZeroUsize,
+    /// The most requests a second of one key, or of one address where no key is shown [default: any number]
+    #[arg(long, value_name = "PER_SECOND", value_parser = parse_positive, help_heading = "Limits")]
+    rate: Option<f64>,
+    /// The most connections at once
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = parse_count, help_heading = "Limits")]
+    connections: NonZeroUsize,
+    /// The most KiB of the head of a request, 8 at least
+    #[arg(long, value_name = "KIB", default_value = "64", value_parser = parse_count, help_heading = "Limits")]
+    max_head: NonZeroUsize,
+    /// The most seconds that the head of a request takes to arrive, or a client to ask again on its connection
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_positive, help_heading = "Limits")]
+    head_timeout: f64,
+    /// The most seconds that the body of a request takes to arrive
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_positive, help_heading = "Limits")]
+    body_timeout: f64,
     /// The most seconds that a request takes
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_positive, help_heading = "Limits")]
     timeout: f64,
@@ -95,7 +139,12 @@ impl ServeArguments {
             tokens: self.max_tokens.get(),
             // The semaphore of the server counts no further.
             requests: self.max_requests.get().min(100_000),
-            time: Duration::try_from_secs_f64(self.timeout).unwrap_or(Duration::MAX),
+            time: seconds(self.timeout),
+            head: seconds(self.head_timeout),
+            head_bytes: self.max_head.get().saturating_mul(1 << 10),
+            arrival: seconds(self.body_timeout),
+            rate: self.rate,
+            connections: self.connections.get(),
             ..Limits::default()
         };
         ServerOptions {
@@ -109,10 +158,28 @@ impl ServeArguments {
             created: self.create_in.clone(),
             hosts: self.allow_host.clone(),
             origins: self.allow_origin.clone(),
+            tls: self
+                .tls_certificate
+                .clone()
+                .zip(self.tls_key.clone())
+                .map(|(certificate, key)| TlsFiles { certificate, key }),
+            log_texts: self.log_texts,
             limits,
             ..ServerOptions::new(self.indexes.clone())
         }
     }
+}
+
+/// No more than a year: clocks do not count for ever.
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.min(3.2e7)).unwrap_or_default()
+}
+
+/// How requests are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Args)]

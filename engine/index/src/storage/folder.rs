@@ -20,6 +20,9 @@ pub(crate) const CATALOGUE: &str = "catalogue";
 /// The file that a writer locks.
 pub(crate) const LOCK: &str = "writer.lock";
 
+/// The socket on which a server of the index answers programs of its user. No reader or writer of the index touches it.
+pub const SOCKET: &str = "query.sock";
+
 /// How long a lock is asked for. A program that this process starts holds copies of its files until it
 /// begins, so that an index that was let go may stay locked for that moment.
 const LOCK_WAIT: Duration = Duration::from_millis(250);

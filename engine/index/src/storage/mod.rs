@@ -14,7 +14,7 @@ pub(crate) mod folder;
 mod mapping;
 pub(crate) mod memory;
 
-pub use self::folder::Folder;
+pub use self::folder::{Folder, SOCKET};
 pub use self::mapping::explain_lost_files;
 pub use self::memory::Memory;
 
