@@ -1,0 +1,113 @@
+//! Token ids back to texts.
+
+use std::ops::Range;
+
+use tokenizers::{DecoderWrapper, Tokenizer};
+
+use super::SentenceTokenizer;
+use crate::{Error, Result};
+
+impl SentenceTokenizer {
+    /// The text that token ids stand for, as the tokenizer writes it; without special tokens if `skip_special`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an id that is no token.
+    pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String> {
+        self.check_ids(ids)?;
+        self.tokenizer.decode(ids, skip_special).map_err(|error| self.refuses(&*error))
+    }
+
+    /// The text that this tokenizer makes these very ids of, with or without the special tokens around a text; `None` if
+    /// there is none. Ids of another vocabulary are numbers of tokens here too, and are told by that: the text that they
+    /// spell is cut in other places.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an id that is no token.
+    pub fn text_of(&self, ids: &[u32]) -> Result<Option<String>> {
+        self.check_ids(ids)?;
+        let own = &ids[self.within_frame(ids)?];
+        let tokenizer = self.untruncated();
+        let text = tokenizer.decode(own, false).map_err(|error| self.refuses(&*error))?;
+        let again = tokenizer.encode_fast(text.as_str(), false).map_err(|error| self.refuses(&*error))?;
+        Ok((again.get_ids() == own).then_some(text))
+    }
+
+    /// Where the tokens of the text itself are: between the special tokens, if these ids have them.
+    fn within_frame(&self, ids: &[u32]) -> Result<Range<usize>> {
+        let framed = self.pieces("a", self.frames)?;
+        let begins = framed.iter().take_while(|piece| piece.special).count();
+        let ends = framed.iter().rev().take_while(|piece| piece.special).count();
+        let frame: Vec<u32> = framed.iter().map(|piece| piece.id).collect();
+        let has_frame = begins + ends <= ids.len().min(frame.len())
+            && ids.starts_with(&frame[..begins])
+            && ids.ends_with(&frame[frame.len() - ends..]);
+        Ok(if has_frame { begins..ids.len() - ends } else { 0..ids.len() })
+    }
+
+    fn check_ids(&self, ids: &[u32]) -> Result<()> {
+        let is_token = |id: u32| (id as usize) < self.vocab_size && self.tokenizer.id_to_token(id).is_some();
+        match ids.iter().find(|id| !is_token(**id)) {
+            None => Ok(()),
+            Some(id) => Err(Error::Invalid(format!("the model has no token with the id {id}"))),
+        }
+    }
+
+    /// The tokenizer without truncation, made when it is first needed. Its decoder leaves the words as they are: that of
+    /// BERT otherwise writes "do not" as "don't".
+    pub(super) fn untruncated(&self) -> &Tokenizer {
+        self.whole.get_or_init(|| {
+            let mut tokenizer = self.tokenizer.clone();
+            // None cannot be refused.
+            let _ = tokenizer.with_truncation(None);
+            if let Some(DecoderWrapper::WordPiece(decoder)) = tokenizer.get_decoder() {
+                let mut decoder = decoder.clone();
+                decoder.cleanup = false;
+                tokenizer.with_decoder(Some(decoder));
+            }
+            tokenizer
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use akin_fixtures::models::tiny;
+
+    use crate::SentenceEncoder;
+
+    fn encoder() -> SentenceEncoder {
+        SentenceEncoder::load(&tiny("bert")).unwrap()
+    }
+
+    #[test]
+    fn ids_of_a_text_give_the_text_with_and_without_its_special_tokens() {
+        let encoder = encoder();
+        for text in ["one text", "they do not say n't, or [UNK]", "a", ""] {
+            for special in [true, false] {
+                let ids: Vec<u32> = encoder.pieces(text, special).unwrap().iter().map(|piece| piece.id).collect();
+                let found = encoder.text_of_ids(&ids).unwrap().unwrap();
+                let again: Vec<u32> = encoder.pieces(&found, special).unwrap().iter().map(|piece| piece.id).collect();
+                assert_eq!(again, ids, "{text:?} became {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn ids_that_no_text_has_are_told() {
+        let encoder = encoder();
+        let pieces = encoder.pieces("one text", true).unwrap();
+        // The second part of a word does not begin a text.
+        let inner = pieces.iter().find(|piece| piece.token.starts_with("##")).unwrap().id;
+        assert_eq!(encoder.text_of_ids(&[inner, inner]).unwrap(), None);
+        assert!(encoder.text_of_ids(&[9_999_999]).unwrap_err().to_string().contains("9999999"));
+        assert!(encoder.decode(&[9_999_999], true).is_err());
+    }
+
+    #[test]
+    fn special_tokens_are_left_out_if_asked() {
+        let encoder = encoder();
+        let ids: Vec<u32> = encoder.pieces("one text", true).unwrap().iter().map(|piece| piece.id).collect();
+        let (with, without) = (encoder.decode(&ids, false).unwrap(), encoder.decode(&ids, true).unwrap());
+        assert!(with.len() > without.len() && without.replace(' ', "").contains("text"), "{with:?} {without:?}");
+    }
+}
