@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use tokenizers::{DecoderWrapper, Tokenizer};
+use tokenizers::decoders::wordpiece::WordPiece;
+use tokenizers::{ModelWrapper, Tokenizer};
 
 use super::SentenceTokenizer;
 use crate::{Error, Result};
@@ -52,17 +53,16 @@ impl SentenceTokenizer {
         }
     }
 
-    /// The tokenizer without truncation, made when it is first needed. Its decoder leaves the words as they are: that of
-    /// BERT otherwise writes "do not" as "don't".
+    /// The tokenizer without truncation, made when it is first needed. Where words are cut as for BERT, its decoder joins
+    /// the pieces and changes nothing else: BERT's own writes "do not" as "don't".
     pub(super) fn untruncated(&self) -> &Tokenizer {
         self.whole.get_or_init(|| {
             let mut tokenizer = self.tokenizer.clone();
             // None cannot be refused.
             let _ = tokenizer.with_truncation(None);
-            if let Some(DecoderWrapper::WordPiece(decoder)) = tokenizer.get_decoder() {
-                let mut decoder = decoder.clone();
-                decoder.cleanup = false;
-                tokenizer.with_decoder(Some(decoder));
+            if let ModelWrapper::WordPiece(model) = tokenizer.get_model() {
+                let joining = WordPiece::new(model.continuing_subword_prefix.clone(), false);
+                tokenizer.with_decoder(Some(joining));
             }
             tokenizer
         })
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn ids_that_no_text_has_are_told() {
         let encoder = encoder();
-        let pieces = encoder.pieces("one text", true).unwrap();
+        let pieces = encoder.pieces("they say", true).unwrap();
         // The second part of a word does not begin a text.
         let inner = pieces.iter().find(|piece| piece.token.starts_with("##")).unwrap().id;
         assert_eq!(encoder.text_of_ids(&[inner, inner]).unwrap(), None);
