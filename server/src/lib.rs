@@ -19,6 +19,7 @@ mod dialect;
 mod embedding;
 mod error;
 mod guard;
+mod inputs;
 mod keys;
 mod listen;
 mod mcp;
