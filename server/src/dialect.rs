@@ -29,7 +29,9 @@ impl Dialect {
     pub fn of(path: &str) -> Self {
         match path {
             "/v1/embeddings" | "/v1/models" => Self::OpenAi,
-            "/embed" | "/embed_all" | "/rerank" | "/similarity" | "/tokenize" | "/decode" | "/info" => Self::Tei,
+            "/embed" | "/embed_all" | "/rerank" | "/similarity" | "/tokenize" | "/decode" | "/info" => {
+                Self::Tei
+            }
             "/v1/rerank" | "/v1/reranking" => Self::Jina,
             "/v2/rerank" => Self::Cohere,
             _ if path.starts_with("/v1/models/") || path.starts_with("/v1/vector_stores/") => Self::OpenAi,

@@ -147,8 +147,7 @@ pub fn cut(embeddings: Embeddings, dimensions: usize, unit: bool) -> Embeddings 
     if dimensions == own {
         return embeddings;
     }
-    let kept: Vec<f32> =
-        embeddings.iter().flat_map(|row| &row[..dimensions.min(own)]).copied().collect();
+    let kept: Vec<f32> = embeddings.iter().flat_map(|row| &row[..dimensions.min(own)]).copied().collect();
     let mut kept = Embeddings::from_values(dimensions, kept);
     if unit {
         normalize_all(&mut kept);

@@ -27,8 +27,10 @@ pub async fn texts_or_ids(
         return Ok(inputs.into_iter().map(text_alone).collect());
     }
     let room = room.clone();
-    blocking(move || inputs.into_iter().enumerate().map(|(at, input)| text(&room, input, at, field)).collect())
-        .await
+    blocking(move || {
+        inputs.into_iter().enumerate().map(|(at, input)| text(&room, input, at, field)).collect()
+    })
+    .await
 }
 
 /// The texts of a field that is a text or a list of texts.
@@ -67,7 +69,10 @@ fn read(input: Value, field: &str) -> Result<Vec<Input>, ApiError> {
 }
 
 fn expected(field: &str) -> ApiError {
-    ApiError::field(field, format!("{field} is a text or a list of texts, or of token ids in place of a text"))
+    ApiError::field(
+        field,
+        format!("{field} is a text or a list of texts, or of token ids in place of a text"),
+    )
 }
 
 fn ids(elements: Vec<Value>, field: &str) -> Result<Vec<u32>, ApiError> {
@@ -109,7 +114,15 @@ mod tests {
         assert_eq!(read(json!([1, 2]), "input").unwrap(), [Input::Ids(vec![1, 2])]);
         assert_eq!(read(json!([[1], "a"]), "input").unwrap(), [Input::Ids(vec![1]), text("a")]);
         assert!(read(json!([]), "input").unwrap().is_empty());
-        for wrong in [json!(3), json!([1, "a"]), json!(["a", 1]), json!([[-1]]), json!([[1.5]]), json!([[]]), json!([{}])] {
+        for wrong in [
+            json!(3),
+            json!([1, "a"]),
+            json!(["a", 1]),
+            json!([[-1]]),
+            json!([[1.5]]),
+            json!([[]]),
+            json!([{}]),
+        ] {
             assert!(read(wrong.clone(), "input").is_err(), "{wrong}");
         }
         assert!(texts(json!([[1]]), "input").is_err());

@@ -41,7 +41,9 @@ fn what_is_stored_is_found_and_what_is_deleted_is_gone() {
     let deleted = given(&call(&served, "delete", json!({ "id": stored["id"] })));
     assert_eq!(deleted, json!({ "id": stored["id"], "deleted": true }));
     assert_eq!(search()["results"], json!([]));
-    assert!(refused(&call(&served, "delete", json!({ "id": stored["id"] }))).contains("no document has the id"));
+    assert!(
+        refused(&call(&served, "delete", json!({ "id": stored["id"] }))).contains("no document has the id")
+    );
 }
 
 #[test]
@@ -110,12 +112,16 @@ fn documents_are_resources_page_by_page() {
             break;
         }
     }
-    let all = (0..70).map(|n| format!("akin://my%20more/n/{n}")).chain((0..150).map(|n| format!("akin://notes/n/{n}")));
+    let all = (0..70)
+        .map(|n| format!("akin://my%20more/n/{n}"))
+        .chain((0..150).map(|n| format!("akin://notes/n/{n}")));
     assert_eq!(seen, all.collect::<Vec<_>>());
     let read = |uri: &str| ask(&served, "resources/read", json!({ "uri": uri }));
     let contents = &read("akin://my%20more/n/7")["result"]["contents"][0];
     assert_eq!((&contents["text"], &contents["mimeType"]), (&json!(texts(70)[7]), &json!("text/plain")));
-    for uri in ["akin://notes/none", "akin://none/n/1", "file:///etc/passwd", "akin://notes", "", "akin://notes/%FF"] {
+    for uri in
+        ["akin://notes/none", "akin://none/n/1", "file:///etc/passwd", "akin://notes", "", "akin://notes/%FF"]
+    {
         let error = &read(uri)["error"];
         assert!(error["message"].as_str().unwrap().contains("there is no"), "{uri}: {error}");
     }

@@ -23,7 +23,10 @@ fn every_document_is_a_line_and_its_vectors_where_they_are_wanted() {
     assert_eq!(found.len(), 500);
     for (at, text) in texts(500).into_iter().enumerate() {
         let document = document(at, text);
-        assert_eq!(found[at], json!({ "id": document.id, "text": document.text, "metadata": document.metadata }));
+        assert_eq!(
+            found[at],
+            json!({ "id": document.id, "text": document.text, "metadata": document.metadata })
+        );
     }
     let some = lines(&served.get("/v1/indexes/notes/documents?vectors=true&filter=n+%3C+3").body);
     assert_eq!(some.len(), 3);
@@ -35,7 +38,9 @@ fn every_document_is_a_line_and_its_vectors_where_they_are_wanted() {
 #[test]
 fn what_is_not_known_is_refused() {
     let served = Served::notes(3);
-    for (query, part) in [("?all=1", "\"all\""), ("?vectors=x", "vectors is true or false"), ("?filter=n+%3E", "filter")] {
+    for (query, part) in
+        [("?all=1", "\"all\""), ("?vectors=x", "vectors is true or false"), ("?filter=n+%3E", "filter")]
+    {
         let sentence = served.get(&format!("/v1/indexes/notes/documents{query}")).refused(400);
         assert!(sentence.contains(part), "{sentence}");
     }
@@ -45,7 +50,10 @@ fn what_is_not_known_is_refused() {
 #[test]
 fn an_export_is_of_one_commit_and_slow_readers_are_few() {
     let served = Served::with(30_000, |options| options.writable = true);
-    let ask = format!("GET /v1/indexes/notes/documents?vectors=true HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", served.address);
+    let ask = format!(
+        "GET /v1/indexes/notes/documents?vectors=true HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+        served.address
+    );
     let begin = || {
         let mut stream = TcpStream::connect(served.address).unwrap();
         stream.write_all(ask.as_bytes()).unwrap();
@@ -57,7 +65,10 @@ fn an_export_is_of_one_commit_and_slow_readers_are_few() {
     let mut slow: Vec<TcpStream> = (0..4).map(|_| begin()).collect();
     assert_eq!(served.get("/v1/indexes/notes/documents").status, 429);
     let ids = json!({ "ids": ["n/29999"] });
-    assert_eq!(served.send("DELETE", "/v1/indexes/notes/documents", &[], &ids.to_string()).ok(), json!({ "deleted": 1 }));
+    assert_eq!(
+        served.send("DELETE", "/v1/indexes/notes/documents", &[], &ids.to_string()).ok(),
+        json!({ "deleted": 1 })
+    );
     let reply = read_reply(slow.pop().unwrap());
     assert_eq!(lines(&reply.body).len(), 30_000);
     drop(slow);

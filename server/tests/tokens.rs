@@ -88,7 +88,8 @@ fn the_vectors_of_tokens_are_those_that_the_model_pools() {
         let rows: Vec<Vec<f32>> = answer[at].as_array().unwrap().iter().map(floats).collect();
         assert_eq!(rows.len(), ids(&encoder, text, true).len());
         let mut mean = vec![0.0; rows[0].len()];
-        rows.iter().for_each(|row| mean.iter_mut().zip(row).for_each(|(sum, x)| *sum += x / rows.len() as f32));
+        rows.iter()
+            .for_each(|row| mean.iter_mut().zip(row).for_each(|(sum, x)| *sum += x / rows.len() as f32));
         if encoder.normalizes() {
             let length = mean.iter().map(|x| x * x).sum::<f32>().sqrt();
             mean.iter_mut().for_each(|x| *x /= length);
@@ -108,7 +109,13 @@ fn ids_are_decoded() {
     assert_eq!(decoded(json!({ "ids": ids })), json!([encoder.decode(&ids, true).unwrap()]));
     let both = decoded(json!({ "ids": [ids, ids], "skip_special_tokens": false }));
     assert_eq!(both, json!([encoder.decode(&ids, false).unwrap(), encoder.decode(&ids, false).unwrap()]));
-    for wrong in [json!({ "ids": [9_999_999] }), json!({ "ids": [-1] }), json!({ "ids": [] }), json!({ "ids": "a" }), json!({})] {
+    for wrong in [
+        json!({ "ids": [9_999_999] }),
+        json!({ "ids": [-1] }),
+        json!({ "ids": [] }),
+        json!({ "ids": "a" }),
+        json!({}),
+    ] {
         let reply = served.post("/decode", &wrong);
         assert_eq!((reply.status, &reply.json()["error_type"]), (422, &json!("Validation")), "{wrong}");
     }
@@ -120,7 +127,8 @@ fn a_text_that_is_too_long_loses_the_end_that_is_named() {
     let encoder = SentenceEncoder::load(&model()).unwrap();
     let long = format!("{} and the last words", "word ".repeat(500));
     let embed = |side: &str| {
-        let request = json!({ "inputs": long, "truncate": true, "truncation_direction": side, "normalize": false });
+        let request =
+            json!({ "inputs": long, "truncate": true, "truncation_direction": side, "normalize": false });
         served.post("/embed", &request)
     };
     let right = floats(&embed("right").ok()[0]);
@@ -137,4 +145,46 @@ fn a_text_that_is_too_long_loses_the_end_that_is_named() {
     };
     assert!(cosine(&left, ends.row(0)) > 0.99 && cosine(&left, ends.row(0)) > cosine(&right, ends.row(0)));
     assert_eq!(embed("middle").status, 422);
+}
+
+#[test]
+fn hostile_tokens_are_refused_in_the_form_of_the_interface() {
+    let served = Served::with(3, |options| options.limits.texts = 4);
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let inputs = [
+        "NaN",
+        "[NaN]",
+        "[1e999]",
+        "[4294967296]",
+        "[1.0]",
+        "[true]",
+        "[[[1]]]",
+        "\"\\ud800\"",
+        "{}",
+        "null",
+        "[null]",
+        &deep,
+    ];
+    for (path, field) in [
+        ("/v1/embeddings", "input"),
+        ("/embed", "inputs"),
+        ("/embed_all", "inputs"),
+        ("/decode", "ids"),
+        ("/api/embed", "input"),
+    ] {
+        // Ollama's clients name the model always.
+        let model = if path == "/api/embed" { ", \"model\": \"tiny-bert\"" } else { "" };
+        for input in inputs {
+            let reply = served.send("POST", path, &[], &format!("{{\"{field}\": {input}{model}}}"));
+            let shown = &input[..input.len().min(20)];
+            assert!([400, 422].contains(&reply.status), "{path} {shown}: {reply:?}");
+            let error = reply.json();
+            let said = if path == "/v1/embeddings" { &error["error"]["message"] } else { &error["error"] };
+            assert!(said.as_str().is_some_and(|said| said.len() < 1000), "{path} {shown}: {error}");
+        }
+        let many = format!("{{\"{field}\": [{}]{model}}}", ["[5]"; 5].join(","));
+        let reply = served.send("POST", path, &[], &many);
+        assert!([400, 413].contains(&reply.status), "{path}: {reply:?}");
+    }
+    served.get("/health").ok();
 }

@@ -188,7 +188,10 @@ pub async fn delete(app: &Arc<App>, arguments: Map<String, Value>) -> Result<Val
     let deleted = blocking(move || writer.delete(&[own], &waiting)).await;
     drop(patience);
     match deleted? {
-        0 => Err(ApiError::not_found(format!("no document has the id {}: take one that search gave", quoted(&id)))),
+        0 => Err(ApiError::not_found(format!(
+            "no document has the id {}: take one that search gave",
+            quoted(&id)
+        ))),
         _ => Ok(json!({ "id": id, "deleted": true })),
     }
 }

@@ -88,7 +88,10 @@ fn parse(app: &App, uri: &str) -> Result<(Arc<ServedIndex>, String), ApiError> {
 }
 
 fn gone(uri: &str) -> ApiError {
-    ApiError::not_found(format!("there is no resource {}: one is akin://INDEX/ID, and resources/list has them", quoted(uri)))
+    ApiError::not_found(format!(
+        "there is no resource {}: one is akin://INDEX/ID, and resources/list has them",
+        quoted(uri)
+    ))
 }
 
 fn refused(error: ApiError) -> ErrorData {

@@ -193,8 +193,7 @@ pub async fn drop_index(
 
 /// Refuses a name that is not that of a folder and of nothing else.
 pub fn check_name(name: &str) -> Result<(), ApiError> {
-    let expected =
-        "a name is 1 to 100 letters, digits, dots, hyphens and underscores, and begins with a letter or digit";
+    let expected = "a name is 1 to 100 letters, digits, dots, hyphens and underscores, and begins with a letter or digit";
     if is_name(name) { Ok(()) } else { Err(ApiError::field("name", expected)) }
 }
 

@@ -40,7 +40,8 @@ impl Wanted {
                 ("vectors", _) => return Err(ApiError::field("vectors", "vectors is true or false")),
                 ("filter", text) => wanted.filter = Some(Filter::parse(text)?),
                 (other, _) => {
-                    let unknown = format!("unknown parameter {}: there are vectors and filter", quoted(other));
+                    let unknown =
+                        format!("unknown parameter {}: there are vectors and filter", quoted(other));
                     return Err(ApiError::invalid(unknown));
                 }
             }

@@ -31,10 +31,7 @@ pub use self::indexes::{ModeName, QueryRequest, ask};
 fn collections() -> Router<Arc<App>> {
     Router::new()
         .route("/collections", get(qdrant::list))
-        .route(
-            "/collections/{name}",
-            get(qdrant::info).put(qdrant::create).delete(qdrant::drop_collection),
-        )
+        .route("/collections/{name}", get(qdrant::info).put(qdrant::create).delete(qdrant::drop_collection))
         .route("/collections/{name}/exists", get(qdrant::exists))
         .route("/collections/{name}/index", put(qdrant::write::create_index))
         .route("/collections/{name}/points", put(qdrant::write::upsert).post(qdrant::read::get))

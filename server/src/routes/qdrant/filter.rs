@@ -190,7 +190,9 @@ fn matching(key: &str, value: &Value) -> Result<Condition, ApiError> {
         }),
         "except" => Ok(match list()? {
             none if none.is_empty() => exists(key),
-            values => Condition::All(vec![exists(key), Condition::Payload(format!("{field} not in ({values})"))]),
+            values => {
+                Condition::All(vec![exists(key), Condition::Payload(format!("{field} not in ({values})"))])
+            }
         }),
         other => Err(unknown(other, "match with value, any and except")),
     }
@@ -209,7 +211,9 @@ fn within(key: &str, value: &Value) -> Result<Condition, ApiError> {
         };
         let bound = match bound {
             Value::Number(number) => number.to_string(),
-            Value::String(date) => time_of(date).ok_or_else(|| wrong("a bound of range is a number or a date"))?,
+            Value::String(date) => {
+                time_of(date).ok_or_else(|| wrong("a bound of range is a number or a date"))?
+            }
             _ => return Err(wrong("a bound of range is a number or a date")),
         };
         all.push(Condition::Payload(format!("{} {sign} {bound}", field(key))));

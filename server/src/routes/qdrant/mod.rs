@@ -224,11 +224,15 @@ pub async fn create(
     refuse("sparse_vectors", request.sparse_vectors.as_ref().filter(|sparse| **sparse != json!({})))?;
     refuse("init_from", request.init_from.as_ref())?;
     let vectors = request.vectors.filter(|vectors| !vectors.is_null());
-    let vectors = vectors.ok_or_else(|| ApiError::field("vectors", "vectors is missing: give size and distance"))?;
+    let vectors =
+        vectors.ok_or_else(|| ApiError::field("vectors", "vectors is missing: give size and distance"))?;
     let vectors = VectorParams::read(vectors)?;
     if !(1..=LONGEST).contains(&vectors.size) {
         let size = vectors.size;
-        return Err(ApiError::field("size", format!("size is {size}, and a number from 1 to {LONGEST} is expected")));
+        return Err(ApiError::field(
+            "size",
+            format!("size is {size}, and a number from 1 to {LONGEST} is expected"),
+        ));
     }
     let similarity = Similarity::ALL.into_iter().find(|one| distance_name(*one) == vectors.distance);
     let similarity = similarity

@@ -38,7 +38,10 @@ fn uuid_of(text: &str) -> Option<String> {
 
 fn not_an_id(value: &Value) -> ApiError {
     let given = quoted(&value.to_string());
-    ApiError::field("id", format!("{given} is not the id of a point, which is a whole number from 0 on or a UUID"))
+    ApiError::field(
+        "id",
+        format!("{given} is not the id of a point, which is a whole number from 0 on or a UUID"),
+    )
 }
 
 /// The ids of documents, of a list that names points.
@@ -88,7 +91,12 @@ pub fn vector_of(value: &Value, field: &str) -> Result<Vec<f32>, ApiError> {
     let value = match value {
         Value::Object(named) => match named.get("").filter(|_| named.len() == 1) {
             Some(vector) => vector,
-            None => return Err(ApiError::field(field, format!("{field}: points have one vector here, without a name"))),
+            None => {
+                return Err(ApiError::field(
+                    field,
+                    format!("{field}: points have one vector here, without a name"),
+                ));
+            }
         },
         other => other,
     };
@@ -170,7 +178,10 @@ impl Shown {
             Some(WithVector::Whole(whole)) => whole,
             Some(WithVector::Names(names)) if names.iter().all(String::is_empty) => !names.is_empty(),
             Some(WithVector::Names(_)) => {
-                return Err(ApiError::field("with_vector", "with_vector: points have one vector here, without a name"));
+                return Err(ApiError::field(
+                    "with_vector",
+                    "with_vector: points have one vector here, without a name",
+                ));
             }
         };
         Ok(Self { payload, vector })
@@ -263,7 +274,8 @@ mod tests {
 
     #[test]
     fn a_document_from_elsewhere_shows_its_text() {
-        let document = |metadata: Value| Document { id: "a".into(), text: "b".into(), metadata: object(metadata) };
+        let document =
+            |metadata: Value| Document { id: "a".into(), text: "b".into(), metadata: object(metadata) };
         assert_eq!(payload_of(document(json!({ "n": 1 })))["text"], "b");
         assert_eq!(payload_of(document(json!({ "content": 1 })))["text"], "b");
         assert_eq!(payload_of(document(json!({ "text": 1 })))["text"], 1);
@@ -296,7 +308,8 @@ mod tests {
     fn a_vector_is_finite_numbers() {
         assert_eq!(vector_of(&json!([1, 2.5]), "vector").unwrap(), [1.0, 2.5]);
         assert_eq!(vector_of(&json!({ "": [1] }), "vector").unwrap(), [1.0]);
-        for wrong in [json!({ "a": [1] }), json!([1e39]), json!(["1"]), json!([[1]]), json!(3), json!([null])] {
+        for wrong in [json!({ "a": [1] }), json!([1e39]), json!(["1"]), json!([[1]]), json!(3), json!([null])]
+        {
             assert!(vector_of(&wrong, "vector").is_err(), "{wrong}");
         }
     }

@@ -172,7 +172,10 @@ pub async fn scroll(
     refuse("shard_key", request.shard_key.as_ref())?;
     let (limit, most) = (request.limit.unwrap_or(10), app.limits.hits);
     if limit == 0 || limit > most {
-        return Err(ApiError::field("limit", format!("limit is {limit}, and a number from 1 to {most} is expected")));
+        return Err(ApiError::field(
+            "limit",
+            format!("limit is {limit}, and a number from 1 to {most} is expected"),
+        ));
     }
     let from = request.offset.filter(|offset| !offset.is_null());
     let from = from.map(|offset| id_of(&offset)).transpose()?;

@@ -65,7 +65,10 @@ enum Query {
     /// Nothing: points as they come.
     Any,
     Near(Example),
-    Recommend { positive: Vec<Example>, negative: Vec<Example> },
+    Recommend {
+        positive: Vec<Example>,
+        negative: Vec<Example>,
+    },
 }
 
 #[derive(Debug)]
@@ -86,7 +89,8 @@ impl Query {
             Some((name, value)) if name == "recommend" => Self::recommend(value),
             _ if fields.contains_key("text") => Example::read(query).map(Self::Near),
             Some((name, _)) => {
-                let unknown = format!("query: {} is not served here: there are nearest and recommend", quoted(name));
+                let unknown =
+                    format!("query: {} is not served here: there are nearest and recommend", quoted(name));
                 Err(ApiError::field("query", unknown))
             }
             None => Err(ApiError::field("query", "query says nothing: there are nearest and recommend")),
@@ -103,7 +107,8 @@ impl Query {
         };
         let (positive, negative) = (examples(positive)?, examples(negative)?);
         if positive.is_empty() || positive.len() + negative.len() > EXAMPLES {
-            let expected = format!("recommend has from 1 to {EXAMPLES} examples, and a positive one among them");
+            let expected =
+                format!("recommend has from 1 to {EXAMPLES} examples, and a positive one among them");
             return Err(ApiError::field("query", expected));
         }
         Ok(Self::Recommend { positive, negative })
@@ -173,23 +178,33 @@ impl Example {
             Self::Vector(vector) if vector.len() == dimension => Ok(vector.clone()),
             Self::Vector(vector) => {
                 let found = vector.len();
-                let wrong = format!("query has {found} dimensions, and the vectors of the collection have {dimension}");
+                let wrong = format!(
+                    "query has {found} dimensions, and the vectors of the collection have {dimension}"
+                );
                 Err(ApiError::field("query", wrong))
             }
             Self::Point(id) => {
                 let doc = asked.snapshot.find(id)?;
-                let doc = doc.ok_or_else(|| ApiError::not_found(format!("there is no point {}", quoted(id))))?;
+                let doc =
+                    doc.ok_or_else(|| ApiError::not_found(format!("there is no point {}", quoted(id))))?;
                 points.push(doc);
                 Ok(mean(&asked.snapshot.vectors(doc)?))
             }
-            Self::Text(text) if text.trim().is_empty() => Err(ApiError::field("query", "query: the text is blank")),
+            Self::Text(text) if text.trim().is_empty() => {
+                Err(ApiError::field("query", "query: the text is blank"))
+            }
             Self::Text(text) if text.len() > asked.longest => {
                 let most = asked.longest;
-                let error = ApiError::field("query", format!("query has more than {most} bytes, the most of a query"));
+                let error = ApiError::field(
+                    "query",
+                    format!("query has more than {most} bytes, the most of a query"),
+                );
                 Err(ApiError { kind: Kind::TooLarge, ..error })
             }
             Self::Text(text) => {
-                let none = || ApiError::field("query", "query: this collection has no model for a text: send a vector");
+                let none = || {
+                    ApiError::field("query", "query: this collection has no model for a text: send a vector")
+                };
                 let room = asked.index.room().ok_or_else(none)?;
                 Ok(room.encode_queries(&[text], asked.waiting)?.embeddings.row(0).to_vec())
             }
@@ -229,8 +244,11 @@ impl PointsQueryRequest {
         let (limit, offset, most) = (self.limit.unwrap_or(10), self.offset.unwrap_or(0), app.limits.hits);
         let params = self.params.unwrap_or_default();
         for (field, number) in [("limit", Some(limit)), ("hnsw_ef", params.hnsw_ef)] {
-            if let Some(number) = number.filter(|number| *number == 0 || number.saturating_add(offset) > most) {
-                let wrong = format!("{field} is {number}, and a number from 1 to {most} is expected (offset included)");
+            if let Some(number) = number.filter(|number| *number == 0 || number.saturating_add(offset) > most)
+            {
+                let wrong = format!(
+                    "{field} is {number}, and a number from 1 to {most} is expected (offset included)"
+                );
                 return Err(ApiError::field(field, wrong));
             }
         }
@@ -263,7 +281,8 @@ impl Question {
         options.k += examples.len();
         options.among = among(snapshot, self.filter.as_ref())?;
         let is_distance = !snapshot.model().similarity.is_product();
-        let found = snapshot.nearest(&vector, &options)?.into_iter().filter(|near| !examples.contains(&near.doc));
+        let found =
+            snapshot.nearest(&vector, &options)?.into_iter().filter(|near| !examples.contains(&near.doc));
         // Qdrant tells a distance as it is, and less is better then.
         let told = found.map(|near| (near.doc, if is_distance { -near.score } else { near.score }));
         let is_good = |score: f32| {

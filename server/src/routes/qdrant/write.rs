@@ -134,7 +134,9 @@ fn documents_of(points: Vec<GivenPoint>, dimension: usize) -> Result<(Vec<Docume
         let vector = vector_of(&point.vector, "vector")?;
         if vector.len() != dimension {
             let found = vector.len();
-            let wrong = format!("the vector of point {id} has {found} dimensions, and those of the collection {dimension}");
+            let wrong = format!(
+                "the vector of point {id} has {found} dimensions, and those of the collection {dimension}"
+            );
             return Err(ApiError::field("vector", wrong));
         }
         if last.get(&id) == Some(&at) {
