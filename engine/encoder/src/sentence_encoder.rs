@@ -277,9 +277,9 @@ impl SentenceEncoder {
         let prompt = role.map_or_else(|| self.texts.prompt(None), |role| self.prompt(role));
         match &self.body {
             Body::Transformer(body) => body.token_states(prompt, texts),
-            Body::Static(_) => {
-                Err(Error::Invalid("the model has no layers, and gives no vectors of tokens in a text".into()))
-            }
+            Body::Static(_) => Err(Error::Invalid(
+                "the model has no layers, and gives no vectors of tokens in a text".into(),
+            )),
         }
     }
 

@@ -84,9 +84,11 @@ mod tests {
         let encoder = encoder();
         for text in ["one text", "they do not say n't, or [UNK]", "a", ""] {
             for special in [true, false] {
-                let ids: Vec<u32> = encoder.pieces(text, special).unwrap().iter().map(|piece| piece.id).collect();
+                let ids: Vec<u32> =
+                    encoder.pieces(text, special).unwrap().iter().map(|piece| piece.id).collect();
                 let found = encoder.text_of_ids(&ids).unwrap().unwrap();
-                let again: Vec<u32> = encoder.pieces(&found, special).unwrap().iter().map(|piece| piece.id).collect();
+                let again: Vec<u32> =
+                    encoder.pieces(&found, special).unwrap().iter().map(|piece| piece.id).collect();
                 assert_eq!(again, ids, "{text:?} became {found:?}");
             }
         }
@@ -108,6 +110,9 @@ mod tests {
         let encoder = encoder();
         let ids: Vec<u32> = encoder.pieces("one text", true).unwrap().iter().map(|piece| piece.id).collect();
         let (with, without) = (encoder.decode(&ids, false).unwrap(), encoder.decode(&ids, true).unwrap());
-        assert!(with.len() > without.len() && without.replace(' ', "").contains("text"), "{with:?} {without:?}");
+        assert!(
+            with.len() > without.len() && without.replace(' ', "").contains("text"),
+            "{with:?} {without:?}"
+        );
     }
 }

@@ -101,7 +101,8 @@ impl Snapshot {
     fn each_document(&self, view: &SegmentView, rows: &PassageSet, each: &mut dyn FnMut(u32)) -> Result<()> {
         let mut last = None;
         for passage in rows.iter() {
-            let document = view.segment.document_of(passage as usize).map_err(|fault| self.fault(fault))? as u32;
+            let document =
+                view.segment.document_of(passage as usize).map_err(|fault| self.fault(fault))? as u32;
             if last.replace(document) != Some(document) {
                 each(document);
             }
@@ -126,8 +127,7 @@ mod tests {
         for half in [0..5, 5..10] {
             let count = |n: &usize| 2 - n % 2;
             let document = |n: usize| {
-                let mut document =
-                    Document { id: n.to_string(), text: "ab".into(), ..Document::default() };
+                let mut document = Document { id: n.to_string(), text: "ab".into(), ..Document::default() };
                 document.metadata.insert("n".into(), json!(n));
                 document
             };
