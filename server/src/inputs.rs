@@ -94,8 +94,8 @@ fn text(room: &Room, input: Input, at: usize, field: &str) -> Result<String, Api
     let encoder = room.encoder();
     encoder.text_of_ids(&ids).ok().flatten().ok_or_else(|| {
         let reason = format!(
-            "text {at} of {field} has token ids that the tokenizer of the model does not give: send the text itself \
-             (in LangChain, check_embedding_ctx_length=False)"
+            "text {at} of {field} has token ids that the tokenizer of the model does not give, special tokens included: \
+             send the text itself (in LangChain, check_embedding_ctx_length=False)"
         );
         ApiError::field(field, reason)
     })

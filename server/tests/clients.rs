@@ -65,6 +65,8 @@ fn every_interface_keeps_to_its_description() {
     let run = Command::new(program)
         .args(["run", &description, "--checks", checks, "--max-examples", "15", "--seed", "1", "--no-color"])
         .args(["--phases", "examples,coverage,fuzzing"])
+        // It keeps notes where it runs.
+        .current_dir(served.folder.root())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&run.stdout);

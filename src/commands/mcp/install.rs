@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde_json::{Map, Value, json};
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
@@ -129,7 +129,9 @@ fn changed_json(old: &str, field: &str, typed: bool, entry: &Entry) -> anyhow::R
     own.insert("args".into(), entry.arguments.clone().into());
     match servers.get_mut(&entry.name) {
         // Settings that the user added to the entry stay.
-        Some(Value::Object(present)) => own.into_iter().for_each(|(key, value)| drop(present.insert(key, value))),
+        Some(Value::Object(present)) => {
+            own.into_iter().for_each(|(key, value)| drop(present.insert(key, value)))
+        }
         _ => drop(servers.insert(entry.name.clone(), own.into())),
     }
     written(&all, old)
@@ -173,7 +175,12 @@ fn written(all: &Map<String, Value>, old: &str) -> anyhow::Result<String> {
 }
 
 fn changed_toml(old: &str, entry: &Entry) -> anyhow::Result<String> {
-    let mut all: DocumentMut = old.parse().context("it is not TOML: mend it first")?;
+    let mut all: DocumentMut = old.parse().map_err(|error: toml_edit::TomlError| {
+        let before = old.get(..error.span().map_or(0, |span| span.start)).unwrap_or_default();
+        let line = before.lines().count().max(1);
+        let reason = error.message().replace('\n', ", ");
+        anyhow!("line {line} is not TOML ({reason}): mend it first")
+    })?;
     let mut parent = Table::new();
     // Only the tables within it have headings.
     parent.set_implicit(true);
@@ -232,7 +239,11 @@ mod tests {
     use super::*;
 
     fn entry() -> Entry {
-        Entry { name: "notes".into(), command: "/bin/akin".into(), arguments: vec!["mcp".into(), "/n".into()] }
+        Entry {
+            name: "notes".into(),
+            command: "/bin/akin".into(),
+            arguments: vec!["mcp".into(), "/n".into()],
+        }
     }
 
     fn json_of(client: McpClient, old: &str) -> anyhow::Result<Value> {
@@ -287,7 +298,8 @@ mod tests {
         ] {
             assert!(changed(McpClient::Cursor, old, &entry()).is_err(), "{old}");
         }
-        assert!(changed(McpClient::Codex, "a = ", &entry()).is_err());
+        let error = changed(McpClient::Codex, "a = 1\nb = ", &entry()).unwrap_err().to_string();
+        assert!(error.starts_with("line 2 is not TOML") && !error.contains('\n'), "{error}");
         assert!(changed(McpClient::Codex, "mcp_servers = 3", &entry()).is_err());
     }
 

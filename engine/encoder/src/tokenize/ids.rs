@@ -18,23 +18,24 @@ impl SentenceTokenizer {
         self.tokenizer.decode(ids, skip_special).map_err(|error| self.refuses(&*error))
     }
 
-    /// The text that this tokenizer makes these very ids of, with or without the special tokens around a text; `None` if
-    /// there is none. Ids of another vocabulary are numbers of tokens here too, and are told by that: the text that they
-    /// spell is cut in other places.
+    /// The text that this tokenizer makes these very ids of, the special tokens around a text included; `None` if there is
+    /// none. Ids of another vocabulary are numbers of tokens here too, and are told by that: they lack the special tokens, and
+    /// the text that they spell is cut in other places.
     ///
     /// # Errors
     /// [`Error::Invalid`] for an id that is no token.
     pub fn text_of(&self, ids: &[u32]) -> Result<Option<String>> {
         self.check_ids(ids)?;
-        let own = &ids[self.within_frame(ids)?];
+        let Some(within) = self.within_frame(ids)? else { return Ok(None) };
+        let own = &ids[within];
         let tokenizer = self.untruncated();
         let text = tokenizer.decode(own, false).map_err(|error| self.refuses(&*error))?;
         let again = tokenizer.encode_fast(text.as_str(), false).map_err(|error| self.refuses(&*error))?;
         Ok((again.get_ids() == own).then_some(text))
     }
 
-    /// Where the tokens of the text itself are: between the special tokens, if these ids have them.
-    fn within_frame(&self, ids: &[u32]) -> Result<Range<usize>> {
+    /// Where the tokens of the text itself are: between the special tokens; `None` if these ids lack them.
+    fn within_frame(&self, ids: &[u32]) -> Result<Option<Range<usize>>> {
         let framed = self.pieces("a", self.frames)?;
         let begins = framed.iter().take_while(|piece| piece.special).count();
         let ends = framed.iter().rev().take_while(|piece| piece.special).count();
@@ -42,7 +43,7 @@ impl SentenceTokenizer {
         let has_frame = begins + ends <= ids.len().min(frame.len())
             && ids.starts_with(&frame[..begins])
             && ids.ends_with(&frame[frame.len() - ends..]);
-        Ok(if has_frame { begins..ids.len() - ends } else { 0..ids.len() })
+        Ok(has_frame.then(|| begins..ids.len() - ends))
     }
 
     fn check_ids(&self, ids: &[u32]) -> Result<()> {
@@ -79,28 +80,28 @@ mod tests {
         SentenceEncoder::load(&tiny("bert")).unwrap()
     }
 
+    fn ids(encoder: &SentenceEncoder, text: &str, special: bool) -> Vec<u32> {
+        encoder.pieces(text, special).unwrap().iter().map(|piece| piece.id).collect()
+    }
+
     #[test]
-    fn ids_of_a_text_give_the_text_with_and_without_its_special_tokens() {
+    fn ids_of_a_text_give_the_text_and_need_its_special_tokens() {
         let encoder = encoder();
         for text in ["one text", "they do not say n't, or [UNK]", "a", ""] {
-            for special in [true, false] {
-                let ids: Vec<u32> =
-                    encoder.pieces(text, special).unwrap().iter().map(|piece| piece.id).collect();
-                let found = encoder.text_of_ids(&ids).unwrap().unwrap();
-                let again: Vec<u32> =
-                    encoder.pieces(&found, special).unwrap().iter().map(|piece| piece.id).collect();
-                assert_eq!(again, ids, "{text:?} became {found:?}");
-            }
+            let framed = ids(&encoder, text, true);
+            let found = encoder.text_of_ids(&framed).unwrap().unwrap();
+            assert_eq!(ids(&encoder, &found, true), framed, "{text:?} became {found:?}");
+            assert_eq!(encoder.text_of_ids(&ids(&encoder, text, false)).unwrap(), None);
         }
     }
 
     #[test]
     fn ids_that_no_text_has_are_told() {
         let encoder = encoder();
-        let pieces = encoder.pieces("they say", true).unwrap();
+        let mut framed = ids(&encoder, "they", true);
         // The second part of a word does not begin a text.
-        let inner = pieces.iter().find(|piece| piece.token.starts_with("##")).unwrap().id;
-        assert_eq!(encoder.text_of_ids(&[inner, inner]).unwrap(), None);
+        framed[1] = framed[2];
+        assert_eq!(encoder.text_of_ids(&framed).unwrap(), None);
         assert!(encoder.text_of_ids(&[9_999_999]).unwrap_err().to_string().contains("9999999"));
         assert!(encoder.decode(&[9_999_999], true).is_err());
     }
@@ -108,7 +109,7 @@ mod tests {
     #[test]
     fn special_tokens_are_left_out_if_asked() {
         let encoder = encoder();
-        let ids: Vec<u32> = encoder.pieces("one text", true).unwrap().iter().map(|piece| piece.id).collect();
+        let ids = ids(&encoder, "one text", true);
         let (with, without) = (encoder.decode(&ids, false).unwrap(), encoder.decode(&ids, true).unwrap());
         assert!(
             with.len() > without.len() && without.replace(' ', "").contains("text"),
