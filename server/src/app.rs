@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use akin_encoder::{CrossEncoder, Precision};
-use akin_index::{Index, ModelIdentity, PassageSize};
+use akin_index::{Index, ModelIdentity, PassageSize, Similarity};
 use akin_query::model::load_cross_encoder;
 use tokio::sync::Semaphore;
 
@@ -20,6 +20,9 @@ use crate::room::Room;
 use crate::routes::read_only;
 use crate::served::{Indexes, Models, ServedIndex, is_name_of, open_all};
 use crate::tls::Tls;
+
+/// Exports at once.
+const EXPORTS: usize = 4;
 
 /// A cross-encoder and its name.
 pub struct NamedReranker {
@@ -57,6 +60,10 @@ pub struct App {
     pub memory: Memory,
     /// Whether bodies of requests are logged.
     pub log_texts: bool,
+    /// A permit for the request whose vectors of tokens are computed.
+    pub token_vectors: Semaphore,
+    /// Permits for exports: each keeps its snapshot while its client reads.
+    pub exports: Arc<Semaphore>,
     /// Whether the server stops.
     pub stopping: AtomicBool,
     /// The numbers that models compute in.
@@ -103,6 +110,8 @@ impl App {
             rate: limits.rate.map(Rate::new),
             memory: Memory::new(limits.memory),
             log_texts: options.log_texts,
+            token_vectors: Semaphore::new(1),
+            exports: Arc::new(Semaphore::new(EXPORTS)),
             stopping: AtomicBool::new(false),
             encoder_precision: options.encoder.precision,
             threads: rayon::current_num_threads(),
@@ -137,6 +146,22 @@ impl App {
 
     /// Begins an index for a model. `name` is that of a folder and of nothing else.
     pub fn create(&self, name: &str, location: &str, room: &Room) -> Result<(), ApiError> {
+        let identity = akin_query::model::identity(location, room.encoder())?;
+        let identity = ModelIdentity { passages: PassageSize::Window, ..identity };
+        self.begin(name, &identity, Some(room.clone()))
+    }
+
+    /// Begins an index of vectors that clients make themselves. `name` is that of a folder and of nothing else.
+    pub fn create_of_vectors(
+        &self,
+        name: &str,
+        dimension: usize,
+        similarity: Similarity,
+    ) -> Result<(), ApiError> {
+        self.begin(name, &ModelIdentity { similarity, ..ModelIdentity::unknown(dimension) }, None)
+    }
+
+    fn begin(&self, name: &str, identity: &ModelIdentity, room: Option<Room>) -> Result<(), ApiError> {
         let Some(folder) = &self.created else { return Err(read_only()) };
         let mut indexes = self.change_indexes();
         let taken =
@@ -145,13 +170,11 @@ impl App {
             return Err(taken());
         }
         let path = folder.join(name);
-        let identity = akin_query::model::identity(location, room.encoder())?;
-        let identity = ModelIdentity { passages: PassageSize::Window, ..identity };
-        let index = Index::open_or_create(&path, &identity)?;
+        let index = Index::open_or_create(&path, identity)?;
         if !index.is_empty() {
             return Err(taken());
         }
-        let served = ServedIndex::created(name, path, index, room.clone());
+        let served = ServedIndex::created(name, path, index, room);
         indexes.insert(name.to_owned(), Arc::new(served));
         Ok(())
     }

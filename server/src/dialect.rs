@@ -20,6 +20,8 @@ pub enum Dialect {
     Cohere,
     /// `{"error": SENTENCE}`.
     Ollama,
+    /// `{"status": {"error": SENTENCE}, "time": SECONDS}`.
+    Qdrant,
 }
 
 impl Dialect {
@@ -27,11 +29,15 @@ impl Dialect {
     pub fn of(path: &str) -> Self {
         match path {
             "/v1/embeddings" | "/v1/models" => Self::OpenAi,
-            "/embed" | "/embed_all" | "/rerank" | "/similarity" | "/tokenize" | "/info" => Self::Tei,
+            "/embed" | "/embed_all" | "/rerank" | "/similarity" | "/tokenize" | "/decode" | "/info" => {
+                Self::Tei
+            }
             "/v1/rerank" | "/v1/reranking" => Self::Jina,
             "/v2/rerank" => Self::Cohere,
             _ if path.starts_with("/v1/models/") || path.starts_with("/v1/vector_stores/") => Self::OpenAi,
             _ if path.starts_with("/api/") => Self::Ollama,
+            "/collections" => Self::Qdrant,
+            _ if path.starts_with("/collections/") => Self::Qdrant,
             _ => Self::Akin,
         }
     }
@@ -50,6 +56,7 @@ impl Dialect {
         let message = &error.message;
         match self {
             Self::Akin | Self::Ollama => json!({ "error": message }),
+            Self::Qdrant => json!({ "status": { "error": message }, "time": 0.0 }),
             Self::Jina => json!({ "detail": message }),
             Self::Cohere => json!({ "message": message }),
             Self::Tei => json!({ "error": message, "error_type": tei_type(error.kind) }),
@@ -97,6 +104,7 @@ mod tests {
         assert_eq!(body("/embed"), r#"{"error":"it is empty","error_type":"Validation"}"#);
         assert_eq!(body("/v1/rerank"), r#"{"detail":"it is empty"}"#);
         assert_eq!(body("/v2/rerank"), r#"{"message":"it is empty"}"#);
+        assert_eq!(body("/collections/a"), r#"{"status":{"error":"it is empty"},"time":0.0}"#);
         assert_eq!(Dialect::of("/embed").status(&error).as_u16(), 422);
         assert_eq!(Dialect::of("/v1/embeddings").status(&error).as_u16(), 400);
     }

@@ -114,7 +114,7 @@ fn limit_rate(app: &App, shown: Option<&Shown>, request: &Request) -> Result<(),
 /// The answer to a browser that asks whether a page of a listed origin may send a request. `share` adds the origin.
 fn preflight() -> Response {
     let allowed = [
-        (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE")),
+        (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE")),
         (
             ACCESS_CONTROL_ALLOW_HEADERS,
             HeaderValue::from_static("authorization, api-key, x-api-key, content-type, mcp-protocol-version"),

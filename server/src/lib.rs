@@ -22,6 +22,7 @@ mod dialect;
 mod embedding;
 mod error;
 mod guard;
+mod inputs;
 mod keys;
 mod listen;
 pub mod local;

@@ -6,7 +6,9 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::body;
 use crate::error::ApiError;
-use crate::routes::{documents, indexes, ollama, openai, rerank, status, tei, vector_stores};
+use crate::routes::{
+    documents, export, indexes, ollama, openai, qdrant, rerank, status, tei, tei_tokens, vector_stores,
+};
 
 /// What a client is told when something is wrong.
 #[derive(ToSchema)]
@@ -28,6 +30,7 @@ pub struct Fault {
         documents::drop_index,
         indexes::stat,
         indexes::query,
+        export::documents,
         documents::write,
         documents::delete,
         indexes::document,
@@ -39,11 +42,26 @@ pub struct Fault {
         tei::embed_texts,
         tei::similarity,
         tei::rerank_texts,
-        tei::tokenize,
+        tei_tokens::tokenize,
+        tei_tokens::embed_all,
+        tei_tokens::decode,
         tei::info,
         rerank::jina,
         rerank::cohere,
         ollama::embed_texts,
+        qdrant::list,
+        qdrant::info,
+        qdrant::exists,
+        qdrant::create,
+        qdrant::drop_collection,
+        qdrant::write::upsert,
+        qdrant::write::delete,
+        qdrant::write::create_index,
+        qdrant::read::get,
+        qdrant::read::get_one,
+        qdrant::read::count,
+        qdrant::read::scroll,
+        qdrant::search::query,
     )
 )]
 struct Description;

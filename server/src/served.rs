@@ -91,11 +91,11 @@ impl ServedIndex {
     }
 
     /// An index that is open for changes, and may be dropped.
-    pub fn created(name: &str, folder: PathBuf, index: Index, room: Room) -> Self {
+    pub fn created(name: &str, folder: PathBuf, index: Index, room: Option<Room>) -> Self {
         Self {
             name: name.to_owned(),
             reader: index.reader(),
-            room: Some(room),
+            room,
             writer: Some(Arc::new(Writer::new(index))),
             folder,
             may_drop: true,

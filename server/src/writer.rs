@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use akin_encoder::Role;
-use akin_index::{Document, Index, Passage};
+use akin_index::{Document, Embeddings, Index, Passage, Selection, Snapshot};
 use akin_indexer::passages::Cutter;
 
 use crate::error::{ApiError, Kind};
@@ -77,6 +77,41 @@ impl Writer {
         let upserted =
             index.upsert_passages(&changed, several.then_some(passages.as_slice()), &embeddings)?;
         Ok(Written { added: upserted.added, replaced: upserted.replaced, unchanged })
+    }
+
+    /// Adds documents with vectors that were made elsewhere, a row each, or replaces those of the same ids. All of them are
+    /// on the disk when it returns, or none.
+    pub fn put(
+        &self,
+        documents: &[Document],
+        embeddings: &Embeddings,
+        waiting: &Waiting,
+    ) -> Result<Written, ApiError> {
+        let mut index = self.lock()?;
+        if waiting.is_gone() {
+            return Err(gone());
+        }
+        let upserted = index.upsert(documents, embeddings)?;
+        Ok(Written { added: upserted.added, replaced: upserted.replaced, unchanged: 0 })
+    }
+
+    /// Deletes the documents that `select` chooses of the newest commit, and tells how many there were.
+    pub fn delete_selected(
+        &self,
+        select: impl FnOnce(&Snapshot) -> Result<Selection, ApiError>,
+        waiting: &Waiting,
+    ) -> Result<usize, ApiError> {
+        // Locked first: nothing is committed between the choice and the deletion.
+        let mut index = self.lock()?;
+        let snapshot = index.reader().snapshot();
+        let docs = snapshot.docs_among(&select(&snapshot)?)?;
+        let ids: Vec<String> =
+            docs.into_iter().map(|doc| Ok(snapshot.document(doc)?.id)).collect::<Result<_, ApiError>>()?;
+        if waiting.is_gone() {
+            return Err(gone());
+        }
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        Ok(index.delete(&ids)?.into_iter().filter(|existed| *existed).count())
     }
 
     /// Deletes documents, and tells how many there were.

@@ -4,44 +4,9 @@
 
 mod common;
 
-use common::{Reply, Served, make_index, texts};
-use serde_json::{Value, json};
-
-fn send(served: &Served, version: &str, message: &Value) -> Reply {
-    let headers = [
-        ("Content-Type", "application/json"),
-        ("Accept", "application/json, text/event-stream"),
-        ("MCP-Protocol-Version", version),
-    ];
-    served.send("POST", "/mcp", &headers, &message.to_string())
-}
-
-fn ask(served: &Served, method: &str, params: Value) -> Value {
-    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-    let answer = send(served, "2025-11-25", &message).ok();
-    assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), &json!(1)));
-    answer
-}
-
-fn call(served: &Served, tool: &str, arguments: Value) -> Value {
-    ask(served, "tools/call", json!({ "name": tool, "arguments": arguments }))["result"].clone()
-}
-
-/// What a tool gave: once structured, and the same as text.
-#[track_caller]
-fn given(result: &Value) -> Value {
-    assert_eq!(result["isError"], false, "{result}");
-    assert_eq!(result["content"].as_array().unwrap().len(), 1);
-    let text: Value = serde_json::from_str(result["content"][0]["text"].as_str().unwrap()).unwrap();
-    assert_eq!(text, result["structuredContent"]);
-    text
-}
-
-#[track_caller]
-fn refused(result: &Value) -> &str {
-    assert_eq!(result["isError"], true, "{result}");
-    result["content"][0]["text"].as_str().unwrap()
-}
+use common::mcp::{ask, call, given, refused, send};
+use common::{Served, make_index, texts};
+use serde_json::json;
 
 #[test]
 fn an_agent_learns_what_there_is() {
@@ -141,10 +106,10 @@ fn mistakes_are_told_so_that_a_model_can_act() {
 fn the_protocol_is_kept_to() {
     let served = Served::notes(3);
     let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
-    assert_eq!(send(&served, "1999-01-01", &ping).status, 400);
+    assert_eq!(send(&served, "1999-01-01", None, &ping).status, 400);
     assert_eq!(served.get("/mcp").status, 405);
     let note = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-    assert_eq!(send(&served, "2025-11-25", &note).status, 202);
+    assert_eq!(send(&served, "2025-11-25", None, &note).status, 202);
     let headers = [
         ("Accept", "application/json, text/event-stream"),
         ("Content-Type", "application/json"),

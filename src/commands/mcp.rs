@@ -1,8 +1,13 @@
-//! `akin mcp`: gives an agent tools on stdin and stdout.
+//! `akin mcp`: gives an agent tools on stdin and stdout, or tells the agent's client to start it.
+
+mod install;
 
 use crate::commands::cli::McpArguments;
 
-/// Serves until stdin ends.
+/// Serves until stdin ends, or writes the configuration of a client.
 pub fn run(arguments: &McpArguments) -> anyhow::Result<()> {
-    Ok(akin_server::serve_stdio(&arguments.options())?)
+    match arguments.install {
+        Some(client) => install::run(client, arguments),
+        None => Ok(akin_server::serve_stdio(&arguments.options())?),
+    }
 }

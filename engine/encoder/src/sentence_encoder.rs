@@ -251,6 +251,43 @@ impl SentenceEncoder {
         self.tokenizer().pieces(text, special)
     }
 
+    /// The text that token ids stand for, as the tokenizer writes it; without special tokens if `skip_special`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for an id that is no token of the model.
+    pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String> {
+        self.tokenizer().decode(ids, skip_special)
+    }
+
+    /// The text that the model's tokenizer makes these very ids of; `None` if there is none, as for most ids of another
+    /// vocabulary.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for an id that is no token of the model.
+    pub fn text_of_ids(&self, ids: &[u32]) -> Result<Option<String>> {
+        self.tokenizer().text_of(ids)
+    }
+
+    /// The vectors of the tokens that the network reads of each of `texts`, special tokens and prompt included: its last
+    /// hidden states, before they are pooled. A matrix `[tokens, hidden]` a text.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a model without layers or another executor than that for processors.
+    pub fn token_embeddings(&self, role: Option<Role>, texts: &[&str]) -> Result<Vec<Embeddings>> {
+        let prompt = role.map_or_else(|| self.texts.prompt(None), |role| self.prompt(role));
+        match &self.body {
+            Body::Transformer(body) => body.token_states(prompt, texts),
+            Body::Static(_) => Err(Error::Invalid(
+                "the model has no layers, and gives no vectors of tokens in a text".into(),
+            )),
+        }
+    }
+
+    /// Whether the model divides its embeddings by their length.
+    pub fn normalizes(&self) -> bool {
+        self.after.normalizes()
+    }
+
     /// The embeddings of `texts`, in their order: `encode` of sentence-transformers, with the model's default prompt if
     /// it has one. All threads of rayon's pool take part.
     ///

@@ -1,4 +1,6 @@
-//! Texts to token ids.
+//! Texts to token ids; `ids` goes back.
+
+mod ids;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -22,7 +24,7 @@ const BLOCK_BYTES: usize = 32 << 10;
 /// The tokenizer of a model: cuts texts to ids, no more than the model reads.
 pub struct SentenceTokenizer {
     tokenizer: Tokenizer,
-    /// The same without truncation, once a long text was cut into passages: it is as large as the vocabulary.
+    /// The same without truncation, once it was needed: it is as large as the vocabulary.
     whole: OnceLock<Tokenizer>,
     path: PathBuf,
     max_tokens: usize,
@@ -200,13 +202,7 @@ impl SentenceTokenizer {
 
     /// The same for a part of a text, which begins at byte `at`.
     fn token_starts_of_block(&self, at: usize, block: &str) -> Result<Vec<usize>> {
-        let whole = self.whole.get_or_init(|| {
-            let mut tokenizer = self.tokenizer.clone();
-            // None cannot be refused.
-            let _ = tokenizer.with_truncation(None);
-            tokenizer
-        });
-        let encoding = whole.encode(block, false).map_err(|error| self.refuses(&*error))?;
+        let encoding = self.untruncated().encode(block, false).map_err(|error| self.refuses(&*error))?;
         Ok(encoding.get_offsets().iter().map(|(start, _)| at + start).collect())
     }
 

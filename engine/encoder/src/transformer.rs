@@ -5,6 +5,7 @@ use crate::fingerprint::Fingerprint;
 use crate::model::{ModelDir, ModelWeights, SentenceTokenizer};
 use crate::pooling::Pooling;
 use crate::{EncoderOptions, Error, Executor, Result};
+use akin_kernels::Embeddings;
 use akin_kernels::cpu::isa;
 use akin_kernels::rows::Precision;
 
@@ -80,7 +81,23 @@ impl Transformer {
         })
     }
 
-    /// The same in the order given, `batch` texts at a time, each batch padded to its longest.
+    /// The last hidden states of the tokens of each text, each text after `prompt`: a matrix `[tokens, hidden]` a text.
+    pub(crate) fn token_states(&self, prompt: &str, texts: &[&str]) -> Result<Vec<Embeddings>> {
+        let prompted: Vec<String> = texts.iter().map(|text| format!("{prompt}{text}")).collect();
+        let prompted: Vec<&str> = prompted.iter().map(String::as_str).collect();
+        let tokens = self.tokenizer.tokenize(&prompted)?;
+        let sentences: Vec<&[u32]> = tokens.iter().map(|text| text.ids.as_slice()).collect();
+        let (width, states) = (self.model.config.hidden_size, self.network.token_states(&sentences)?);
+        let mut rest = &states[..];
+        let of_text = |ids: &&[u32]| {
+            let (own, after) = rest.split_at(ids.len() * width);
+            rest = after;
+            Embeddings::from_values(width, own.to_vec())
+        };
+        Ok(sentences.iter().map(of_text).collect())
+    }
+
+    /// The pooled vectors in the order given, `batch` texts at a time, each batch padded to its longest.
     pub(crate) fn pool_padded(&self, texts: &[&str], batch: usize) -> Result<Vec<f32>> {
         let tokens = self.tokenizer.tokenize(texts)?;
         let sentences: Vec<&[u32]> = tokens.iter().map(|text| text.ids.as_slice()).collect();

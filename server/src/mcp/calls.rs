@@ -3,16 +3,18 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use akin_index::Metadata;
+use akin_index::{Document, Metadata};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::app::{App, blocking, quoted};
 use crate::error::ApiError;
 use crate::patience::Patience;
 use crate::routes::{ModeName, QueryRequest, ask};
 use crate::served::ServedIndex;
+use crate::writer::merge_later;
 
 /// Results of a search, at most.
 const MOST: usize = 100;
@@ -33,6 +35,23 @@ struct SearchArguments {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FetchArguments {
+    id: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoreArguments {
+    text: String,
+    id: Option<String>,
+    title: Option<String>,
+    #[serde(default)]
+    metadata: Metadata,
+    index: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeleteArguments {
     id: String,
 }
 
@@ -106,6 +125,77 @@ pub async fn fetch(app: &Arc<App>, arguments: Map<String, Value>) -> Result<Valu
     .await
 }
 
+/// Keeps a text as a document.
+pub async fn store(app: &Arc<App>, arguments: Map<String, Value>) -> Result<Value, ApiError> {
+    let StoreArguments { text, id, title, mut metadata, index } = read(arguments)?;
+    let index = index_to_store_in(app, index.as_deref())?;
+    let writer = index.writer()?;
+    let room = index.room().cloned().ok_or_else(|| {
+        let none = format!("{} has no model for texts: name another index", index.name());
+        ApiError::invalid(none)
+    })?;
+    if text.trim().is_empty() {
+        return Err(ApiError::invalid("text is blank, and nothing could be found by it"));
+    }
+    if let Some(title) = title {
+        metadata.insert("title".into(), title.into());
+    }
+    // The same text without an id is the same document.
+    let id = id.unwrap_or_else(|| id_of_text(&text));
+    let (app, patience) = (Arc::clone(app), Patience::default());
+    let (waiting, by) = (patience.waiting(), Arc::clone(&writer));
+    let stored = blocking(move || {
+        let url = url_of(&index, &id, &metadata);
+        let public = public_id(&app, &index, &id);
+        let written = by.write(&room, vec![Document { id, text, metadata }], &waiting)?;
+        let outcome = match (written.added, written.replaced) {
+            (1, _) => "added",
+            (_, 1) => "replaced",
+            _ => "unchanged",
+        };
+        Ok(json!({ "id": public, "url": url, "outcome": outcome }))
+    })
+    .await;
+    drop(patience);
+    merge_later(&writer);
+    stored
+}
+
+fn index_to_store_in(app: &App, name: Option<&str>) -> Result<Arc<ServedIndex>, ApiError> {
+    if let Some(name) = name {
+        return app.index(name);
+    }
+    match app.indexes().as_slice() {
+        [index] => Ok(Arc::clone(index)),
+        several => {
+            let names: Vec<&str> = several.iter().map(|index| index.name()).collect();
+            Err(ApiError::invalid(format!("index is missing: name one of {}", names.join(", "))))
+        }
+    }
+}
+
+fn id_of_text(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Deletes a document.
+pub async fn delete(app: &Arc<App>, arguments: Map<String, Value>) -> Result<Value, ApiError> {
+    let DeleteArguments { id } = read(arguments)?;
+    let (index, own) = find(app, &id)?;
+    let (writer, patience) = (index.writer()?, Patience::default());
+    let waiting = patience.waiting();
+    let deleted = blocking(move || writer.delete(&[own], &waiting)).await;
+    drop(patience);
+    match deleted? {
+        0 => Err(ApiError::not_found(format!(
+            "no document has the id {}: take one that search gave",
+            quoted(&id)
+        ))),
+        _ => Ok(json!({ "id": id, "deleted": true })),
+    }
+}
+
 /// Tells what there is.
 pub async fn status(app: &Arc<App>, arguments: Map<String, Value>) -> Result<Value, ApiError> {
     let NoArguments {} = read(arguments)?;
@@ -153,7 +243,7 @@ fn find(app: &App, id: &str) -> Result<(Arc<ServedIndex>, String), ApiError> {
 }
 
 /// The title of a document: its own, else its first line, else its id.
-fn title_of(text: &str, metadata: &Metadata, id: &str) -> String {
+pub fn title_of(text: &str, metadata: &Metadata, id: &str) -> String {
     let named = ["title", "name", "subject"].iter().filter_map(|field| metadata.get(*field)?.as_str());
     let lines = text.lines().map(|line| line.trim_start_matches('#').trim());
     let title = named.chain(lines).find(|title| !title.trim().is_empty()).unwrap_or(id);
@@ -163,11 +253,16 @@ fn title_of(text: &str, metadata: &Metadata, id: &str) -> String {
 /// Where a document is: its own address, else one that names it. It is never empty: without one there is no citation.
 fn url_of(index: &ServedIndex, id: &str, metadata: &Metadata) -> String {
     let own = metadata.get("url").and_then(Value::as_str).filter(|url| url.contains("://"));
-    own.map_or_else(|| format!("akin://{}/{}", escaped(index.name()), escaped(id)), str::to_owned)
+    own.map_or_else(|| resource_of(index, id), str::to_owned)
+}
+
+/// The address that names a document, whatever its own is.
+pub fn resource_of(index: &ServedIndex, id: &str) -> String {
+    format!("akin://{}/{}", escaped(index.name()), escaped(id))
 }
 
 /// A text as a part of an address.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

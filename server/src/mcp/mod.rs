@@ -1,16 +1,19 @@
 //! Tools for agents by the Model Context Protocol, on stdin and stdout or at `/mcp` of the server.
 //!
 //! `search` and `fetch` have the form that ChatGPT's connectors ask for; other agents use them as well. What a tool says
-//! and takes is in `tools`, what it does in `calls`.
+//! and takes is in `tools`, what it does in `calls`; `resources` shows documents by their addresses.
 
 mod calls;
+mod resources;
 mod tools;
 
 use std::sync::Arc;
 
+use axum::http::request::Parts;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListToolsResult,
-    PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use rmcp::transport::StreamableHttpServerConfig;
@@ -20,6 +23,7 @@ use rmcp::{ErrorData, ServerHandler, ServiceExt};
 
 use crate::app::App;
 use crate::error::StartError;
+use crate::keys::Scope;
 use crate::options::ServerOptions;
 use crate::origin::Origins;
 
@@ -29,9 +33,22 @@ pub struct Tools {
     app: Arc<App>,
 }
 
+impl Tools {
+    /// Whether who asks may change documents: over HTTP a key has to allow it.
+    fn may_write(&self, context: &RequestContext<RoleServer>) -> bool {
+        let by_key = match context.extensions.get::<Parts>() {
+            Some(request) => request.extensions.get::<Scope>().is_some_and(|scope| *scope >= Scope::Write),
+            // Whoever started the process.
+            None => true,
+        };
+        by_key && self.app.indexes().iter().any(|index| index.writer().is_ok())
+    }
+}
+
 impl ServerHandler for Tools {
     fn get_info(&self) -> ServerConfig {
-        let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build());
+        let mut info =
+            ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_resources().build());
         info.server_info = Implementation::new("akin", env!("CARGO_PKG_VERSION"));
         info.instructions = Some(tools::instructions(&self.app));
         info
@@ -40,26 +57,51 @@ impl ServerHandler for Tools {
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(tools::all()))
+        Ok(ListToolsResult::with_all_items(tools::all(self.may_write(&context))))
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        resources::list(&self.app, request.and_then(|request| request.cursor)).await
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(resources::templates(&self.app))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        resources::read(&self.app, request.uri).await.map(ReadResourceResponse::from)
     }
 
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
+        let may_write = self.may_write(&context);
         let called = match request.name.as_ref() {
             "search" => calls::search(&self.app, arguments).await,
             "fetch" => calls::fetch(&self.app, arguments).await,
             "status" => calls::status(&self.app, arguments).await,
+            "store" if may_write => calls::store(&self.app, arguments).await,
+            "delete" if may_write => calls::delete(&self.app, arguments).await,
             _ => {
-                return Err(ErrorData::invalid_params(
-                    "there is no such tool: there are search, fetch and status",
-                    None,
-                ));
+                let there = format!("there is no such tool: there are {}", tools::names(may_write));
+                return Err(ErrorData::invalid_params(there, None));
             }
         };
         Ok(match called {

@@ -17,9 +17,18 @@ pub fn instructions(app: &App) -> String {
     )
 }
 
-/// All tools. None of them changes anything.
-pub fn all() -> Vec<Tool> {
-    vec![search(), fetch(), status()]
+/// All tools; those that change something where that is allowed.
+pub fn all(may_write: bool) -> Vec<Tool> {
+    let mut tools = vec![search(), fetch(), status()];
+    if may_write {
+        tools.extend([store(), delete()]);
+    }
+    tools
+}
+
+/// Their names, in a sentence.
+pub fn names(may_write: bool) -> &'static str {
+    if may_write { "search, fetch, status, store and delete" } else { "search, fetch and status" }
 }
 
 fn search() -> Tool {
@@ -86,6 +95,57 @@ fn status() -> Tool {
         input,
         output,
     )
+}
+
+fn store() -> Tool {
+    let input = json!({
+        "type": "object",
+        "properties": {
+            "text": { "type": "string", "description": "The text to keep: it is found by its meaning and its words" },
+            "id": { "type": "string", "description": "An id of its own; a document that has it already is replaced. Left out, the same text is the same document" },
+            "title": { "type": "string", "description": "A title, kept in the metadata" },
+            "metadata": { "type": "object", "description": "Fields to filter by, as in {\"year\": 2024, \"kind\": \"note\"}" },
+            "index": { "type": "string", "description": "The index to keep it in; needed where there are several" },
+        },
+        "required": ["text"],
+        "additionalProperties": false,
+    });
+    let output = json!({
+        "type": "object",
+        "properties": {
+            "id": { "type": "string" },
+            "url": { "type": "string" },
+            "outcome": { "type": "string", "enum": ["added", "replaced", "unchanged"] },
+        },
+        "required": ["id", "url", "outcome"],
+    });
+    let about = "Keeps a text as a document, which search finds from then on.";
+    changing("store", "Keep a document", about, input, output)
+}
+
+fn delete() -> Tool {
+    let input = json!({
+        "type": "object",
+        "properties": { "id": { "type": "string", "description": "An id that search or store gave" } },
+        "required": ["id"],
+        "additionalProperties": false,
+    });
+    let output = json!({
+        "type": "object",
+        "properties": { "id": { "type": "string" }, "deleted": { "type": "boolean" } },
+        "required": ["id", "deleted"],
+    });
+    changing("delete", "Delete a document", "Deletes a document for good.", input, output)
+}
+
+/// A tool that may take the place of what was there, or take it away.
+fn changing(name: &'static str, title: &str, description: &'static str, input: Value, output: Value) -> Tool {
+    let annotations = ToolAnnotations::with_title(title)
+        .read_only(false)
+        .destructive(true)
+        .idempotent(true)
+        .open_world(false);
+    tool(name, title, description, input, output).with_annotations(annotations)
 }
 
 fn tool(name: &'static str, title: &str, description: &'static str, input: Value, output: Value) -> Tool {

@@ -159,10 +159,7 @@ pub async fn create(
     _: MayAdmin,
     Json(request): Json<CreateRequest>,
 ) -> Result<Response, ApiError> {
-    if !is_name(&request.name) {
-        let expected = "a name is 1 to 100 letters, digits, dots, hyphens and underscores, and begins with a letter or digit";
-        return Err(ApiError::field("name", expected));
-    }
+    check_name(&request.name)?;
     let (location, room) = app.model(request.model.as_deref())?.clone();
     blocking(move || {
         app.create(&request.name, &location, &room)?;
@@ -194,7 +191,12 @@ pub async fn drop_index(
     .await
 }
 
-/// Whether a name is that of a folder and of nothing else.
+/// Refuses a name that is not that of a folder and of nothing else.
+pub fn check_name(name: &str) -> Result<(), ApiError> {
+    let expected = "a name is 1 to 100 letters, digits, dots, hyphens and underscores, and begins with a letter or digit";
+    if is_name(name) { Ok(()) } else { Err(ApiError::field("name", expected)) }
+}
+
 fn is_name(name: &str) -> bool {
     let first = name.chars().next().is_some_and(|first| first.is_ascii_alphanumeric());
     first && name.len() <= 100 && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))

@@ -1,12 +1,15 @@
 //! The paths, and what answers each: a file for each interface.
 
 pub mod documents;
+pub mod export;
 pub mod indexes;
 pub mod ollama;
 pub mod openai;
+pub mod qdrant;
 pub mod rerank;
 pub mod status;
 pub mod tei;
+pub mod tei_tokens;
 pub mod vector_stores;
 
 use std::sync::Arc;
@@ -14,7 +17,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 
 use crate::app::App;
 use crate::error::{ApiError, Kind};
@@ -23,6 +26,21 @@ use crate::{mcp, openapi, page};
 
 pub use self::documents::read_only;
 pub use self::indexes::{ModeName, QueryRequest, ask};
+
+/// The paths of Qdrant's interface.
+fn collections() -> Router<Arc<App>> {
+    Router::new()
+        .route("/collections", get(qdrant::list))
+        .route("/collections/{name}", get(qdrant::info).put(qdrant::create).delete(qdrant::drop_collection))
+        .route("/collections/{name}/exists", get(qdrant::exists))
+        .route("/collections/{name}/index", put(qdrant::write::create_index))
+        .route("/collections/{name}/points", put(qdrant::write::upsert).post(qdrant::read::get))
+        .route("/collections/{name}/points/{id}", get(qdrant::read::get_one))
+        .route("/collections/{name}/points/delete", post(qdrant::write::delete))
+        .route("/collections/{name}/points/query", post(qdrant::search::query))
+        .route("/collections/{name}/points/scroll", post(qdrant::read::scroll))
+        .route("/collections/{name}/points/count", post(qdrant::read::count))
+}
 
 /// All paths, behind the guard.
 pub fn router(app: &Arc<App>) -> Router {
@@ -37,20 +55,26 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/v1/indexes/{name}/stat", get(indexes::stat))
         .route("/v1/indexes/{name}/query", post(indexes::query))
         .route("/v1/indexes/{name}/documents/{*id}", get(indexes::document).delete(documents::delete_one))
-        .route("/v1/indexes/{name}/documents", post(documents::write).delete(documents::delete))
+        .route(
+            "/v1/indexes/{name}/documents",
+            get(export::documents).post(documents::write).delete(documents::delete),
+        )
         .route("/v1/embeddings", post(openai::embeddings))
         .route("/v1/models", get(openai::models))
         .route("/v1/models/{*name}", get(openai::one_model))
         .route("/v1/vector_stores/{id}/search", post(vector_stores::search))
         .route("/embed", post(tei::embed_texts))
         .route("/similarity", post(tei::similarity))
-        .route("/tokenize", post(tei::tokenize))
+        .route("/embed_all", post(tei_tokens::embed_all))
+        .route("/tokenize", post(tei_tokens::tokenize))
+        .route("/decode", post(tei_tokens::decode))
         .route("/info", get(tei::info))
         .route("/rerank", post(tei::rerank_texts))
         .route("/v1/rerank", post(rerank::jina))
         .route("/v1/reranking", post(rerank::jina))
         .route("/v2/rerank", post(rerank::cohere))
         .route("/api/embed", post(ollama::embed_texts))
+        .merge(collections())
         .route_service("/mcp", mcp::over_http(app))
         .fallback(|| async { ApiError::not_found("there is nothing at this path") })
         .method_not_allowed_fallback(|| async {

@@ -11,8 +11,9 @@ use utoipa::ToSchema;
 
 use crate::app::{App, blocking};
 use crate::body::{self, Json};
-use crate::embedding::{TooLong, check_dimensions, embed, texts_of};
+use crate::embedding::{TooLong, cut, dimensions, embed};
 use crate::error::ApiError;
+use crate::inputs::texts;
 
 /// The body of `POST /api/embed`.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -63,14 +64,15 @@ pub async fn embed_texts(
     let started = Instant::now();
     let asked = request.model.strip_suffix(":latest").unwrap_or(&request.model);
     let room = app.model(Some(asked))?.1.clone();
-    check_dimensions(request.dimensions, &room)?;
-    let texts = texts_of(request.input, "input")?;
-    let too_long = if request.truncate { TooLong::Cut } else { TooLong::Refuse };
+    let dimensions = dimensions(request.dimensions, &room)?;
+    let texts = texts(request.input, "input")?;
+    let too_long = if request.truncate { TooLong::CutEnd } else { TooLong::Refuse };
     let embedded = embed(&app, &room, None, texts, too_long, "input").await?;
     blocking(move || {
+        let embeddings = cut(embedded.embeddings, dimensions, room.encoder().normalizes());
         body::serialized(&EmbedResponse {
             model: &request.model,
-            embeddings: embedded.embeddings.iter().collect(),
+            embeddings: embeddings.iter().collect(),
             total_duration: u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
             load_duration: 0,
             prompt_eval_count: embedded.tokens,

@@ -12,8 +12,9 @@ use utoipa::ToSchema;
 
 use crate::app::{App, blocking};
 use crate::body::{self, Json};
-use crate::embedding::{TooLong, check_dimensions, embed, texts_of};
+use crate::embedding::{TooLong, cut, dimensions, embed};
 use crate::error::ApiError;
+use crate::inputs::texts_or_ids;
 use crate::path::Path;
 
 /// The body of `POST /v1/embeddings`.
@@ -83,15 +84,16 @@ pub async fn embeddings(
     Json(request): Json<EmbeddingsRequest>,
 ) -> Result<Response, ApiError> {
     let (name, room) = app.model(request.model.as_deref())?.clone();
-    check_dimensions(request.dimensions, &room)?;
-    let texts = texts_of(request.input, "input")?;
+    let dimensions = dimensions(request.dimensions, &room)?;
+    let texts = texts_or_ids(&app, &room, request.input, "input").await?;
     if texts.iter().any(String::is_empty) {
         return Err(ApiError::field("input", "input has an empty text"));
     }
     let embedded = embed(&app, &room, None, texts, TooLong::Refuse, "input").await?;
     let (format, tokens) = (request.encoding_format, embedded.tokens);
     blocking(move || {
-        let rows = embedded.embeddings.iter().enumerate();
+        let embeddings = cut(embedded.embeddings, dimensions, room.encoder().normalizes());
+        let rows = embeddings.iter().enumerate();
         let data = rows.map(|(index, row)| Embedding {
             object: "embedding",
             index,

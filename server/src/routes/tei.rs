@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use akin_encoder::{Embeddings, Pooling, Role, Similarity};
+use akin_encoder::{Pooling, Role, Similarity};
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -11,16 +11,16 @@ use utoipa::ToSchema;
 
 use crate::app::{App, blocking, quoted};
 use crate::body::{self, Json};
-use crate::embedding::{TooLong, check_count, check_dimensions, embed, texts_of};
+use crate::embedding::{TooLong, check_count, cut, dimensions, embed, normalize_all};
 use crate::error::ApiError;
+use crate::inputs::texts_or_ids;
 use crate::ranking::{Scale, rank};
-use crate::room::Room;
 use crate::routes::rerank::{self, RerankRequest};
 
-/// What is done with texts that are too long.
+/// What is done with texts that are too long, and what stands before each.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Parameters {
+pub struct Parameters {
     #[serde(default)]
     truncate: bool,
     truncation_direction: Option<String>,
@@ -28,17 +28,27 @@ struct Parameters {
 }
 
 impl Parameters {
-    fn too_long(&self) -> Result<TooLong, ApiError> {
-        match self.truncation_direction.as_deref() {
-            Some(side) if !side.eq_ignore_ascii_case("right") => {
-                Err(ApiError::invalid("truncation_direction is right: the beginning of a text is read"))
-            }
-            _ if self.truncate => Ok(TooLong::Cut),
-            _ => Ok(TooLong::Refuse),
-        }
+    /// The same of the fields of a request.
+    pub fn new(truncate: bool, truncation_direction: Option<String>, prompt_name: Option<String>) -> Self {
+        Self { truncate, truncation_direction, prompt_name }
     }
 
-    fn role(&self) -> Result<Option<Role>, ApiError> {
+    /// What is done with texts that are too long. Text Embeddings Inference writes `Left`, its older clients `left`.
+    pub fn too_long(&self) -> Result<TooLong, ApiError> {
+        let side = self.truncation_direction.as_deref().unwrap_or("right");
+        let cut = match side {
+            _ if side.eq_ignore_ascii_case("right") => TooLong::CutEnd,
+            _ if side.eq_ignore_ascii_case("left") => TooLong::CutBeginning,
+            _ => {
+                let expected = "truncation_direction is left, where the end of a text is read, or right";
+                return Err(ApiError::field("truncation_direction", expected));
+            }
+        };
+        Ok(if self.truncate { cut } else { TooLong::Refuse })
+    }
+
+    /// The role of the texts.
+    pub fn role(&self) -> Result<Option<Role>, ApiError> {
         match self.prompt_name.as_deref() {
             None => Ok(None),
             Some("query") => Ok(Some(Role::Query)),
@@ -85,32 +95,19 @@ pub async fn embed_texts(
     Json(request): Json<EmbedRequest>,
 ) -> Result<Response, ApiError> {
     let room = app.model(None)?.1.clone();
-    check_dimensions(request.dimensions, &room)?;
-    let (truncate, truncation_direction) = (request.truncate, request.truncation_direction);
-    let parameters = Parameters { truncate, truncation_direction, prompt_name: request.prompt_name };
-    let texts = texts_of(request.inputs, "inputs")?;
+    let dimensions = dimensions(request.dimensions, &room)?;
+    let parameters = Parameters::new(request.truncate, request.truncation_direction, request.prompt_name);
+    let texts = texts_or_ids(&app, &room, request.inputs, "inputs").await?;
     let (role, too_long) = (parameters.role()?, parameters.too_long()?);
-    let mut embedded = embed(&app, &room, role, texts, too_long, "inputs").await?;
+    let embedded = embed(&app, &room, role, texts, too_long, "inputs").await?;
     blocking(move || {
+        let mut embeddings = cut(embedded.embeddings, dimensions, false);
         if request.normalize {
-            normalize_all(&mut embedded.embeddings);
+            normalize_all(&mut embeddings);
         }
-        body::serialized(&embedded.embeddings.iter().collect::<Vec<_>>())
+        body::serialized(&embeddings.iter().collect::<Vec<_>>())
     })
     .await
-}
-
-/// Brings every row to length one.
-fn normalize_all(embeddings: &mut Embeddings) {
-    let dimension = embeddings.dimension();
-    embeddings.as_mut_slice().chunks_exact_mut(dimension).for_each(normalize);
-}
-
-fn normalize(row: &mut [f32]) {
-    let length = row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
-    if length > 0.0 {
-        row.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
-    }
 }
 
 /// The body of `POST /similarity`.
@@ -203,53 +200,6 @@ pub async fn rerank_texts(app: State<Arc<App>>, Json(request): Json<Value>) -> R
     let text = |index: usize| request.return_text.then(|| ranking.texts[index].clone());
     let ranked = ranking.ranked.iter().map(|&(index, score)| Ranked { index, score, text: text(index) });
     body::serialized(&ranked.collect::<Vec<_>>())
-}
-
-/// The body of `POST /tokenize`.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TokenizeRequest {
-    inputs: Value,
-    #[serde(default = "yes")]
-    add_special_tokens: bool,
-}
-
-/// The tokens of texts, as many as the model reads of each.
-#[utoipa::path(
-    post,
-    path = "/tokenize",
-    tag = "Text Embeddings Inference",
-    request_body = TokenizeRequest,
-    responses(
-        (status = 200, description = "The tokens of each text", body = Value),
-        (status = "4XX", body = Value, description = "What is wrong, in one sentence"),
-    )
-)]
-pub async fn tokenize(
-    State(app): State<Arc<App>>,
-    Json(request): Json<TokenizeRequest>,
-) -> Result<Response, ApiError> {
-    let room = app.model(None)?.1.clone();
-    let texts = texts_of(request.inputs, "inputs")?;
-    check_count(&app, texts.len(), "inputs")?;
-    blocking(move || {
-        let tokens: Result<Vec<Value>, ApiError> =
-            texts.iter().map(|text| pieces(&room, text, request.add_special_tokens)).collect();
-        Ok(body::json(&tokens?.into()))
-    })
-    .await
-}
-
-fn pieces(room: &Room, text: &str, special: bool) -> Result<Value, ApiError> {
-    let pieces = room.encoder().pieces(text, special)?;
-    let piece = |piece: &akin_encoder::model::Piece| match piece.special {
-        true => json!({ "id": piece.id, "text": piece.token, "special": true, "start": null, "stop": null }),
-        false => {
-            let part = text.get(piece.span.clone()).unwrap_or(&piece.token);
-            json!({ "id": piece.id, "text": part, "special": false, "start": piece.span.start, "stop": piece.span.end })
-        }
-    };
-    Ok(pieces.iter().map(piece).collect())
 }
 
 /// What is served, and within which limits.

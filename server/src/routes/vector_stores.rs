@@ -176,7 +176,7 @@ fn among(key: &str, kind: &str, values: &Value) -> Option<String> {
 }
 
 /// A value of a filter. Numbers stand for themselves.
-fn literal(value: &Value) -> Option<String> {
+pub fn literal(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(quoted(text)),
         Value::Number(number) => Some(number.to_string()),
@@ -185,7 +185,8 @@ fn literal(value: &Value) -> Option<String> {
     }
 }
 
-fn quoted(text: &str) -> String {
+/// A field or a text of a filter in quotes.
+pub fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 

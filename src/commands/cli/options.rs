@@ -228,6 +228,16 @@ pub struct PrecisionArguments {
 }
 
 impl PrecisionArguments {
+    /// The same on a command line; nothing where it is the default.
+    pub fn flags(&self) -> Vec<String> {
+        match self.precision.to_possible_value() {
+            Some(name) if self.precision != PrecisionName::default() => {
+                vec!["--precision".into(), name.get_name().to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The same for the encoder, with this executor or the default one.
     pub fn options(&self, executor: Option<ExecutorName>) -> EncoderOptions {
         EncoderOptions {

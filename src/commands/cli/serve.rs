@@ -23,8 +23,11 @@ With --writable, POST /v1/indexes/NAME/documents takes {\"documents\": [{\"id\",
 disk, DELETE takes {\"ids\": [...]} there or one id in the path. POST /v1/indexes with {\"name\"} creates an index in the folder of \
 --create-in, and DELETE /v1/indexes/NAME drops one of it.
 
+GET /v1/indexes/NAME/documents exports all documents as JSON lines.
+
 Clients of others work too: OpenAI (/v1/embeddings, /v1/models, /v1/vector_stores/NAME/search), Text Embeddings Inference (/embed, \
-/rerank, /similarity, /tokenize, /info), Jina (/v1/rerank), Cohere (/v2/rerank), Ollama (/api/embed), agents (MCP at /mcp). Ranking needs --rerank.
+/embed_all, /rerank, /similarity, /tokenize, /decode, /info), Jina (/v1/rerank), Cohere (/v2/rerank), Ollama (/api/embed), Qdrant \
+(/collections; with --create-in clients make collections of their own vectors), agents (MCP at /mcp). Ranking needs --rerank.
 
 While it runs, `akin query` of the same user asks it about its indexes, over a socket in the folder of each.
 
@@ -185,23 +188,83 @@ pub enum LogFormat {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Speaks the Model Context Protocol on stdin and stdout until stdin ends: an agent starts it. Its tools are `search` (query, and \
-optionally limit, filter, index and mode), `fetch` (id) and `status`. None of them changes anything. `akin serve` has the same tools \
-at /mcp.
+optionally limit, filter, index and mode), `fetch` (id) and `status`; with --writable also `store` (text, and optionally id, title, \
+metadata and index) and `delete` (id). Documents are resources too, akin://INDEX/ID. `akin serve` has the same at /mcp.
+
+--install writes how to start this command into the configuration of an agent's client: it shows the change, asks, and keeps all \
+else in the file.
 
 Examples:
   akin mcp notes
-  claude mcp add notes -- akin mcp /home/me/notes")]
+  akin mcp notes --install claude-code
+  akin mcp notes --writable --install codex --print")]
 pub struct McpArguments {
     /// The folders of the indexes
     #[arg(value_name = "INDEX", required = true)]
     pub indexes: Vec<PathBuf>,
     #[command(flatten)]
     precision: PrecisionArguments,
+    /// Let the agent store and delete documents; nobody else changes the indexes meanwhile
+    #[arg(long)]
+    writable: bool,
+    /// Have this client start the command: shows the change of its configuration file, and asks
+    #[arg(long, value_enum, value_name = "CLIENT", help_heading = "Installing")]
+    pub install: Option<McpClient>,
+    /// What the client calls it [default: the name of the first index]
+    #[arg(long, value_name = "NAME", requires = "install", value_parser = parse_server_name, help_heading = "Installing")]
+    pub name: Option<String>,
+    /// Write the configuration without asking
+    #[arg(long, requires = "install", help_heading = "Installing")]
+    pub yes: bool,
+    /// Show the change only
+    #[arg(long, requires = "install", conflicts_with = "yes", help_heading = "Installing")]
+    pub print: bool,
+}
+
+/// A client of agents that starts servers of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum McpClient {
+    ClaudeCode,
+    ClaudeDesktop,
+    Codex,
+    Cursor,
+    Vscode,
+}
+
+impl McpClient {
+    /// What it calls itself.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::ClaudeCode => "Claude Code",
+            Self::ClaudeDesktop => "Claude Desktop",
+            Self::Codex => "Codex",
+            Self::Cursor => "Cursor",
+            Self::Vscode => "Visual Studio Code",
+        }
+    }
+}
+
+fn parse_server_name(name: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    match (1..=64).contains(&name.len()) && name.chars().all(fits) {
+        true => Ok(name.to_owned()),
+        false => Err("a name is 1 to 64 letters, digits, hyphens and underscores".into()),
+    }
 }
 
 impl McpArguments {
     /// The same for the server.
     pub fn options(&self) -> ServerOptions {
-        ServerOptions { encoder: self.precision.options(None), ..ServerOptions::new(self.indexes.clone()) }
+        ServerOptions {
+            encoder: self.precision.options(None),
+            writable: self.writable,
+            ..ServerOptions::new(self.indexes.clone())
+        }
+    }
+
+    /// The options that say how to serve, as they are given on a command line.
+    pub fn flags(&self) -> Vec<String> {
+        let writable = self.writable.then(|| "--writable".to_owned());
+        self.precision.flags().into_iter().chain(writable).collect()
     }
 }

@@ -39,7 +39,16 @@ impl Network {
         }
     }
 
-    /// The same in the order given, `batch` sentences at a time, each batch padded to its longest.
+    /// The last hidden states of all tokens of `sentences`, in their order, `[tokens, hidden]`.
+    pub(crate) fn token_states(&self, sentences: &[&[u32]]) -> Result<Vec<f32>> {
+        match self {
+            #[cfg(feature = "burn")]
+            Self::Burn(_) => Err(Error::Invalid("the burn executor gives no vectors of tokens".into())),
+            Self::Cpu(network) => network.token_states(sentences),
+        }
+    }
+
+    /// The pooled vectors in the order given, `batch` sentences at a time, each batch padded to its longest.
     #[cfg_attr(not(feature = "burn"), allow(unused_variables))]
     pub(crate) fn embed_padded(
         &self,

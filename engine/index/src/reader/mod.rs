@@ -1,7 +1,8 @@
 //! Reading an index, from any number of threads and processes, also while one writes.
 //!
 //! A [`Reader`] pins the [`Snapshot`] that it saw last and looks for newer ones when it is told to, or by
-//! itself. A snapshot never changes: `search` asks it, `select` narrows it down by a filter, `verify` mistrusts
+//! itself. A snapshot never changes: `search` asks it, `select` narrows it down by a filter, `selected` puts such
+//! selections together, `verify` mistrusts
 //! it, `background` tells what is near by chance, `within` scores the passages of one
 //! document, `likeness` texts by their words, `marks` tells the words of a query in a text. No call of a reader takes a lock that a commit takes, and none waits for a writer.
 
@@ -12,6 +13,7 @@ mod pool;
 mod search;
 mod select;
 mod select_words;
+mod selected;
 pub(crate) mod snapshot;
 mod verify;
 mod within;

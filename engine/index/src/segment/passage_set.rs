@@ -25,6 +25,13 @@ impl PassageSet {
         Self::of(words)
     }
 
+    /// What `combine` makes of this set and another of the same segment, 64 rows at a time.
+    pub(crate) fn with(&self, other: &Self, combine: impl Fn(u64, u64) -> u64) -> Self {
+        let word = |words: &[u64], at: usize| words.get(at).copied().unwrap_or(0);
+        let words = 0..self.words.len().max(other.words.len());
+        Self::of(words.map(|at| combine(word(&self.words, at), word(&other.words, at))).collect())
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.count

@@ -127,7 +127,6 @@ impl CpuBert {
     /// # Errors
     /// [`Error::Invalid`] for a token outside the vocabulary or a sentence longer than the model's
     /// positions.
-    #[allow(dead_code)] // token states: for tests now
     pub fn forward<'a>(&self, tokens: impl Into<Tokens<'a>>, offsets: &[usize]) -> Result<Vec<f32>> {
         let width = self.config.hidden_size;
         self.run(

@@ -43,6 +43,16 @@ impl CpuNetwork {
         Ok(in_order(&order, &pooled, sentences.len(), width))
     }
 
+    /// The last hidden states of all tokens of `sentences`, in their order, `[tokens, hidden]`.
+    pub(crate) fn token_states(&self, sentences: &[&[u32]]) -> Result<Vec<f32>> {
+        let ends = sentences.iter().scan(0, |end, ids| {
+            *end += ids.len();
+            Some(*end)
+        });
+        let offsets: Vec<usize> = std::iter::once(0).chain(ends).collect();
+        self.bert.forward(&sentences.concat()[..], &offsets)
+    }
+
     /// The last hidden state of the first token of each pair, in their order, `[pairs, hidden]`.
     pub(crate) fn first_tokens(&self, pairs: &[PairTokens]) -> Result<Vec<f32>> {
         let order = by_length(pairs.len(), |row| pairs[row].ids.len());
