@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Iterable, Union
+from typing import TYPE_CHECKING, Iterable, Union
 
-Value = Union[str, int, float, bool, date, datetime]
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    Value = Union[str, int, float, bool, date, datetime]
 
 
 class Filter:
@@ -108,8 +110,8 @@ def _quoted(text: str) -> str:
 def _literal(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (date, datetime)):
-        return value.isoformat()
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
     if isinstance(value, str):
         return _quoted(value)
     if isinstance(value, (int, float)) or hasattr(value, "__float__"):
