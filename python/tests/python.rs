@@ -7,8 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the tests need beside the package. Those that read tables of pandas and others are left out where these are not there.
-const NEEDED: [&str; 3] = ["numpy", "pytest", "pyarrow"];
+/// What the tests need beside the package. Those of joints to other libraries are left out where these are not there: `python/test`
+/// runs all.
+const NEEDED: [&str; 6] = ["numpy", "pytest", "pyarrow", "nbclient", "nbformat", "ipykernel"];
 
 #[test]
 fn the_tests_of_the_python_package_pass() {
