@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from typing import (
+    TYPE_CHECKING,
     Any,
     Callable,
     Dict,
@@ -25,6 +26,9 @@ from ._akin import Hits
 from ._encoder import CrossEncoder, Name, SentenceEncoder
 from ._filter import Filter, text_of
 from .errors import DocumentNotFound, InvalidArgument
+
+if TYPE_CHECKING:
+    from ._map import CorpusMap
 
 Result = TypeVar("Result")
 
@@ -363,6 +367,16 @@ class Index:
     def stat(self) -> Dict[str, Any]:
         """The figures that ``akin stat --json`` prints."""
         return self._native.stat()
+
+    def map(self, neighbors: int = 15, seed: int = 1) -> CorpusMap:
+        """Lays the documents out in the plane, as ``akin map`` does: a notebook shows the map.
+
+        :param neighbors: how many nearest neighbors draw a document: more shows larger structures.
+        :param seed: the seed of the random numbers.
+        """
+        from ._map import of_index
+
+        return of_index(self.path, neighbors, seed)
 
     def verify(self, progress: _progress.Progress = None) -> Dict[str, int]:
         """Checks every byte of the index; raises IndexDamaged for the first that is wrong."""

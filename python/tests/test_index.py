@@ -230,6 +230,15 @@ def test_progress_is_told_and_may_stop(index):
     assert len(index) == 5 + 1500 + 1024
 
 
+def test_the_map_has_every_document(index, tmp_path):
+    index.add([f"a text about the number {number}" for number in range(60)])
+    drawn = index.map()
+    assert len(drawn) == len(index) and {point["id"] for point in drawn.points} == {one.id for one in index}
+    assert "<iframe" in drawn._repr_html_() and "65 documents" in repr(drawn)
+    with open(drawn.save(tmp_path / "map.html"), encoding="utf-8") as file:
+        assert "<!doctype html>" in file.read().lower()
+
+
 def test_a_damaged_index_is_told(tmp_path, encoder):
     with akin.open(tmp_path / "i", create=True, model=encoder) as index:
         index.add(NOTES)
