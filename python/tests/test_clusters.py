@@ -26,14 +26,25 @@ def check(parts, shards):
             assert sorted(one.id for one in index) == sorted(f"{number}-{row}" for row in range(50))
 
 
-class TestDask:
-    @pytest.fixture(scope="class")
-    def client(self):
-        distributed = pytest.importorskip("distributed")
-        with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-            with distributed.Client(cluster) as client:
-                yield client
+@pytest.fixture(scope="module")
+def client():
+    """A client of Dask with two workers."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        with distributed.Client(cluster) as client:
+            yield client
 
+
+@pytest.fixture(scope="module")
+def ray():
+    """Ray with two processors."""
+    ray = pytest.importorskip("ray")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield ray
+    ray.shutdown()
+
+
+class TestDask:
     def test_texts_are_encoded(self, client, tiny, encoder):
         import akin.dask
 
@@ -51,13 +62,6 @@ class TestDask:
 
 
 class TestRay:
-    @pytest.fixture(scope="class")
-    def ray(self):
-        ray = pytest.importorskip("ray")
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-        yield ray
-        ray.shutdown()
-
     def test_texts_are_encoded(self, ray, tiny, encoder):
         import akin.ray
 
