@@ -154,10 +154,10 @@ fn what_a_server_would_do_otherwise_is_done_without_it() {
         (&[text.as_str(), "--query-prompt", "find: "], 0),
         (&[text.as_str(), "--dimensions", "4"], 0),
         (&[" "], 0),
-        (&[text.as_str(), "--filter", "n >"], 0),
         // Asked, and refused: another precision, one thread, errors, and what is said on stderr.
         (&[text.as_str(), "--precision", "int8"], 1),
         (&[text.as_str(), "--threads", "1"], 1),
+        (&[text.as_str(), "--filter", "n >"], 1),
         (&[text.as_str(), "--filter", "colour = red"], 1),
         (&[text.as_str(), "--filter", "n > 1000"], 1),
         (&[text.as_str(), "--like", "nobody"], 1),
@@ -232,7 +232,7 @@ fn whatever_looks_after_an_index_leaves_the_socket_alone() {
         &["delete", "notes", "d1"],
         &["compact", "notes"],
         &["repair", "notes"],
-        &["export", "notes", "--output", "vectors.npy"],
+        &["export", "notes", "--vectors", "vectors.npy"],
         &["stat", "notes"],
         &["verify", "notes"],
     ] {

@@ -43,7 +43,7 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             // A request holds one at a time, and one that was given up may still hold one.
-            .max_blocking_threads(2 * options.limits.requests)
+            .max_blocking_threads((2 * options.limits.requests).max(1))
             .thread_name("akin-http")
             .enable_all()
             .build()

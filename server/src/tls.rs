@@ -1,4 +1,7 @@
 //! TLS: the certificate and its key, read again when their files change.
+//!
+//! rustls computes with ring: it was a dependency of others already, and needs no more than a C compiler, where aws-lc-rs brings a
+//! larger library to build.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
