@@ -19,8 +19,8 @@ fn the_tests_of_the_python_package_pass() {
     let python = environment(&kept);
     // The processes that a test starts must hear its signals, and not those of whoever runs all tests.
     let status = Command::new(&python)
-        .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--doctest-modules"])
-        .args([here.join("tests"), package.join("akin")])
+        .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
+        .arg(here.join("tests"))
         .arg(format!("--rootdir={}", here.display()))
         .env("PYTHONPATH", &package)
         .env("PYTHONDONTWRITEBYTECODE", "1")
