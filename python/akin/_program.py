@@ -50,8 +50,9 @@ def call(*arguments: Union[str, "os.PathLike[str]"], quiet: bool = True) -> List
         raise
     if process.returncode:
         lines = (said or "").strip().splitlines()
-        sentence = lines[-1] if lines else f"akin {arguments[0]} ended with status {process.returncode}"
-        raise Error(sentence[6:] if sentence.startswith("akin: ") else sentence)
+        told = [line for line in lines if line.startswith(("akin: ", "error: "))] or lines[-1:]
+        sentence = told[-1] if told else f"akin {arguments[0]} ended with status {process.returncode}"
+        raise Error(sentence.split(": ", 1)[-1])
     return [json.loads(line) for line in output.splitlines() if line.startswith(("{", "["))]
 
 
