@@ -6,6 +6,7 @@
 //! - `listen`: accepts connections and speaks HTTP; `guard` refuses who may not ask (`keys`, `origin`) and what is too much.
 //! - `routes`: one file for each interface that clients speak. Ours is `routes/indexes.rs`.
 //! - `page`: the page at `/`.
+//! - [`map`]: the map of an index, as a file or for the page.
 //! - `mcp`: tools for agents, over HTTP or on stdin and stdout.
 //! - `room`: the engine room, where the texts of all clients are encoded together.
 //! - `served`: the indexes by their names.
@@ -21,6 +22,7 @@ mod error;
 mod guard;
 mod keys;
 mod listen;
+pub mod map;
 mod mcp;
 mod metrics;
 mod openapi;

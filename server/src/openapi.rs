@@ -6,7 +6,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::body;
 use crate::error::ApiError;
-use crate::routes::{documents, indexes, ollama, openai, rerank, status, tei, vector_stores};
+use crate::routes::{documents, indexes, map, ollama, openai, rerank, status, tei, vector_stores};
 
 /// What a client is told when something is wrong.
 #[derive(ToSchema)]
@@ -28,6 +28,8 @@ pub struct Fault {
         documents::drop_index,
         indexes::stat,
         indexes::query,
+        map::map,
+        map::fields,
         documents::write,
         documents::delete,
         indexes::document,

@@ -9,6 +9,7 @@ use akin_index::{Index, ModelIdentity, Reader, ReaderOptions, Reload};
 use akin_query::{Mode, QueryEncoder, Searcher, model, remembered};
 
 use crate::error::{ApiError, StartError};
+use crate::map::MapCache;
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
 use crate::patience::Waiting;
@@ -26,6 +27,8 @@ pub struct ServedIndex {
     writer: Option<Arc<Writer>>,
     /// The folder of an index that a client may drop.
     dropped_with: Option<PathBuf>,
+    /// Its map, once somebody asked for it.
+    map: MapCache,
 }
 
 /// How to ask an index.
@@ -55,6 +58,11 @@ impl ServedIndex {
         self.room.as_ref()
     }
 
+    /// Its map.
+    pub fn map(&self) -> &MapCache {
+        &self.map
+    }
+
     /// Its writer.
     pub fn writer(&self) -> Result<Arc<Writer>, ApiError> {
         self.writer.clone().ok_or_else(read_only)
@@ -73,6 +81,7 @@ impl ServedIndex {
             room: Some(room),
             writer: Some(Arc::new(Writer::new(index))),
             dropped_with: Some(folder),
+            map: MapCache::default(),
         }
     }
 
@@ -215,7 +224,14 @@ fn open(path: &Path, writable: bool, may_drop: bool, models: &mut Models) -> Res
     if let Some(room) = &room {
         reader.snapshot().require_model(room.encoder().fingerprint())?;
     }
-    Ok(ServedIndex { name, reader, room, writer, dropped_with: may_drop.then(|| path.to_owned()) })
+    Ok(ServedIndex {
+        name,
+        reader,
+        room,
+        writer,
+        dropped_with: may_drop.then(|| path.to_owned()),
+        map: MapCache::default(),
+    })
 }
 
 /// The indexes in a folder, in the order of their names. The folder is made if it is not there.
