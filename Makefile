@@ -29,6 +29,13 @@ fuzz: tools  ## every fuzz target for SECONDS=60; what breaks one is kept in fuz
 			-max_len=8192 -rss_limit_mb=4096 -artifact_prefix=artifacts/$$target/ -print_final_stats=1 || exit 1; \
 	done
 
+PAGE_TOOLS ?= $(or $(CARGO_TARGET_DIR),target)/page-tools
+
+page: tools model  ## the page of `akin serve` and the file of `akin map` in Chromium, with screenshots in target/page
+	cargo build --bin akin
+	server/tests/page/setup $(PAGE_TOOLS)
+	$(PAGE_TOOLS)/venv/bin/python server/tests/page/page.py $(or $(CARGO_TARGET_DIR),target)/debug/akin $(PAGE_TOOLS) $(or $(CARGO_TARGET_DIR),target)/page
+
 build: tools  ## the binary, in target/release
 	cargo build --release
 
@@ -44,4 +51,4 @@ peers: model wordnet  ## install what the encoder is compared with (benches/peer
 tools:
 	@fixtures/install-tools
 
-.PHONY: help demo test torture fuzz build model wordnet peers tools
+.PHONY: help demo test torture fuzz page build model wordnet peers tools

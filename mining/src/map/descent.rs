@@ -62,6 +62,6 @@ fn moved(point: usize, places: &[[f32; 2]], edges: &Edges, rate: f32, mut random
         force[1] += push * (strength * apart[1]).clamp(-LONGEST_PUSH, LONGEST_PUSH);
     }
     // Never more than half the way to the neighbors: two that draw each other meet in the middle.
-    let step = rate / (1.0 + 2.0 * rate * pull);
+    let step = rate / (1.0 + 2.0 * pull);
     [here[0] + step * force[0], here[1] + step * force[1]]
 }

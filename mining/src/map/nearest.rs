@@ -15,6 +15,7 @@ pub const MAX_COMPARED: usize = 20_000;
 /// The nearest neighbors of each row, as many for each: the nearest first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Neighbors {
+    rows: usize,
     each: usize,
     /// `[rows, each]`.
     neighbors: Vec<(f32, u32)>,
@@ -25,12 +26,12 @@ impl Neighbors {
     pub fn of(mut lists: Vec<Vec<(f32, u32)>>) -> Self {
         let each = lists.iter().map(Vec::len).min().unwrap_or(0);
         lists.iter_mut().for_each(|list| list.truncate(each));
-        Self { each, neighbors: lists.concat() }
+        Self { rows: lists.len(), each, neighbors: lists.concat() }
     }
 
     /// How many rows there are.
     pub fn rows(&self) -> usize {
-        self.neighbors.len().checked_div(self.each).unwrap_or(0)
+        self.rows
     }
 
     /// How many neighbors each row has.
@@ -51,7 +52,7 @@ impl Neighbors {
 pub fn find(embeddings: &Embeddings, each: usize, done: &Counter<'_>) -> Result<Neighbors, Cancelled> {
     let each = each.min(embeddings.rows().saturating_sub(1));
     if each == 0 {
-        return Ok(Neighbors { each: 0, neighbors: Vec::new() });
+        return Ok(Neighbors { rows: embeddings.rows(), each: 0, neighbors: Vec::new() });
     }
     let lists = match embeddings.rows() {
         0..=MAX_COMPARED => by_products(embeddings, each, done)?,
@@ -75,9 +76,18 @@ fn by_products(embeddings: &Embeddings, each: usize, done: &Counter<'_>) -> Resu
             block.multiply(embeddings, begin, count, products);
             for ((row, list), products) in (begin..).zip(&mut lists).zip(products.chunks_exact(block.columns))
             {
-                let others = products.iter().zip(*first as u32..).filter(|(_, other)| *other as usize != row);
-                list.extend(others.map(|(score, other)| (*score, other)));
-                keep_best(list, each);
+                // Rows come in ascending order, so that of equally near ones the first is kept.
+                let least = if list.len() < each { f32::NEG_INFINITY } else { list[each - 1].0 };
+                let before = list.len();
+                let others = products.iter().zip(*first as u32..);
+                list.extend(
+                    others
+                        .filter(|(score, other)| **score > least && *other as usize != row)
+                        .map(|(score, other)| (*score, other)),
+                );
+                if list.len() > before {
+                    keep_best(list, each);
+                }
             }
         }
         done.add(2 * count)?;

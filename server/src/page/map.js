@@ -295,6 +295,7 @@ function createMap(root, data, hooks) {
     context.clearRect(0, 0, width, height);
     drawLabels(ground, ink);
     drawMarks(ground, ink, mark);
+    if (frames === 1) performance.mark("map");
   }
 
   // Names of regions: coarse ones first, finer ones where their regions have become wide enough, none over another.
