@@ -7,8 +7,9 @@ use rayon::prelude::*;
 use super::edges::Edges;
 use super::random::Random;
 
-/// How much the sum of a point's edges weighs against what pushes it away: 5 random points an edge, as in UMAP.
-const REPULSION: f32 = 5.0;
+/// Random points that push for each edge that draws. UMAP takes 5; on 20,000 glosses 10 keep 0.256 of the 15 nearest
+/// neighbors, and 5 keep 0.240.
+const REPULSION: f32 = 10.0;
 /// Random points that push a point away in an epoch.
 const SAMPLES: usize = 10;
 /// A single push moves a point no further.
@@ -25,7 +26,8 @@ pub(super) fn descend(
     let mut places = start;
     let mut next = places.clone();
     for epoch in 0..epochs {
-        let rate = 1.0 - epoch as f32 / epochs as f32;
+        // Falls faster than the epochs pass, since random pushes blur what lies near each other.
+        let rate = (1.0 - epoch as f32 / epochs as f32).powi(2);
         next.par_iter_mut().enumerate().with_min_len(512).for_each(|(point, next)| {
             *next = moved(point, &places, edges, rate, Random::of(seed, epoch as u64 + 1, point as u64));
         });

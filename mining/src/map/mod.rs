@@ -30,7 +30,7 @@ pub use self::nearest::Neighbors;
 pub struct LayoutOptions {
     /// The nearest neighbors of each row that draw it.
     pub neighbors: usize,
-    /// How often all points move; 200 times, or 500 times below 10,000 rows, if no number is given.
+    /// How often all points move; 500 times if no number is given.
     pub epochs: Option<usize>,
     /// The seed of the random numbers.
     pub seed: u64,
@@ -43,8 +43,8 @@ impl Default for LayoutOptions {
 }
 
 impl LayoutOptions {
-    fn epochs_of(&self, rows: usize) -> usize {
-        self.epochs.unwrap_or(if rows < 10_000 { 500 } else { 200 })
+    fn epochs(&self) -> usize {
+        self.epochs.unwrap_or(500)
     }
 }
 
@@ -97,7 +97,7 @@ fn place(
 ) -> Result<Vec<[f32; 2]>, Cancelled> {
     let edges = Edges::of(neighbors);
     let start = start::smoothed(start::principal(embeddings, options.seed), &edges);
-    descent::descend(start, &edges, options.epochs_of(embeddings.rows()), options.seed, tell)
+    descent::descend(start, &edges, options.epochs(), options.seed, tell)
 }
 
 #[cfg(test)]

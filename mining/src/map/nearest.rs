@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::compare::{BLOCK_COLUMNS, BLOCK_ROWS, PackedBlock};
 
 /// Up to this number of rows each is compared with all. Beyond it, a graph finds the neighbors.
-pub const MAX_COMPARED: usize = 20_000;
+pub const MAX_COMPARED: usize = 8_000;
 
 /// The nearest neighbors of each row, as many for each: the nearest first.
 #[derive(Debug, Clone, PartialEq)]

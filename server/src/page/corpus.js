@@ -38,6 +38,7 @@ corpus.draw = function (data) {
   this.generation = data.generation;
   data.ids.forEach((id, at) => this.at.set(id, at));
   this.map = createMap($("map"), data, {
+    inset: () => ($("colours").open ? $("colours").getBoundingClientRect().right : 0),
     describe: (point, box) => this.describe(point, box),
     choose: (point) => this.read(point),
     selected: (points) => this.selected(points),

@@ -9,6 +9,7 @@ function documents() {
   return loaded ?? { ids: [], texts: [] };
 }
 const map = createMap(find("map"), points, {
+  inset: () => find("panel").getBoundingClientRect().right,
   paintWith: new URLSearchParams(location.search).get("paint"),
   describe(point, box) {
     const { ids, texts } = documents();

@@ -43,7 +43,8 @@ async function showState() {
     scroll.tabIndex = 0;
     scroll.setAttribute("role", "group");
     scroll.setAttribute("aria-label", "Segments");
-    $("figures").replaceChildren(make("h2", $("index").value), figures, make("h2", "Segments"), scroll);
+    const segments = stat.segments.length ? [make("h2", "Segments"), scroll] : [make("p", "There are no segments yet: all documents are searched exactly.", "soft")];
+    $("figures").replaceChildren(make("h2", $("index").value), figures, ...segments);
   } catch (error) {
     $("figures").replaceChildren(make("p", error.message));
   }

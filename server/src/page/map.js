@@ -237,12 +237,12 @@ function createMap(root, data, hooks) {
     redraw();
   }
 
+  // A panel over the left side of a wide map covers points that are there: `hooks.inset` tells how far it reaches.
+  const inset = () => (width > 700 && hooks.inset ? hooks.inset() : 0);
   function fit() {
-    const wide = Math.max(box.right - box.left, 1e-6), tall = Math.max(box.top - box.bottom, 1e-6);
-    return {
-      x: (box.left + box.right) / 2, y: (box.bottom + box.top) / 2,
-      scale: 0.92 * Math.min(width / wide, height / tall),
-    };
+    const left = inset(), wide = Math.max(box.right - box.left, 1e-6), tall = Math.max(box.top - box.bottom, 1e-6);
+    const scale = 0.9 * Math.min((width - left) / wide, height / tall);
+    return { x: (box.left + box.right) / 2 - left / 2 / scale, y: (box.bottom + box.top) / 2, scale };
   }
   const limits = () => { const whole = fit().scale; return [whole / 2, whole * 400]; };
 
@@ -287,8 +287,8 @@ function createMap(root, data, hooks) {
     const [ground, ink, mark] = ["--ground", "--ink", "--hit"].map(colour);
     const zoomed = view.scale / fit().scale;
     const sparse = Math.max(0, Math.min(1, (5 - Math.log10(Math.max(count, 10))) / 3));
-    const size = Math.min(9, (1.6 + 3.2 * sparse) * Math.max(1, zoomed ** 0.32));
-    const opacity = (chosen.length || query ? 0.35 : 0.8) * (dark.matches ? 0.9 : 1);
+    const size = Math.min(11, (1.6 + 5.4 * sparse) * Math.max(1, zoomed ** 0.32));
+    const opacity = (chosen.length || query ? 0.42 : 0.85) * (dark.matches ? 0.9 : 1);
     painter.draw(view, width, height,
       { ratio, size, opacity, chosenSize: Math.max(7, size + 2), ground: rgb(ground), mark: rgb(mark) });
     context.setTransform(ratio, 0, 0, ratio, 0, 0);

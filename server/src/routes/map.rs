@@ -93,7 +93,8 @@ fn facets(snapshot: &Snapshot) -> akin_index::Result<Vec<String>> {
         values.len() >= 2 && 4 * values.len() <= *count && 10 * count >= sampled
     };
     let mut fields: Vec<(String, (usize, HashSet<String>))> = seen.into_iter().filter(groups).collect();
-    fields.sort_by(|a, b| b.1.0.cmp(&a.1.0).then_with(|| a.0.cmp(&b.0)));
+    // Fields with few values first: they are read at a glance.
+    fields.sort_by(|a, b| a.1.1.len().cmp(&b.1.1.len()).then_with(|| a.0.cmp(&b.0)));
     Ok(fields.into_iter().map(|(name, _)| name).take(FIELDS).collect())
 }
 
