@@ -34,8 +34,8 @@ pub fn label<'a>(regions: &mut Regions, text: &(dyn Fn(usize) -> &'a str + Sync)
         }
     }
     let rows = regions.of_row.len();
-    for region in 0..all.len() {
-        let ranked = ranked(&all[region], regions.regions[region].rows, &counts.totals, rows, &counts.words);
+    for (region, counted) in all.iter().enumerate() {
+        let ranked = ranked(counted, regions.regions[region].rows, &counts.totals, rows, &counts.words);
         let mut taken = Vec::new();
         let mut above = regions.regions[region].parent;
         while let Some(parent) = above {

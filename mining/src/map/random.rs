@@ -23,7 +23,7 @@ impl Random {
     /// A number below `end`, which is below 2^32.
     #[inline]
     pub(super) fn below(&mut self, end: usize) -> usize {
-        ((self.bits() >> 32) * end as u64 >> 32) as usize
+        (((self.bits() >> 32) * end as u64) >> 32) as usize
     }
 
     /// A number from 0 to below 1.

@@ -9,7 +9,7 @@ use super::random::Random;
 /// Regions of the finest level, of the middle one and of the coarsest, at most.
 const MOST: [usize; 3] = [300, 48, 10];
 /// A region of the finest level has so many rows, on average, at least.
-const LEAST_ROWS: usize = 30;
+const LEAST_ROWS: usize = 12;
 /// Rounds of k-means.
 const ROUNDS: usize = 20;
 /// Rows that are summed together, whatever the number of threads, so that sums are the same.
@@ -78,8 +78,8 @@ pub fn regions(places: &[[f32; 2]], seed: u64) -> Regions {
 fn counts(cells: usize) -> Vec<usize> {
     let mut counts = vec![cells];
     for most in &MOST[1..] {
-        let count = most.min(&(counts[counts.len() - 1] / 3)).to_owned();
-        if count >= 2 {
+        let count = most.min(&(counts[counts.len() - 1] / 2)).to_owned();
+        if count >= 3 {
             counts.push(count);
         }
     }

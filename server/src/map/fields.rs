@@ -123,11 +123,11 @@ mod tests {
         let of = |n: usize| {
             let mut fields = Metadata::new();
             fields.insert("title".into(), format!("title {n}").into());
-            fields.insert("kind".into(), ["noun", "verb"][usize::from(n % 3 == 0)].into());
+            fields.insert("kind".into(), ["noun", "verb"][usize::from(n.is_multiple_of(3))].into());
             fields.insert("year".into(), json!(1900 + n));
             fields.insert("tags".into(), json!(["a"]));
             if n < 10 {
-                fields.insert("seldom".into(), json!(n % 2 == 0));
+                fields.insert("seldom".into(), json!(n.is_multiple_of(2)));
             }
             fields
         };

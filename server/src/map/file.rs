@@ -85,7 +85,6 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::tiny;
-    use super::*;
 
     fn file() -> String {
         let mut file = Vec::new();
