@@ -1,8 +1,9 @@
 //! Names for regions: the words that are frequent in a region and rare elsewhere.
 //!
 //! A word scores by its share of the documents of a region, times the logarithm of how much larger that is than its share of
-//! all: the form of class-based TF-IDF (Grootendorst 2022) in which a word that is equally frequent everywhere has
-//! no weight, in whatever language. No list of stop words is needed.
+//! all, times its rarity (IDF): a form of class-based TF-IDF (Grootendorst 2022) in which a word that is equally frequent
+//! everywhere has no weight, in whatever language, and one like `the` has little even where it is somewhat more
+//! frequent. No list of stop words is needed.
 
 use std::collections::HashMap;
 
@@ -117,10 +118,13 @@ fn ranked<'a>(
         .map(|(word, count)| {
             let share = f64::from(*count) / region_rows as f64;
             let elsewhere = f64::from(totals[*word as usize]) / rows as f64;
-            (share * (share / elsewhere).ln(), words[*word as usize].as_str())
+            // Of a single region there is no elsewhere.
+            let contrast = if region_rows == rows { 1.0 } else { (share / elsewhere).ln() };
+            (share * contrast * -elsewhere.ln(), words[*word as usize].as_str())
         })
         .collect();
     scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    scored.retain(|(score, _)| *score > 0.0);
     scored.truncate(32);
     scored.into_iter().map(|(_, word)| word).collect()
 }

@@ -35,6 +35,19 @@ void main() {
   result = vec4(shade * opacity, opacity);
 }`;
 
+// The numbers below `count` in a random order that is always the same.
+function shuffled(count) {
+  const order = new Uint32Array(count);
+  let state = 1;
+  for (let at = 0; at < count; at++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    const other = Math.floor((state / 2 ** 32) * (at + 1));
+    order[at] = order[other];
+    order[other] = at;
+  }
+  return order;
+}
+
 // Draws points with WebGL; null where the browser has none.
 function webglPainter(canvas, places) {
   const gl = canvas.getContext("webgl2", { antialias: false, depth: false, premultipliedAlpha: true });
@@ -55,15 +68,22 @@ function webglPainter(canvas, places) {
   const uniforms = Object.fromEntries(["scale", "shift", "size", "single", "opacity", "rounded"].map((name) => [name, at(name)]));
   const buffers = [0, 1, 2].map(() => gl.createBuffer());
   gl.bindBuffer(gl.ARRAY_BUFFER, buffers[0]);
-  gl.bufferData(gl.ARRAY_BUFFER, places, gl.STATIC_DRAW);
+  // In a shuffled order any beginning of the buffer shows the whole map, only thinner.
+  const count = places.length / 2, rank = shuffled(count), mixed = new Float32Array(2 * count);
+  for (let point = 0; point < count; point++) {
+    mixed[2 * rank[point]] = places[2 * point];
+    mixed[2 * rank[point] + 1] = places[2 * point + 1];
+  }
+  gl.bufferData(gl.ARRAY_BUFFER, mixed, gl.STATIC_DRAW);
   gl.enableVertexAttribArray(0);
   gl.vertexAttribPointer(0, 2, gl.FLOAT, false, 0, 0);
   gl.enable(gl.BLEND);
   gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-  const count = places.length / 2;
   let chosen = 0;
   return {
-    colours(values) {
+    colours(given) {
+      const from = new Uint32Array(given.buffer), to = new Uint32Array(count), values = new Uint8Array(to.buffer);
+      for (let point = 0; point < count; point++) to[rank[point]] = from[point];
       gl.bindBuffer(gl.ARRAY_BUFFER, buffers[1]);
       gl.bufferData(gl.ARRAY_BUFFER, values, gl.STATIC_DRAW);
       gl.enableVertexAttribArray(1);
@@ -72,7 +92,7 @@ function webglPainter(canvas, places) {
     chosen(indices) {
       chosen = indices.length;
       gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, buffers[2]);
-      gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, indices, gl.STATIC_DRAW);
+      gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, indices.map((point) => rank[point]), gl.STATIC_DRAW);
     },
     draw(view, width, height, look) {
       gl.viewport(0, 0, canvas.width, canvas.height);
@@ -88,7 +108,7 @@ function webglPainter(canvas, places) {
         gl.uniform4f(uniforms.single, ...(single ? [...single.map((value) => value / 255), 1] : [0, 0, 0, 0]));
       };
       pass(look.size, look.opacity, null);
-      gl.drawArrays(gl.POINTS, 0, count);
+      gl.drawArrays(gl.POINTS, 0, Math.min(count, look.most));
       if (!chosen) return;
       pass(look.chosenSize + 3, 1, look.ground);
       gl.drawElements(gl.POINTS, chosen, gl.UNSIGNED_INT, 0);
@@ -110,8 +130,10 @@ function canvasPainter(canvas, places, grid) {
       context.clearRect(0, 0, width, height);
       context.globalAlpha = look.opacity;
       const half = look.size / 2, reach = [width / 2 / view.scale, height / 2 / view.scale];
-      let last = -1;
+      let last = -1, at = 0;
+      const every = Math.max(1, Math.ceil(values.length / 4 / look.most));
       grid.each(view.x - reach[0], view.y - reach[1], view.x + reach[0], view.y + reach[1], (point) => {
+        if (at++ % every) return;
         const colour = (values[4 * point] << 16) | (values[4 * point + 1] << 8) | values[4 * point + 2];
         if (colour !== last) context.fillStyle = "#" + colour.toString(16).padStart(6, "0");
         last = colour;
@@ -196,6 +218,8 @@ function createMap(root, data, hooks) {
   const context = over.getContext("2d");
   const view = { x: 0, y: 0, scale: 1 };
   let width = 1, height = 1, ratio = 1, dirty = false, colouring = "", chosen = new Uint32Array(0), query = null;
+  // Points that are drawn while the map moves: fewer where frames come slowly, all when it rests.
+  let budget = Infinity, drawn = 0, resting = 0, whole = true;
   let hovered = -1, lasso = null, lassoing = false, motion = 0, fitted = true, frames = 0;
 
   const coarsest = (region) => { while (regions[region].parent !== null) region = regions[region].parent; return region; };
@@ -283,6 +307,15 @@ function createMap(root, data, hooks) {
   function draw() {
     dirty = false;
     frames++;
+    const now = performance.now(), gap = now - drawn;
+    drawn = now;
+    const isMoving = gap < 400 && !whole;
+    if (isMoving && gap > 30) budget = Math.max(8000, Math.min(budget, count) * 0.6);
+    else if (isMoving && gap < 19) budget = Math.min(count, budget * 1.15);
+    const most = isMoving ? budget : count;
+    whole = false;
+    clearTimeout(resting);
+    if (most < count) resting = setTimeout(() => { whole = true; redraw(); }, 160);
     const style = getComputedStyle(root), colour = (name) => style.getPropertyValue(name).trim();
     const [ground, ink, mark] = ["--ground", "--ink", "--hit"].map(colour);
     const zoomed = view.scale / fit().scale;
@@ -290,7 +323,7 @@ function createMap(root, data, hooks) {
     const size = Math.min(11, (1.6 + 5.4 * sparse) * Math.max(1, zoomed ** 0.32));
     const opacity = (chosen.length || query ? 0.42 : 0.85) * (dark.matches ? 0.9 : 1);
     painter.draw(view, width, height,
-      { ratio, size, opacity, chosenSize: Math.max(7, size + 2), ground: rgb(ground), mark: rgb(mark) });
+      { ratio, size, opacity, most, chosenSize: Math.max(7, size + 2), ground: rgb(ground), mark: rgb(mark) });
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
     drawLabels(ground, ink);
