@@ -38,6 +38,13 @@ test-python: tools model  ## the wheel, and its tests in empty environments of P
 audit: tools  ## licences, sources and known vulnerabilities of the crates of others, by the policy of deny.toml
 	@fixtures/audit
 
+PAGE_TOOLS ?= $(or $(CARGO_TARGET_DIR),target)/page-tools
+
+page: tools model  ## the page of `akin serve` and the file of `akin map` in Chromium, with screenshots in target/page
+	cargo build --bin akin
+	server/tests/page/setup $(PAGE_TOOLS)
+	$(PAGE_TOOLS)/venv/bin/python server/tests/page/page.py $(or $(CARGO_TARGET_DIR),target)/debug/akin $(PAGE_TOOLS) $(or $(CARGO_TARGET_DIR),target)/page
+
 build: tools  ## the binary, in target/release
 	cargo build --release
 
@@ -53,4 +60,4 @@ peers: model wordnet  ## install what the encoder is compared with (benches/peer
 tools:
 	@fixtures/install-tools
 
-.PHONY: help demo test torture fuzz wheel test-python audit build model wordnet peers tools
+.PHONY: help demo test torture fuzz wheel test-python audit page build model wordnet peers tools

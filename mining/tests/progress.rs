@@ -11,6 +11,7 @@ use akin_index::{Cancelled, Progress};
 use akin_mining::Sentences;
 use akin_mining::cluster::{Cut, agglomerative, agglomerative_with};
 use akin_mining::duplicates::{near_duplicates, near_duplicates_with};
+use akin_mining::map::{LayoutOptions, layout, layout_with};
 use akin_mining::pairs::{most_similar, most_similar_with};
 
 /// The call tells how much is done, never less than before and all of it in the end. Stopped at any report it says so.
@@ -37,7 +38,7 @@ fn tells_and_stops<T>(call: &dyn Fn(Progress<'_>) -> Result<T, Cancelled>) -> T 
 }
 
 #[test]
-fn pairs_duplicates_and_clusters_tell_their_progress_and_can_be_stopped() {
+fn pairs_duplicates_clusters_and_maps_tell_their_progress_and_can_be_stopped() {
     let embeddings = clustered(1100, 24, 40, 0.1, 3);
     let sentences = Sentences::of(&embeddings);
     let pairs = tells_and_stops(&|progress| most_similar_with(&sentences, 50, 0.5, progress));
@@ -48,4 +49,7 @@ fn pairs_duplicates_and_clusters_tell_their_progress_and_can_be_stopped() {
     let cut = Cut::Clusters(5);
     let clusters = tells_and_stops(&|progress| agglomerative_with(&some, cut, progress));
     assert_eq!(clusters, agglomerative(&some, cut));
+    let options = LayoutOptions { epochs: Some(5), ..LayoutOptions::default() };
+    let places = tells_and_stops(&|progress| layout_with(&some, &options, progress));
+    assert_eq!(places, layout(&some, &options));
 }

@@ -6,6 +6,7 @@
 //! - `listen`: accepts connections and speaks HTTP; `guard` refuses who may not ask (`keys`, `origin`) and what is too much.
 //! - `routes`: one file for each interface that clients speak. Ours is `routes/indexes.rs`.
 //! - `page`: the page at `/`.
+//! - [`map`]: the map of an index, as a file or for the page.
 //! - `mcp`: tools for agents, over HTTP or on stdin and stdout.
 //! - `room`: the engine room, where the texts of all clients are encoded together.
 //! - [`local`]: answers `akin query` over a socket in the folder of the index.
@@ -26,6 +27,7 @@ mod inputs;
 mod keys;
 mod listen;
 pub mod local;
+pub mod map;
 mod mcp;
 mod metrics;
 mod openapi;

@@ -7,7 +7,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 use crate::body;
 use crate::error::ApiError;
 use crate::routes::{
-    documents, export, indexes, ollama, openai, qdrant, rerank, status, tei, tei_tokens, vector_stores,
+    documents, export, indexes, map, ollama, openai, qdrant, rerank, status, tei, tei_tokens, vector_stores,
 };
 
 /// What a client is told when something is wrong.
@@ -31,6 +31,8 @@ pub struct Fault {
         indexes::stat,
         indexes::query,
         export::documents,
+        map::map,
+        map::fields,
         documents::write,
         documents::delete,
         indexes::document,

@@ -11,6 +11,7 @@ use akin_index::{Index, ModelIdentity, Reader, ReaderOptions, Reload};
 use akin_query::{Mode, QueryEncoder, Searcher, model, remembered};
 
 use crate::error::{ApiError, StartError};
+use crate::map::MapCache;
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
 use crate::patience::Waiting;
@@ -29,6 +30,8 @@ pub struct ServedIndex {
     folder: PathBuf,
     /// Whether a client may drop it.
     may_drop: bool,
+    /// Its map, once somebody asked for it.
+    map: MapCache,
 }
 
 /// How to ask an index.
@@ -80,6 +83,11 @@ impl ServedIndex {
         self.room.as_ref()
     }
 
+    /// Its map.
+    pub fn map(&self) -> &MapCache {
+        &self.map
+    }
+
     /// Its writer.
     pub fn writer(&self) -> Result<Arc<Writer>, ApiError> {
         self.writer.clone().ok_or_else(read_only)
@@ -99,6 +107,7 @@ impl ServedIndex {
             writer: Some(Arc::new(Writer::new(index))),
             folder,
             may_drop: true,
+            map: MapCache::default(),
         }
     }
 
@@ -258,7 +267,8 @@ fn open(path: &Path, writable: bool, may_drop: bool, models: &mut Models) -> Res
     if let Some(room) = &room {
         reader.snapshot().require_model(room.encoder().fingerprint())?;
     }
-    Ok(ServedIndex { name, reader, room, writer, folder: path.to_owned(), may_drop })
+    let folder = path.to_owned();
+    Ok(ServedIndex { name, reader, room, writer, folder, may_drop, map: MapCache::default() })
 }
 
 /// The indexes in a folder, in the order of their names. The folder is made if it is not there.

@@ -164,3 +164,39 @@ fn the_page_is_served_with_a_policy_that_lets_it_ask_this_server_alone() {
     assert!(policy.contains("default-src 'none'; connect-src 'self'; style-src 'sha256-"), "{policy}");
     assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
 }
+
+#[test]
+fn marks_say_which_words_and_which_sentence_answer() {
+    let served = Served::notes(30);
+    let text = &texts(30)[7];
+    let answer = served
+        .post("/v1/indexes/notes/query", &json!({ "text": text, "k": 3, "highlight": 2, "facet": "color" }))
+        .ok();
+    let hits = answer["hits"].as_array().unwrap();
+    let [start, end] = [0, 1].map(|at| hits[0]["highlight"]["words"][0][at].as_u64().unwrap() as usize);
+    assert_eq!(&hits[0]["text"].as_str().unwrap()[start..end], "note");
+    assert!(hits[1].get("highlight").is_some() && hits[2].get("highlight").is_none(), "{answer}");
+    assert!(answer["facets"]["color"].is_object());
+}
+
+#[test]
+fn a_map_is_made_in_the_background_and_follows_commits() {
+    let served = Served::with(60, |options| options.writable = true);
+    let made = || loop {
+        let reply = served.get("/v1/indexes/notes/map");
+        match reply.status {
+            202 => assert!(reply.json()["done"].is_number()),
+            _ => return reply.ok(),
+        }
+    };
+    let map = made();
+    assert_eq!((&map["count"], map["ids"].as_array().unwrap().len()), (&json!(60), 60));
+    assert!(map["regions"].as_array().unwrap().iter().all(|region| region["words"].is_array()), "{map}");
+    assert_eq!(map["fields"][0]["name"], "color");
+    let new = json!({ "documents": [{ "id": "new", "text": "a new note" }] });
+    served.post("/v1/indexes/notes/documents", &new).ok();
+    // The earlier map is shown until the new one is there.
+    while made()["count"] != 61 {}
+    assert_eq!(served.get("/v1/indexes/notes/fields").ok(), json!({ "facets": ["color"] }));
+    assert_eq!(served.get("/v1/indexes/other/map").status, 404);
+}

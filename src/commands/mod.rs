@@ -26,6 +26,7 @@ mod interactive;
 mod interrupt;
 mod keywords;
 mod logging;
+mod map;
 mod mcp;
 mod model;
 mod negatives;
@@ -121,6 +122,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Batch(arguments) => batch::run(&arguments, &terminal),
         Command::Dedup(arguments) => dedup::run(&arguments, &terminal),
         Command::Cluster(arguments) => cluster::run(&arguments, &terminal),
+        Command::Map(arguments) => map::run(&arguments, &terminal),
         Command::Pairs(arguments) => pairs::run(&arguments, &terminal),
         Command::Negatives(arguments) => negatives::run(&arguments, &terminal),
         Command::Bench(arguments) => {

@@ -62,6 +62,7 @@ pub use self::types::{
     Compaction, DEFAULT_EF, DocId, Hit, ModelIdentity, Neighbor, PassageSize, SearchOptions, SegmentStat,
     Stat, Upserted, Verification,
 };
+pub use self::words::each_word;
 pub use self::words::query::{Pointless, WordQuery};
 pub use self::writer::{
     Index, MERGED_PASSAGES, Merge, Merged, Repaired, RepairedFrom, SEAL_PASSAGES, SEGMENT_PASSAGES,

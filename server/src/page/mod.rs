@@ -1,4 +1,7 @@
-//! The page at `/`: one file in the binary, which asks nobody but this server.
+//! The page at `/`, and what it shares with the file of a map.
+//!
+//! Styles and scripts are files of their own here and one text in the page, so that it is a single answer without any further
+//! request. The policy names their digests: nothing else is run, and nobody but this server is asked.
 
 use std::sync::LazyLock;
 
@@ -9,36 +12,60 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-const PAGE: &str = include_str!("page.html");
+/// Draws a map.
+pub const MAP_SCRIPT: &str = include_str!("map.js");
+/// Colours of both pages, and the style of a map.
+pub const MAP_STYLE: &str = include_str!("map.css");
 
-/// Only the style and the script of the page itself are used, and only this server is asked.
-static POLICY: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "default-src 'none'; connect-src 'self'; style-src '{}'; script-src '{}'; form-action 'none'; base-uri 'none'; \
-         frame-ancestors 'none'",
-        digest("style"),
-        digest("script")
-    )
+const FRAME: &str = include_str!("page.html");
+const STYLE: &str = include_str!("page.css");
+const SCRIPTS: [&str; 4] =
+    [include_str!("search.js"), include_str!("corpus.js"), include_str!("index.js"), include_str!("page.js")];
+
+/// The one style and the one script of a page.
+pub struct Assets {
+    /// What is in its `style` element.
+    pub style: String,
+    /// What is in its `script` element.
+    pub script: String,
+}
+
+impl Assets {
+    /// Joins styles and scripts.
+    pub fn of(styles: &[&str], scripts: &[&str]) -> Self {
+        Self { style: styles.concat(), script: scripts.concat() }
+    }
+
+    /// The policy of a page: its own style and script alone, and requests to `connect`.
+    pub fn policy(&self, connect: &str) -> String {
+        let digest = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
+        format!(
+            "default-src 'none'; connect-src {connect}; style-src {}; script-src {}; form-action 'none'; base-uri 'none'",
+            digest(&self.style),
+            digest(&self.script)
+        )
+    }
+}
+
+/// The page, and its policy.
+static PAGE: LazyLock<(String, String)> = LazyLock::new(|| {
+    let scripts: Vec<&str> = std::iter::once(MAP_SCRIPT).chain(SCRIPTS).collect();
+    let assets = Assets::of(&[MAP_STYLE, STYLE], &scripts);
+    let page = FRAME.replace("{{style}}", &assets.style).replace("{{script}}", &assets.script);
+    // A frame could hide what is clicked. A policy in the page itself could not say this.
+    (page, assets.policy("'self'") + "; frame-ancestors 'none'")
 });
 
 /// The page. It holds no data, and needs no key: what it asks for does.
 pub async fn page() -> Response {
-    let policy = HeaderValue::from_str(&POLICY).unwrap_or(HeaderValue::from_static("default-src 'none'"));
+    let policy = HeaderValue::from_str(&PAGE.1).unwrap_or(HeaderValue::from_static("default-src 'none'"));
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (CONTENT_SECURITY_POLICY, policy),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
-    (headers, PAGE).into_response()
-}
-
-/// The digest of what is between the tags of a name, as a policy writes it.
-fn digest(tag: &str) -> String {
-    let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
-    let inner =
-        PAGE.split_once(&open).and_then(|(_, rest)| rest.split_once(&close)).map_or("", |(inner, _)| inner);
-    format!("sha256-{}", STANDARD.encode(Sha256::digest(inner)))
+    (headers, PAGE.0.as_str()).into_response()
 }
 
 #[cfg(test)]
@@ -47,13 +74,24 @@ mod tests {
 
     #[test]
     fn the_page_asks_nobody_else_and_writes_no_markup_of_others() {
-        for address in ["http://", "https://", "//cdn", "@import", "url("] {
-            assert!(!PAGE.contains(address), "{address}");
+        let (page, _) = &*PAGE;
+        for address in ["http://", "https://", "//cdn", "@import", "url(", "{{"] {
+            assert!(!page.contains(address), "{address}");
         }
-        for sink in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
-            assert!(!PAGE.contains(sink), "{sink}");
+        for sink in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", " style="] {
+            assert!(!page.contains(sink), "{sink}");
         }
-        assert_eq!((PAGE.matches("<script").count(), PAGE.matches("<style").count()), (1, 1));
-        assert!(!POLICY.contains(&format!("sha256-{}", STANDARD.encode(Sha256::digest("")))), "{}", *POLICY);
+        assert_eq!((page.matches("<script").count(), page.matches("<style").count()), (1, 1));
+    }
+
+    #[test]
+    fn the_policy_names_what_is_in_the_page() {
+        let (page, policy) = &*PAGE;
+        for tag in ["style", "script"] {
+            let (_, rest) = page.split_once(&format!("<{tag}>")).unwrap();
+            let (inner, _) = rest.split_once(&format!("</{tag}>")).unwrap();
+            let digest = STANDARD.encode(Sha256::digest(inner));
+            assert!(policy.contains(&format!("{tag}-src 'sha256-{digest}'")), "{tag}");
+        }
     }
 }

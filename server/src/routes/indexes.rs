@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use akin_index::{Filter, SearchOptions, Snapshot};
 use akin_query::rerank::DEFAULT_DEPTH;
-use akin_query::{AskOptions, Mode, json as shapes};
+use akin_query::{Answer, AskOptions, Mode, json as shapes};
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
@@ -19,10 +19,14 @@ use crate::error::{ApiError, Kind};
 use crate::openapi::Fault;
 use crate::path::Path;
 use crate::patience::{Patience, Waiting};
+use crate::routes::highlights::MarkedAnswer;
 use crate::served::{Manner, ServedIndex};
 
 /// Examples and fields of a query, at most.
 const NAMES: usize = 100;
+
+/// Hits of which the sentences are compared with the question, at most.
+const HIGHLIGHTED: usize = 50;
 
 /// What a query may say.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -68,6 +72,9 @@ pub struct QueryRequest {
     /// Fields whose values are counted.
     #[serde(default)]
     pub facet: Names,
+    /// How many of the first hits say which sentence answers and where the words of the query are.
+    #[serde(default)]
+    pub highlight: usize,
 }
 
 /// By what documents are found.
@@ -325,10 +332,18 @@ pub async fn query(
     Json(request): Json<QueryRequest>,
 ) -> Result<Response, ApiError> {
     let index = app.index(&name)?;
+    let highlight = request.highlight.min(HIGHLIGHTED);
     let question = request.check(&app)?;
     let waiting = patience.waiting();
     let answer = blocking(move || {
-        let (answer, _) = ask(&app, &index, question, &waiting)?;
+        let manner = question.manner.clone();
+        let (answer, snapshot) = ask(&app, &index, question, &waiting)?;
+        if highlight > 0 {
+            let first =
+                Answer { hits: answer.hits.iter().take(highlight).cloned().collect(), ..answer.clone() };
+            let marks = index.searcher(&manner, None, &waiting)?.highlights(&snapshot, &first)?;
+            return body::serialized(&MarkedAnswer::of(&answer, marks));
+        }
         let mut line = Vec::new();
         answer.write_json_line(&mut line).map_err(|_| ApiError::panicked())?;
         Ok(body::json_text(line))

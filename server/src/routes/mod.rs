@@ -2,7 +2,9 @@
 
 pub mod documents;
 pub mod export;
+mod highlights;
 pub mod indexes;
+pub mod map;
 pub mod ollama;
 pub mod openai;
 pub mod qdrant;
@@ -54,6 +56,8 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/v1/indexes/{name}", delete(documents::drop_index))
         .route("/v1/indexes/{name}/stat", get(indexes::stat))
         .route("/v1/indexes/{name}/query", post(indexes::query))
+        .route("/v1/indexes/{name}/map", get(map::map))
+        .route("/v1/indexes/{name}/fields", get(map::fields))
         .route("/v1/indexes/{name}/documents/{*id}", get(indexes::document).delete(documents::delete_one))
         .route(
             "/v1/indexes/{name}/documents",

@@ -3,6 +3,7 @@
 mod compare;
 mod eval;
 mod index;
+mod map;
 mod negatives;
 mod options;
 mod search;
@@ -16,6 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::compare::*;
 pub use self::eval::*;
 pub use self::index::*;
+pub use self::map::*;
 pub use self::negatives::*;
 pub use self::options::*;
 pub use self::search::*;
@@ -95,6 +97,8 @@ pub enum Command {
     Dedup(DedupArguments),
     /// Group a corpus or an index by what its documents are about
     Cluster(ClusterArguments),
+    /// Lay an index out as a map: an HTML file to look at
+    Map(MapArguments),
     /// Measure recall and speed of an index, to choose an `ef`
     Bench(BenchArguments),
     /// Make an index of vectors that were computed elsewhere

@@ -131,7 +131,7 @@ pub(crate) fn has_words(text: &str) -> bool {
 }
 
 /// The pairs of neighboring characters of a word of three or more.
-fn pairs_of(word: &str) -> Vec<String> {
+pub(super) fn pairs_of(word: &str) -> Vec<String> {
     let characters: Vec<&str> = word.graphemes(true).collect();
     match characters.len() {
         0..3 => Vec::new(),

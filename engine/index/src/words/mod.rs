@@ -17,3 +17,15 @@ mod segmentation;
 
 /// Changes whenever the same text would get other terms: postings of another version are not searched.
 pub(crate) const ANALYSIS_VERSION: u32 = 1;
+
+/// Shows the words of a text in their order, as they are written. Scripts without spaces between words are shown as pairs of
+/// characters.
+pub fn each_word(text: &str, show: &mut dyn FnMut(&str)) {
+    segmentation::each_piece(text, &mut |piece| match piece {
+        segmentation::Piece::Word(word) => show(word),
+        segmentation::Piece::Run(run) => match analysis::pairs_of(run) {
+            pairs if pairs.is_empty() => show(run),
+            pairs => pairs.iter().for_each(|pair| show(pair)),
+        },
+    });
+}
