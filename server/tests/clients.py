@@ -167,7 +167,7 @@ async def keeper(session):
     assert [tool.name for tool in (await session.list_tools()).tools] == ["search", "fetch", "status", "store", "delete"]
     kept = (await session.call_tool("store", {"text": "a heron stands in the reeds", "id": "heron"})).model_dump(by_alias=True)
     assert kept["structuredContent"]["id"].endswith("heron"), kept
-    found = (await session.call_tool("search", {"query": "heron reeds", "limit": 1})).model_dump(by_alias=True)
+    found = (await session.call_tool("search", {"query": "heron reeds", "limit": 1, "mode": "keyword"})).model_dump(by_alias=True)
     assert found["structuredContent"]["results"][0]["id"].endswith("heron"), found
     gone = (await session.call_tool("delete", {"id": kept["structuredContent"]["id"]})).model_dump(by_alias=True)
     assert gone["structuredContent"]["deleted"], gone

@@ -6,6 +6,7 @@ mod common;
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use common::{Served, document, read_reply, texts};
 use serde_json::{Value, json};
@@ -47,22 +48,36 @@ fn what_is_not_known_is_refused() {
     served.get("/v1/indexes/none/documents").refused(404);
 }
 
+/// Begins to export, and reads nothing.
+fn begin(served: &Served) -> TcpStream {
+    let mut stream = TcpStream::connect(served.address).unwrap();
+    let host = served.address;
+    write!(
+        stream,
+        "GET /v1/indexes/notes/documents?vectors=true HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
+    stream
+}
+
+#[test]
+fn a_client_that_takes_nothing_does_not_keep_others_from_exporting() {
+    let served = Served::with(30_000, |options| options.limits.time = Duration::from_millis(400));
+    let mut slow: Vec<TcpStream> = (0..4).map(|_| begin(&served)).collect();
+    let begun = Instant::now();
+    while served.get("/v1/indexes/notes/documents?filter=n+%3C+3").status != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nobody else exports");
+    }
+    let cut = read_reply(slow.pop().unwrap());
+    assert!(cut.body.lines().count() < 30_000, "it was given up");
+}
+
 #[test]
 fn an_export_is_of_one_commit_and_slow_readers_are_few() {
     let served = Served::with(30_000, |options| options.writable = true);
-    let ask = format!(
-        "GET /v1/indexes/notes/documents?vectors=true HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-        served.address
-    );
-    let begin = || {
-        let mut stream = TcpStream::connect(served.address).unwrap();
-        stream.write_all(ask.as_bytes()).unwrap();
-        let mut first = [0];
-        assert_eq!(stream.peek(&mut first).unwrap(), 1);
-        stream
-    };
     // More than the buffers of a connection hold: they wait for their readers.
-    let mut slow: Vec<TcpStream> = (0..4).map(|_| begin()).collect();
+    let mut slow: Vec<TcpStream> = (0..4).map(|_| begin(&served)).collect();
     assert_eq!(served.get("/v1/indexes/notes/documents").status, 429);
     let ids = json!({ "ids": ["n/29999"] });
     assert_eq!(

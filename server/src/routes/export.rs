@@ -1,8 +1,10 @@
 //! An index as JSON lines: of one snapshot, and read while the client takes them.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use akin_index::{DocId, Filter, Snapshot};
 use akin_query::json as shapes;
@@ -83,21 +85,65 @@ pub async fn documents(
             Some(filter) => snapshot.docs_among(&snapshot.select(filter)?)?,
             None => snapshot.docs()?,
         };
-        let docs = docs.into();
-        Ok(Lines { snapshot, docs, next: 0, vectors: wanted.vectors, reading: None, _permit: permit })
+        let held = Held { snapshot, docs: docs.into(), _permit: permit };
+        let shared = Arc::new(Shared { held: Mutex::new(Some(held)), blocks: AtomicUsize::new(0) });
+        Ok(Lines { shared, next: 0, vectors: wanted.vectors, reading: None, is_over: false })
     })
     .await?;
+    tokio::spawn(give_up_when_idle(Arc::clone(&lines.shared), app.limits.time));
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::new(lines)).into_response())
 }
 
 /// Documents on their way to a client. No thread waits for it: the next ones are read when it has taken the last.
 struct Lines {
-    snapshot: Arc<Snapshot>,
-    docs: Arc<[DocId]>,
+    shared: Arc<Shared>,
     next: usize,
     vectors: bool,
     reading: Option<JoinHandle<Result<Read, ApiError>>>,
+    /// Whether the last line was given, or an error.
+    is_over: bool,
+}
+
+/// What an export keeps until it ends, or is given up.
+struct Shared {
+    held: Mutex<Option<Held>>,
+    /// Blocks that were read so far.
+    blocks: AtomicUsize,
+}
+
+struct Held {
+    snapshot: Arc<Snapshot>,
+    docs: Arc<[DocId]>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Option<Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Frees what an export holds when its client has taken nothing for so long: others want to export, and a snapshot keeps
+/// files.
+async fn give_up_when_idle(shared: Arc<Shared>, limit: Duration) {
+    let mut before = None;
+    loop {
+        tokio::time::sleep(limit).await;
+        let blocks = shared.blocks.load(Ordering::Relaxed);
+        if shared.lock().is_none() {
+            return;
+        }
+        if before.replace(blocks) == Some(blocks) {
+            *shared.lock() = None;
+            return;
+        }
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        *self.shared.lock() = None;
+    }
 }
 
 /// Some lines, and the place of the document after them.
@@ -115,16 +161,24 @@ impl hyper::body::Body for Lines {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ApiError>>> {
         let this = self.get_mut();
-        if this.reading.is_none() && this.next >= this.docs.len() {
-            return Poll::Ready(None);
-        }
-        let reading = this.reading.get_or_insert_with(|| {
-            let (snapshot, docs) = (Arc::clone(&this.snapshot), Arc::clone(&this.docs));
+        if this.reading.is_none() {
+            let mut held = this.shared.lock();
+            let Some(Held { snapshot, docs, .. }) = &*held else {
+                return Poll::Ready((!this.is_over).then(|| Err(given_up())));
+            };
+            if this.next >= docs.len() {
+                this.is_over = true;
+                *held = None;
+                return Poll::Ready(None);
+            }
+            let (snapshot, docs) = (Arc::clone(snapshot), Arc::clone(docs));
             let (next, vectors) = (this.next, this.vectors);
-            tokio::task::spawn_blocking(move || read(&snapshot, &docs, next, vectors))
-        });
+            this.reading = Some(tokio::task::spawn_blocking(move || read(&snapshot, &docs, next, vectors)));
+        }
+        let Some(reading) = &mut this.reading else { return Poll::Ready(None) };
         let Poll::Ready(read) = Pin::new(reading).poll(context) else { return Poll::Pending };
         this.reading = None;
+        this.shared.blocks.fetch_add(1, Ordering::Relaxed);
         let frame = read.unwrap_or_else(|_| Err(ApiError::panicked())).map(|read| {
             this.next = read.next;
             Frame::data(read.lines.into())
@@ -132,10 +186,15 @@ impl hyper::body::Body for Lines {
         if let Err(error) = &frame {
             // The head of the answer is sent: a client learns by the missing end alone.
             tracing::warn!("an export ended early: {error}");
-            this.next = this.docs.len();
+            this.is_over = true;
+            *this.shared.lock() = None;
         }
         Poll::Ready(Some(frame))
     }
+}
+
+fn given_up() -> ApiError {
+    ApiError::new(Kind::Timeout, "the export was given up, since its client took nothing for too long")
 }
 
 /// Reads the lines of a block of documents.

@@ -2,9 +2,9 @@
 //!
 //! A [`Reader`] pins the [`Snapshot`] that it saw last and looks for newer ones when it is told to, or by
 //! itself. A snapshot never changes: `search` asks it, `select` narrows it down by a filter, `selected` puts such
-//! selections together, `verify` mistrusts
-//! it, `background` tells what is near by chance, `within` scores the passages of one
-//! document, `likeness` texts by their words, `marks` tells the words of a query in a text. No call of a reader takes a lock that a commit takes, and none waits for a writer.
+//! selections together, `verify` mistrusts it, `background` tells what is near by chance, `within` scores the passages of
+//! one document, `likeness` texts by their words, `marks` tells the words of a query in a text. No call of a reader takes a
+//! lock that a commit takes, and none waits for a writer.
 
 mod background;
 mod likeness;

@@ -117,6 +117,7 @@ pub async fn info(State(app): State<Arc<App>>, Path(name): Path<String>) -> Resu
                     "write_consistency_factor": 1,
                     "on_disk_payload": true,
                 },
+                // Clients want all of these numbers; some of them have no like here.
                 "hnsw_config": { "m": 16, "ef_construct": 200, "full_scan_threshold": 10_000, "max_indexing_threads": 0 },
                 "optimizer_config": {
                     "deleted_threshold": 0.5,

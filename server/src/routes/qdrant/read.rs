@@ -16,7 +16,7 @@ use super::{among, answer, condition, refuse};
 use crate::app::{App, blocking, quoted};
 use crate::body::Json;
 use crate::embedding::check_count;
-use crate::error::{ApiError, Kind};
+use crate::error::ApiError;
 use crate::path::Path;
 
 /// The body of `POST /collections/{name}/points`.
@@ -209,7 +209,7 @@ pub fn docs_from(
     if let Some(id) = from {
         let gone = || {
             let gone = format!("offset: the point {} is gone: begin again without offset", quoted(id));
-            ApiError { kind: Kind::Invalid, ..ApiError::field("offset", gone) }
+            ApiError::field("offset", gone)
         };
         let first = snapshot.find(id)?.ok_or_else(gone)?;
         docs.retain(|doc| *doc >= first);

@@ -114,8 +114,8 @@ impl Query {
         Ok(Self::Recommend { positive, negative })
     }
 
-    /// The vector to look for, and the points that are no answers, since they are in the question.
-    fn vector(&self, asked: &Asked<'_>) -> Result<Option<(Vec<f32>, Vec<DocId>)>, ApiError> {
+    /// What to look for; none where points are wanted as they come.
+    fn sought(&self, asked: &Asked<'_>) -> Result<Option<Sought>, ApiError> {
         let mut points = Vec::new();
         let mut vector = |example: &Example| example.vector(asked, &mut points);
         let vector = match self {
@@ -136,8 +136,14 @@ impl Query {
                 }
             }
         };
-        Ok(Some((vector, points)))
+        Ok(Some(Sought { vector, examples: points }))
     }
+}
+
+/// The vector to look for, and the points that are no answers, since they are in the question.
+struct Sought {
+    vector: Vec<f32>,
+    examples: Vec<DocId>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -272,7 +278,7 @@ impl Question {
     /// The points that answer, best first.
     fn answer(self, asked: &Asked<'_>) -> Result<Vec<Value>, ApiError> {
         let snapshot = asked.snapshot;
-        let Some((vector, examples)) = self.query.vector(asked)? else {
+        let Some(Sought { vector, examples }) = self.query.sought(asked)? else {
             let docs = docs_from(snapshot, self.filter.as_ref(), None)?;
             let page = docs.into_iter().skip(self.offset).take(self.limit);
             return page.map(|doc| self.point(snapshot, doc, 0.0)).collect();
