@@ -37,7 +37,7 @@ pub fn answer(app: &App, index: &ServedIndex, ask: &Ask) -> Result<Option<Vec<u8
 
 /// How the index is asked; none where the program computes otherwise.
 fn manner(app: &App, ask: &Ask) -> Option<Manner> {
-    let mode = ask.mode().ok()?;
+    let mode = ask.mode()?;
     let by_example = ask.text.trim().is_empty();
     let with_model = !by_example && mode != Some(Mode::Keyword);
     let here = Surroundings::new(app.encoder_precision, app.threads);

@@ -246,7 +246,7 @@ mod over_socket {
         #[test]
         fn a_folder_whose_path_is_too_long_has_no_socket() {
             let folder = Folder::new();
-            let deep = folder.path(&format!("{}/{}", "a".repeat(100), "b".repeat(100)));
+            let deep = folder.path(format!("{}/{}", "a".repeat(100), "b".repeat(100)));
             fs::create_dir_all(&deep).unwrap();
             assert!(runtime().block_on(async { SocketFile::bind(&deep).is_err() }));
             assert_eq!(fs::read_dir(&deep).unwrap().count(), 0);

@@ -132,11 +132,11 @@ impl Ask {
         })
     }
 
-    /// The mode that was named, if there is one of that name.
-    pub fn mode(&self) -> Result<Option<Mode>, ()> {
+    /// The mode that was named, if one was; `None` if there is no mode of that name.
+    pub fn mode(&self) -> Option<Option<Mode>> {
+        let Some(name) = &self.mode else { return Some(None) };
         let modes = [Mode::Semantic, Mode::Keyword, Mode::Hybrid];
-        let named = |name: &String| modes.into_iter().find(|mode| name_of(*mode) == name).ok_or(());
-        self.mode.as_ref().map(named).transpose()
+        modes.into_iter().find(|mode| name_of(*mode) == name).map(Some)
     }
 
     /// What is asked beside the text.
@@ -199,7 +199,7 @@ mod tests {
             let ask = Ask::new(folder.root(), here.clone(), "text", mode, &options).unwrap();
             let sent = serde_json::to_string(&ask).unwrap();
             let got: Ask = serde_json::from_str(&sent).unwrap();
-            assert_eq!((got.options(), got.mode()), (options.clone(), Ok(mode)));
+            assert_eq!((got.options(), got.mode()), (options.clone(), Some(mode)));
             assert_eq!(got, ask);
         }
         assert_eq!(Ask::new(&folder.path("none"), here, "text", None, &options), None);
