@@ -42,6 +42,9 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
         if let Some(remedy) = index.and_then(of_index) {
             return Some(remedy);
         }
+        if let Some(remedy) = cause.downcast_ref::<akin_engines::Error>().and_then(of_engine) {
+            return Some(remedy);
+        }
         if let Some(remedy) = cause.downcast_ref::<akin_server::StartError>().and_then(of_server) {
             return Some(remedy);
         }
@@ -70,6 +73,26 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
             Error::PassageSize { .. } => Some("--passages auto fits them to the model"),
             _ => None,
         }
+    })
+}
+
+/// What to do about an engine.
+fn of_engine(error: &akin_engines::Error) -> Option<&'static str> {
+    use akin_engines::Error;
+    Some(match error {
+        Error::Unreachable { .. } => {
+            "start it, or name another as in postgres://USER@HOST:PORT/DATABASE/TABLE"
+        }
+        Error::Login { .. } => "give user and password in the address, or the password in PGPASSWORD",
+        Error::Gone { .. } => "the same command goes on when it is there again: what was committed is kept",
+        Error::NoVectors { .. } => {
+            "install pgvector 0.8 or newer there, and have its owner run CREATE EXTENSION vector"
+        }
+        Error::NoTable { .. } => "`akin index` makes one",
+        Error::NotOurs { .. } => "name another table",
+        Error::OtherModel { .. } => "use that model with its options, or name another table",
+        Error::Index(error) => return of_index(error),
+        _ => return None,
     })
 }
 
@@ -113,6 +136,9 @@ fn of_index(error: &IndexError) -> Option<&'static str> {
         IndexError::Format { found, known, .. } if found > known => "use a newer akin",
         IndexError::Format { .. } => "build it anew from its corpus in another folder with `akin index`",
         IndexError::OtherModel { .. } => "use that model, or build another index with this one",
+        IndexError::OtherPart { .. } => {
+            "build it again with the model and options of the index, or adopt it by an index of its own kind"
+        }
         IndexError::UnknownModel { .. } => {
             "search it with vectors (`akin bench`), or index the texts in another folder with `akin index`"
         }
