@@ -123,17 +123,25 @@ fn what_cannot_be_adopted_is_refused_in_a_sentence_and_leaves_nothing() {
 #[test]
 fn a_killed_run_leaves_all_or_nothing_and_the_same_command_completes_it() {
     let (workplace, parts) = with_parts(600, 4);
-    let command =
-        |index| [&["adopt", index][..], &parts.iter().map(String::as_str).collect::<Vec<_>>()].concat();
+    let command = |index: &str| -> Vec<String> {
+        ["adopt", index].into_iter().map(str::to_owned).chain(parts.iter().cloned()).collect()
+    };
+    let words = |command: &[String]| -> Vec<&'static str> {
+        command.iter().map(|word| &*word.clone().leak()).collect()
+    };
     let begin = Instant::now();
-    workplace.akin(&command("rehearsal")).succeeded();
+    workplace.akin(&words(&command("rehearsal"))).succeeded();
     let took = begin.elapsed();
     let mut random = Random::new(11);
     let mut kills = 0;
     for round in 0..25 {
         let index = format!("index-{}", round / 5);
-        let mut child =
-            workplace.command(&command(&index)).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = workplace
+            .command(&words(&command(&index)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         thread::sleep(took.mul_f64(random.below(1000) as f64 / 1000.0));
         kills += usize::from(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
@@ -147,7 +155,7 @@ fn a_killed_run_leaves_all_or_nothing_and_the_same_command_completes_it() {
     }
     assert!(kills > 0);
     for index in (0..5).map(|number| format!("index-{number}")) {
-        workplace.akin(&command(&index)).succeeded();
+        workplace.akin(&words(&command(&index))).succeeded();
         assert_eq!(workplace.akin(&["stat", &index, "--json"]).succeeded().json()["documents"], 600);
         workplace.akin(&["verify", &index]).succeeded();
     }

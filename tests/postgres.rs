@@ -74,6 +74,7 @@ fn what_a_table_does_not_do_or_cannot_is_refused_in_a_sentence() {
             "cannot reach the server at 127.0.0.1:9",
         ),
         (&["stat", "postgres://a:hidden@127.0.0.1:9/d/T-1"], "is no name for a table"),
+        (&["verify", "postgres://a:hidden@127.0.0.1:9/d/t"], "this command takes folders alone"),
         (&["index", "milvus://localhost/x", "a.txt"], "milvus:// is no engine that this release knows"),
         (&["index", "postgres://a:hidden@127.0.0.1:9/d/t", "a.txt", "--sync"], "--sync"),
     ] {

@@ -51,6 +51,24 @@ pub fn address(path: &Path) -> anyhow::Result<Option<Address>> {
     Ok(if Address::is_one(text) { Some(Address::parse(text)?) } else { None })
 }
 
+/// A text without the passwords of addresses in it.
+pub fn without_passwords(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        shown.push_str("://");
+        let server = part.split(['/', ' ']).next().unwrap_or_default();
+        match server.rsplit_once('@').map(|(login, _)| login) {
+            Some(login) => {
+                shown.push_str(login.split(':').next().unwrap_or_default());
+                shown.push_str(&part[login.len()..]);
+            }
+            None => shown.push_str(part),
+        }
+    }
+    shown
+}
+
 /// `akin index`.
 pub fn index(arguments: &IndexArguments, address: Address, terminal: &Terminal) -> anyhow::Result<()> {
     refuse(&[
@@ -460,4 +478,17 @@ fn refuse(options: &[(&str, bool, &str)]) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_shown_to_nobody() {
+        let said =
+            without_passwords("cannot open postgres://me:se@cret@host:1/d/t: see https://example.org/a@b:c");
+        assert_eq!(said, "cannot open postgres://me@host:1/d/t: see https://example.org/a@b:c");
+        assert_eq!(without_passwords("nothing"), "nothing");
+    }
 }

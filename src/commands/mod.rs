@@ -160,7 +160,7 @@ fn sentence(error: &anyhow::Error) -> String {
         sentence.push_str(": ");
         sentence.push_str(remedy);
     }
-    terminal::on_one_line(&sentence)
+    terminal::on_one_line(&engine::without_passwords(&sentence))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! The libraries say what is wrong, and know no options.
 
+use akin_engines::postgres::Address;
 use akin_index::{Error as IndexError, Found};
 use akin_indexer::{Error, FieldRole};
 
@@ -128,6 +129,9 @@ fn of_encoder(error: &akin_encoder::Error) -> Option<&'static str> {
 /// What to do about an index.
 fn of_index(error: &IndexError) -> Option<&'static str> {
     Some(match error {
+        IndexError::NotAnIndex { path, .. } if path.to_str().is_some_and(Address::is_one) => {
+            "this command takes folders alone; `index`, `query`, `batch`, `delete`, `stat` and `export` take tables too"
+        }
         IndexError::NotAnIndex { found: Found::Nothing | Found::EmptyFolder, .. } => "`akin index` makes one",
         IndexError::NotAnIndex { found: Found::Interrupted, .. } => "`akin index` completes it",
         IndexError::NotAnIndex { found: Found::OtherFolder, .. } => "name a new or an empty folder",

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use akin_engines::postgres::{Address, PostgresEngine};
 use akin_engines::{Ask, Engine};
 use akin_index::{Document, Embeddings, Filter, ModelIdentity};
-use akin_indexer::npy::NpyReader;
 use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::types::{ToSql, Type};
 use serde_json::json;
@@ -26,9 +25,7 @@ fn main() {
     };
     let rows: usize = arguments.get(1).map_or(100_000, |rows| rows.parse().unwrap());
     let Some(server) = akin_fixtures::postgres() else { return };
-    let mut reader = NpyReader::open(Path::new(path)).unwrap();
-    let vectors = reader.read(rows).unwrap();
-    let queries = reader.read(QUERIES).unwrap();
+    let (vectors, queries) = read(Path::new(path), rows);
     let table = format!("bench_{}", std::process::id());
     let model = ModelIdentity::new("b".repeat(64), "bench", vectors.dimension());
     let address = || Address::parse(&format!("{server}/{table}")).unwrap();
@@ -43,6 +40,20 @@ fn main() {
     }
     overhead(&mut engine, &mut client, &queries, &table);
     client.batch_execute(&format!("DROP TABLE {table}, {table}_own")).unwrap();
+}
+
+/// The first rows of a matrix that `akin encode` wrote, and those after them that are the queries.
+fn read(path: &Path, rows: usize) -> (Embeddings, Embeddings) {
+    let bytes = std::fs::read(path).unwrap();
+    let begin = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let header = String::from_utf8_lossy(&bytes[10..begin]).into_owned();
+    let shape = header.split('(').nth(1).unwrap().split(')').next().unwrap();
+    let dimension: usize = shape.split(',').nth(1).unwrap().trim().parse().unwrap();
+    let values: Vec<f32> =
+        bytes[begin..].as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect();
+    let (kept, others) = values.split_at(rows * dimension);
+    let others = others[..QUERIES * dimension].to_vec();
+    (Embeddings::from_values(dimension, kept.to_vec()), Embeddings::from_values(dimension, others))
 }
 
 /// Loads the rows by both, a tenth in turn.

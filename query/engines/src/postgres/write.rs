@@ -89,6 +89,8 @@ pub(super) fn finish(connection: &mut Connection, model: &ModelIdentity) -> Resu
             return Ok(());
         }
         let mut transaction = client.transaction()?;
+        // Of two commands that come to this the second finds it done.
+        lock(&mut transaction, &table)?;
         // A graph that does not fit into the memory for it is built many times slower.
         let needed = (passages as usize).saturating_mul(2 * model.dimension + POINT_BYTES) / 1024 + 65_536;
         let held: i64 = transaction
