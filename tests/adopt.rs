@@ -120,24 +120,22 @@ fn what_cannot_be_adopted_is_refused_in_a_sentence_and_leaves_nothing() {
     }
 }
 
+fn adopting<'a>(index: &'a str, parts: &'a [String]) -> Vec<&'a str> {
+    ["adopt", index].into_iter().chain(parts.iter().map(String::as_str)).collect()
+}
+
 #[test]
 fn a_killed_run_leaves_all_or_nothing_and_the_same_command_completes_it() {
     let (workplace, parts) = with_parts(600, 4);
-    let command = |index: &str| -> Vec<String> {
-        ["adopt", index].into_iter().map(str::to_owned).chain(parts.iter().cloned()).collect()
-    };
-    let words = |command: &[String]| -> Vec<&'static str> {
-        command.iter().map(|word| &*word.clone().leak()).collect()
-    };
     let begin = Instant::now();
-    workplace.akin(&words(&command("rehearsal"))).succeeded();
+    workplace.akin(&adopting("rehearsal", &parts)).succeeded();
     let took = begin.elapsed();
     let mut random = Random::new(11);
     let mut kills = 0;
     for round in 0..25 {
         let index = format!("index-{}", round / 5);
         let mut child = workplace
-            .command(&words(&command(&index)))
+            .command(&adopting(&index, &parts))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -155,7 +153,7 @@ fn a_killed_run_leaves_all_or_nothing_and_the_same_command_completes_it() {
     }
     assert!(kills > 0);
     for index in (0..5).map(|number| format!("index-{number}")) {
-        workplace.akin(&words(&command(&index))).succeeded();
+        workplace.akin(&adopting(&index, &parts)).succeeded();
         assert_eq!(workplace.akin(&["stat", &index, "--json"]).succeeded().json()["documents"], 600);
         workplace.akin(&["verify", &index]).succeeded();
     }
