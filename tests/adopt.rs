@@ -67,7 +67,7 @@ fn parts_that_are_indexed_apart_become_the_index_of_the_whole() {
 fn a_folder_that_a_part_indexed_is_passed_over_where_nothing_has_changed() {
     let workplace = Workplace::new();
     for n in 0..5 {
-        workplace.write(&format!("docs/{n}.md"), format!("# Note {n}\n\nabout {n} things"));
+        workplace.write(format!("docs/{n}.md"), format!("# Note {n}\n\nabout {n} things"));
     }
     workplace.akin(&["index", "part", "docs"]).succeeded();
     workplace.akin(&["adopt", "index", "part"]).succeeded();
@@ -83,7 +83,7 @@ fn a_folder_that_a_part_indexed_is_passed_over_where_nothing_has_changed() {
 fn of_one_id_the_last_part_counts_or_the_first() {
     let workplace = Workplace::new();
     for (name, text) in [("own", "zero"), ("one", "first"), ("two", "second")] {
-        workplace.write(&format!("{name}.jsonl"), format!("{{\"id\":\"same\",\"text\":\"{text}\"}}\n"));
+        workplace.write(format!("{name}.jsonl"), format!("{{\"id\":\"same\",\"text\":\"{text}\"}}\n"));
         workplace.akin(&["index", name, &format!("{name}.jsonl")]).succeeded();
     }
     let text = |index| workplace.akin(&["show", index, "same", "--json"]).succeeded().json()["text"].clone();

@@ -22,10 +22,10 @@ const MOST_EF: usize = 1000;
 
 /// Rows that an approximate search with a filter looks for, for each that is wanted: the nearest of more are the right ones more
 /// often.
-const WIDER: usize = 4;
+const WIDER: usize = 2;
 
 /// The least of them.
-const WIDER_AT_LEAST: usize = 40;
+const WIDER_AT_LEAST: usize = 20;
 
 /// Documents that are shown together.
 const SHOWN: i32 = 500;
