@@ -66,6 +66,7 @@ fn parts_that_are_indexed_apart_become_the_index_of_the_whole() {
 #[test]
 fn a_folder_that_a_part_indexed_is_passed_over_where_nothing_has_changed() {
     let workplace = Workplace::new();
+    fs::create_dir(workplace.path("docs")).unwrap();
     for n in 0..5 {
         workplace.write(format!("docs/{n}.md"), format!("# Note {n}\n\nabout {n} things"));
     }

@@ -36,6 +36,9 @@ fn killed_after(workplace: &Workplace, arguments: &[&str], while_: Duration) -> 
 #[test]
 fn the_parts_have_the_documents_and_ids_of_the_whole_in_their_order() {
     let workplace = Workplace::new();
+    for folder in ["a", "b"] {
+        fs::create_dir(workplace.path(folder)).unwrap();
+    }
     workplace.write("a/notes.txt", sentences(100).join("\n"));
     workplace.write("b/notes.txt", "one more\n\nand another\n");
     workplace.write(

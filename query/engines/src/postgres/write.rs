@@ -197,8 +197,9 @@ fn rows_of<'a>(
             return Err(refused("it has a NUL character, which PostgreSQL does not store"));
         }
         let passages: Vec<Option<Passage>> = match passages {
-            Some(passages) => passages[at].iter().copied().map(Some).collect(),
-            None => vec![None],
+            // The only passage of a document is its text.
+            Some(passages) if passages[at].len() != 1 => passages[at].iter().copied().map(Some).collect(),
+            _ => vec![None],
         };
         if passages.is_empty() {
             return Err(refused("it has no passage"));
