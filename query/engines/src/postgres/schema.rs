@@ -35,8 +35,13 @@ pub(super) fn require_vectors(connection: &mut Connection, create: bool) -> Resu
     let version = "SELECT extversion FROM pg_extension WHERE extname = 'vector'";
     let mut found = connection.run(&mut |client| client.query_opt(version, &[]))?;
     if found.is_none() && create {
-        let created =
-            connection.run(&mut |client| client.batch_execute("CREATE EXTENSION IF NOT EXISTS vector"));
+        // Commands that come at once take turns: the second finds it created.
+        let created = connection.run(&mut |client| {
+            let mut transaction = client.transaction()?;
+            transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&CREATION_LOCK])?;
+            transaction.batch_execute("CREATE EXTENSION IF NOT EXISTS vector")?;
+            transaction.commit()
+        });
         created.map_err(|error| Error::NoVectors {
             place: place.clone(),
             reason: format!("it has no extension vector, and it cannot be created: {error}"),
