@@ -6,11 +6,14 @@
 //! - [`passages`]: cuts long texts into passages.
 //! - [`distinct`]: encodes equal texts once.
 //! - [`trust`]: estimates how well the model understands what is in an index.
+//! - [`shard`]: cuts a corpus into parts of about equal work.
+//! - [`adopt`]: makes one index of several.
 //! - [`npy`]: reads and writes vectors as NumPy files.
 //!
 //! The whole corpus is read once before the first text is encoded. So a malformed line anywhere in it is reported
 //! within seconds, and leaves the index as it was.
 
+pub mod adopt;
 pub mod corpus;
 pub mod distinct;
 pub mod documents;
@@ -20,6 +23,7 @@ pub mod npy;
 mod own_ids;
 pub mod passages;
 pub mod pipeline;
+pub mod shard;
 mod sources;
 pub mod trust;
 

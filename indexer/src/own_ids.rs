@@ -83,6 +83,19 @@ impl OwnIds {
     }
 }
 
+/// Has an index know which ids the files of a part brought, of whose notes these are: they come to those it knows.
+pub(crate) fn adopt(index: &mut Index, notes: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
+    for (path, theirs) in ids_of(notes) {
+        let mut known = known_ids(index, &key_of(&path, ""))?.remove(&path).unwrap_or_default();
+        let before = known.len();
+        known.extend(theirs);
+        if known.len() > before {
+            index.write_notes(&notes_of(&path, &known), &[])?;
+        }
+    }
+    Ok(())
+}
+
 /// The full path of a file whose documents have ids of their own: not of stdin or a pipe.
 fn path_of(source: &Source) -> Option<String> {
     match &source.content {
@@ -95,14 +108,19 @@ fn path_of(source: &Source) -> Option<String> {
 
 /// The ids that are known of each file, in the notes whose keys begin so.
 fn known_ids(index: &Index, beginning: &[u8]) -> Result<BTreeMap<String, BTreeSet<u64>>> {
+    Ok(ids_of(&index.notes(beginning)?))
+}
+
+/// The ids that notes name, by the path of their file.
+fn ids_of(notes: &[(Vec<u8>, Vec<u8>)]) -> BTreeMap<String, BTreeSet<u64>> {
     let mut known: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
-    for (key, value) in index.notes(beginning)? {
+    for (key, value) in notes.iter().filter(|(key, _)| key.starts_with(b"ids/")) {
         let Some(end) = key.iter().rposition(|byte| *byte == 0) else { continue };
         let Ok(path) = std::str::from_utf8(&key[4.min(end)..end]) else { continue };
         let ids = value.chunks_exact(8).map(|id| u64::from_le_bytes(id.try_into().expect("eight bytes")));
         known.entry(path.to_owned()).or_default().extend(ids);
     }
-    Ok(known)
+    known
 }
 
 /// Removes the documents of these ids.

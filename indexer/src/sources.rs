@@ -14,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-use akin_index::Index;
+use akin_index::{Index, Keep};
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -25,6 +25,9 @@ use crate::passages::PassageEncoder;
 
 /// A key and its value in the catalogue.
 type Note = (Vec<u8>, Vec<u8>);
+
+/// Notes that are written together.
+const NOTES_AT_ONCE: usize = 4096;
 
 /// The sources of a corpus, as an index knows them.
 pub(crate) struct Sources {
@@ -48,18 +51,11 @@ struct KnownSource {
 impl Sources {
     /// Looks up the sources of a corpus, and tells each what is known of it.
     pub(crate) fn open(index: &Index, corpus: &mut CorpusReader) -> Result<Self> {
-        let notes = index.notes(b"source/")?;
         let mut names: HashMap<String, String> = HashMap::new();
         let mut lines: HashMap<String, u64> = HashMap::new();
-        for (key, value) in notes {
-            let Some(path) =
-                key.strip_prefix(b"source/").and_then(|path| String::from_utf8(path.to_vec()).ok())
-            else {
-                continue;
-            };
-            let value: Value = serde_json::from_slice(&value).unwrap_or_default();
-            lines.insert(path.clone(), value["lines"].as_u64().unwrap_or(0));
-            names.insert(path, value["name"].as_str().unwrap_or_default().to_owned());
+        for (path, (name, last)) in names_of(&index.notes(b"source/")?) {
+            lines.insert(path.clone(), last);
+            names.insert(path, name);
         }
         let mut known = Vec::new();
         for source in corpus.sources_mut() {
@@ -90,6 +86,20 @@ impl Sources {
             known.push(Some(found));
         }
         Ok(Self { known })
+    }
+
+    /// The sources of a corpus as an index knows them that is begun with it.
+    pub(crate) fn of_new_index(corpus: &CorpusReader) -> Self {
+        let mut names: HashMap<String, String> = HashMap::new();
+        let mut known = Vec::new();
+        for source in corpus.sources() {
+            known.push(remembered(source).map(|(path, typed)| {
+                let name = names.get(&path).cloned().unwrap_or_else(|| free_name(&names, &path, &typed));
+                names.insert(path.clone(), name.clone());
+                KnownSource { path, name, typed, vanished: Vec::new(), stale: Vec::new() }
+            }));
+        }
+        Self { known }
     }
 
     /// The id in the index of a document of a source.
@@ -160,6 +170,49 @@ impl Sources {
         index.write_notes(&written, &removed)?;
         Ok(existed.into_iter().filter(|existed| *existed).count())
     }
+}
+
+/// Has an index know the sources of a part, of whose notes these are. Where both know a source, `keep` says whose notes count. A
+/// source is left out where its name is another's in the index: it is read again when it is indexed again.
+pub(crate) fn adopt(index: &mut Index, notes: &[Note], keep: Keep) -> Result<()> {
+    let mut names = names_of(&index.notes(b"source/")?);
+    let mut written = Vec::new();
+    for (path, (name, lines)) in names_of(notes) {
+        let known = names.get(&path).cloned();
+        let is_alike = match &known {
+            Some((ours, _)) => *ours == name,
+            None => names.values().all(|(taken, _)| *taken != name),
+        };
+        if !is_alike {
+            continue;
+        }
+        let lines = lines.max(known.map_or(0, |(_, lines)| lines));
+        written.push((source_key(&path), json!({"name": name, "lines": lines}).to_string().into_bytes()));
+        let prefix = file_key(&path, "");
+        let mut files: Vec<Note> =
+            notes.iter().filter(|(key, _)| key.starts_with(&prefix)).cloned().collect();
+        if keep == Keep::First {
+            let ours: HashSet<Vec<u8>> = index.notes(&prefix)?.into_iter().map(|(key, _)| key).collect();
+            files.retain(|(key, _)| !ours.contains(key));
+        }
+        written.extend(files);
+        names.insert(path, (name, lines));
+    }
+    for some in written.chunks(NOTES_AT_ONCE) {
+        index.write_notes(some, &[])?;
+    }
+    Ok(())
+}
+
+/// The name and the last line of each source that notes tell of, by its path.
+fn names_of(notes: &[Note]) -> HashMap<String, (String, u64)> {
+    let sources = notes.iter().filter_map(|(key, value)| {
+        let path = String::from_utf8(key.strip_prefix(b"source/")?.to_vec()).ok()?;
+        let value: Value = serde_json::from_slice(value).unwrap_or_default();
+        let name = value["name"].as_str().unwrap_or_default().to_owned();
+        Some((path, (name, value["lines"].as_u64().unwrap_or(0))))
+    });
+    sources.collect()
 }
 
 impl KnownSource {

@@ -12,6 +12,7 @@ use akin_query::{AskOptions, Searcher};
 use anyhow::Context;
 
 use crate::commands::cli::BatchArguments;
+use crate::commands::engine;
 use crate::commands::filter;
 use crate::commands::interrupt::{self, Clean};
 use crate::commands::keywords;
@@ -21,6 +22,9 @@ use crate::commands::terminal::{Terminal, counted};
 
 /// Answers all queries, to stdout or to a file that appears when it is complete.
 pub fn run(arguments: &BatchArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    if let Some(address) = engine::address(&arguments.index)? {
+        return engine::batch(arguments, address, terminal);
+    }
     let filter = filter::parse(arguments.search.filter.as_deref())?;
     let format =
         CorpusOptions { keep_blank_lines: true, require_ids: false, ..arguments.format.options("id") };

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::commands::cli::ExportArguments;
 use crate::commands::corpus;
+use crate::commands::engine;
 use crate::commands::interrupt;
 use crate::commands::model;
 use crate::commands::output::write_whole;
@@ -24,6 +25,9 @@ const PASSAGE_FIELD: &str = "passage";
 
 /// Writes what was asked for, in the order of the documents.
 pub fn run(arguments: &ExportArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    if let Some(address) = engine::address(&arguments.index)? {
+        return engine::export(arguments, address, terminal);
+    }
     if arguments.id_field == arguments.text_field {
         bail!("--id-field and --text-field are both {:?}: a document has both", arguments.id_field);
     }

@@ -19,6 +19,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::commands::cli::{IndexArguments, passages_option};
+use crate::commands::engine;
 use crate::commands::interrupt::{self, Clean};
 use crate::commands::model;
 use crate::commands::remedy;
@@ -31,6 +32,9 @@ const LISTED_SKIPPED: usize = 10;
 /// Reads the corpus through, loads the model, and only then touches the index: what is wrong with
 /// either must leave nothing behind.
 pub fn run(arguments: &IndexArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    if let Some(address) = engine::address(&arguments.index)? {
+        return engine::index(arguments, address, terminal);
+    }
     // Changes during the first run count too.
     let watch = arguments.watch.then(|| Watch::begin(arguments)).transpose()?;
     let corpus = Corpus::read_through(arguments, terminal)?;

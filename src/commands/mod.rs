@@ -3,6 +3,7 @@
 //! Parses the arguments, runs the subcommand, and maps its error to an exit code. Each subcommand has a file of
 //! its name. The work is done by the libraries of the workspace.
 
+mod adopt;
 mod answer;
 mod asking;
 mod batch;
@@ -17,6 +18,7 @@ mod dedup;
 mod delete;
 mod document_reader;
 mod encode;
+mod engine;
 mod eval;
 mod export;
 mod filter;
@@ -38,6 +40,7 @@ mod repair;
 mod running;
 mod serve;
 mod settings;
+mod shard;
 mod show;
 mod snippet;
 mod stat;
@@ -132,6 +135,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Import(arguments) => import::run(&arguments, &terminal),
         Command::Export(arguments) => export::run(&arguments, &terminal),
         Command::Encode(arguments) => encode::run(&arguments, &terminal),
+        Command::Adopt(arguments) => adopt::run(&arguments, &terminal),
+        Command::Shard(arguments) => shard::run(&arguments, &terminal),
         Command::Delete(arguments) => delete::run(&arguments, &terminal),
         Command::Compact(arguments) => compact::run(&arguments, &terminal),
         Command::Repair(arguments) => repair::run(&arguments, &terminal),
@@ -176,7 +181,7 @@ fn sentence(error: &anyhow::Error) -> String {
         sentence.push_str(": ");
         sentence.push_str(remedy);
     }
-    terminal::on_one_line(&sentence)
+    terminal::on_one_line(&engine::without_passwords(&sentence))
 }
 
 #[cfg(test)]

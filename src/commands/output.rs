@@ -49,7 +49,7 @@ impl OutputFile {
             file.into_inner().map_err(io::IntoInnerError::into_error).with_context(|| cannot_write(&path))?;
         file.as_file().sync_all().with_context(|| cannot_write(&path))?;
         file.persist(&path).map_err(|error| error.error).with_context(|| cannot_write(&path))?;
-        Ok(())
+        sync_name(&path).with_context(|| cannot_write(&path))
     }
 }
 
@@ -70,6 +70,19 @@ impl Seek for OutputFile {
     fn seek(&mut self, position: io::SeekFrom) -> io::Result<u64> {
         self.file.seek(position)
     }
+}
+
+/// Has the name of a file on the disk: after a loss of power it is there, and complete.
+#[cfg(unix)]
+fn sync_name(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all())
+}
+
+/// Other systems have no call for it.
+#[cfg(not(unix))]
+fn sync_name(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Writes a whole file, complete or not there at all, or a device or pipe, or stdout if `path` is `-` or not

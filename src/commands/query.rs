@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use crate::commands::answer;
 use crate::commands::asking::Asking;
 use crate::commands::cli::QueryArguments;
+use crate::commands::engine;
 use crate::commands::filter;
 use crate::commands::interactive::Session;
 use crate::commands::keywords;
@@ -17,6 +18,9 @@ use crate::commands::terminal::{Style, Terminal, on_one_line};
 
 /// Asks once, or for as long as there are queries.
 pub fn run(arguments: &QueryArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    if let Some(address) = engine::address(&arguments.index)? {
+        return engine::query(arguments, address, terminal);
+    }
     let filter = filter::parse(arguments.search.filter.as_deref())?;
     let is_blank = arguments.text.as_ref().is_none_or(|text| text.trim().is_empty());
     if is_blank && !arguments.search.like.is_empty() {

@@ -2,6 +2,7 @@
 //!
 //! The libraries say what is wrong, and know no options.
 
+use akin_engines::postgres::Address;
 use akin_index::{Error as IndexError, Found};
 use akin_indexer::{Error, FieldRole};
 
@@ -42,6 +43,9 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
         if let Some(remedy) = index.and_then(of_index) {
             return Some(remedy);
         }
+        if let Some(remedy) = cause.downcast_ref::<akin_engines::Error>().and_then(of_engine) {
+            return Some(remedy);
+        }
         if let Some(remedy) = cause.downcast_ref::<akin_server::StartError>().and_then(of_server) {
             return Some(remedy);
         }
@@ -70,6 +74,26 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
             Error::PassageSize { .. } => Some("--passages auto fits them to the model"),
             _ => None,
         }
+    })
+}
+
+/// What to do about an engine.
+fn of_engine(error: &akin_engines::Error) -> Option<&'static str> {
+    use akin_engines::Error;
+    Some(match error {
+        Error::Unreachable { .. } => {
+            "start it, or name another as in postgres://USER@HOST:PORT/DATABASE/TABLE"
+        }
+        Error::Login { .. } => "give user and password in the address, or the password in PGPASSWORD",
+        Error::Gone { .. } => "the same command goes on when it is there again: what was committed is kept",
+        Error::NoVectors { .. } => {
+            "install pgvector 0.8 or newer there, and have its owner run CREATE EXTENSION vector"
+        }
+        Error::NoTable { .. } => "`akin index` makes one",
+        Error::NotOurs { .. } => "name another table",
+        Error::OtherModel { .. } => "use that model with its options, or name another table",
+        Error::Index(error) => return of_index(error),
+        _ => return None,
     })
 }
 
@@ -108,6 +132,9 @@ fn of_encoder(error: &akin_encoder::Error) -> Option<&'static str> {
 /// What to do about an index.
 fn of_index(error: &IndexError) -> Option<&'static str> {
     Some(match error {
+        IndexError::NotAnIndex { path, .. } if path.to_str().is_some_and(Address::is_one) => {
+            "this command takes folders alone; `index`, `query`, `batch`, `delete`, `stat` and `export` take tables too"
+        }
         IndexError::NotAnIndex { found: Found::Nothing | Found::EmptyFolder, .. } => "`akin index` makes one",
         IndexError::NotAnIndex { found: Found::Interrupted, .. } => "`akin index` completes it",
         IndexError::NotAnIndex { found: Found::OtherFolder, .. } => "name a new or an empty folder",
@@ -116,6 +143,9 @@ fn of_index(error: &IndexError) -> Option<&'static str> {
         IndexError::Format { found, known, .. } if found > known => "use a newer akin",
         IndexError::Format { .. } => "build it anew from its corpus in another folder with `akin index`",
         IndexError::OtherModel { .. } => "use that model, or build another index with this one",
+        IndexError::OtherPart { .. } => {
+            "build it again with the model and options of the index, or adopt it by an index of its own kind"
+        }
         IndexError::UnknownModel { .. } => {
             "search it with vectors (`akin bench`), or index the texts in another folder with `akin index`"
         }

@@ -7,11 +7,15 @@ use akin_query::json;
 use anyhow::Context;
 
 use crate::commands::cli::StatArguments;
+use crate::commands::engine;
 use crate::commands::model;
 use crate::commands::terminal::{Style, Terminal, bytes, grouped};
 
 /// Prints the figures, aligned or as one JSON line.
 pub fn run(arguments: &StatArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    if let Some(address) = engine::address(&arguments.index)? {
+        return engine::stat(arguments, address);
+    }
     let stat = model::open_reader(&arguments.index)?.stat()?;
     let mut output = io::stdout().lock();
     if arguments.json {

@@ -72,6 +72,16 @@ pub enum Error {
         /// Those that were given.
         found: usize,
     },
+    /// A part that an index was to adopt is not like it.
+    #[error("the index {} cannot be adopted by {}: {what}", part.display(), path.display())]
+    OtherPart {
+        /// The path of the part.
+        part: PathBuf,
+        /// The path of the index.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+    },
     /// The vectors of the index came from elsewhere: it knows no model, and cannot be asked in words.
     #[error("the index {} was imported as vectors and knows no model", path.display())]
     UnknownModel {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use crate::document::DocumentRecord;
 use crate::graph::Graph;
-use crate::manifest::{IndexId, Manifest, ModelRecord, decode};
+use crate::manifest::{IndexId, Manifest, ModelRecord, Origin, decode};
 use crate::segment::search::Wanted;
 use crate::segment::sections::Section;
 use crate::segment::write::{Header, SegmentWriter};
@@ -58,7 +58,7 @@ pub fn search_forged(changes: &[(u8, u16, u32)]) {
         writer.section(*section, bytes).expect("memory takes it");
     }
     writer.finish(header()).expect("memory takes it");
-    let Ok(segment) = Segment::open_file(&storage, index, 1) else { return };
+    let Ok(segment) = Segment::open_file(&storage, Origin { index, segment: 1 }, 1) else { return };
     for row in [0, POINTS - 1] {
         for deleted in [None, Some(Deleted::none(POINTS))] {
             let wanted = Wanted {

@@ -65,5 +65,6 @@ pub use self::types::{
 pub use self::words::each_word;
 pub use self::words::query::{Pointless, WordQuery};
 pub use self::writer::{
-    Index, MERGED_PASSAGES, Merge, Merged, Repaired, RepairedFrom, SEAL_PASSAGES, SEGMENT_PASSAGES,
+    Adopted, Adoption, Index, Keep, MERGED_PASSAGES, Merge, Merged, Part, Repaired, RepairedFrom,
+    SEAL_PASSAGES, SEGMENT_PASSAGES,
 };

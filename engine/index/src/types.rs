@@ -56,6 +56,51 @@ impl PassageSize {
 }
 
 impl ModelIdentity {
+    /// In what `theirs` differs that must be alike for vectors of both to be compared, if in anything, as in "its model is …, and not
+    /// …". Where a model's files are does not matter.
+    pub fn difference(&self, theirs: &Self) -> Option<String> {
+        let name = |model: &Self| match model.is_known() {
+            true => format!(
+                "{} (fingerprint {}…)",
+                model.location,
+                &model.fingerprint.chars().take(12).collect::<String>()
+            ),
+            false => "none, but vectors from elsewhere".into(),
+        };
+        let differ = |what: &str, ours: String, theirs: String| {
+            Some(format!("its {what} is {theirs}, and not {ours}"))
+        };
+        if self.fingerprint != theirs.fingerprint {
+            return differ("model", name(self), name(theirs));
+        }
+        if self.dimension != theirs.dimension {
+            return differ("number of dimensions", self.dimension.to_string(), theirs.dimension.to_string());
+        }
+        if self.similarity != theirs.similarity {
+            return differ("similarity", self.similarity.name().into(), theirs.similarity.name().into());
+        }
+        let quoted = |prompt: &Option<String>| {
+            prompt.as_ref().map_or("that of the model".into(), |prompt| format!("{prompt:?}"))
+        };
+        for (what, ours, others) in [
+            ("prompt of queries", &self.query_prompt, &theirs.query_prompt),
+            ("prompt of documents", &self.document_prompt, &theirs.document_prompt),
+        ] {
+            if ours != others {
+                return differ(what, quoted(ours), quoted(others));
+            }
+        }
+        let length = |size: PassageSize| match size {
+            PassageSize::Whole => "that of whole texts".to_owned(),
+            PassageSize::Window => "what the model reads".to_owned(),
+            PassageSize::Tokens(tokens) => format!("{tokens} tokens"),
+        };
+        if self.passages != theirs.passages {
+            return differ("size of passages", length(self.passages), length(theirs.passages));
+        }
+        None
+    }
+
     /// That of a model without further prompts, whose embeddings are compared by their cosine.
     pub fn new(fingerprint: impl Into<String>, location: impl Into<String>, dimension: usize) -> Self {
         Self {

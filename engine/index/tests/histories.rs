@@ -11,7 +11,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use akin_fixtures::Random;
-use akin_index::{Index, Merge, Merged, Reader, ReaderOptions, Result};
+use akin_index::storage::Memory;
+use akin_index::{Adoption, DEFAULT_EF, Index, Keep, Merge, Merged, Part, Reader, ReaderOptions, Result};
 use faulty::model::{Entry, Model, SEALED, identity, sealed, sealed_id, upsert};
 use faulty::{Faulty, Plan};
 
@@ -81,7 +82,7 @@ impl History {
         // A merge that is under way goes on more often than not.
         let kind = match self.merging.is_some() && self.random.once_in(2) {
             true => 12,
-            false => self.random.below(16),
+            false => self.random.below(18),
         };
         let result: Result<()> = match kind {
             0..=5 => {
@@ -138,6 +139,7 @@ impl History {
                 self.log.push(format!("merge: {step}"));
                 result
             }
+            16..=17 => self.adopt(&mut after),
             14 if self.random.once_in(2) => {
                 self.log.push("lose power".into());
                 self.disk.surviving();
@@ -173,6 +175,34 @@ impl History {
             }
         }
         entries
+    }
+
+    /// Adopts an index of some documents in memory, of which some may be deleted.
+    fn adopt(&mut self, after: &mut Model) -> Result<()> {
+        let entries = self.entries();
+        let part = Arc::new(Memory::new());
+        let mut writer = Index::open_or_create_in(part.clone(), &identity()).unwrap();
+        upsert(&mut writer, &entries).unwrap();
+        let dead = self.random.below(entries.len() as u64) as usize;
+        writer.delete(&ids(&entries[..dead])).unwrap();
+        drop(writer);
+        let keep = if self.random.once_in(2) { Keep::First } else { Keep::Last };
+        self.log.push(format!("adopt {}, {keep:?}", ids(&entries[dead..]).join(", ")));
+        let fresh = |entry: &&Entry| !self.model.entries.contains_key(&entry.document.id);
+        let live: Vec<Entry> = match keep {
+            Keep::Last => entries[dead..].to_vec(),
+            Keep::First => entries[dead..].iter().filter(fresh).cloned().collect(),
+        };
+        *after = std::mem::take(after).with(&live);
+        if !live.is_empty() {
+            // That of the part is the default.
+            after.ef = after.ef.map(|ef| ef.max(DEFAULT_EF));
+        }
+        let part = Part::open_in(part)?;
+        let how = Adoption { keep, copy: false };
+        let adopted = self.index.as_mut().unwrap().adopt(&[part], how, &|_, _| ControlFlow::Continue(()))?;
+        assert_eq!(adopted.documents, live.len());
+        Ok(())
     }
 
     /// Takes the next step of a merge.

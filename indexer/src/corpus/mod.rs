@@ -265,7 +265,7 @@ impl CorpusReader {
     }
 
     /// Goes back to the first document.
-    fn rewind(&mut self) {
+    pub(crate) fn rewind(&mut self) {
         self.records = None;
         (self.source, self.place) = (0, 0);
         self.sources.iter_mut().for_each(Source::rewind);

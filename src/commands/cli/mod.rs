@@ -6,6 +6,7 @@ mod index;
 mod map;
 mod negatives;
 mod options;
+mod scale;
 mod search;
 mod serve;
 mod train;
@@ -20,6 +21,7 @@ pub use self::index::*;
 pub use self::map::*;
 pub use self::negatives::*;
 pub use self::options::*;
+pub use self::scale::*;
 pub use self::search::*;
 pub use self::serve::*;
 pub use self::train::*;
@@ -107,6 +109,10 @@ pub enum Command {
     Export(ExportArguments),
     /// Write the embeddings of a corpus to a NumPy file
     Encode(EncodeArguments),
+    /// Cut a corpus into parts of equal work, for machines that each encode one
+    Shard(ShardArguments),
+    /// Make one index of several, without encoding or building again
+    Adopt(AdoptArguments),
     /// Delete documents from an index by their ids
     Delete(DeleteArguments),
     /// Rewrite an index without deleted documents

@@ -48,7 +48,7 @@ Examples:
   akin query notes < questions.txt
   akin query notes")]
 pub struct QueryArguments {
-    /// The folder of the index
+    /// The folder of the index, or postgres://USER@HOST:PORT/DATABASE/TABLE
     pub index: PathBuf,
     /// What to look for
     pub text: Option<String>,
@@ -79,7 +79,7 @@ Examples:
   akin batch papers questions.txt --filter \"year in (2001, 2002)\"
   generate-questions | akin batch notes -")]
 pub struct BatchArguments {
-    /// The folder of the index
+    /// The folder of the index, or postgres://USER@HOST:PORT/DATABASE/TABLE
     pub index: PathBuf,
     /// The file of queries, or - for stdin
     pub queries: PathBuf,

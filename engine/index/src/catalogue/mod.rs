@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub(crate) use self::notes::{notes_in, notes_of_copy};
 pub use self::shield::catches_panics;
 pub(crate) use self::shield::refuses_writes;
 use self::shield::{Failure, shield};

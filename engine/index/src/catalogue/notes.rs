@@ -1,9 +1,12 @@
 //! Notes: small records that a writer keeps for whoever reads the sources of documents. Only the last of them may be lost, by
 //! a crash or a repair: nothing that was committed depends on them.
 
-use super::shield::Failure;
+use std::path::Path;
+
+use super::shield::{Failure, shield};
 use super::{Catalogue, damaged};
 use crate::storage::Storage;
+use crate::storage::memory::Records;
 use crate::{Error, Result};
 
 /// Where the keys of all notes begin.
@@ -15,28 +18,56 @@ pub(crate) const NOTE_BYTES: usize = 64 << 10;
 /// A key and its value.
 pub(crate) type Note = (Vec<u8>, Vec<u8>);
 
+/// The notes of a catalogue in memory whose keys begin with `prefix`, in the order of their keys.
+pub(crate) fn notes_in(records: &Records, prefix: &[u8]) -> Vec<Note> {
+    let begin = [NOTES, prefix].concat();
+    let records = records.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let wanted = records.iter().filter(|(key, _)| key.starts_with(&begin));
+    wanted.map(|(key, value)| (key[NOTES.len()..].to_vec(), value.clone())).collect()
+}
+
+fn scan(db: &sled::Db, prefix: &[u8]) -> sled::Result<Vec<Note>> {
+    let note = |(key, value): (sled::IVec, sled::IVec)| (key[NOTES.len()..].to_vec(), value.to_vec());
+    db.scan_prefix([NOTES, prefix].concat()).map(|entry| entry.map(note)).collect()
+}
+
+/// The notes of the catalogue in a folder, which nobody changes meanwhile. Opening a database writes to it, so that a copy in
+/// `scratch` is opened; it is removed again, and so is what an interrupted call left there.
+///
+/// # Errors
+/// Why they cannot be read.
+pub(crate) fn notes_of_copy(folder: &Path, scratch: &Path) -> Result<Vec<Note>, String> {
+    let _ = std::fs::remove_dir_all(scratch);
+    let copied = copy_folder(folder, scratch).map_err(|error| error.to_string());
+    let notes = copied.and_then(|()| {
+        let database = super::open_database(scratch).map_err(|failure| failure.describe())?;
+        shield(|| scan(&database.db, b"")).map_err(|failure| failure.describe())
+    });
+    let _ = std::fs::remove_dir_all(scratch);
+    notes
+}
+
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
 impl Catalogue {
     /// The notes whose keys begin with `prefix`, in the order of their keys.
     pub(crate) fn notes(&self, storage: &dyn Storage, prefix: &[u8]) -> Result<Vec<Note>> {
-        let begin = [NOTES, prefix].concat();
         match self {
-            Self::Memory(records) => {
-                let records = records.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                let mut notes: Vec<Note> = records
-                    .iter()
-                    .filter(|(key, _)| key.starts_with(&begin))
-                    .map(|(key, value)| (key[NOTES.len()..].to_vec(), value.clone()))
-                    .collect();
-                notes.sort();
-                Ok(notes)
-            }
+            Self::Memory(records) => Ok(notes_in(records, prefix)),
             Self::Sled(database) => {
-                let read = database.read(|db| {
-                    let note = |(key, value): (sled::IVec, sled::IVec)| {
-                        (key[NOTES.len()..].to_vec(), value.to_vec())
-                    };
-                    db.scan_prefix(&begin).map(|entry| entry.map(note)).collect()
-                });
+                let read = database.read(|db| scan(db, prefix));
                 read.map_err(|failure| damaged(storage, failure.describe()))
             }
         }

@@ -44,6 +44,11 @@ impl Date {
         rest.is_empty().then(|| Self::months(year, 1, 12))
     }
 
+    /// Its first microsecond, and the one after its last.
+    pub(super) fn bounds(self) -> (i64, i64) {
+        (self.start, self.end)
+    }
+
     fn months(year: i64, first: i64, count: i64) -> Self {
         let after = first + count;
         let end = if after > 12 { days_before(year + 1, after - 12) } else { days_before(year, after) };

@@ -7,7 +7,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::date::Date;
-use super::{Word, write_quoted};
+use super::{Asked, Word, write_quoted};
 
 /// A value as it stands in an expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,10 @@ impl Literal {
     pub(super) fn word(text: String) -> Self {
         let date = Date::of(&text).or_else(|| Date::year(&text));
         Self { is_number: Number::of(&text).is_some(), date, text }
+    }
+
+    pub(super) fn asked(&self) -> Asked<'_> {
+        Asked { text: &self.text, is_number: self.is_number, time: self.date.map(Date::bounds) }
     }
 
     /// How `value` is ordered to this. Null, lists and objects are not.

@@ -25,6 +25,7 @@ mod literal;
 mod parse;
 pub(crate) mod pick;
 mod select;
+mod tree;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -35,6 +36,7 @@ pub use self::fields::field;
 use self::literal::Literal;
 pub(crate) use self::literal::text_of;
 pub(crate) use self::select::{DocumentSet, Fits};
+pub use self::tree::{Asked, Tree};
 use crate::{Metadata, Result};
 
 /// Which documents a search may find: an expression about their metadata.

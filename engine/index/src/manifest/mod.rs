@@ -18,7 +18,7 @@ use crate::segment::deleted_file_name;
 use crate::segment::write::file_name;
 
 pub(crate) use self::codec::{RECORD_LIMIT, decode, decode_beginning, encode};
-pub(crate) use self::records::{DeletedRecord, ModelRecord, SegmentRecord, TrustRecord};
+pub(crate) use self::records::{DeletedRecord, ModelRecord, Origin, SegmentRecord, TrustRecord};
 
 /// The version of the format that this crate reads and writes.
 pub(crate) const FORMAT: u32 = 4;
@@ -37,6 +37,9 @@ pub(crate) const PASSAGE_LIMIT: u64 = crate::graph::POINT_LIMIT as u64;
 
 /// Numbers of commits and segments are less: there is always a next one.
 const NUMBER_LIMIT: u64 = 1 << 62;
+
+/// Written in the place of an estimate where there is none and something follows.
+const NO_TRUST: TrustRecord = TrustRecord { trust: 0.0, passages: 0 };
 
 /// 128 random bits that tell the files of one index from those of another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
@@ -85,8 +88,14 @@ impl Encode for Manifest {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         let Self { index, generation, model, ef, next_segment, segments, trust } = self;
         (index, generation, model, ef, next_segment, segments).encode(encoder)?;
-        model.encode_later(encoder, trust.is_some())?;
-        trust.map_or(Ok(()), |trust| trust.encode(encoder))
+        let adopted: Vec<(u64, Origin)> =
+            segments.iter().filter_map(|segment| Some((segment.id, segment.origin?))).collect();
+        model.encode_later(encoder, trust.is_some() || !adopted.is_empty())?;
+        match (trust, adopted.is_empty()) {
+            (None, true) => Ok(()),
+            (Some(trust), true) => trust.encode(encoder),
+            (trust, false) => (trust.unwrap_or(NO_TRUST), adopted).encode(encoder),
+        }
     }
 }
 
@@ -97,6 +106,10 @@ impl<C> Decode<C> for Manifest {
         manifest.model.decode_later(decoder)?;
         if decoder.reader().peek_read(1).is_some() {
             manifest.trust = Some(Decode::decode(decoder)?);
+        }
+        if decoder.reader().peek_read(1).is_some() {
+            manifest.trust = manifest.trust.filter(|trust| *trust != NO_TRUST);
+            manifest.decode_origins(decoder)?;
         }
         Ok(manifest)
     }
@@ -114,6 +127,30 @@ impl Manifest {
             segments: Vec::new(),
             trust: None,
         }
+    }
+
+    /// Reads where the segments are from that came from other indexes.
+    fn decode_origins<C, D: Decoder<Context = C>>(&mut self, decoder: &mut D) -> Result<(), DecodeError> {
+        let adopted: Vec<(u64, Origin)> = Decode::decode(decoder)?;
+        let wrong = |why: String| DecodeError::OtherString(why);
+        if adopted.is_empty() {
+            return Err(wrong(
+                "it lists no segment of another index where it says that there are some".into(),
+            ));
+        }
+        // In the order of the segments, each at most once.
+        let mut segments = self.segments.iter_mut();
+        for (id, origin) in adopted {
+            let segment = segments.find(|segment| segment.id == id);
+            let segment = segment.ok_or_else(|| {
+                wrong(format!("it says where segment {id} is from, which it does not have"))
+            })?;
+            if origin.segment == id {
+                return Err(wrong(format!("segment {id} of another index has the same id there")));
+            }
+            segment.origin = Some(origin);
+        }
+        Ok(())
     }
 
     /// The bytes of the published file: magic, format, length and checksum of the record, the record.

@@ -6,6 +6,7 @@ use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
+use super::IndexId;
 use crate::{ModelIdentity, PassageSize, Similarity};
 
 /// What an estimate came to.
@@ -32,8 +33,8 @@ pub(crate) struct ModelRecord {
     pub(crate) passages: PassageSize,
 }
 
-/// A segment and its tombstones.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+/// A segment and its tombstones. Its origin is not written with the rest, but at the end of the manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SegmentRecord {
     /// Names the file; never used again.
     pub(crate) id: u64,
@@ -47,6 +48,29 @@ pub(crate) struct SegmentRecord {
     pub(crate) edges: Option<u64>,
     /// Its tombstones, if it has any.
     pub(crate) deleted: Option<DeletedRecord>,
+    /// The segment of another index whose file this is; none for the index's own.
+    pub(crate) origin: Option<Origin>,
+}
+
+/// What a file of a segment says of itself: the index that wrote it, and the id that it had there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Origin {
+    pub(crate) index: IndexId,
+    pub(crate) segment: u64,
+}
+
+impl Encode for SegmentRecord {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        let Self { id, documents, passages, length, checksum, edges, deleted, origin: _ } = self;
+        (id, documents, passages, length, checksum, edges, deleted).encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for SegmentRecord {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let (id, documents, passages, length, checksum, edges, deleted) = Decode::decode(decoder)?;
+        Ok(Self { id, documents, passages, length, checksum, edges, deleted, origin: None })
+    }
 }
 
 /// A file of tombstones.

@@ -16,6 +16,7 @@ fn manifest() -> Manifest {
         checksum: 9,
         edges: Some(3),
         deleted: Some(DeletedRecord { generation: 1, documents: 1, passages: 2, length: 60, checksum: 4 }),
+        origin: None,
     }];
     manifest
 }
@@ -54,8 +55,26 @@ fn prompts_and_similarity_follow_the_record() {
     assert_eq!(decode(&record), Ok(prompted));
     let unknown = [&earlier_record()[..], &[0, 0, 9]].concat();
     assert!(decode::<Manifest>(&unknown).unwrap_err().contains("similarity"));
-    let longer = [&record[..], &[5, 0, 0, 0, 0, 7, 0]].concat();
+    let without_any = [&record[..], &[5, 0, 0, 0, 0, 7, 0]].concat();
+    assert!(decode::<Manifest>(&without_any).unwrap_err().contains("lists no segment"));
+}
+
+#[test]
+fn segments_of_other_indexes_follow_with_where_they_are_from() {
+    let mut adopted = Manifest { index: IndexId([7; 16]), ..manifest() };
+    adopted.segments[0].origin = Some(Origin { index: IndexId([9; 16]), segment: 1 });
+    let record = encode(&adopted);
+    let later = [&[0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2][..], &[9; 16], &[1]].concat();
+    assert_eq!(record, [&earlier_record()[..], &later].concat());
+    assert_eq!(decode(&record), Ok(adopted.clone()));
+    adopted.trust = Some(TrustRecord { trust: 0.5, passages: 3 });
+    assert_eq!(decode(&encode(&adopted)), Ok(adopted.clone()));
+    let longer = [&record[..], &[0]].concat();
     assert!(decode::<Manifest>(&longer).unwrap_err().contains("1 bytes too many"));
+    adopted.segments[0].origin = Some(Origin { index: IndexId([9; 16]), segment: 2 });
+    assert!(decode::<Manifest>(&encode(&adopted)).unwrap_err().contains("the same id there"));
+    let of_another = [&record[..record.len() - 18], &[1][..], &[9; 16], &[2]].concat();
+    assert!(decode::<Manifest>(&of_another).unwrap_err().contains("which it does not have"));
 }
 
 #[test]

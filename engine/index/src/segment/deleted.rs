@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::manifest::{DeletedRecord, IndexId};
-use crate::storage::Storage;
+use crate::storage::{Blob, Storage};
 use crate::{Error, Result};
 
 /// The first bytes of a file of tombstones.
@@ -90,6 +90,17 @@ impl Deleted {
             length: bytes.len() as u64,
             checksum,
         })
+    }
+
+    /// The index that wrote a file, if its checksum holds.
+    pub(crate) fn index_of(blob: &Blob) -> Option<IndexId> {
+        let mut bytes = vec![0; blob.bytes().len()];
+        blob.read_at(0, &mut bytes).ok()?;
+        let (content, checksum) = bytes.split_last_chunk::<4>()?;
+        let is_whole = content.len() >= HEADER
+            && content[..8] == MAGIC
+            && crc32fast::hash(content).to_le_bytes() == *checksum;
+        is_whole.then(|| IndexId(*content[8..].first_chunk().expect("its length was checked")))
     }
 
     /// Reads those of a segment with so many passages. None if the file is not there.

@@ -2,7 +2,7 @@
 
 use bincode::{Decode, Encode};
 
-use crate::manifest::IndexId;
+use crate::manifest::{IndexId, Origin};
 use crate::storage::Blob;
 
 /// Bytes that one checksum stands for.
@@ -175,6 +175,11 @@ impl Trailer {
         let checksum = crc32fast::hash(&bytes[..60]);
         bytes[60..].copy_from_slice(&checksum.to_le_bytes());
         (bytes, checksum)
+    }
+
+    /// The index that wrote the file, and the id that the segment had there.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin { index: self.index, segment: self.segment }
     }
 
     /// Bytes of the file.

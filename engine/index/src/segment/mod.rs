@@ -36,7 +36,7 @@ use self::sections::{Section, Sections, Trailer};
 use self::write::{Header, file_name};
 use crate::graph::codes::{longer_stride, stride};
 use crate::graph::{Fault, Graph, Pages};
-use crate::manifest::{DIMENSION_LIMIT, IndexId, ModelRecord, PASSAGE_LIMIT, SegmentRecord};
+use crate::manifest::{DIMENSION_LIMIT, IndexId, ModelRecord, Origin, PASSAGE_LIMIT, SegmentRecord};
 use crate::storage::Storage;
 use crate::{Error, Result, Similarity};
 
@@ -75,7 +75,8 @@ impl Segment {
         model: &ModelRecord,
         record: &SegmentRecord,
     ) -> Result<Arc<Self>, Unopened> {
-        let segment = Self::open_file(storage, index, record.id)?;
+        let origin = record.origin.unwrap_or(Origin { index, segment: record.id });
+        let segment = Self::open_file(storage, origin, record.id)?;
         let damaged = |why: &str| {
             Unopened::Failed(Error::damaged(storage, format!("{}: {why}", segment.sections.name())))
         };
@@ -95,8 +96,8 @@ impl Segment {
         Ok(Arc::new(segment))
     }
 
-    /// Opens the file of a segment whatever a manifest says of it.
-    pub(crate) fn open_file(storage: &dyn Storage, index: IndexId, id: u64) -> Result<Self, Unopened> {
+    /// Opens the file of segment `id`, which says that it is of `origin`, whatever a manifest says of it.
+    pub(crate) fn open_file(storage: &dyn Storage, origin: Origin, id: u64) -> Result<Self, Unopened> {
         let name = file_name(id);
         let blob = storage.open(&name).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Unopened::Missing,
@@ -108,7 +109,7 @@ impl Segment {
         })?;
         let open = || {
             let trailer = Trailer::read(&blob)?;
-            if trailer.index != index || trailer.segment != id {
+            if trailer.origin() != origin {
                 return Err("it belongs to another index".to_owned());
             }
             let (sections, header) =
@@ -146,15 +147,25 @@ impl Segment {
         self.header.dimension as usize
     }
 
-    /// What its file says of itself.
     /// How its vectors are compared.
     #[inline]
     pub(crate) fn similarity(&self) -> Similarity {
         self.header.model.similarity
     }
 
+    /// What its file says of itself.
     pub(crate) fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The index that wrote its file, and the id that it had there.
+    pub(crate) fn origin(&self) -> Origin {
+        self.trailer.origin()
+    }
+
+    /// Whether its index wrote it. The file of an adopted segment has another id in it than its name.
+    pub(crate) fn is_own(&self) -> bool {
+        self.trailer.segment == self.id
     }
 
     /// The checksum of its trailer.

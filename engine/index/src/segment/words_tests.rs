@@ -53,7 +53,7 @@ fn segment(storage: &Memory, sections: Option<&[Vec<u8>]>) -> Result<Segment, ()
             sections: Vec::new(),
         })
         .unwrap();
-    Segment::open_file(storage, INDEX, 1).map_err(drop)
+    Segment::open_file(storage, crate::manifest::Origin { index: INDEX, segment: 1 }, 1).map_err(drop)
 }
 
 /// Asks a segment everything about its words.

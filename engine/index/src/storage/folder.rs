@@ -128,6 +128,26 @@ impl Storage for Folder {
         Ok(Box::new(Written { file, buffer: Vec::with_capacity(BUFFER) }))
     }
 
+    fn link(&self, name: &str, from: &dyn Storage, of: &str) -> io::Result<()> {
+        let original = from.file(of).ok_or(ErrorKind::Unsupported)?;
+        // Whoever brought the other index here may not have synced it.
+        File::open(&original)?.sync_all()?;
+        self.remove(name)?;
+        let path = self.segment(name);
+        match fs::hard_link(&original, &path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                fs::create_dir_all(self.path.join(SEGMENTS))?;
+                sync_folder(&self.path)?;
+                fs::hard_link(&original, &path)
+            }
+            other => other,
+        }
+    }
+
+    fn file(&self, name: &str) -> Option<PathBuf> {
+        Some(self.segment(name))
+    }
+
     fn sync_names(&self) -> io::Result<()> {
         match sync_folder(&self.path.join(SEGMENTS)) {
             // An index without documents has no such folder yet.

@@ -69,6 +69,20 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// What the system reports.
     fn create(&self, name: &str) -> io::Result<Box<dyn Output>>;
 
+    /// Gives a file of `segments/` in another storage a name in this one too, in the place of any of that name. The file's
+    /// content is on the disk when it returns, its name after [`Storage::sync_names`].
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::Unsupported`] where it can only be copied; what the system reports, as of files on two disks.
+    fn link(&self, _name: &str, _from: &dyn Storage, _of: &str) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Where a file of `segments/` is in the file system, if it is there.
+    fn file(&self, _name: &str) -> Option<PathBuf> {
+        None
+    }
+
     /// Makes the names of finished files durable, and the removal of others.
     ///
     /// # Errors

@@ -52,7 +52,16 @@ pub(super) fn join(
             let (documents, passages) = (header.documents, header.passages);
             writer.finish(header).map(|sealed| {
                 let (length, checksum) = (sealed.length, sealed.checksum);
-                Some(SegmentRecord { id, documents, passages, length, checksum, edges, deleted: None })
+                Some(SegmentRecord {
+                    id,
+                    documents,
+                    passages,
+                    length,
+                    checksum,
+                    edges,
+                    deleted: None,
+                    origin: None,
+                })
             })
         }
         Err(error) => {

@@ -1,9 +1,11 @@
 //! Changing an index: every change is whole on the disk when its call returns, or it never was.
 //!
 //! `open` finishes or undoes what a crash interrupted. `commit` is the one place where a change becomes true;
-//! `upsert` and `delete` make changes, `flat` and `merge` put segments together, `compact` makes one of all, and
+//! `upsert` and `delete` make changes, `adopt` takes the segments of other indexes, `part` reads such an index and `meeting` finds
+//! the documents that both have, `flat` and `merge` put segments together, `compact` makes one of all, and
 //! `repair` rebuilds what is lost from what is there.
 
+mod adopt;
 mod commit;
 mod compact;
 mod delete;
@@ -11,8 +13,10 @@ mod flat;
 mod ids;
 mod invert;
 mod join;
+mod meeting;
 mod merge;
 mod open;
+mod part;
 mod repair;
 mod upsert;
 
@@ -20,9 +24,11 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+pub use self::adopt::{Adopted, Adoption, Keep};
 pub use self::flat::{SEAL_PASSAGES, SEGMENT_PASSAGES};
 use self::ids::RecentIds;
 pub use self::merge::{MERGED_PASSAGES, Merge, Merged};
+pub use self::part::Part;
 pub use self::repair::{Repaired, RepairedFrom};
 use crate::catalogue::Catalogue;
 use crate::{Error, Reader, Result, Snapshot};

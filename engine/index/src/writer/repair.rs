@@ -142,7 +142,11 @@ fn gather(
     lost: &mut Vec<String>,
 ) -> Result<Manifest> {
     let mut segments: Vec<Segment> = Vec::new();
-    let mut index = None;
+    // Tombstones are always written by the index itself; so are segments that are named as they say.
+    let mut index = files.iter().find_map(|(name, _)| {
+        segment_of_deleted(name)?;
+        storage.open(name).ok().and_then(|blob| Deleted::index_of(&blob))
+    });
     for (name, _) in files {
         let Some(id) = segment_of(name) else { continue };
         let opened = storage
@@ -150,8 +154,11 @@ fn gather(
             .map_err(|error| error.to_string())
             .and_then(|blob| Trailer::read(&blob))
             .and_then(|trailer| {
-                let known = *index.get_or_insert(trailer.index);
-                Segment::open_file(storage, known, id).map_err(|error| format!("{error:?}"))
+                let mut origin = trailer.origin();
+                if origin.segment == id {
+                    origin.index = *index.get_or_insert(trailer.index);
+                }
+                Segment::open_file(storage, origin, id).map_err(|error| format!("{error:?}"))
             });
         match opened {
             Ok(segment) => segments.push(segment),
@@ -159,14 +166,18 @@ fn gather(
         }
         looked_at.add(1)?;
     }
-    let (Some(index), Some(newest)) = (index, segments.last()) else {
+    let Some(newest) = segments.last() else {
         return Err(Error::damaged(storage, "it has no segment that can be read"));
     };
+    // Where all segments are of other indexes nothing says which index this was.
+    let index = index.unwrap_or_else(IndexId::random);
     let model = newest.header().model.clone();
     let deleted = newest_tombstones(storage, index, files, &segments, lost);
     looked_at.add(files.iter().filter(|(name, _)| segment_of(name).is_none()).count())?;
     let segments = without_replaced(segments, &deleted);
-    let generation = segments.iter().map(|segment| segment.header().generation);
+    // Other indexes have commits of their own.
+    let own = segments.iter().filter(|segment| segment.is_own());
+    let generation = own.map(|segment| segment.header().generation);
     let generation = generation.chain(deleted.values().map(|(_, record)| record.generation)).max();
     let next_segment = files.iter().filter_map(|(name, _)| segment_of(name)).max().map_or(1, |id| id + 1);
     let records = segments.iter().filter_map(|segment| record_of(segment, &deleted));
@@ -214,7 +225,8 @@ fn newest_tombstones(
 fn without_replaced(mut segments: Vec<Segment>, deleted: &Tombstones) -> Vec<Segment> {
     let generation = |id: u64| deleted.get(&id).map_or(0, |(_, record)| record.generation);
     let mut dropped = Vec::new();
-    for merged in segments.iter().rev() {
+    // What an adopted segment was made of is in another index.
+    for merged in segments.iter().rev().filter(|segment| segment.is_own()) {
         let sources = &merged.header().replaces;
         let all_there = sources.iter().all(|id| segments.iter().any(|segment| segment.id() == *id));
         let newest_source = sources.iter().map(|id| generation(*id)).max().unwrap_or(0);
@@ -239,6 +251,7 @@ fn record_of(segment: &Segment, deleted: &Tombstones) -> Option<SegmentRecord> {
         checksum: segment.checksum(),
         edges,
         deleted: deleted.get(&segment.id()).map(|(_, record)| *record),
+        origin: (!segment.is_own()).then(|| segment.origin()),
     };
     (record.live() > 0).then_some(record)
 }
@@ -300,6 +313,14 @@ impl Storage for Unpublished {
 
     fn create(&self, name: &str) -> io::Result<Box<dyn Output>> {
         self.inner.create(name)
+    }
+
+    fn link(&self, name: &str, from: &dyn Storage, of: &str) -> io::Result<()> {
+        self.inner.link(name, from, of)
+    }
+
+    fn file(&self, name: &str) -> Option<std::path::PathBuf> {
+        self.inner.file(name)
     }
 
     fn sync_names(&self) -> io::Result<()> {

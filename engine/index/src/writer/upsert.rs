@@ -129,7 +129,16 @@ impl Index {
             sections: Vec::new(),
         })?;
         let (length, checksum) = (sealed.length, sealed.checksum);
-        Ok(SegmentRecord { id, documents, passages, length, checksum, edges: None, deleted: None })
+        Ok(SegmentRecord {
+            id,
+            documents,
+            passages,
+            length,
+            checksum,
+            edges: None,
+            deleted: None,
+            origin: None,
+        })
     }
 }
 

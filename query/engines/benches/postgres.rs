@@ -1,0 +1,199 @@
+//! What does a table of PostgreSQL find of 100,000 vectors, and what do we add to the time of the server's own client?
+//!
+//! `cargo bench -p akin-engines --bench postgres -- VECTORS.npy [ROWS]`: the first ROWS are kept, the next 500 are the queries.
+
+#![allow(clippy::unwrap_used)] // a benchmark that panics has found something
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use akin_engines::postgres::{Address, PostgresEngine};
+use akin_engines::{Ask, Engine};
+use akin_index::{Document, Embeddings, Filter, ModelIdentity};
+use postgres::binary_copy::BinaryCopyInWriter;
+use postgres::types::{ToSql, Type};
+use serde_json::json;
+
+const QUERIES: usize = 500;
+const BATCH: usize = 1024;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let Some(path) = arguments.first() else {
+        println!("left out: no VECTORS.npy is named");
+        return;
+    };
+    let rows: usize = arguments.get(1).map_or(100_000, |rows| rows.parse().unwrap());
+    let Some(server) = akin_fixtures::postgres() else { return };
+    let (vectors, queries) = read(Path::new(path), rows);
+    let table = format!("bench_{}", std::process::id());
+    let model = ModelIdentity::new("b".repeat(64), "bench", vectors.dimension());
+    let address = || Address::parse(&format!("{server}/{table}")).unwrap();
+    let mut engine = PostgresEngine::open_or_create(address(), &model).unwrap();
+    let mut client = postgres::Client::connect(&server, postgres::NoTls).unwrap();
+    load(&mut engine, &mut client, &vectors, &table);
+    let began = Instant::now();
+    engine.finish(&|_, _| std::ops::ControlFlow::Continue(())).unwrap();
+    println!("graph: {:.1?}, {:?}", began.elapsed(), engine.figures().unwrap());
+    for filter in [None, Some("tenth = 3"), Some("hundredth = 42")] {
+        recall(&mut engine, &queries, filter);
+    }
+    overhead(&mut engine, &mut client, &queries, &table);
+    client.batch_execute(&format!("DROP TABLE {table}, {table}_own")).unwrap();
+}
+
+/// The first rows of a matrix that `akin encode` wrote, and those after them that are the queries.
+fn read(path: &Path, rows: usize) -> (Embeddings, Embeddings) {
+    let bytes = std::fs::read(path).unwrap();
+    let begin = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let header = String::from_utf8_lossy(&bytes[10..begin]).into_owned();
+    let shape = header.split('(').nth(1).unwrap().split(')').next().unwrap();
+    let dimension: usize = shape.split(',').nth(1).unwrap().trim().parse().unwrap();
+    let values: Vec<f32> =
+        bytes[begin..].as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect();
+    let (kept, others) = values.split_at(rows * dimension);
+    let others = others[..QUERIES * dimension].to_vec();
+    (Embeddings::from_values(dimension, kept.to_vec()), Embeddings::from_values(dimension, others))
+}
+
+/// Loads the rows by both, a tenth in turn.
+fn load(engine: &mut PostgresEngine, client: &mut postgres::Client, vectors: &Embeddings, table: &str) {
+    let dimension = vectors.dimension();
+    client
+        .batch_execute(&format!(
+            "CREATE TABLE {table}_own (id text, text text, metadata jsonb, embedding halfvec({dimension}), PRIMARY KEY (id))"
+        ))
+        .unwrap();
+    let statement = client.prepare("SELECT $1::halfvec").unwrap();
+    let types = [Type::TEXT, Type::TEXT, Type::TEXT, statement.params()[0].clone()];
+    let (mut ours, mut own) = (Duration::ZERO, Duration::ZERO);
+    let all: Vec<usize> = (0..vectors.rows()).collect();
+    for tenth in all.chunks(vectors.rows().div_ceil(10)) {
+        let began = Instant::now();
+        for batch in tenth.chunks(BATCH) {
+            let documents: Vec<Document> = batch.iter().map(|row| document(*row)).collect();
+            let mut embeddings = Embeddings::empty(dimension);
+            batch.iter().for_each(|row| embeddings.push(vectors.row(*row)));
+            assert!(engine.unchanged(&documents).unwrap().iter().all(|unchanged| !unchanged));
+            engine.upsert(&documents, None, &embeddings).unwrap();
+        }
+        ours += began.elapsed();
+        let began = Instant::now();
+        let copy = format!("COPY {table}_own FROM STDIN (FORMAT binary)");
+        let mut types = types.clone();
+        types[2] = Type::JSONB;
+        let mut writer = BinaryCopyInWriter::new(client.copy_in(&copy).unwrap(), &types);
+        for row in tenth {
+            let document = document(*row);
+            let metadata = Json(serde_json::to_string(&document.metadata).unwrap());
+            let vector = Half(vectors.row(*row).to_vec());
+            let values: [&(dyn ToSql + Sync); 4] = [&document.id, &document.text, &metadata, &vector];
+            writer.write(&values).unwrap();
+        }
+        writer.finish().unwrap();
+        own += began.elapsed();
+    }
+    println!(
+        "load: {ours:.1?} by the engine, {own:.1?} by COPY alone, speed {:.2}",
+        own.div_duration_f64(ours)
+    );
+}
+
+fn document(row: usize) -> Document {
+    let metadata = json!({"tenth": row % 10, "hundredth": row % 100});
+    Document {
+        id: row.to_string(),
+        text: format!("the text of row {row}"),
+        metadata: metadata.as_object().unwrap().clone(),
+    }
+}
+
+/// The share of the true ten nearest that are found; as near as the tenth is right.
+fn recall(engine: &mut PostgresEngine, queries: &Embeddings, filter: Option<&str>) {
+    let parsed = filter.map(|filter| Filter::parse(filter).unwrap());
+    let (mut found, mut wanted, mut times) = (0, 0, Vec::new());
+    for query in queries.iter().take(200) {
+        let exact = Ask { exact: true, filter: parsed.clone(), ..Ask::default() };
+        let right = engine.nearest(query, &exact).unwrap();
+        let began = Instant::now();
+        let near = engine.nearest(query, &Ask { filter: parsed.clone(), ..Ask::default() }).unwrap();
+        times.push(began.elapsed());
+        let least = right.last().unwrap().score;
+        wanted += right.len();
+        found += near.iter().filter(|hit| hit.score >= least - 1e-6).count().min(right.len());
+    }
+    println!(
+        "{}: recall@10 {:.4}, p50 {:.2?}",
+        filter.unwrap_or("all"),
+        found as f64 / wanted as f64,
+        median(&mut times)
+    );
+}
+
+/// The same query by the engine and by a prepared statement alone, in turn.
+fn overhead(engine: &mut PostgresEngine, client: &mut postgres::Client, queries: &Embeddings, table: &str) {
+    client
+        .batch_execute("SET hnsw.ef_search = 100; SET hnsw.iterative_scan = relaxed_order; SET jit = off")
+        .unwrap();
+    let select =
+        format!("SELECT id, text, fields, embedding <#> $1 FROM {table} ORDER BY embedding <#> $1 LIMIT 10");
+    let statement = client.prepare(&select).unwrap();
+    let (mut ours, mut own) = (Vec::new(), Vec::new());
+    for query in queries.iter() {
+        let began = Instant::now();
+        assert_eq!(engine.nearest(query, &Ask::default()).unwrap().len(), 10);
+        ours.push(began.elapsed());
+        let began = Instant::now();
+        assert_eq!(client.query(&statement, &[&Half(query.to_vec())]).unwrap().len(), 10);
+        own.push(began.elapsed());
+    }
+    let (ours, own) = (median(&mut ours), median(&mut own));
+    println!(
+        "a query, p50: {ours:.2?} by the engine, {own:.2?} by the client, ratio {:.2}",
+        ours.div_duration_f64(own)
+    );
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+#[derive(Debug)]
+struct Half(Vec<f32>);
+
+#[derive(Debug)]
+struct Json(String);
+
+type Written = Result<postgres::types::IsNull, Box<dyn std::error::Error + Sync + Send>>;
+
+impl ToSql for Half {
+    fn to_sql(&self, _: &Type, out: &mut bytes::BytesMut) -> Written {
+        out.extend_from_slice(&(self.0.len() as u16).to_be_bytes());
+        out.extend_from_slice(&[0, 0]);
+        for value in &self.0 {
+            out.extend_from_slice(&half::f16::from_f32(*value).to_bits().to_be_bytes());
+        }
+        Ok(postgres::types::IsNull::No)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        ty.name() == "halfvec"
+    }
+
+    postgres::types::to_sql_checked!();
+}
+
+impl ToSql for Json {
+    fn to_sql(&self, _: &Type, out: &mut bytes::BytesMut) -> Written {
+        out.extend_from_slice(&[1]);
+        out.extend_from_slice(self.0.as_bytes());
+        Ok(postgres::types::IsNull::No)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::JSONB
+    }
+
+    postgres::types::to_sql_checked!();
+}

@@ -1,0 +1,108 @@
+//! What can go wrong in an engine.
+
+use akin_index::ModelIdentity;
+
+/// A result of an engine.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong in an engine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An address that names no table.
+    #[error("{address} names no table: {reason}")]
+    Address {
+        /// The address, without a password.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nobody answers at the address.
+    #[error("cannot reach the server at {server}: {reason}")]
+    Unreachable {
+        /// Host and port.
+        server: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The server does not let this user in.
+    #[error("the server at {server} refuses the login: {reason}")]
+    Login {
+        /// Host and port.
+        server: String,
+        /// What the server said.
+        reason: String,
+    },
+    /// The server has gone away in the middle, and does not come back.
+    #[error("the server at {server} has gone away: {reason}")]
+    Gone {
+        /// Host and port.
+        server: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The server has no pgvector, or one that is too old.
+    #[error("the database {place} cannot keep vectors: {reason}")]
+    NoVectors {
+        /// The database.
+        place: String,
+        /// What it lacks.
+        reason: String,
+    },
+    /// There is no such table.
+    #[error("there is no table {place}")]
+    NoTable {
+        /// The table.
+        place: String,
+    },
+    /// The table was made by somebody else.
+    #[error("the table {place} was not made by Akin: {reason}")]
+    NotOurs {
+        /// The table.
+        place: String,
+        /// What tells.
+        reason: String,
+    },
+    /// The table was begun with another model.
+    #[error("{place} was built with another model or in another way: {what}")]
+    OtherModel {
+        /// The table.
+        place: String,
+        /// What it was built with.
+        built_with: Box<ModelIdentity>,
+        /// What differs.
+        what: String,
+    },
+    /// The server refused a statement.
+    #[error("the server at {server} refused: {reason}")]
+    Refused {
+        /// Host and port.
+        server: String,
+        /// What it said.
+        reason: String,
+    },
+    /// A filter that the engine cannot answer.
+    #[error("the filter cannot be asked of {place}: {reason}")]
+    Filter {
+        /// The table.
+        place: String,
+        /// What cannot be.
+        reason: String,
+    },
+    /// A document that the engine cannot keep.
+    #[error("the document {id:?} cannot be kept in {place}: {reason}")]
+    Document {
+        /// The id of the document.
+        id: String,
+        /// The table.
+        place: String,
+        /// What cannot be.
+        reason: String,
+    },
+    /// What somebody who was shown the documents reports.
+    #[error("{0}")]
+    Shown(String),
+    /// The index reports it.
+    #[error(transparent)]
+    Index(#[from] akin_index::Error),
+}

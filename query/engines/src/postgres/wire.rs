@@ -1,0 +1,99 @@
+//! Values as PostgreSQL sends them in binary.
+
+use std::error::Error;
+
+use bytes::{BufMut, BytesMut};
+use half::f16;
+use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+
+type Fault = Box<dyn Error + Sync + Send>;
+
+/// A vector of pgvector's type `halfvec`: numbers of 16 bits.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct HalfVector(pub(super) Vec<f16>);
+
+impl HalfVector {
+    pub(super) fn of(vector: &[f32]) -> Self {
+        Self(vector.iter().map(|value| f16::from_f32(*value)).collect())
+    }
+
+    /// Whether a number is out of the range of 16 bits.
+    pub(super) fn is_infinite(&self) -> bool {
+        self.0.iter().any(|value| !value.is_finite())
+    }
+}
+
+fn is_halfvec(ty: &Type) -> bool {
+    ty.name() == "halfvec"
+}
+
+impl ToSql for HalfVector {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Fault> {
+        out.put_u16(u16::try_from(self.0.len())?);
+        out.put_u16(0);
+        self.0.iter().for_each(|value| out.put_u16(value.to_bits()));
+        Ok(IsNull::No)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        is_halfvec(ty)
+    }
+
+    to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for HalfVector {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Fault> {
+        let (head, values) = raw.split_at_checked(4).ok_or("a halfvec has a head of four bytes")?;
+        let count = usize::from(u16::from_be_bytes([head[0], head[1]]));
+        let (values, rest) = values.as_chunks::<2>();
+        if values.len() != count || !rest.is_empty() {
+            return Err("a halfvec has another length than it says".into());
+        }
+        Ok(Self(values.iter().map(|value| f16::from_bits(u16::from_be_bytes(*value))).collect()))
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        is_halfvec(ty)
+    }
+}
+
+/// A JSON text as `jsonb`.
+#[derive(Debug)]
+pub(super) struct Jsonb<'a>(pub(super) &'a str);
+
+impl ToSql for Jsonb<'_> {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Fault> {
+        // The version of its form.
+        out.put_u8(1);
+        out.put_slice(self.0.as_bytes());
+        Ok(IsNull::No)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::JSONB
+    }
+
+    to_sql_checked!();
+}
+
+#[cfg(test)]
+mod tests {
+    use postgres::types::Kind;
+
+    use super::*;
+
+    #[test]
+    fn a_vector_comes_back_from_its_bytes_and_no_other_bytes_are_one() {
+        let ty = Type::new("halfvec".into(), 1, Kind::Simple, "public".into());
+        let vector = HalfVector::of(&[0.5, -1.0, 0.1]);
+        let mut bytes = BytesMut::new();
+        vector.to_sql(&ty, &mut bytes).unwrap();
+        assert_eq!(&bytes[..6], [0, 3, 0, 0, 0x38, 0x00]);
+        assert_eq!(HalfVector::from_sql(&ty, &bytes).unwrap(), vector);
+        for short in [0, 3, bytes.len() - 1] {
+            assert!(HalfVector::from_sql(&ty, &bytes[..short]).is_err());
+        }
+        assert!(HalfVector::of(&[1e6]).is_infinite());
+    }
+}

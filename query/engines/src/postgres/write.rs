@@ -1,0 +1,260 @@
+//! Adding and deleting documents.
+
+use std::collections::{HashMap, HashSet};
+
+use akin_index::{Document, Embeddings, ModelIdentity, Passage, Similarity, Upserted};
+use postgres::binary_copy::BinaryCopyInWriter;
+use postgres::types::{ToSql, Type};
+use postgres::{Client, Transaction};
+use sha2::{Digest, Sha256};
+
+use super::connect::Connection;
+use super::wire::{HalfVector, Jsonb};
+use super::{GRAPH_PASSAGES, schema};
+use crate::{Error, Result};
+
+/// Bytes that a point of a graph takes beside its vector while it is built.
+const POINT_BYTES: usize = 600;
+
+/// The most memory that building a graph asks the server for, in KiB.
+const MOST_MEMORY: usize = 4 << 20;
+
+/// A document as rows of the table.
+struct Row<'a> {
+    document: &'a Document,
+    fields: String,
+    hash: Vec<u8>,
+    passages: Vec<Option<Passage>>,
+    vectors: Vec<HalfVector>,
+}
+
+pub(super) fn unchanged(connection: &mut Connection, documents: &[Document]) -> Result<Vec<bool>> {
+    let find = format!("SELECT id, hash FROM {} WHERE part = 0 AND id = ANY($1)", connection.address.table());
+    let ids: Vec<&str> = documents.iter().map(|document| document.id.as_str()).collect();
+    let rows = connection.run(&mut |client| client.query(&find, &[&ids]))?;
+    let known: HashMap<String, Vec<u8>> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let same =
+        |document: &Document| known.get(&document.id) == Some(&content_hash(document, &fields_of(document)));
+    Ok(documents.iter().map(same).collect())
+}
+
+pub(super) fn upsert(
+    connection: &mut Connection,
+    model: &ModelIdentity,
+    documents: &[Document],
+    passages: Option<&[Vec<Passage>]>,
+    embeddings: &Embeddings,
+) -> Result<Upserted> {
+    let rows = rows_of(&connection.address.place(), model, documents, passages, embeddings)?;
+    if rows.is_empty() {
+        return Ok(Upserted::default());
+    }
+    let table = connection.address.table();
+    let ids: Vec<&str> = documents.iter().map(|document| document.id.as_str()).collect();
+    let replaced = connection.run(&mut |client| {
+        let vectors = vector_type(client)?;
+        let mut transaction = client.transaction()?;
+        lock(&mut transaction, &table)?;
+        let replaced = delete_ids(&mut transaction, &table, &ids)?.len();
+        copy(&mut transaction, &table, &vectors, &rows)?;
+        transaction.commit()?;
+        Ok(replaced)
+    })?;
+    Ok(Upserted { added: documents.len() - replaced, replaced })
+}
+
+pub(super) fn delete(connection: &mut Connection, ids: &[&str]) -> Result<Vec<bool>> {
+    let table = connection.address.table();
+    let existed = connection.run(&mut |client| {
+        let mut transaction = client.transaction()?;
+        lock(&mut transaction, &table)?;
+        let existed = delete_ids(&mut transaction, &table, ids)?;
+        transaction.commit()?;
+        Ok(existed)
+    })?;
+    Ok(ids.iter().map(|id| existed.contains(*id)).collect())
+}
+
+/// Builds the graph once there is enough for it.
+pub(super) fn finish(connection: &mut Connection, model: &ModelIdentity) -> Result<()> {
+    let address = connection.address.clone();
+    let table = address.table();
+    let build = schema::build_graph(&address, model.similarity);
+    connection.run(&mut |client| {
+        if schema::has_graph(client, &address)? {
+            return Ok(());
+        }
+        let passages: i64 = client.query_one(&format!("SELECT count(*) FROM {table}"), &[])?.get(0);
+        if passages < GRAPH_PASSAGES {
+            return Ok(());
+        }
+        let mut transaction = client.transaction()?;
+        // Of two commands that come to this the second finds it done.
+        lock(&mut transaction, &table)?;
+        // A graph that does not fit into the memory for it is built many times slower.
+        let needed = (passages as usize).saturating_mul(2 * model.dimension + POINT_BYTES) / 1024 + 65_536;
+        let held: i64 = transaction
+            .query_one("SELECT setting::bigint FROM pg_settings WHERE name = 'maintenance_work_mem'", &[])?
+            .get(0);
+        if needed.min(MOST_MEMORY) as i64 > held {
+            transaction
+                .batch_execute(&format!("SET LOCAL maintenance_work_mem = {}", needed.min(MOST_MEMORY)))?;
+        }
+        transaction.batch_execute(&build)?;
+        transaction.commit()?;
+        client.batch_execute(&format!("ANALYZE {table}"))
+    })
+}
+
+/// Has writers of one table take turns: each sees what the one before it did.
+fn lock(transaction: &mut Transaction<'_>, table: &str) -> Result<(), postgres::Error> {
+    transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", &[&table]).map(drop)
+}
+
+/// Deletes documents, and tells which there were.
+fn delete_ids(
+    transaction: &mut Transaction<'_>,
+    table: &str,
+    ids: &[&str],
+) -> Result<HashSet<String>, postgres::Error> {
+    let delete = format!("DELETE FROM {table} WHERE id = ANY($1) RETURNING id");
+    let rows = transaction.query(&delete, &[&ids])?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// The type of vectors, whose number each database chooses.
+fn vector_type(client: &mut Client) -> Result<Type, postgres::Error> {
+    let statement = client.prepare("SELECT $1::halfvec")?;
+    Ok(statement.params()[0].clone())
+}
+
+fn copy(
+    transaction: &mut Transaction<'_>,
+    table: &str,
+    vectors: &Type,
+    rows: &[Row<'_>],
+) -> Result<(), postgres::Error> {
+    let copy = format!(
+        "COPY {table} (id, part, first, last, text, fields, hash, metadata, embedding) FROM STDIN (FORMAT binary)"
+    );
+    let types = [
+        Type::TEXT,
+        Type::INT4,
+        Type::INT4,
+        Type::INT4,
+        Type::TEXT,
+        Type::TEXT,
+        Type::BYTEA,
+        Type::JSONB,
+        vectors.clone(),
+    ];
+    let mut writer = BinaryCopyInWriter::new(transaction.copy_in(&copy)?, &types);
+    for row in rows {
+        for (part, (passage, vector)) in row.passages.iter().zip(&row.vectors).enumerate() {
+            let is_first = part == 0;
+            let part = part as i32;
+            let (first, last) = (passage.map(|one| one.start as i32), passage.map(|one| one.end as i32));
+            let text = is_first.then_some(row.document.text.as_str());
+            let fields = (is_first && !row.document.metadata.is_empty()).then_some(row.fields.as_str());
+            let hash = is_first.then_some(&row.hash);
+            let metadata = Jsonb(&row.fields);
+            let values: [&(dyn ToSql + Sync); 9] =
+                [&row.document.id, &part, &first, &last, &text, &fields, &hash, &metadata, vector];
+            writer.write(&values)?;
+        }
+    }
+    writer.finish().map(drop)
+}
+
+/// Documents as rows, where the table can keep all of them.
+fn rows_of<'a>(
+    place: &str,
+    model: &ModelIdentity,
+    documents: &'a [Document],
+    passages: Option<&[Vec<Passage>]>,
+    embeddings: &Embeddings,
+) -> Result<Vec<Row<'a>>> {
+    let invalid = |reason: &str| Error::Index(akin_index::Error::Invalid(reason.into()));
+    let count = passages.map_or(documents.len(), |passages| passages.iter().map(Vec::len).sum());
+    if passages.is_some_and(|passages| passages.len() != documents.len())
+        || embeddings.rows() != count
+        || (count > 0 && embeddings.dimension() != model.dimension)
+    {
+        return Err(invalid("the embeddings are not those of the documents"));
+    }
+    let (mut rows, mut next, mut ids) = (Vec::with_capacity(documents.len()), 0, HashSet::new());
+    for (at, document) in documents.iter().enumerate() {
+        let refused = |reason: &str| Error::Document {
+            id: document.id.clone(),
+            place: place.into(),
+            reason: reason.into(),
+        };
+        let fields = fields_of(document);
+        if document.id.is_empty() || !ids.insert(document.id.as_str()) {
+            return Err(refused("its id is empty, or there twice"));
+        }
+        if document.id.contains('\0') || document.text.contains('\0') || has_nul(&fields) {
+            return Err(refused("it has a NUL character, which PostgreSQL does not store"));
+        }
+        let passages: Vec<Option<Passage>> = match passages {
+            // The only passage of a document is its text.
+            Some(passages) if passages[at].len() != 1 => passages[at].iter().copied().map(Some).collect(),
+            _ => vec![None],
+        };
+        if passages.is_empty() {
+            return Err(refused("it has no passage"));
+        }
+        let of = next..next + passages.len();
+        next = of.end;
+        let vectors: Vec<HalfVector> =
+            of.map(|row| HalfVector::of(&stored(model.similarity, embeddings.row(row)))).collect();
+        if vectors.iter().any(HalfVector::is_infinite) {
+            return Err(refused("a number of its vector is beyond 65,504, the greatest of 16 bits"));
+        }
+        let hash = content_hash(document, &fields);
+        rows.push(Row { document, fields, hash, passages, vectors });
+    }
+    Ok(rows)
+}
+
+/// Whether a JSON text says the character NUL: it is escaped there.
+fn has_nul(json: &str) -> bool {
+    json.match_indices("\\u0000").any(|(at, _)| {
+        let before = json[..at].bytes().rev().take_while(|byte| *byte == b'\\').count();
+        before.is_multiple_of(2)
+    })
+}
+
+/// A vector as it is compared: of length one for the cosine.
+pub(super) fn stored(similarity: Similarity, vector: &[f32]) -> Vec<f32> {
+    let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+    match similarity == Similarity::Cosine && length > 0.0 {
+        true => vector.iter().map(|value| value / length).collect(),
+        false => vector.to_vec(),
+    }
+}
+
+/// The fields of a document in their order, as JSON.
+fn fields_of(document: &Document) -> String {
+    serde_json::to_string(&document.metadata).expect("a map of JSON values is JSON")
+}
+
+fn content_hash(document: &Document, fields: &str) -> Vec<u8> {
+    let mut hasher = Sha256::new();
+    hasher.update((document.text.len() as u64).to_le_bytes());
+    hasher.update(document.text.as_bytes());
+    hasher.update(fields.as_bytes());
+    hasher.finalize()[..16].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_in_json_is_told_from_a_backslash_before_its_name() {
+        assert!(has_nul(r#"{"a":"x\u0000"}"#));
+        assert!(has_nul(r#"{"a":"\\\u0000"}"#));
+        assert!(!has_nul(r#"{"a":"\\u0000"}"#));
+    }
+}

@@ -1,0 +1,90 @@
+//! Arguments of the commands for corpora that one machine does not encode alone.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{CorpusArguments, parse_count};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The parts are files of JSON lines, part-00000-of-00008.jsonl and so on, in the order of the corpus. No document is divided. Each \
+document has the id that `akin index` gives it when it reads the whole corpus, so that indexes of the parts hold together the \
+documents of one index of all. Fields beside id and text come along. Of documents with one id the last counts, as in `akin index`.
+
+Parts have about equal numbers of tokens, estimated from the characters without a model; no part is further from the mean \
+than its longest document. The corpus is read three times, in memory that does not grow with its texts.
+
+A part is complete or not there at all. parts.json is written last: it has the documents, estimated tokens, bytes and CRC-32 of each \
+part. Where it is not there, the command was interrupted: run it again. The same command writes the same bytes.
+
+Each part is encoded or indexed anywhere, more than once if need be: `akin encode` writes a complete file or none, and the same \
+`akin index` goes on where it was ended. `akin adopt` makes one index of those of the parts.
+
+Examples:
+  akin shard corpus.jsonl.zst --parts 8 --output parts
+  akin index part-3 parts/part-00003-of-00008.jsonl
+  akin encode parts/part-00003-of-00008.jsonl --output part-3.npy")]
+pub struct ShardArguments {
+    #[command(flatten)]
+    pub corpus: CorpusArguments,
+    /// How many parts
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub parts: NonZeroUsize,
+    /// The folder for the parts; it is made if it does not exist
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Print a final report to stdout as a JSON line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The files of the parts get a name in the index (a hard link), or are copied where they lie on another disk or --copy asks for it. \
+Nothing is encoded, and no graph is built again. The parts are not changed, and may be deleted afterwards. They must have the \
+model, prompts, dimensions, similarity and passages of the index. An index that does not exist is begun like the first part.
+
+Where several have a document of one id, that of the part named last counts, as if the parts had been indexed one after another. \
+With --keep first that of the index stays, else that of the part named first. A document that has not changed stays where it is.
+
+All parts come in one commit: a command that is killed leaves the index as it was, and the same command does it again. A part that \
+was adopted before is passed over. What the parts know of their files and folders comes along, so that `akin index` passes over \
+what has not changed.
+
+Documents of small parts get a graph together where they have 4,096 passages. The graphs of the parts stay apart, \
+and a query asks each: `akin index` merges them little by little, --merge at once, and `akin compact` makes one of all.
+
+Examples:
+  akin adopt whole part-0 part-1 part-2 part-3
+  akin adopt whole parts/* --merge
+  akin adopt whole yesterday --keep first")]
+pub struct AdoptArguments {
+    /// The folder of the index; it is made if it does not exist
+    pub index: PathBuf,
+    /// The folders of the indexes that it takes over
+    #[arg(required = true, value_name = "PART")]
+    pub parts: Vec<PathBuf>,
+    /// Which document counts where several have one id
+    #[arg(long, value_enum, value_name = "WHICH", default_value = "last")]
+    pub keep: KeepName,
+    /// Copy the files, where they could be linked
+    #[arg(long)]
+    pub copy: bool,
+    /// Merge the graphs that are due now
+    #[arg(long)]
+    pub merge: bool,
+    /// Print a final report to stdout as a JSON line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which document of an id counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeepName {
+    /// That of the part named last
+    Last,
+    /// That of the index, else of the part named first
+    First,
+}
