@@ -64,9 +64,8 @@ fn asked(server: &Server) -> (u64, u64) {
 /// What a query prints and says, and the same without the server.
 #[track_caller]
 fn both_ways(workplace: &Workplace, arguments: &[&str]) -> (Run, Run) {
-    let query = [&["query", "notes"], arguments].concat();
-    let with = workplace.akin(&query);
-    let without = workplace.akin(&[&query[..], &["--no-server"]].concat());
+    let with = workplace.akin(&[&["query", "notes"], arguments].concat());
+    let without = workplace.akin(&[&["query", "notes", "--no-server"], arguments].concat());
     let all = |run: &Run| (run.code, run.stdout.clone(), run.stderr.clone());
     assert_eq!(all(&with), all(&without), "{arguments:?}");
     (with, without)
