@@ -38,7 +38,8 @@ fn with_documents() -> Workplace {
     let texts = sentences(60);
     let line = |n: usize| {
         let text = if n % 10 == 0 { texts[n..].join(". ") } else { texts[n].clone() };
-        json!({ "id": format!("d{n}"), "text": text, "n": n, "color": (["red", "green"][n % 2]) }).to_string()
+        let color = if n % 2 == 0 { "red" } else { "green" };
+        json!({ "id": format!("d{n}"), "text": text, "n": n, "color": color }).to_string()
     };
     workplace.write("notes.jsonl", (0..60).map(line).collect::<Vec<_>>().join("\n"));
     workplace.akin(&["index", "notes", "notes.jsonl"]).succeeded();

@@ -61,7 +61,7 @@ impl Index {
 
     /// Brings the index up to date with files and folders. Gives a report, and the files that were skipped with their reasons.
     #[pyo3(signature = (paths, text_field, id_field, include, exclude, sync, encoding, program, progress=None))]
-    #[allow(clippy::too_many_arguments)] // the Python side names them
+    #[allow(clippy::too_many_arguments, clippy::type_complexity)] // the Python side names them
     fn add_files<'py>(
         &self,
         py: Python<'py>,

@@ -85,7 +85,7 @@ mod over_socket {
     /// The file of a socket. It is removed with this, unless another server has put its own there.
     struct SocketFile {
         path: PathBuf,
-        device_and_number: (u64, u64),
+        identity: [i64; 4],
     }
 
     impl SocketFile {
@@ -99,9 +99,9 @@ mod over_socket {
                 }
                 other => other?,
             };
-            let found = fs::symlink_metadata(&path)?;
-            let file = Self { path, device_and_number: (found.dev(), found.ino()) };
-            fs::set_permissions(&file.path, Permissions::from_mode(0o600))?;
+            fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+            let identity = identity(&fs::symlink_metadata(&path)?);
+            let file = Self { path, identity };
             match fs::symlink_metadata(&file.path)?.mode() & 0o777 {
                 0o600 => Ok((file, listener)),
                 // A file system without permissions: whoever reaches the folder would be answered.
@@ -110,6 +110,11 @@ mod over_socket {
                 }
             }
         }
+    }
+
+    /// Tells a file from the next of its name, which may have its number again.
+    fn identity(found: &fs::Metadata) -> [i64; 4] {
+        [found.dev() as i64, found.ino() as i64, found.ctime(), found.ctime_nsec()]
     }
 
     /// Removes the file of a socket that nobody listens on.
@@ -126,7 +131,7 @@ mod over_socket {
 
     impl Drop for SocketFile {
         fn drop(&mut self) {
-            let is_ours = |found: fs::Metadata| (found.dev(), found.ino()) == self.device_and_number;
+            let is_ours = |found: fs::Metadata| identity(&found) == self.identity;
             if fs::symlink_metadata(&self.path).is_ok_and(is_ours) {
                 let _ = fs::remove_file(&self.path);
             }
