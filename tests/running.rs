@@ -37,8 +37,8 @@ fn with_documents() -> Workplace {
     let workplace = Workplace::with_passages();
     let texts = sentences(60);
     let line = |n: usize| {
-        let text = if n % 10 == 0 { texts[n..].join(". ") } else { texts[n].clone() };
-        let color = if n % 2 == 0 { "red" } else { "green" };
+        let text = if n.is_multiple_of(10) { texts[n..].join(". ") } else { texts[n].clone() };
+        let color = if n.is_multiple_of(2) { "red" } else { "green" };
         json!({ "id": format!("d{n}"), "text": text, "n": n, "color": color }).to_string()
     };
     workplace.write("notes.jsonl", (0..60).map(line).collect::<Vec<_>>().join("\n"));
