@@ -105,7 +105,9 @@ mod tests {
 
     fn given(ids: &[&str]) -> RequestId {
         let mut headers = HeaderMap::new();
-        ids.iter().for_each(|id| drop(headers.append(REQUEST_ID, HeaderValue::from_str(id).unwrap())));
+        for id in ids {
+            headers.append(REQUEST_ID, HeaderValue::from_str(id).unwrap());
+        }
         RequestId::of(&headers)
     }
 
