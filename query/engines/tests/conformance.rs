@@ -282,8 +282,7 @@ fn a_graph_finds_what_comparing_with_all_finds() {
 fn a_table_of_another_model_or_of_somebody_else_is_refused_by_name() {
     let Some(address) = table() else { return };
     let parse = || Address::parse(&address).unwrap();
-    // A database gets its extension with its first table.
-    assert!(matches!(PostgresEngine::open(parse()), Err(Error::NoTable { .. } | Error::NoVectors { .. })));
+    assert!(matches!(PostgresEngine::open(parse()), Err(Error::NoTable { .. })));
     let first = PostgresEngine::open_or_create(parse(), &model(2)).unwrap();
     assert_eq!(first.model(), &model(2));
     let other = ModelIdentity::new("b".repeat(64), "elsewhere", 2);

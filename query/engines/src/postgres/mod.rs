@@ -39,11 +39,10 @@ impl PostgresEngine {
     /// [`Error::Unreachable`], [`Error::Login`].
     pub fn open(address: Address) -> Result<Self> {
         let mut connection = Connection::open(address)?;
+        let model = schema::model_of(&mut connection)?;
+        let model = model.ok_or_else(|| Error::NoTable { place: connection.address.place() })?;
         schema::require_vectors(&mut connection, false)?;
-        match schema::model_of(&mut connection)? {
-            Some(model) => Ok(Self { connection, model, prepared: None }),
-            None => Err(Error::NoTable { place: connection.address.place() }),
-        }
+        Ok(Self { connection, model, prepared: None })
     }
 
     /// Opens a table, or creates one for vectors of a model.
