@@ -20,10 +20,8 @@ use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, Stream
 
 /// Makes a certificate for `localhost` that nobody else has signed.
 fn certify(folder: &Folder, name: &str) -> TlsFiles {
-    let files = TlsFiles {
-        certificate: folder.path(format!("{name}.pem")),
-        key: folder.path(format!("{name}.key")),
-    };
+    let files =
+        TlsFiles { certificate: folder.path(format!("{name}.pem")), key: folder.path(format!("{name}.key")) };
     let made = Command::new("openssl")
         .args([
             "req",

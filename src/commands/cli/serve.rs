@@ -92,7 +92,7 @@ pub struct ServeArguments {
     /// Serve requests that name this host too; may be given more than once
     #[arg(long, value_name = "NAME")]
     pub allow_host: Vec<String>,
-    /// Serve pages of this origin too, as in https://example.org; may be given more than once
+    /// Serve pages of this origin too: scheme, host and port; may be given more than once
     #[arg(long, value_name = "ORIGIN")]
     pub allow_origin: Vec<String>,
     /// Log each request to stderr, as a line of text or of JSON [default: with --verbose as text, else not at all]
