@@ -238,6 +238,18 @@ class Index:
             raise InvalidArgument(f"there were {done} documents and {len(array)} vectors: each needs one; all documents were added")
         return Report(added, replaced, unchanged, 0, [])
 
+    def adopt(self, *parts: Name, keep: str = "last") -> None:
+        """Takes over the segments of other indexes of the same model, without encoding anything again: so that many machines build and
+        one serves. The parts stay as they are, and are not needed any more.
+
+        :param parts: the folders of the other indexes.
+        :param keep: which of the documents of one id counts: "last", the index itself coming first, or "first".
+        """
+        from ._program import call
+
+        self._native.release()
+        call("adopt", self.path, *parts, "--keep", keep)
+
     def delete(self, ids: Union[str, Iterable[str]]) -> int:
         """Deletes documents by id, and tells how many there were."""
         return sum(self._native.delete(_ids(ids)))

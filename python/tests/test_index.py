@@ -230,6 +230,19 @@ def test_progress_is_told_and_may_stop(index):
     assert len(index) == 5 + 1500 + 1024
 
 
+def test_parts_become_one_index(index, encoder, tmp_path):
+    for part in ("a", "b"):
+        with akin.open(tmp_path / part, create=True, model=encoder, passages=40) as other:
+            other.add([{"id": f"{part}{number}", "text": f"text {number} of {part}"} for number in range(10)])
+            other.add([{"id": "food", "text": f"Food of {part}."}])
+    index.adopt(tmp_path / "a", tmp_path / "b")
+    assert len(index) == 25 and index["food"].text == "Food of b." and "a7" in index
+    index.add(["and it may be changed"])
+    assert len(index) == 26
+    with pytest.raises(akin.Error, match="nothing"):
+        index.adopt(tmp_path / "nothing")
+
+
 def test_the_map_has_every_document(index, tmp_path):
     index.add([f"a text about the number {number}" for number in range(60)])
     drawn = index.map()
