@@ -64,13 +64,14 @@ fn begin(served: &Served) -> TcpStream {
 #[test]
 fn a_client_that_takes_nothing_does_not_keep_others_from_exporting() {
     let served = Served::with(30_000, |options| options.limits.time = Duration::from_millis(400));
-    let mut slow: Vec<TcpStream> = (0..4).map(|_| begin(&served)).collect();
+    let slow: Vec<TcpStream> = (0..4).map(|_| begin(&served)).collect();
     let begun = Instant::now();
     while served.get("/v1/indexes/notes/documents?filter=n+%3C+3").status != 200 {
         assert!(begun.elapsed() < Duration::from_secs(60), "nobody else exports");
     }
-    let cut = read_reply(slow.pop().unwrap());
-    assert!(cut.body.lines().count() < 30_000, "it was given up");
+    // Those that are read in time go on.
+    let is_cut = |stream| read_reply(stream).body.lines().count() < 30_000;
+    assert!(slow.into_iter().map(is_cut).fold(false, |any, cut| any || cut), "none was given up");
 }
 
 #[test]
