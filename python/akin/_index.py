@@ -311,6 +311,9 @@ class Index:
         :param unlike: ids of documents that they should not be like.
         :param rerank: a cross-encoder that ranks the best ``depth`` again.
         """
+        given = (mode, filter, ef, exact, offset, min_score, diverse, passages, facets, like, unlike, rerank)
+        if given == _NOTHING and not isinstance(query, (str, bytes, bytearray)) and query is not None and k >= 0:
+            return self._native.nearest_to(_arrays.row(query, "the query", self._native.dimension)[0], k)
         manner = _manner(k, mode, filter, ef, exact, offset, min_score, diverse, passages, facets, like, unlike, depth)
         if isinstance(query, str):
             return self._native.ask([query], manner, rerank._native if rerank is not None else None)[0]
@@ -471,6 +474,9 @@ async def _on_thread(call: Callable[..., Result], *arguments: Any, **options: An
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(None, functools.partial(call, *arguments, **options))
 
+
+_NOTHING = (None, None, None, False, 0, None, False, 1, (), (), (), None)
+"""What a search is given that is given nothing but a query and ``k``."""
 
 _PLAIN: Dict[str, Any] = {
     "mode": None,

@@ -22,6 +22,8 @@ use crate::{arrays, fork, long, values};
 pub struct Open {
     pub path: PathBuf,
     reader: Reader,
+    /// The length of a vector, which no commit changes.
+    dimension: usize,
     /// The commit that is read, where it stays the same.
     pinned: Option<Arc<Snapshot>>,
     /// The name that was given to its model.
@@ -178,6 +180,7 @@ impl Index {
             }
             Ok(Open {
                 path,
+                dimension: snapshot.model().dimension,
                 reader,
                 pinned: None,
                 named: model,
@@ -194,6 +197,7 @@ impl Index {
         let open = self.open()?;
         Ok(Self::of(Open {
             path: open.path.clone(),
+            dimension: open.dimension,
             reader: open.reader.clone(),
             pinned: Some(open.snapshot()),
             named: open.named.clone(),
@@ -238,7 +242,7 @@ impl Index {
 
     #[getter]
     fn dimension(&self) -> PyResult<usize> {
-        Ok(self.open()?.snapshot().model().dimension)
+        Ok(self.open()?.dimension)
     }
 
     /// A number that changes with every commit.
