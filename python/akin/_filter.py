@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterable, Union
+from typing import TYPE_CHECKING, Any, Iterable, Union
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -110,8 +110,9 @@ def _quoted(text: str) -> str:
 def _literal(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if hasattr(value, "isoformat"):
-        return str(value.isoformat())
+    given: Any = value
+    if hasattr(given, "isoformat"):
+        return str(given.isoformat())
     if isinstance(value, str):
         return _quoted(value)
     if isinstance(value, (int, float)) or hasattr(value, "__float__"):
