@@ -48,6 +48,7 @@ class Hits(Sequence[Hit]):
     def __getitem__(self, at: slice) -> Sequence[Hit]: ...
 
 class Encoder:
+    precision: str
     directory: str
     fingerprint: str
     dimension: int

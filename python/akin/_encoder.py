@@ -69,7 +69,7 @@ class SentenceEncoder:
     def _of(cls, native: _akin.Encoder, name: Optional[str] = None) -> SentenceEncoder:
         encoder = cls.__new__(cls)
         encoder._name = name or native.directory
-        encoder._arguments = (encoder._name, "f32", None, None, None, None, None)
+        encoder._arguments = (encoder._name, native.precision, native.dimension, None, None, None, None)
         encoder._native = native
         encoder._prompts = None
         encoder.default_prompt_name = None
@@ -107,6 +107,7 @@ class SentenceEncoder:
         """
         if output_value != "sentence_embedding":
             raise InvalidArgument(f"output_value={output_value!r} is not computed: \"sentence_embedding\" is")
+        _refuse(unused)
         if prompt is None and (prompt_name or self.default_prompt_name) is not None:
             prompt = self._prompt(prompt_name or self.default_prompt_name or "")
         shape = (convert_to_numpy, convert_to_tensor, normalize_embeddings, truncate_dim, _quantize.check(precision))
@@ -134,6 +135,7 @@ class SentenceEncoder:
         truncate_dim: Optional[int] = None,
         **unused: Any,
     ) -> Any:
+        _refuse(unused)
         if prompt is None and prompt_name is not None:
             prompt = self._prompt(prompt_name)
         shape = (convert_to_numpy, convert_to_tensor, normalize_embeddings, truncate_dim, _quantize.check(precision))
@@ -263,6 +265,16 @@ class SentenceEncoder:
         return _load_encoder, self._arguments
 
 
+_WITHOUT_EFFECT = {"batch_size", "chunk_size", "device", "num_workers", "pool"}
+"""What sentence-transformers takes and needs no answer here: how its work is divided."""
+
+
+def _refuse(unused: Dict[str, Any]) -> None:
+    for name, value in unused.items():
+        if name not in _WITHOUT_EFFECT and value is not None:
+            raise TypeError(f"{name}= is not known: look at help() for what is")
+
+
 def _device() -> Any:
     if "torch" in sys.modules:
         import torch
@@ -330,6 +342,7 @@ class CrossEncoder:
         :param sentences: a list of pairs of texts, or one pair.
         :returns: an array of float32 and shape (pairs,); a single number for one pair.
         """
+        _refuse(unused)
         pairs = list(sentences)
         is_one = len(pairs) == 2 and all(isinstance(text, str) for text in pairs)
         if is_one:

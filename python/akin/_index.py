@@ -118,18 +118,30 @@ def open(
         similarity,
         "none" if passages is None else str(passages),
     )
-    return Index(native)
+    options = {
+        "model": name,
+        "precision": precision if encoder is None else encoder.precision,
+        "query_prompt": query_prompt,
+        "document_prompt": document_prompt,
+        "truncate_dim": truncate_dim,
+    }
+    return Index(native, options)
+
+
+def _reopen(path: str, options: Dict[str, Any]) -> Index:
+    return open(path, **options)
 
 
 class Index:
     """An open index. :func:`open` makes one.
 
-    It may be used by several threads at once, and pickled: what is pickled is its path. A search sees the newest commit. The first
+    It may be used by several threads at once, and pickled: what is pickled is its path and how it was opened. A search sees the newest commit. The first
     change makes this object the one that changes the index, until :meth:`close`, :meth:`release`, or the end of ``with``.
     """
 
-    def __init__(self, native: _akin.Index) -> None:
+    def __init__(self, native: _akin.Index, options: Dict[str, Any]) -> None:
         self._native = native
+        self._options = options
 
     # Changes.
 
@@ -377,7 +389,7 @@ class Index:
 
     def snapshot(self) -> Index:
         """The index as it is now: it stays so whatever is changed."""
-        return Index(self._native.snapshot())
+        return Index(self._native.snapshot(), self._options)
 
     def stat(self) -> Dict[str, Any]:
         """The figures that ``akin stat --json`` prints."""
@@ -391,7 +403,7 @@ class Index:
         """
         from ._map import of_index
 
-        return of_index(self.path, neighbors, seed)
+        return of_index(self.path, len(self), neighbors, seed)
 
     def verify(self, progress: _progress.Progress = None) -> Dict[str, int]:
         """Checks every byte of the index; raises IndexDamaged for the first that is wrong."""
@@ -457,8 +469,8 @@ class Index:
     def __exit__(self, *error: Any) -> None:
         self.close()
 
-    def __reduce__(self) -> Tuple[Any, Tuple[str]]:
-        return open, (os.path.abspath(self.path),)
+    def __reduce__(self) -> Tuple[Any, Tuple[str, Dict[str, Any]]]:
+        return _reopen, (os.path.abspath(self.path), self._options)
 
     def __repr__(self) -> str:
         if self._native.closed:

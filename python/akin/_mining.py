@@ -67,11 +67,11 @@ def paraphrase_mining(
     top_k: int = 100,
     score_function: Any = None,
     threshold: float = -1.0,
-    **unused: Any,
 ) -> List[List[Union[float, int]]]:
     """The most similar pairs of sentences: lists [score, first, second], best first.
 
-    Of equal sentences each is in a pair with the first of them, and only the first is in others.
+    Of equal sentences each is in a pair with the first of them, and only the first is in others. The sizes of chunks and ``top_k`` are
+    accepted and not needed: they bound the work of comparing all, which is bounded otherwise here. Similarity is the cosine.
 
     >>> encoder = akin.SentenceEncoder()
     >>> pairs = akin.paraphrase_mining(encoder, ["The cat sits.", "It rains.", "A cat is sitting."])
@@ -80,7 +80,11 @@ def paraphrase_mining(
     """
     vectors = model.encode(list(sentences), show_progress_bar=show_progress_bar)
     return paraphrase_mining_embeddings(
-        vectors, max_pairs=max_pairs, top_k=top_k, threshold=threshold, show_progress_bar=show_progress_bar
+        vectors,
+        max_pairs=max_pairs,
+        score_function=score_function,
+        threshold=threshold,
+        show_progress_bar=show_progress_bar,
     )
 
 
@@ -95,6 +99,8 @@ def paraphrase_mining_embeddings(
     show_progress_bar: _progress.Progress = False,
 ) -> List[List[Union[float, int]]]:
     """The same of vectors: shape (sentences, dimension)."""
+    if score_function is not None:
+        raise InvalidArgument("score_function= is not taken: pairs are compared by cosine")
     rows = unit(embeddings, "the embeddings")
     if not len(rows):
         return []

@@ -107,9 +107,8 @@ _KEPT = "_haystack"
 _EMBEDDED = "_embedded"
 
 
-@component
-class AkinTextEmbedder:
-    """Makes the vector of a query."""
+class _Embedder:
+    """A model that is loaded when it is needed first."""
 
     def __init__(self, model: str = DEFAULT_MODEL, precision: str = "f32") -> None:
         self.model = model
@@ -119,34 +118,33 @@ class AkinTextEmbedder:
     def warm_up(self) -> None:
         """Loads the model."""
         self._encoder = self._encoder or akin.SentenceEncoder(self.model, precision=self.precision)
+
+    @property
+    def encoder(self) -> akin.SentenceEncoder:
+        """The model, loaded."""
+        self.warm_up()
+        assert self._encoder is not None
+        return self._encoder
+
+
+@component
+class AkinTextEmbedder(_Embedder):
+    """Makes the vector of a query."""
 
     @component.output_types(embedding=List[float])
     def run(self, text: str) -> Dict[str, Any]:
         """The vector of a text."""
-        self.warm_up()
-        assert self._encoder is not None
-        return {"embedding": self._encoder.encode_query(text).tolist()}
+        return {"embedding": self.encoder.encode_query(text).tolist()}
 
 
 @component
-class AkinDocumentEmbedder:
+class AkinDocumentEmbedder(_Embedder):
     """Makes the vectors of documents."""
-
-    def __init__(self, model: str = DEFAULT_MODEL, precision: str = "f32") -> None:
-        self.model = model
-        self.precision = precision
-        self._encoder: Optional[akin.SentenceEncoder] = None
-
-    def warm_up(self) -> None:
-        """Loads the model."""
-        self._encoder = self._encoder or akin.SentenceEncoder(self.model, precision=self.precision)
 
     @component.output_types(documents=List[Document])
     def run(self, documents: List[Document]) -> Dict[str, Any]:
         """The documents with their embeddings."""
-        self.warm_up()
-        assert self._encoder is not None
-        vectors = self._encoder.encode_document([document.content or "" for document in documents])
+        vectors = self.encoder.encode_document([document.content or "" for document in documents])
         for document, vector in zip(documents, vectors):
             document.embedding = vector.tolist()
         return {"documents": documents}

@@ -13,10 +13,12 @@ import os
 import uuid
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Type, Union
 
+import numpy as np
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
+from langchain_core.vectorstores.utils import maximal_marginal_relevance
 from pydantic import ConfigDict
 
 import akin
@@ -110,7 +112,6 @@ class AkinStore(VectorStore):
         filter = options.pop("filter", None)
         if isinstance(filter, dict):
             filter = _equal(filter)
-        options = {name: value for name, value in options.items() if name in _KNOWN}
         if isinstance(query, str) and self._outside and self._embedding is not None:
             return self.index.search(self._embedding.embed_query(query), k, filter=filter, **options)
         return self.index.search(query, k, filter=filter, **options)
@@ -130,9 +131,14 @@ class AkinStore(VectorStore):
     def max_marginal_relevance_search(
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **options: Any
     ) -> List[Document]:
-        """Documents that are near to a text and differ from one another."""
-        if self._outside:
-            return self.similarity_search(query, k, **options)
+        """Documents that are near to a text and differ from one another. An index with a model of Akin tells by itself how much they may."""
+        if self._outside and self._embedding is not None:
+            vector = self._embedding.embed_query(query)
+            hits = self._search(vector, fetch_k, **options)
+            rows = [self.index.vectors(hit.id)[0].tolist() for hit in hits]
+            chosen = maximal_marginal_relevance(np.array(vector), rows, lambda_mult=lambda_mult, k=k)
+            found = _scored(hits)
+            return [found[place][0] for place in chosen]
         return [document for document, _ in _scored(self._search(query, k, diverse=True, **options))]
 
     def _select_relevance_score_fn(self) -> Any:
@@ -178,9 +184,6 @@ class AkinReranker(BaseDocumentCompressor):
             )
             for one in ranked
         ]
-
-
-_KNOWN = {"mode", "ef", "exact", "offset", "min_score", "diverse", "passages", "like", "unlike", "rerank", "depth"}
 
 
 def _equal(fields: Dict[str, Any]) -> Optional[akin.Filter]:

@@ -25,6 +25,8 @@ const SHORT_BYTES: usize = 2048;
 #[pyclass(frozen, module = "akin._akin")]
 pub struct Encoder {
     pub inner: Arc<SentenceEncoder>,
+    /// The name of the numbers that it computes in.
+    pub precision: String,
 }
 
 #[pymethods]
@@ -42,7 +44,7 @@ impl Encoder {
         fork::check()?;
         let options = options(precision, query_prompt, document_prompt, dimensions)?;
         let inner = py.detach(|| akin_query::model::load(&model, &options)).map_err(Failure::from)?;
-        Ok(Self { inner: inner.into() })
+        Ok(Self { inner: inner.into(), precision: precision.to_owned() })
     }
 
     /// The vectors of texts, each after a prompt, or as the role "query" or "document", or as the model's default.
@@ -70,6 +72,12 @@ impl Encoder {
             _ => long::run(py, progress, move |watch| encode_all(&encoder, &before, &texts, watch))?,
         };
         arrays::matrix(py, embeddings)
+    }
+
+    /// In what numbers it computes.
+    #[getter]
+    fn precision(&self) -> &str {
+        &self.precision
     }
 
     /// Where the model was loaded from.

@@ -24,59 +24,67 @@ use crate::values;
 ///     metadata: its other fields, a dict.
 #[pyclass(frozen, sequence, module = "akin")]
 pub struct Hit {
-    hit: RankedHit,
+    answer: Arc<Answer>,
+    /// Which hit of the answer.
+    at: usize,
+}
+
+impl Hit {
+    fn hit(&self) -> &RankedHit {
+        &self.answer.hits[self.at]
+    }
 }
 
 #[pymethods]
 impl Hit {
     #[getter]
     fn rank(&self) -> usize {
-        self.hit.rank
+        self.hit().rank
     }
 
     #[getter]
     fn score(&self) -> f32 {
-        self.hit.score
+        self.hit().score
     }
 
     #[getter]
     fn id(&self) -> &str {
-        &self.hit.id
+        &self.hit().id
     }
 
     #[getter]
     fn text(&self) -> &str {
-        &self.hit.text
+        &self.hit().text
     }
 
     #[getter]
     fn passage(&self) -> Option<Passage> {
-        self.hit.passage.clone().map(|found| Passage::new(found, &self.hit.text))
+        self.hit().passage.clone().map(|found| Passage::new(found, &self.hit().text))
     }
 
     #[getter]
     fn passages(&self) -> Vec<Passage> {
-        let passages = self.hit.passages.iter().cloned();
-        passages.map(|found| Passage::new(found, &self.hit.text)).collect()
+        let passages = self.hit().passages.iter().cloned();
+        passages.map(|found| Passage::new(found, &self.hit().text)).collect()
     }
 
     #[getter]
     fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        values::dict(py, &self.hit.metadata)
+        values::dict(py, &self.hit().metadata)
     }
 
     fn __getitem__<'py>(&self, py: Python<'py>, field: &str) -> PyResult<Bound<'py, PyAny>> {
-        match self.hit.metadata.get(field) {
+        match self.hit().metadata.get(field) {
             Some(value) => values::object(py, value),
             None => Err(pyo3::exceptions::PyKeyError::new_err(field.to_owned())),
         }
     }
 
     fn __repr__(&self) -> String {
-        let shown = self.hit.passage.as_ref().map_or(&self.hit.text, |passage| &passage.text);
+        let shown = self.hit().passage.as_ref().map_or(&self.hit().text, |passage| &passage.text);
         let text: String = shown.chars().take(80).collect();
         let more = if text.len() < shown.len() { "…" } else { "" };
-        format!("Hit({:.4}, id={:?}, text={:?})", self.hit.score, self.hit.id, text + more)
+        format!("Hit({:.4}, id={:?}, text={:?})", self.hit().score, self.hit().id, text + more)
     }
 }
 
@@ -119,7 +127,7 @@ impl Passage {
 ///     facets: how often each value of a field is among the best hits, where fields were named: {field: {value: count}}.
 #[pyclass(frozen, sequence, module = "akin")]
 pub struct Hits {
-    answer: Answer,
+    answer: Arc<Answer>,
     hits: Vec<Py<Hit>>,
     /// What tells which sentence to mark: of a text that was asked for.
     asked: Option<Asked>,
@@ -135,7 +143,8 @@ pub struct Asked {
 impl Hits {
     /// The hits of an answer.
     pub fn new(py: Python<'_>, answer: Answer, asked: Option<Asked>) -> PyResult<Self> {
-        let hits = answer.hits.iter().map(|hit| Py::new(py, Hit { hit: hit.clone() }));
+        let answer = Arc::new(answer);
+        let hits = (0..answer.hits.len()).map(|at| Py::new(py, Hit { answer: Arc::clone(&answer), at }));
         Ok(Self { hits: hits.collect::<PyResult<_>>()?, answer, asked })
     }
 }
@@ -197,7 +206,7 @@ impl Hits {
 
     /// The answer as `akin query --json` prints it, without the end of the line.
     fn to_json(&self) -> PyResult<String> {
-        let json = serde_json::to_string(&self.answer);
+        let json = serde_json::to_string(&*self.answer);
         Ok(json.map_err(|error| Failure::new("Error", error.to_string()))?)
     }
 
@@ -223,7 +232,7 @@ impl Hits {
     }
 
     fn __repr__(&self) -> String {
-        let lines = self.answer.hits.iter().map(|hit| Hit { hit: hit.clone() }.__repr__());
+        let lines = self.hits.iter().map(|hit| hit.get().__repr__());
         format!("[{}]", lines.collect::<Vec<_>>().join(",\n "))
     }
 

@@ -29,6 +29,8 @@ pub struct Open {
     /// The name that was given to its model.
     named: Option<String>,
     options: EncoderOptions,
+    /// The name of the numbers that the model computes in.
+    precision: String,
     /// Loaded when it is needed first.
     encoder: Mutex<Option<Arc<SentenceEncoder>>>,
     /// Opened by the first change.
@@ -135,6 +137,7 @@ impl Index {
     ) -> PyResult<Self> {
         fork::check()?;
         let options = encoder::options(precision, query_prompt, document_prompt, truncate_dim)?;
+        let precision = encoder.as_ref().map_or(precision, |encoder| &encoder.precision).to_owned();
         let (given, similarity) =
             (encoder.map(|encoder| Arc::clone(&encoder.inner)), similarity.map(str::to_owned));
         let passages = passages.map(passage_size).transpose()?;
@@ -185,6 +188,7 @@ impl Index {
                 pinned: None,
                 named: model,
                 options,
+                precision,
                 encoder: Mutex::new(encoder),
                 writer: Mutex::new(writer),
             })
@@ -202,6 +206,7 @@ impl Index {
             pinned: Some(open.snapshot()),
             named: open.named.clone(),
             options: open.options.clone(),
+            precision: open.precision.clone(),
             encoder: Mutex::new(lock(&open.encoder).clone()),
             writer: Mutex::new(None),
         }))
@@ -254,7 +259,7 @@ impl Index {
     /// The model of the index.
     fn encoder(&self, py: Python<'_>) -> PyResult<Encoder> {
         let open = self.open()?;
-        Ok(Encoder { inner: py.detach(|| open.encoder())? })
+        Ok(Encoder { inner: py.detach(|| open.encoder())?, precision: open.precision.clone() })
     }
 
     fn __len__(&self) -> PyResult<usize> {

@@ -23,6 +23,15 @@ def test_one_text_and_many(encoder):
     assert np.allclose(encoder.encode(["a", "b"], batch_size=1), encoder.encode(("a", "b")))
 
 
+def test_what_is_not_known_is_refused(encoder, scorer):
+    for call in (encoder.encode, encoder.encode_query):
+        assert np.allclose(call(["a"], device="cpu", pool=None), encoder.encode(["a"]))
+        with pytest.raises(TypeError, match="normalise_embeddings= is not known"):
+            call(["a"], normalise_embeddings=True)
+    with pytest.raises(TypeError, match="activation_fn= is not known"):
+        scorer.predict([("a", "b")], activation_fn=abs)
+
+
 def test_order_does_not_matter(encoder):
     texts = [("word " * (1 + number % 50)).strip() for number in range(500)]
     vectors = encoder.encode(texts)

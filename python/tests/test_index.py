@@ -187,6 +187,9 @@ def test_an_index_is_pickled_as_its_path(index):
     again.add(["from the copy"])
     assert len(index) == 6
     again.close()
+    coarse = akin.open(index.path, precision="int8")
+    assert pickle.loads(pickle.dumps(coarse)).search("a man", k=6).scores == coarse.search("a man", k=6).scores
+    assert pickle.loads(pickle.dumps(coarse)).model._native.precision == "int8"
 
 
 def test_one_object_at_a_time_changes_an_index(index):

@@ -49,3 +49,22 @@ def test_documents_are_ranked_again(scorer):
     ranked = AkinReranker(encoder=scorer, top_n=2).compress_documents(documents, "two")
     scores = [one.metadata["relevance_score"] for one in ranked]
     assert len(ranked) == 2 and scores == sorted(scores, reverse=True)
+
+
+def test_vectors_of_another_kind_are_chosen_to_differ(tmp_path):
+    from langchain_core.embeddings import Embeddings
+
+    class Plane(Embeddings):
+        places = {"a": [1.0, 0.0], "same": [1.0, 0.01], "other": [0.6, 0.8]}
+
+        def embed_documents(self, texts):
+            return [self.places[text] for text in texts]
+
+        def embed_query(self, text):
+            return self.places.get(text, [1.0, 0.0])
+
+    store = AkinStore.from_texts(["a", "same", "other"], Plane(), path=tmp_path / "s")
+    assert [one.page_content for one in store.similarity_search("a", k=2)] == ["a", "same"]
+    assert [one.page_content for one in store.max_marginal_relevance_search("a", k=2, lambda_mult=0.1)] == ["a", "other"]
+    with pytest.raises(TypeError, match="fliter"):
+        store.similarity_search("a", fliter={})

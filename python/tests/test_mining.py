@@ -40,6 +40,8 @@ def test_pairs_come_best_first():
     assert np.allclose(scores, truth, atol=1e-5)
     assert all(labels[first] == labels[second] for _, first, second in pairs)
     assert akin.paraphrase_mining_embeddings(rows[:0]) == []
+    with pytest.raises(akin.InvalidArgument, match="score_function"):
+        akin.paraphrase_mining_embeddings(rows, score_function=min)
 
 
 def test_communities_are_found():
