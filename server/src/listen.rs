@@ -27,6 +27,7 @@ pub struct Server {
     runtime: Runtime,
     listener: TcpListener,
     app: Arc<App>,
+    sockets: Sockets,
     address: SocketAddr,
 }
 
@@ -54,7 +55,12 @@ impl Server {
         let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
         let origins = Origins::new(address, &options.hosts, &options.origins);
         let app = Arc::new(App::open(options, origins)?);
-        Ok(Self { runtime, listener, app, address })
+        // Before anybody is told that it serves: who asks then finds them.
+        let sockets = {
+            let _entered = runtime.enter();
+            Sockets::open(&app)
+        };
+        Ok(Self { runtime, listener, app, sockets, address })
     }
 
     /// Where it listens.
@@ -79,10 +85,10 @@ impl Server {
 
     /// The same until `stop` is done.
     pub fn run_until(self, stop: impl Future<Output = ()>) {
-        let Self { runtime, listener, app, .. } = self;
+        let Self { runtime, listener, app, sockets, .. } = self;
         systemd::notify_ready();
         let router = routes::router(&app);
-        runtime.block_on(accept(listener, router, Arc::clone(&app), stop));
+        runtime.block_on(accept(listener, router, Arc::clone(&app), sockets, stop));
         // Work of requests that were given up is not waited for.
         runtime.shutdown_timeout(Duration::from_millis(100));
     }
@@ -102,9 +108,14 @@ async fn listen(options: &ServerOptions, address: SocketAddr) -> std::io::Result
     TcpListener::from_std(listener)
 }
 
-async fn accept(listener: TcpListener, router: Router, app: Arc<App>, stop: impl Future<Output = ()>) {
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    app: Arc<App>,
+    sockets: Sockets,
+    stop: impl Future<Output = ()>,
+) {
     let graceful = GracefulShutdown::new();
-    let sockets = Sockets::open(&app);
     let door = Door::new(router, Arc::clone(&app));
     tokio::pin!(stop);
     loop {
