@@ -202,6 +202,7 @@ fn key(piece: u32) -> Vec<u8> {
 }
 
 fn open_database(folder: &Path) -> Result<Open, Failure> {
+    remove_unfinished_snapshots(folder).map_err(|error| Failure::Sled(error.into()))?;
     let asked = Instant::now();
     let mut has_new_log = false;
     let config = sled::Config::new()
@@ -226,6 +227,26 @@ fn open_database(folder: &Path) -> Result<Open, Failure> {
             Err(failure) => return Err(failure),
         }
     }
+}
+
+/// Removes the snapshots of the log that sled was writing when its process was killed. It leaves them under another name until
+/// they are whole, but takes them for the newest snapshot when it opens, and refuses them. The log and the snapshot before have all
+/// that they have.
+fn remove_unfinished_snapshots(folder: &Path) -> io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_unfinished =
+            name.to_str().is_some_and(|name| name.starts_with("snap.") && name.ends_with(".generating"));
+        if is_unfinished && entry.file_type()?.is_file() {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts a copy of the log in its place, which nobody has locked.
@@ -329,6 +350,28 @@ mod tests {
         drop(again);
         let again = Catalogue::open(&storage).unwrap();
         assert_eq!(again.manifest(&storage).unwrap().as_deref(), Some(&b"another"[..]));
+    }
+
+    #[test]
+    fn a_snapshot_that_a_kill_left_unfinished_is_no_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Folder::new(folder.path());
+        let mut manifests = Vec::new();
+        for round in 0..6u8 {
+            let mut catalogue = Catalogue::open(&storage).unwrap();
+            assert_eq!(catalogue.manifest(&storage).unwrap(), manifests.last().cloned(), "round {round}");
+            manifests.push(vec![round; 300]);
+            catalogue.commit(&storage, manifests.last().unwrap()).unwrap();
+            drop(catalogue);
+            // As a kill leaves it: after nothing, the first bytes, and all but the checksum.
+            let CatalogueHome::Folder(home) = storage.catalogue() else { panic!("it is in a folder") };
+            let files = std::fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().path());
+            let whole = files.into_iter().filter(|path| path.to_str().unwrap().contains("snap.")).max();
+            let bytes = whole.map_or(vec![9; 40], |path| std::fs::read(path).unwrap());
+            let length = [0, 1, 12, 20, bytes.len() - 4, bytes.len()][usize::from(round)].min(bytes.len());
+            std::fs::write(home.join(format!("snap.{:016X}.generating", i64::MAX)), &bytes[..length])
+                .unwrap();
+        }
     }
 
     #[test]
