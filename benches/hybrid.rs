@@ -33,7 +33,7 @@ fn main() {
     snapshot.load();
 
     let options = SearchOptions::default();
-    let deep = SearchOptions { k: 100, ..options.clone() };
+    let deep = |k| SearchOptions { k, ..options.clone() };
     let nearest = |options: SearchOptions| {
         let (snapshot, embeddings) = (&snapshot, &embeddings);
         move |at: usize| drop(snapshot.nearest(embeddings[at].row(0), &options).expect("it can be searched"))
@@ -44,14 +44,27 @@ fn main() {
     };
     let count = texts.len();
     let alone = median("by meaning, 10", count, nearest(options.clone()));
-    median("by meaning, 100", count, nearest(deep.clone()));
+    median("by meaning, 20", count, nearest(deep(20)));
     median("by words, 10", count, by_words(options.clone()));
-    median("by words, 100", count, by_words(deep));
+    median("by words, 20", count, by_words(deep(20)));
     median("background", count, |at| {
         snapshot.background(embeddings[at].row(0)).expect("it can be searched");
     });
+    let found: Vec<_> = (0..count)
+        .map(|at| snapshot.nearest_words(&words[at], &deep(20)).expect("it can be searched"))
+        .collect();
+    let near: Vec<_> = (0..count)
+        .map(|at| vec![snapshot.nearest(embeddings[at].row(0), &deep(20)).expect("it can be searched")])
+        .collect();
+    median("words beside meaning", count, |at| {
+        let words = std::slice::from_ref(&words[at]);
+        drop(snapshot.nearest_words_beside_all(words, &near[at], &deep(20)).expect("it can be searched"));
+    });
+    median("similarities", count, |at| {
+        snapshot.similarities(embeddings[at].row(0), &found[at]).expect("it can be searched");
+    });
     let both = median("by both, 10", count, |at| both(&snapshot, &words[at], &embeddings[at], &options));
-    println!("{:>18} {:.2}", "both / meaning", both / alone);
+    println!("{:>20} {:.2}", "both / meaning", both / alone);
 }
 
 fn one(embedding: &[f32]) -> Embeddings {
@@ -75,6 +88,6 @@ fn median(name: &str, queries: usize, ask: impl Fn(usize)) -> f64 {
     }
     times.sort_by(f64::total_cmp);
     let median = times[times.len() / 2];
-    println!("{name:>18} {median:>8.0} us");
+    println!("{name:>20} {median:>8.0} us");
     median
 }

@@ -11,7 +11,7 @@ use akin_kernels::{CODE_BLOCK, QuantizedQuery, ZERO_CODE};
 const GREATEST: f32 = 127.0;
 
 /// The most codes of a row: more would let sums overflow.
-const STRIDE_LIMIT: usize = 1 << 16;
+pub(crate) const STRIDE_LIMIT: usize = 1 << 16;
 
 /// Scalar codes of vectors: all their numbers, times one factor, rounded to integers of 8 bits. Behind them are the codes of
 /// what brings vectors of unlike lengths to [one](CommonLength), or zeros.
@@ -104,7 +104,7 @@ fn factor_of(vectors: &impl Matrix, greatest: &(impl Fn(&[f32]) -> f32 + Sync)) 
 }
 
 /// The factor that takes the greatest of `values` to the greatest integer.
-fn factor(values: &[f32]) -> f32 {
+pub(crate) fn factor(values: &[f32]) -> f32 {
     let greatest = greatest(values);
     if greatest > 0.0 { GREATEST / greatest } else { 0.0 }
 }

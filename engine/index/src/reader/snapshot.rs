@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
+use super::background::Sample;
 use super::pool::QueryPool;
 use crate::document::{content_hash, id_hash};
 use crate::graph::Fault;
@@ -11,7 +12,7 @@ use crate::manifest::{FORMAT, Manifest, SegmentRecord, Unreadable};
 use crate::segment::{Deleted, Segment, Unopened};
 use crate::storage::Storage;
 use crate::types::{DEFAULT_EF, SegmentStat};
-use crate::{DocId, Document, Embeddings, Error, ModelIdentity, Passage, Result, Stat};
+use crate::{DocId, Document, Error, ModelIdentity, Passage, Result, Stat};
 
 /// How often a manifest is read again because files that it names were merged away meanwhile.
 const TRIES: usize = 100;
@@ -28,8 +29,8 @@ pub struct Snapshot {
     model: ModelIdentity,
     /// Oldest first, as the manifest names them.
     pub(crate) segments: Vec<SegmentView>,
-    /// The vectors that a query's background is told by, once one was asked for.
-    pub(super) sample: OnceLock<Embeddings>,
+    /// What a query's background is told by, once one was asked for.
+    pub(super) sample: OnceLock<Sample>,
 }
 
 /// A segment and what is deleted of it.
