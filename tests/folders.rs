@@ -6,6 +6,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::{Duration, Instant};
 
 use common::{Workplace, json_lines};
 use serde_json::{Value, json};
@@ -293,4 +294,55 @@ fn a_pdf_is_read_in_a_process_of_its_own() {
     let mut command = workplace.command(&["__read-document", "rtf"]);
     let read = common::run_reading(&mut command, br"{\rtf1 A cat.}").succeeded().json();
     assert_eq!(read["text"].as_str().unwrap().trim(), "A cat.");
+}
+
+/// A PDF of one page whose drawing unpacks to so many MiB, in some KB: packed twice.
+fn swelling_pdf(mebibytes: usize) -> Vec<u8> {
+    use flate2::{Compress, Compression, FlushCompress};
+    // A piece that knows nothing of what is before it can stand there again and again.
+    let mut piece = Vec::with_capacity(1 << 16);
+    let drawing = b"BT ET   ".repeat(1 << 17);
+    let mut packing = Compress::new(Compression::best(), false);
+    packing.compress_vec(&drawing, &mut piece, FlushCompress::Full).unwrap();
+    let once = [&[0x78, 0xda], &piece.repeat(mebibytes)[..]].concat();
+    let mut twice = Vec::with_capacity(1 << 20);
+    Compress::new(Compression::best(), true).compress_vec(&once, &mut twice, FlushCompress::Finish).unwrap();
+    let head = format!("<</Length {}/Filter[/FlateDecode/FlateDecode]>>stream\n", twice.len());
+    let drawing = [head.as_bytes(), &twice, b"\nendstream"].concat();
+    let objects: [&[u8]; 4] = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R/Resources<<>>>>",
+        &drawing,
+    ];
+    let mut pdf = b"%PDF-1.4\n".to_vec();
+    let mut table = "xref\n0 5\n0000000000 65535 f \n".to_owned();
+    for (number, object) in objects.iter().enumerate() {
+        table.push_str(&format!("{:010} 00000 n \n", pdf.len()));
+        pdf.extend([format!("{} 0 obj\n", number + 1).as_bytes(), object, b"\nendobj\n"].concat());
+    }
+    let end = format!("{table}trailer<</Size 5/Root 1 0 R>>\nstartxref\n{}\n%%EOF", pdf.len());
+    [pdf, end.into_bytes()].concat()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_pdf_that_swells_beyond_its_memory_costs_its_process_alone() {
+    let workplace = with_folder(&[("good.md", "A cat.")]);
+    let pdf = swelling_pdf(20_000);
+    assert!(pdf.len() < 1 << 20, "{}", pdf.len());
+    fs::write(workplace.path("docs/swelling.pdf"), pdf).unwrap();
+    fs::write(workplace.path("docs/swollen.pdf"), swelling_pdf(1)).unwrap();
+    let begun = Instant::now();
+    let report = index(&workplace, &["docs"]);
+    assert_eq!(figures(&report)[0], 1, "{report}");
+    let skipped = report["skipped"].as_array().unwrap();
+    let reason = |name: &str| {
+        let file = skipped.iter().find(|file| file["file"] == name).unwrap();
+        file["reason"].as_str().unwrap().to_owned()
+    };
+    // The same, swollen a little, is a PDF without text.
+    assert!(reason("swollen.pdf").contains("no text in it"), "{report}");
+    assert!(reason("swelling.pdf").starts_with("damaged"), "{report}");
+    assert!(begun.elapsed() < Duration::from_secs(50), "it was not ended for its time");
 }

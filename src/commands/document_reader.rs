@@ -13,6 +13,10 @@ use akin_indexer::documents::{self, Worker};
 /// The first argument of such a process. It is no command of users.
 const MARK: &str = "__read-document";
 
+/// What such a process may have of memory, in bytes of addresses: a PDF of 15 KB can say that it unpacks to gigabytes.
+#[cfg(unix)]
+const MEMORY: u64 = 2 << 30;
+
 /// What runs this program, where that is not its own file.
 static PROGRAM: OnceLock<(PathBuf, Vec<String>)> = OnceLock::new();
 
@@ -46,8 +50,20 @@ pub fn run(arguments: &[OsString]) -> Option<u8> {
     if arguments.get(1).map(AsRef::as_ref) != Some(MARK) {
         return None;
     }
+    bound_memory();
     let format = arguments.get(2).map_or("", AsRef::as_ref);
     let encoding = arguments.get(3).map(AsRef::as_ref);
     let read = documents::answer(format, encoding, &mut io::stdin().lock(), &mut io::stdout().lock());
     Some(if read.is_ok() { 0 } else { 2 })
+}
+
+/// From here on an allocation beyond the bound fails, which ends the process. Where the system knows no such bound there is none.
+fn bound_memory() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let before = getrlimit(Resource::As);
+        let current = Some(before.current.map_or(MEMORY, |current| current.min(MEMORY)));
+        let _ = setrlimit(Resource::As, Rlimit { current, maximum: before.maximum });
+    }
 }
