@@ -68,6 +68,39 @@ fn a_table_is_indexed_asked_changed_and_exported_as_a_folder_is() {
 }
 
 #[test]
+fn an_index_is_copied_to_a_table_and_back() {
+    let workplace = Workplace::new();
+    workplace.write("notes.txt", sentences(700).join("\n"));
+    workplace.akin(&["index", "notes", "notes.txt"]).succeeded();
+    let same = workplace.akin(&["copy", "notes", "./notes"]).refused();
+    assert!(same.contains("both ends of the copy"), "{same}");
+    let lost = workplace.akin(&["copy", "nowhere", "other"]).refused();
+    assert!(lost.contains("nowhere"), "{lost}");
+    let copied = workplace.akin(&["copy", "notes", "beside", "--json"]).succeeded().json();
+    assert_eq!((&copied["documents"], &copied["added"]), (&700.into(), &700.into()));
+    let ask = |index: &str| {
+        let question = ["query", index, "a painter of bridges", "--exact", "--json"];
+        workplace.akin(&question).succeeded().json()["hits"].clone()
+    };
+    assert_eq!(ask("beside"), ask("notes"));
+    let Some(table) = table("copied") else { return };
+    let figures = |arguments: &[&str]| {
+        let report = workplace.akin(&[&["copy", "--json"], arguments].concat()).succeeded().json();
+        ["documents", "added", "replaced", "unchanged", "others"].map(|name| report[name].as_u64().unwrap())
+    };
+    assert_eq!(figures(&["notes", &table]), [700, 700, 0, 0, 0]);
+    assert_eq!(figures(&["notes", &table]), [700, 0, 0, 700, 0]);
+    workplace.akin(&["delete", "notes", "notes.txt:1"]).succeeded();
+    assert_eq!(figures(&["notes", &table])[3..], [699, 1]);
+    assert_eq!(figures(&[&table, "back"]), [700, 700, 0, 0, 0]);
+    assert_eq!(ask("back").as_array().unwrap().len(), 10);
+    let other = models::tiny("roberta");
+    workplace.akin(&["index", "other", "notes.txt", "--model", other.to_str().unwrap()]).succeeded();
+    let refused = workplace.akin(&["copy", "other", &table]).refused();
+    assert!(refused.contains("its model is"), "{refused}");
+}
+
+#[test]
 fn what_a_table_does_not_do_or_cannot_is_refused_in_a_sentence() {
     let workplace = Workplace::new();
     workplace.write("a.txt", "one\ntwo\n");

@@ -159,6 +159,8 @@ fn is_stop(cause: &(dyn std::error::Error + 'static)) -> bool {
     let of_index = |error: &akin_index::Error| matches!(error, akin_index::Error::Cancelled);
     let of_indexer =
         |error: &akin_indexer::Error| matches!(error, akin_indexer::Error::Index(error) if of_index(error));
+    let of_engine =
+        |error: &akin_engines::Error| matches!(error, akin_engines::Error::Index(error) if of_index(error));
     let of_query = |error: &akin_query::Error| match error {
         akin_query::Error::Index(error) => of_index(error),
         akin_query::Error::Queries(error) => of_indexer(error),
@@ -169,6 +171,7 @@ fn is_stop(cause: &(dyn std::error::Error + 'static)) -> bool {
         || cause.is::<akin_index::Cancelled>()
         || cause.downcast_ref().is_some_and(of_index)
         || cause.downcast_ref().is_some_and(of_indexer)
+        || cause.downcast_ref().is_some_and(of_engine)
         || cause.downcast_ref().is_some_and(of_query)
         || cause.downcast_ref().is_some_and(of_write)
         || cause.downcast_ref().is_some_and(|error| matches!(error, akin_trainer::Error::Cancelled { .. }))
@@ -180,7 +183,8 @@ mod tests {
 
     #[test]
     fn what_a_library_reports_of_a_stop_is_told_from_other_errors() {
-        let stops: [anyhow::Error; 5] = [
+        let stops: [anyhow::Error; 6] = [
+            akin_engines::Error::Index(akin_index::Error::Cancelled).into(),
             akin_index::Cancelled.into(),
             akin_indexer::Error::Index(akin_index::Error::Cancelled).into(),
             akin_query::Error::Index(akin_index::Error::Cancelled).into(),

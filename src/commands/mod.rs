@@ -13,6 +13,7 @@ mod cluster;
 mod compact;
 mod compared;
 mod completions;
+mod copy;
 mod corpus;
 mod dedup;
 mod delete;
@@ -136,6 +137,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Export(arguments) => export::run(&arguments, &terminal),
         Command::Encode(arguments) => encode::run(&arguments, &terminal),
         Command::Adopt(arguments) => adopt::run(&arguments, &terminal),
+        Command::Copy(arguments) => copy::run(&arguments, &terminal),
         Command::Shard(arguments) => shard::run(&arguments, &terminal),
         Command::Delete(arguments) => delete::run(&arguments, &terminal),
         Command::Compact(arguments) => compact::run(&arguments, &terminal),

@@ -133,7 +133,7 @@ fn of_encoder(error: &akin_encoder::Error) -> Option<&'static str> {
 fn of_index(error: &IndexError) -> Option<&'static str> {
     Some(match error {
         IndexError::NotAnIndex { path, .. } if path.to_str().is_some_and(Address::is_one) => {
-            "this command takes folders alone; `index`, `query`, `batch`, `delete`, `stat` and `export` take tables too"
+            "this command takes folders alone; `index`, `query`, `batch`, `delete`, `stat`, `export` and `copy` take tables too"
         }
         IndexError::NotAnIndex { found: Found::Nothing | Found::EmptyFolder, .. } => "`akin index` makes one",
         IndexError::NotAnIndex { found: Found::Interrupted, .. } => "`akin index` completes it",

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use akin_engines::postgres::{Address, PostgresEngine};
-use akin_engines::{Ask, Engine};
+use akin_engines::{Ask, Engine, Source};
 use akin_index::{Document, Embeddings, Filter, ModelIdentity};
 use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::types::{ToSql, Type};

@@ -99,6 +99,16 @@ pub enum Error {
         /// What cannot be.
         reason: String,
     },
+    /// A copy is not what was copied.
+    #[error(
+        "{count} documents are not in {place} as they were sent: does another program write there? The same copy goes on"
+    )]
+    Copy {
+        /// The place that was copied to.
+        place: String,
+        /// How many.
+        count: usize,
+    },
     /// What somebody who was shown the documents reports.
     #[error("{0}")]
     Shown(String),

@@ -1,13 +1,17 @@
 //! The index of this house, in a folder.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use akin_index::{Document, Embeddings, Hit, Index, ModelIdentity, Passage, SearchOptions, Upserted};
+use akin_index::{
+    Document, Embeddings, Hit, Index, ModelIdentity, Passage, Reader, SearchOptions, Snapshot, Stat, Upserted,
+};
 
-use crate::{Ask, Engine, Figures, Progress, Result, Stored};
+use crate::{Ask, Engine, Figures, Progress, Result, Source, Stored};
 
 /// An index in a folder, open for changes.
 pub struct FolderEngine {
+    place: String,
     index: Index,
     model: ModelIdentity,
 }
@@ -19,19 +23,65 @@ impl FolderEngine {
     /// As [`Index::open_or_create`].
     pub fn open_or_create(path: &Path, model: &ModelIdentity) -> Result<Self> {
         let index = Index::open_or_create(path, model)?;
-        Ok(Self { model: index.model(), index })
+        Ok(Self { place: path.display().to_string(), model: index.model(), index })
     }
 }
 
-impl Engine for FolderEngine {
+/// One state of an index in a folder, to be read while others change it.
+pub struct FolderSource {
+    place: String,
+    snapshot: Arc<Snapshot>,
+    model: ModelIdentity,
+}
+
+impl FolderSource {
+    /// Opens the index in the folder at `path`.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn open(path: &Path) -> Result<Self> {
+        let snapshot = Reader::open(path)?.snapshot();
+        Ok(Self { place: path.display().to_string(), model: snapshot.model().clone(), snapshot })
+    }
+}
+
+impl Source for FolderSource {
     fn place(&self) -> String {
-        "the index".into()
+        self.place.clone()
     }
 
     fn model(&self) -> &ModelIdentity {
         &self.model
     }
 
+    fn figures(&mut self) -> Result<Figures> {
+        Ok(figures(&self.snapshot.stat()?))
+    }
+
+    fn each(&mut self, show: &mut dyn FnMut(Stored) -> Result<()>) -> Result<()> {
+        each(&self.snapshot, show)
+    }
+}
+
+impl Source for FolderEngine {
+    fn place(&self) -> String {
+        self.place.clone()
+    }
+
+    fn model(&self) -> &ModelIdentity {
+        &self.model
+    }
+
+    fn figures(&mut self) -> Result<Figures> {
+        Ok(figures(&self.index.stat()?))
+    }
+
+    fn each(&mut self, show: &mut dyn FnMut(Stored) -> Result<()>) -> Result<()> {
+        each(&self.index.snapshot(), show)
+    }
+}
+
+impl Engine for FolderEngine {
     fn unchanged(&mut self, documents: &[Document]) -> Result<Vec<bool>> {
         Ok(documents.iter().map(|document| self.index.is_unchanged(document)).collect::<Result<_, _>>()?)
     }
@@ -60,20 +110,21 @@ impl Engine for FolderEngine {
         let options = SearchOptions { k: ask.k, ef: ask.ef, exact: ask.exact, among };
         Ok(snapshot.search(query, &options)?)
     }
+}
 
-    fn figures(&mut self) -> Result<Figures> {
-        let stat = self.index.stat()?;
-        let has_graph = !stat.segments.is_empty();
-        let (documents, passages, bytes) = (stat.documents, stat.passages, stat.bytes_on_disk);
-        Ok(Figures { documents, passages, has_graph, bytes })
+fn figures(stat: &Stat) -> Figures {
+    Figures {
+        documents: stat.documents,
+        passages: stat.passages,
+        has_graph: !stat.segments.is_empty(),
+        bytes: stat.bytes_on_disk,
     }
+}
 
-    fn each(&mut self, show: &mut dyn FnMut(Stored) -> Result<()>) -> Result<()> {
-        let snapshot = self.index.snapshot();
-        for doc in snapshot.docs()? {
-            let (document, passages) = (snapshot.document(doc)?, snapshot.passages(doc)?);
-            show(Stored { document, passages, vectors: snapshot.vectors(doc)? })?;
-        }
-        Ok(())
+fn each(snapshot: &Snapshot, show: &mut dyn FnMut(Stored) -> Result<()>) -> Result<()> {
+    for doc in snapshot.docs()? {
+        let (document, passages) = (snapshot.document(doc)?, snapshot.passages(doc)?);
+        show(Stored { document, passages, vectors: snapshot.vectors(doc)? })?;
     }
+    Ok(())
 }

@@ -1,11 +1,13 @@
 //! Engines that keep documents and find them by meaning, behind one trait.
 //!
-//! - [`Engine`]: what a program may ask of any of them.
+//! - [`Source`]: what can be shown whole, and [`Engine`]: what a program may ask of any of them.
+//! - [`copy`]: brings the documents of one into another.
 //! - [`folder`]: the index of this house, in a folder.
 //! - [`postgres`]: a table of PostgreSQL with pgvector.
 //!
 //! An engine knows vectors and documents, and no model: it remembers which model its vectors are of.
 
+pub mod copy;
 mod error;
 pub mod folder;
 pub mod postgres;
@@ -63,14 +65,29 @@ pub struct Stored {
     pub vectors: Vec<Vec<f32>>,
 }
 
-/// Keeps documents with their vectors, and finds the nearest.
-pub trait Engine {
+/// Documents with their vectors that can be shown.
+pub trait Source {
     /// Names it in messages, without a password.
     fn place(&self) -> String;
 
     /// The model that its vectors are of, with prompts, similarity and size of passages.
     fn model(&self) -> &ModelIdentity;
 
+    /// Its figures.
+    ///
+    /// # Errors
+    /// What the engine reports.
+    fn figures(&mut self) -> Result<Figures>;
+
+    /// Shows each document, oldest first. `show` may stop it.
+    ///
+    /// # Errors
+    /// What the engine reports, or `show`.
+    fn each(&mut self, show: &mut dyn FnMut(Stored) -> Result<()>) -> Result<()>;
+}
+
+/// Keeps documents with their vectors, and finds the nearest.
+pub trait Engine: Source {
     /// Which of these documents it has with the same text and metadata.
     ///
     /// # Errors
@@ -106,16 +123,4 @@ pub trait Engine {
     /// # Errors
     /// What the engine reports; [`Error::Filter`] for a filter that it cannot answer.
     fn nearest(&mut self, query: &[f32], ask: &Ask) -> Result<Vec<Hit>>;
-
-    /// Its figures.
-    ///
-    /// # Errors
-    /// What the engine reports.
-    fn figures(&mut self) -> Result<Figures>;
-
-    /// Shows each document, oldest first. `show` may stop it.
-    ///
-    /// # Errors
-    /// What the engine reports, or `show`.
-    fn each(&mut self, show: &mut dyn FnMut(Stored) -> Result<()>) -> Result<()>;
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use akin_engines::folder::FolderEngine;
 use akin_engines::postgres::{Address, PostgresEngine};
-use akin_engines::{Ask, Engine, Error, Stored};
+use akin_engines::{Ask, Engine, Error, Source, Stored};
 use akin_fixtures::random::{self, clustered};
 use akin_index::{Document, Embeddings, Filter, ModelIdentity, Passage, Similarity};
 use serde_json::{Value, json};

@@ -113,6 +113,8 @@ pub enum Command {
     Shard(ShardArguments),
     /// Make one index of several, without encoding or building again
     Adopt(AdoptArguments),
+    /// Copy an index to another place: a folder or a table of PostgreSQL
+    Copy(CopyArguments),
     /// Delete documents from an index by their ids
     Delete(DeleteArguments),
     /// Rewrite an index without deleted documents

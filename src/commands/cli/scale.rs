@@ -80,6 +80,33 @@ pub struct AdoptArguments {
     pub json: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+FROM and TO are folders of indexes, or tables of PostgreSQL as in postgres://USER@HOST:PORT/DATABASE/TABLE. Texts, fields, \
+passages and vectors are copied; nothing is encoded. TO is made if it does not exist, and has the model, prompts, similarity and \
+passages of FROM; one that has others is refused.
+
+Documents that TO has already are passed over, so that the same command goes on after an interruption. Documents that only \
+TO has stay there. At the end everything is read back: each document must have its text, fields and passages, and its \
+vectors but for rounding to 16 bits; one that has not is sent again. FROM may be searched and changed meanwhile: what is \
+copied is its state at the beginning.
+
+What an index knows of the files that its documents came from is not copied: `akin index` reads them again, and encodes \
+nothing that has not changed. Between two folders `akin adopt` is faster: it links files, and builds no graph.
+
+Examples:
+  akin copy notes postgres://me@db.example.org/company/notes
+  akin copy postgres://me@db.example.org/company/notes backup")]
+pub struct CopyArguments {
+    /// The index to copy
+    pub from: PathBuf,
+    /// Where to
+    pub to: PathBuf,
+    /// Print a final report to stdout as a JSON line
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Which document of an id counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum KeepName {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use akin_encoder::{DEFAULT_MODEL, SentenceEncoder};
 use akin_engines::postgres::{Address, PostgresEngine};
-use akin_engines::{Engine, Error};
+use akin_engines::{Engine, Error, Source};
 use akin_index::{Document, ModelIdentity, PassageSize};
 use akin_indexer::corpus::CorpusReader;
 use akin_indexer::passages::PassageEncoder;

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use akin_encoder::{EncoderOptions, SentenceEncoder};
 use akin_engines::postgres::{Address, PostgresEngine};
-use akin_engines::{Engine, Error};
+use akin_engines::{Engine, Error, Source};
 use akin_index::Embeddings;
 use akin_query::json::passage_size;
 use anyhow::{Context, bail};

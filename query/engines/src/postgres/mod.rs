@@ -18,7 +18,7 @@ pub use self::address::Address;
 use self::connect::Connection;
 use akin_index::{Document, Embeddings, Hit, ModelIdentity, Passage, Upserted};
 
-use crate::{Ask, Engine, Error, Figures, Progress, Result, Stored};
+use crate::{Ask, Engine, Error, Figures, Progress, Result, Source, Stored};
 
 /// With fewer passages than this a query is compared with all of them.
 const GRAPH_PASSAGES: i64 = 2000;
@@ -77,7 +77,7 @@ impl PostgresEngine {
     }
 }
 
-impl Engine for PostgresEngine {
+impl Source for PostgresEngine {
     fn place(&self) -> String {
         self.connection.address.place()
     }
@@ -86,6 +86,30 @@ impl Engine for PostgresEngine {
         &self.model
     }
 
+    fn figures(&mut self) -> Result<Figures> {
+        let address = self.connection.address.clone();
+        let table = address.table();
+        let count = format!(
+            "SELECT count(*) FILTER (WHERE part = 0), count(*), pg_total_relation_size(to_regclass($1)) FROM {table}"
+        );
+        let (row, has_graph) = self.connection.run(&mut |client| {
+            Ok((client.query_one(&count, &[&table])?, schema::has_graph(client, &address)?))
+        })?;
+        let number = |at: usize| row.get::<_, i64>(at).max(0) as u64;
+        Ok(Figures {
+            documents: number(0) as usize,
+            passages: number(1) as usize,
+            has_graph,
+            bytes: number(2),
+        })
+    }
+
+    fn each(&mut self, show: &mut dyn FnMut(Stored) -> Result<()>) -> Result<()> {
+        search::each(&mut self.connection, show)
+    }
+}
+
+impl Engine for PostgresEngine {
     fn unchanged(&mut self, documents: &[Document]) -> Result<Vec<bool>> {
         write::unchanged(&mut self.connection, documents)
     }
@@ -109,27 +133,5 @@ impl Engine for PostgresEngine {
 
     fn nearest(&mut self, query: &[f32], ask: &Ask) -> Result<Vec<Hit>> {
         self.search(query, ask)
-    }
-
-    fn figures(&mut self) -> Result<Figures> {
-        let address = self.connection.address.clone();
-        let table = address.table();
-        let count = format!(
-            "SELECT count(*) FILTER (WHERE part = 0), count(*), pg_total_relation_size(to_regclass($1)) FROM {table}"
-        );
-        let (row, has_graph) = self.connection.run(&mut |client| {
-            Ok((client.query_one(&count, &[&table])?, schema::has_graph(client, &address)?))
-        })?;
-        let number = |at: usize| row.get::<_, i64>(at).max(0) as u64;
-        Ok(Figures {
-            documents: number(0) as usize,
-            passages: number(1) as usize,
-            has_graph,
-            bytes: number(2),
-        })
-    }
-
-    fn each(&mut self, show: &mut dyn FnMut(Stored) -> Result<()>) -> Result<()> {
-        search::each(&mut self.connection, show)
     }
 }
