@@ -42,7 +42,7 @@ pub fn run(arguments: &IndexArguments, terminal: &Terminal) -> anyhow::Result<()
     let clean = Clean::begin();
     let indexed = corpus.index(&mut index, &encoder, terminal);
     let (report, skipped) = interrupt::with_kept(indexed, || kept(index.len()))?;
-    tell(&report, &encoder, terminal);
+    tell(&report, &encoder, index.model().passages, terminal);
     tell_skipped(&skipped, terminal);
     let tuning = match arguments.recall {
         Some(recall) => {
@@ -230,7 +230,7 @@ fn is_vacant(path: &Path) -> bool {
     !path.exists() || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-fn tell(report: &IndexingReport, encoder: &SentenceEncoder, terminal: &Terminal) {
+fn tell(report: &IndexingReport, encoder: &SentenceEncoder, passages: PassageSize, terminal: &Terminal) {
     let encoded = report.encoded;
     // A rate of a moment says little.
     let rate = if encoded == 0 || report.seconds < 1.0 {
@@ -265,9 +265,12 @@ fn tell(report: &IndexingReport, encoder: &SentenceEncoder, terminal: &Terminal)
         ));
     }
     if report.truncated > 0 {
+        let remedy = match passages {
+            PassageSize::Window => "texts are not cut into pieces for so few",
+            _ => "an index that is begun with --passages auto has long texts cut",
+        };
         terminal.note(format_args!(
-            "{} longer than the {} tokens that the model reads: the end is not searched; an index that is begun with \
-             --passages auto has long texts cut",
+            "{} longer than the {} tokens that the model reads: the end is not searched; {remedy}",
             counted(report.truncated, "text"),
             encoder.max_tokens()
         ));
