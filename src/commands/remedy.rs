@@ -85,6 +85,9 @@ fn of_engine(error: &akin_engines::Error) -> Option<&'static str> {
             "start it, or name another as in postgres://USER@HOST:PORT/DATABASE/TABLE"
         }
         Error::Login { .. } => "give user and password in the address, or the password in PGPASSWORD",
+        Error::Encryption { .. } => {
+            "sslrootcert=FILE in the address names who signs its certificate, and sslmode=require asks nobody who answers"
+        }
         Error::Gone { .. } => "the same command goes on when it is there again: what was committed is kept",
         Error::NoVectors { .. } => {
             "install pgvector 0.8 or newer there, and have its owner run CREATE EXTENSION vector"

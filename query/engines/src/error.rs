@@ -33,6 +33,14 @@ pub enum Error {
         /// What the server said.
         reason: String,
     },
+    /// The connection cannot be encrypted as the address asks, or another server answers than it names.
+    #[error("no encrypted connection to the server at {server}: {reason}")]
+    Encryption {
+        /// Host and port.
+        server: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The server has gone away in the middle, and does not come back.
     #[error("the server at {server} has gone away: {reason}")]
     Gone {

@@ -53,7 +53,7 @@ recall_worst, regions and recall_reached.
 Some models are trained with a prompt before each query and another before each document. Those that are in the directory of the model are used. Others are given with --query-prompt and --document-prompt when the index is begun. The index remembers them. \
 With --dimensions the first numbers of each embedding are kept alone, of a model that was trained for it; the index remembers how many.
 
-postgres://USER:PASSWORD@HOST:PORT/DATABASE/TABLE in the place of the folder keeps the documents in a table of PostgreSQL with pgvector 0.8 or newer; the password may be in PGPASSWORD. `query`, `batch`, `delete`, `stat` and `export` take it too. Vectors have 16 bits a number there, documents are found by meaning, with filters; what else there is not is refused by its option. --sync, --watch and --recall are not for tables, and what vanished from a text or folder stays there.
+postgres://USER:PASSWORD@HOST:PORT/DATABASE/TABLE in the place of the folder keeps the documents in a table of PostgreSQL with pgvector 0.8 or newer; the password may be in PGPASSWORD, and ?sslmode=verify-full&sslrootcert=FILE asks for an encrypted connection to the host that is named. `query`, `batch`, `delete`, `stat`, `export` and `copy` take it too. Vectors have 16 bits a number there, documents are found by meaning, with filters; what else there is not is refused by its option. --sync, --watch and --recall are not for tables, and what vanished from a text or folder stays there.
 
 Examples:
   akin index notes notes.txt

@@ -5,6 +5,7 @@ use std::time::Duration;
 use postgres::Config;
 use postgres::config::Host;
 
+use super::tls::Tls;
 use crate::{Error, Result};
 
 /// How long a server may take to answer at first.
@@ -23,6 +24,7 @@ const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 #[derive(Debug, Clone)]
 pub struct Address {
     pub(super) config: Config,
+    pub(super) tls: Tls,
     /// The schema, where one was named.
     schema: Option<String>,
     table: String,
@@ -34,7 +36,8 @@ impl Address {
         SCHEMES.iter().any(|scheme| text.starts_with(scheme))
     }
 
-    /// Reads `postgres://USER:PASSWORD@HOST:PORT/DATABASE/TABLE?OPTIONS`. The table may be `SCHEMA.TABLE`; without a database it is that
+    /// Reads `postgres://USER:PASSWORD@HOST:PORT/DATABASE/TABLE?OPTIONS`. Options are those of PostgreSQL's own programs, as in
+    /// `sslmode=verify-full&sslrootcert=FILE`; the connection is encrypted where the server can, but it is not asked who answers. The table may be `SCHEMA.TABLE`; without a database it is that
     /// of the user's name. Without a password the variable PGPASSWORD has it, if anything has.
     ///
     /// # Errors
@@ -58,11 +61,18 @@ impl Address {
                 )));
             }
         }
-        let options = options.map_or(String::new(), |options| format!("?{options}"));
-        let url = format!("postgres://{server}{options}");
+        let (tls, mode, options) =
+            Tls::of_options(options.unwrap_or_default()).map_err(|reason| wrong(&reason))?;
+        let url = match options.is_empty() {
+            true => format!("postgres://{server}"),
+            false => format!("postgres://{server}?{options}"),
+        };
         let mut config: Config = url.parse().map_err(|error| wrong(&super::connect::chain(&error)))?;
         if config.get_hosts().is_empty() {
             return Err(wrong(FORM));
+        }
+        if let Some(mode) = mode {
+            config.ssl_mode(mode);
         }
         if config.get_password().is_none()
             && let Ok(password) = std::env::var("PGPASSWORD")
@@ -73,7 +83,7 @@ impl Address {
             config.connect_timeout(CONNECT_WAIT);
         }
         config.keepalives_idle(KEEPALIVE).tcp_user_timeout(KEEPALIVE).application_name("akin");
-        Ok(Self { config, schema: schema.map(str::to_owned), table: table.to_owned() })
+        Ok(Self { config, tls, schema: schema.map(str::to_owned), table: table.to_owned() })
     }
 
     /// The table as statements name it.

@@ -4,8 +4,8 @@ use std::error::Error as _;
 use std::thread;
 use std::time::Duration;
 
+use postgres::Client;
 use postgres::error::SqlState;
-use postgres::{Client, NoTls};
 
 use super::address::Address;
 use crate::{Error, Result};
@@ -90,9 +90,12 @@ impl Connection {
 
 fn connect(address: &Address) -> Result<Client> {
     let server = address.server();
-    let mut client = address.config.connect(NoTls).map_err(|error| {
+    let encrypted = |reason: String| Error::Encryption { server: server.clone(), reason };
+    let connector = address.tls.connector().map_err(encrypted)?;
+    let mut client = address.config.connect(connector).map_err(|error| {
         let reason = chain(&error);
         match error.code() {
+            None if reason.contains("TLS") => encrypted(reason),
             Some(code) if is_of_login(code) => Error::Login { server: server.clone(), reason },
             // The server is starting or ending.
             _ if error.as_db_error().is_none()

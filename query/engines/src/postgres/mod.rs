@@ -1,6 +1,6 @@
 //! A table of PostgreSQL with pgvector: a row for each passage, of which the first has the text.
 //!
-//! `address` reads where the table is, `connect` keeps a connection, `schema` has the table with its functions and its model,
+//! `address` reads where the table is, `connect` keeps a connection (`tls` says whom it trusts), `schema` has the table with its functions and its model,
 //! `condition` says a filter in SQL, `wire` has vectors as they are sent; `write` and `search` do what their names say.
 //!
 //! Vectors are stored with 16 bits a number, so that scores have three digits. Each batch is one transaction: what was
@@ -11,6 +11,7 @@ mod condition;
 mod connect;
 mod schema;
 mod search;
+mod tls;
 mod wire;
 mod write;
 
