@@ -370,7 +370,7 @@ fn parquet(rows: &[(&str, Option<&str>, i64)], compression: parquet::basic::Comp
 
 #[test]
 fn a_row_of_parquet_is_a_document_and_a_fault_has_its_row() {
-    use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+    use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 
     let rows = [("a", Some("one"), 1999), ("b", Some("two"), -1)];
     for compression in [
@@ -378,6 +378,7 @@ fn a_row_of_parquet_is_a_document_and_a_fault_has_its_row() {
         Compression::SNAPPY,
         Compression::GZIP(GzipLevel::default()),
         Compression::ZSTD(ZstdLevel::default()),
+        Compression::BROTLI(BrotliLevel::default()),
         Compression::LZ4_RAW,
     ] {
         for name in ["n.parquet", "n"] {
