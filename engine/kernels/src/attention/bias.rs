@@ -1,5 +1,7 @@
 //! What is added to the scores of attention before the softmax: how far two tokens are apart, and which see which.
 
+use std::ops::Range;
+
 /// What is added to the scores of the heads.
 #[derive(Clone, Copy)]
 pub enum ScoreBias<'a> {
@@ -23,6 +25,9 @@ pub struct DistanceBias {
     reach: usize,
     /// `[heads, 2 * reach - 1]`, the most negative distance first, divided by the scale of the scores.
     values: Vec<f32>,
+    /// How many tokens before a query have keys that a head sees, at most, and how many after it.
+    before: usize,
+    after: usize,
 }
 
 /// In place of minus infinity, of which products may be no number.
@@ -35,11 +40,18 @@ impl DistanceBias {
     pub fn new(heads: usize, reach: usize, scale: f32, value: impl Fn(usize, isize) -> f32) -> Self {
         let reach = reach.max(1);
         let distances = (1 - reach as isize)..reach as isize;
-        let values = (0..heads)
+        let values: Vec<f32> = (0..heads)
             .flat_map(|head| distances.clone().map(move |distance| (head, distance)))
             .map(|(head, distance)| (value(head, distance) / scale).max(LEAST))
             .collect();
-        Self { reach, values }
+        let width = 2 * reach - 1;
+        let seen = values.iter().enumerate().filter(|(_, value)| **value > LEAST);
+        let (mut before, mut after) = (0, 0);
+        for column in seen.map(|(at, _)| at % width) {
+            before = before.max((reach - 1).saturating_sub(column));
+            after = after.max(column.saturating_sub(reach - 1));
+        }
+        Self { reach, values, before, after }
     }
 
     /// The longest sentence, in tokens.
@@ -52,13 +64,13 @@ impl DistanceBias {
         self.values.len() / (2 * self.reach - 1)
     }
 
-    /// What is added to the scores of the query of token `query` with the keys of the first `tokens` tokens, before they
-    /// are multiplied by their scale.
+    /// What is added to the scores of the query of token `query` with the keys of the tokens `keys`, before they are
+    /// multiplied by their scale.
     #[inline(always)]
-    pub fn row(&self, head: usize, query: usize, tokens: usize) -> &[f32] {
+    pub fn row(&self, head: usize, query: usize, keys: Range<usize>) -> &[f32] {
         let width = 2 * self.reach - 1;
         let head = if self.values.len() == width { 0 } else { head };
-        &self.values[head * width + self.reach - 1 - query..][..tokens]
+        &self.values[head * width + self.reach - 1 - query + keys.start..][..keys.len()]
     }
 }
 
@@ -77,14 +89,26 @@ impl ScoreBias<'_> {
         }
     }
 
-    /// Adds to the scores of one query, `scores`, one for each token.
+    /// The tokens of a sentence whose keys may be seen by the queries of the tokens `queries`, these among them.
     #[inline(always)]
-    pub(super) fn add(&self, head: usize, query: usize, scores: &mut [f32]) {
-        let tokens = scores.len();
+    pub(super) fn keys_seen(&self, queries: Range<usize>, tokens: usize) -> Range<usize> {
+        match self {
+            Self::ByDistance { table, .. } => {
+                let end = queries.end.saturating_add(table.after).min(tokens);
+                queries.start.saturating_sub(table.before)..end
+            }
+            Self::None | Self::ByPair(_) => 0..tokens,
+        }
+    }
+
+    /// Adds to the scores of one query, one for each of the tokens from `first` on.
+    #[inline(always)]
+    pub(super) fn add(&self, head: usize, query: usize, tokens: usize, first: usize, scores: &mut [f32]) {
+        let keys = first..first + scores.len();
         let values = match self {
             Self::None => return,
-            Self::ByDistance { table, first_head } => table.row(first_head + head, query, tokens),
-            Self::ByPair(values) => &values[(head * tokens + query) * tokens..][..tokens],
+            Self::ByDistance { table, first_head } => table.row(first_head + head, query, keys),
+            Self::ByPair(values) => &values[(head * tokens + query) * tokens..][keys],
         };
         scores.iter_mut().zip(values).for_each(|(score, value)| *score += value);
     }

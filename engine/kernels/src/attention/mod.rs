@@ -1,8 +1,9 @@
 //! Scaled dot-product attention of one sentence over its own tokens (Vaswani et al. 2017, 3.2).
 //!
 //! `in_floats` computes in single precision on every processor; `in_tiles` computes in bf16 by the matrix unit of
-//! Intel's processors. Both multiply a few queries at a time with all keys of the sentence, so that the memory needed
-//! grows with the length of a sentence and not with its square.
+//! Intel's processors. Both multiply a few queries at a time with the keys that these may see: all of the sentence, or
+//! those of a window. So the memory needed grows with the length of a sentence and not with its square, and a window
+//! costs its width.
 
 mod bias;
 mod in_floats;
@@ -22,6 +23,17 @@ pub struct AttentionScratch {
     #[cfg(target_arch = "x86_64")]
     tiles: in_tiles::TileScratch,
     floats: in_floats::FloatScratch,
+}
+
+impl AttentionScratch {
+    /// How many scores of a query and a key were computed in these buffers, all sentences together.
+    pub fn scores_computed(&self) -> u64 {
+        #[cfg(target_arch = "x86_64")]
+        let in_tiles = self.tiles.computed;
+        #[cfg(not(target_arch = "x86_64"))]
+        let in_tiles = 0;
+        self.floats.computed + in_tiles
+    }
 }
 
 /// The heads of an attention, and what becomes of their scores.
@@ -182,6 +194,48 @@ mod tests {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Numbers of chance between -1 and 1.
+    fn chance(count: usize) -> Vec<f32> {
+        let mut state = 7u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 40) as f32 / (1u64 << 23) as f32) - 1.0
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn a_window_costs_its_width_and_not_the_length_of_the_text() {
+        let (tokens, dim, window) = (4096, 32, 64);
+        let projected = chance(tokens * 2 * 3 * dim);
+        let sees = |distance: isize| distance.unsigned_abs() <= window;
+        let table = DistanceBias::new(1, tokens, 1.0, |_, d| if sees(d) { 0.0 } else { f32::NEG_INFINITY });
+        let causal = DistanceBias::new(1, tokens, 1.0, |_, d| if d <= 0 { 0.0 } else { f32::NEG_INFINITY });
+        let heads = Heads::plain(2, dim);
+        for isa in Isa::available() {
+            let computed = |precision, tokens: usize, bias| {
+                let mut scratch = AttentionScratch::default();
+                let mut context = vec![0.0; tokens * 2 * dim];
+                let heads = Heads { bias, ..heads };
+                attention(isa, precision, &projected[..tokens * 2 * 3 * dim], &heads, &mut scratch, &mut context);
+                scratch.scores_computed() as usize
+            };
+            for precision in [Precision::F32, Precision::Int8] {
+                let near = |table| ScoreBias::ByDistance { table, first_head: 0 };
+                let long = computed(precision, tokens, near(&table));
+                // A tile of at most 32 queries sees the window on both sides of it, in whole blocks of 32 keys.
+                assert!(long <= 2 * tokens * (2 * window + 32 + 2 * 32), "{isa:?}: {long} scores");
+                assert!(long >= 2 * (tokens - 2 * window) * (2 * window + 1), "{isa:?}: {long} scores");
+                let half = computed(precision, tokens / 2, near(&table));
+                assert!(long <= half * 2 + 2 * tokens * 32, "{isa:?}: {half}, then {long}");
+                let all = computed(precision, 512, ScoreBias::None);
+                assert_eq!(all, 2 * 512 * 512, "{isa:?}");
+                let before = computed(precision, 512, near(&causal));
+                assert!(before < 2 * 512 * (256 + 64), "{isa:?}: {before} scores of tokens before");
             }
         }
     }
