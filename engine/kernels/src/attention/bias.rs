@@ -14,8 +14,22 @@ pub enum ScoreBias<'a> {
         /// Which head of the table is the first here.
         first_head: usize,
     },
-    /// A number for each pair of tokens, `[heads, tokens, tokens]`, before scores are multiplied by their scale.
-    ByPair(&'a [f32]),
+    /// By what the two tokens say to their distance.
+    ByBucket(BucketBias<'a>),
+}
+
+/// What the tokens of a sentence say to each bucket of distances, in one head (He et al. 2021), before scores are
+/// multiplied by their scale.
+#[derive(Clone, Copy)]
+pub struct BucketBias<'a> {
+    /// What each token says as a query, `[tokens, count]`; empty where queries are not asked.
+    pub of_queries: &'a [f32],
+    /// The same as a key.
+    pub of_keys: &'a [f32],
+    /// How many buckets there are.
+    pub count: usize,
+    /// The bucket of each distance of the query from the key: `1 - tokens` first, `tokens - 1` last.
+    pub buckets: &'a [u32],
 }
 
 /// Numbers that are added to scores by the distance from the query to the key.
@@ -83,9 +97,7 @@ impl ScoreBias<'_> {
                 assert!(tokens <= table.reach, "a sentence within reach of the table");
                 assert!(table.heads() == 1 || first_head + heads <= table.heads(), "heads of the table");
             }
-            Self::ByPair(values) => {
-                assert_eq!(values.len(), heads * tokens * tokens, "a number for each pair")
-            }
+            Self::ByBucket(bias) => bias.check(tokens),
         }
     }
 
@@ -97,7 +109,7 @@ impl ScoreBias<'_> {
                 let end = queries.end.saturating_add(table.after).min(tokens);
                 queries.start.saturating_sub(table.before)..end
             }
-            Self::None | Self::ByPair(_) => 0..tokens,
+            Self::None | Self::ByBucket(_) => 0..tokens,
         }
     }
 
@@ -108,8 +120,35 @@ impl ScoreBias<'_> {
         let values = match self {
             Self::None => return,
             Self::ByDistance { table, first_head } => table.row(first_head + head, query, keys),
-            Self::ByPair(values) => &values[(head * tokens + query) * tokens..][keys],
+            Self::ByBucket(bias) => return bias.add(query, tokens, first, scores),
         };
         scores.iter_mut().zip(values).for_each(|(score, value)| *score += value);
+    }
+}
+
+impl BucketBias<'_> {
+    fn check(&self, tokens: usize) {
+        for said in [self.of_queries, self.of_keys] {
+            assert!(said.is_empty() || said.len() == tokens * self.count, "a number for each token and bucket");
+        }
+        assert_eq!(self.buckets.len(), (2 * tokens).saturating_sub(1), "a bucket for each distance");
+        assert!(self.buckets.iter().all(|bucket| (*bucket as usize) < self.count), "buckets there are");
+    }
+
+    #[inline(always)]
+    fn add(&self, query: usize, tokens: usize, first: usize, scores: &mut [f32]) {
+        // The next key is a token nearer to the end of the sentence: its distance is one less.
+        let last = tokens - 1 + query - first;
+        let buckets = self.buckets[last + 1 - scores.len()..=last].iter().rev();
+        let of_query = match self.of_queries {
+            [] => [].as_slice(),
+            said => &said[query * self.count..][..self.count],
+        };
+        let mut of_keys = self.of_keys.get(first * self.count..).unwrap_or_default().chunks_exact(self.count);
+        for (score, bucket) in scores.iter_mut().zip(buckets) {
+            let of_query = of_query.get(*bucket as usize).copied().unwrap_or(0.0);
+            let of_key = of_keys.next().map_or(0.0, |said| said[*bucket as usize]);
+            *score += of_query + of_key;
+        }
     }
 }

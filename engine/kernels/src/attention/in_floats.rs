@@ -2,6 +2,8 @@
 
 #![allow(unsafe_code)]
 
+use std::ops::Range;
+
 use super::Heads;
 use super::transpose::transpose;
 use crate::aligned::AlignedFloats;
@@ -22,11 +24,18 @@ pub(super) struct FloatScratch {
     pub(super) computed: u64,
 }
 
+impl FloatScratch {
+    pub(super) fn numbers(&self) -> usize {
+        self.keys.len() + self.values.len() + self.scores.len()
+    }
+}
+
 /// Attention in single precision, its lengths checked by [`attention`](super::attention).
 pub(super) struct InFloats<'a> {
     pub projected: &'a [f32],
     pub tokens: usize,
     pub heads: &'a Heads<'a>,
+    pub which: Range<usize>,
     pub scratch: &'a mut FloatScratch,
     pub context: &'a mut [f32],
 }
@@ -39,7 +48,7 @@ impl Kernel for InFloats<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        let Self { projected, tokens, heads, scratch, context } = self;
+        let Self { projected, tokens, heads, which, scratch, context } = self;
         let head_dim = heads.dim;
         let hidden = heads.count * head_dim;
         let stride = heads.stride();
@@ -51,7 +60,7 @@ impl Kernel for InFloats<'_> {
             scratch.values.reserve_len(tokens * padded_dim);
         }
         let factor = heads.scale;
-        for head in 0..heads.count {
+        for head in which {
             let [query, key, value] = heads.columns(head);
             transpose(l, &projected[key..], stride, tokens, head_dim, padded_tokens, &mut scratch.keys);
             let (values, value_stride) = if padded_dim == head_dim {

@@ -5,6 +5,8 @@
 
 #![allow(unsafe_code)]
 
+use std::ops::Range;
+
 use super::Heads;
 use super::transpose::transpose;
 use crate::aligned::{AlignedFloats, AlignedWords};
@@ -79,6 +81,7 @@ pub(super) struct InTiles<'a> {
     pub projected: &'a [f32],
     pub tokens: usize,
     pub heads: &'a Heads<'a>,
+    pub which: Range<usize>,
     pub scratch: &'a mut TileScratch,
     pub context: &'a mut [f32],
 }
@@ -88,7 +91,7 @@ impl Kernel for InTiles<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        let Self { projected, tokens, heads, scratch, context } = self;
+        let Self { projected, tokens, heads, which, scratch, context } = self;
         let head_dim = heads.dim;
         assert!(takes(head_dim) && tokens > 0);
         let (hidden, stride) = (heads.count * head_dim, heads.stride());
@@ -97,7 +100,7 @@ impl Kernel for InTiles<'_> {
         scratch.reserve(shape);
         // SAFETY: this is asked for only where there are tiles.
         let mut tiles = unsafe { Tiles::new() };
-        for head in 0..heads.count {
+        for head in which {
             let column = head * head_dim;
             scratch.take(l, shape, projected, heads.columns(head));
             for row in (0..tokens).step_by(BLOCK) {
@@ -112,6 +115,12 @@ impl Kernel for InTiles<'_> {
 }
 
 impl TileScratch {
+    pub(super) fn numbers(&self) -> usize {
+        let words = [&self.queries, &self.rows_of_keys, &self.keys, &self.values, &self.shares];
+        let words: usize = words.iter().map(|words| words.len()).sum();
+        words + self.scores.len() + self.context.len()
+    }
+
     fn reserve(&mut self, shape: Shape) {
         let Shape { padded, head_dim, .. } = shape;
         for words in [&mut self.queries, &mut self.rows_of_keys, &mut self.keys, &mut self.values] {
