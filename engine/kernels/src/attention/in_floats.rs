@@ -2,6 +2,8 @@
 
 #![allow(unsafe_code)]
 
+use std::ops::Range;
+
 use super::Heads;
 use super::transpose::transpose;
 use crate::aligned::AlignedFloats;
@@ -18,6 +20,14 @@ pub(super) struct FloatScratch {
     values: AlignedFloats,
     /// Of one tile of queries: `[tile rows, tokens]`, padded likewise.
     scores: AlignedFloats,
+    /// How many scores were computed.
+    pub(super) computed: u64,
+}
+
+impl FloatScratch {
+    pub(super) fn numbers(&self) -> usize {
+        self.keys.len() + self.values.len() + self.scores.len()
+    }
 }
 
 /// Attention in single precision, its lengths checked by [`attention`](super::attention).
@@ -25,6 +35,7 @@ pub(super) struct InFloats<'a> {
     pub projected: &'a [f32],
     pub tokens: usize,
     pub heads: &'a Heads<'a>,
+    pub which: Range<usize>,
     pub scratch: &'a mut FloatScratch,
     pub context: &'a mut [f32],
 }
@@ -37,7 +48,7 @@ impl Kernel for InFloats<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        let Self { projected, tokens, heads, scratch, context } = self;
+        let Self { projected, tokens, heads, which, scratch, context } = self;
         let head_dim = heads.dim;
         let hidden = heads.count * head_dim;
         let stride = heads.stride();
@@ -49,7 +60,7 @@ impl Kernel for InFloats<'_> {
             scratch.values.reserve_len(tokens * padded_dim);
         }
         let factor = heads.scale;
-        for head in 0..heads.count {
+        for head in which {
             let [query, key, value] = heads.columns(head);
             transpose(l, &projected[key..], stride, tokens, head_dim, padded_tokens, &mut scratch.keys);
             let (values, value_stride) = if padded_dim == head_dim {
@@ -62,34 +73,38 @@ impl Kernel for InFloats<'_> {
                 (&scratch.values[..], padded_dim)
             };
             for (row, height) in row_tiles(tokens, L::TILE_ROWS) {
-                let scores = &mut scratch.scores[..L::TILE_ROWS * padded_tokens];
+                let seen = heads.bias.keys_seen(row..row + height, tokens);
+                let first = seen.start / L::LEN * L::LEN;
+                let (width, padded) = (seen.end - first, (seen.end - first).next_multiple_of(L::LEN));
+                scratch.computed += (height * padded) as u64;
+                let scores = &mut scratch.scores[..L::TILE_ROWS * padded];
                 // SAFETY: queries are rows `row..row + height` of `projected`, `head_dim` floats from
-                // column `query` on; keys are [head_dim, padded_tokens]; the scores have room for the
-                // rows of a tile.
+                // column `query` on; keys are [head_dim, padded_tokens], of which `padded` columns from
+                // `first` on are there because both are whole vectors; the scores have room for the rows
+                // of a tile.
                 unsafe {
                     let queries = projected.as_ptr().add(row * stride + query);
-                    let finish = Finish::store(scores.as_mut_ptr(), padded_tokens, padded_tokens);
-                    let keys = (scratch.keys.as_ptr(), padded_tokens);
+                    let finish = Finish::store(scores.as_mut_ptr(), padded, padded);
+                    let keys = (scratch.keys.as_ptr().add(first), padded_tokens);
                     multiply_rows(l, height, head_dim, (queries, stride), keys, finish);
                 }
                 let mut scale = [0.0; MOST_ROWS];
                 for (i, scale) in scale.iter_mut().enumerate().take(height) {
-                    let scores = &mut scores[i * padded_tokens..][..tokens];
-                    heads.bias.add(head, row + i, scores);
+                    let scores = &mut scores[i * padded..][..width];
+                    heads.bias.add(head, row + i, tokens, first, scores);
                     *scale = 1.0 / softmax_row(l, scores, factor);
                 }
-                // SAFETY: the scores are [height, tokens] with rows of `padded_tokens`; values are
-                // [tokens, padded_dim] with rows of `value_stride`, and where they are read in place
-                // `padded_dim` is `head_dim`, so that no row is read past its end; the context has
-                // `head_dim` columns from `query` on in each of its rows.
+                // SAFETY: the scores are [height, width] with rows of `padded`; values are
+                // [tokens, padded_dim] with rows of `value_stride`, of which `width` from `first` on are read,
+                // and where they are read in place `padded_dim` is `head_dim`, so that no row is read past its
+                // end; the context has `head_dim` columns from `query` on in each of its rows.
                 unsafe {
                     let finish = Finish {
                         row_scale: scale.as_ptr(),
                         ..Finish::store(context.as_mut_ptr().add(row * hidden + query), hidden, head_dim)
                     };
-                    let (scores, values) =
-                        ((scores.as_ptr(), padded_tokens), (values.as_ptr(), value_stride));
-                    multiply_rows(l, height, tokens, scores, values, finish);
+                    let values = (values.as_ptr().add(first * value_stride), value_stride);
+                    multiply_rows(l, height, width, (scores.as_ptr(), padded), values, finish);
                 }
             }
         }

@@ -5,6 +5,8 @@
 
 #![allow(unsafe_code)]
 
+use std::ops::Range;
+
 use super::Heads;
 use super::transpose::transpose;
 use crate::aligned::{AlignedFloats, AlignedWords};
@@ -23,13 +25,15 @@ pub(super) struct TileScratch {
     keys: AlignedWords,
     /// `[tokens / 2, head_dim]`, a word the numbers of two tokens.
     values: AlignedWords,
-    /// Of a block of queries: `[BLOCK, tokens]`.
+    /// Of a block of queries: `[BLOCK, width of the span]`.
     scores: AlignedFloats,
-    /// Of a block of queries, not yet divided by their sums: `[BLOCK, tokens / 2]`, a word those of two tokens.
+    /// Of a block of queries, not yet divided by their sums: `[BLOCK, width of the span / 2]`, a word those of two tokens.
     shares: AlignedWords,
     sums_of_shares: [f32; BLOCK],
     /// Of a block of queries, before that division: `[BLOCK, head_dim]`.
     context: AlignedFloats,
+    /// How many scores were computed.
+    pub(super) computed: u64,
 }
 
 /// What heads are made of, and how much.
@@ -44,6 +48,29 @@ struct Shape {
     stride: usize,
 }
 
+/// A block of queries, and the tokens whose keys they may see.
+#[derive(Clone, Copy)]
+struct Span {
+    /// The first query, and how many there are.
+    row: usize,
+    height: usize,
+    /// The first token, which begins a block.
+    first: usize,
+    /// How many there are, and how many fill blocks.
+    tokens: usize,
+    padded: usize,
+}
+
+impl Span {
+    fn new(heads: &Heads<'_>, shape: Shape, row: usize) -> Self {
+        let height = BLOCK.min(shape.tokens - row);
+        let seen = heads.bias.keys_seen(row..row + height, shape.tokens);
+        let first = seen.start / BLOCK * BLOCK;
+        let tokens = seen.end - first;
+        Self { row, height, first, tokens, padded: tokens.next_multiple_of(BLOCK) }
+    }
+}
+
 /// Whether heads of that width are whole tiles.
 pub(super) fn takes(head_dim: usize) -> bool {
     head_dim > 0 && head_dim.is_multiple_of(BLOCK)
@@ -54,6 +81,7 @@ pub(super) struct InTiles<'a> {
     pub projected: &'a [f32],
     pub tokens: usize,
     pub heads: &'a Heads<'a>,
+    pub which: Range<usize>,
     pub scratch: &'a mut TileScratch,
     pub context: &'a mut [f32],
 }
@@ -63,7 +91,7 @@ impl Kernel for InTiles<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        let Self { projected, tokens, heads, scratch, context } = self;
+        let Self { projected, tokens, heads, which, scratch, context } = self;
         let head_dim = heads.dim;
         assert!(takes(head_dim) && tokens > 0);
         let (hidden, stride) = (heads.count * head_dim, heads.stride());
@@ -72,21 +100,27 @@ impl Kernel for InTiles<'_> {
         scratch.reserve(shape);
         // SAFETY: this is asked for only where there are tiles.
         let mut tiles = unsafe { Tiles::new() };
-        for head in 0..heads.count {
+        for head in which {
             let column = head * head_dim;
             scratch.take(l, shape, projected, heads.columns(head));
             for row in (0..tokens).step_by(BLOCK) {
-                let height = BLOCK.min(tokens - row);
-                scratch.score(&mut tiles, shape, row, height);
-                scratch.share(l, shape, heads, (head, row), height);
-                scratch.mix(&mut tiles, shape, height);
-                scratch.finish(l, shape, height, &mut context[row * hidden + column..]);
+                let span = Span::new(heads, shape, row);
+                scratch.score(&mut tiles, shape, span);
+                scratch.share(l, shape, heads, head, span);
+                scratch.mix(&mut tiles, shape, span);
+                scratch.finish(l, shape, span.height, &mut context[row * hidden + column..]);
             }
         }
     }
 }
 
 impl TileScratch {
+    pub(super) fn numbers(&self) -> usize {
+        let words = [&self.queries, &self.rows_of_keys, &self.keys, &self.values, &self.shares];
+        let words: usize = words.iter().map(|words| words.len()).sum();
+        words + self.scores.len() + self.context.len()
+    }
+
     fn reserve(&mut self, shape: Shape) {
         let Shape { padded, head_dim, .. } = shape;
         for words in [&mut self.queries, &mut self.rows_of_keys, &mut self.keys, &mut self.values] {
@@ -130,23 +164,27 @@ impl TileScratch {
         others.fill(0);
     }
 
-    /// The products of `height` queries from `row` on with all keys.
+    /// The products of a block of queries with the keys of its span.
     #[inline(always)]
-    fn score(&mut self, tiles: &mut Tiles, shape: Shape, row: usize, height: usize) {
-        let (padded, words) = (shape.padded, shape.head_dim / 2);
+    fn score(&mut self, tiles: &mut Tiles, shape: Shape, span: Span) {
+        let (all, words) = (shape.padded, shape.head_dim / 2);
+        let Span { row, height, first, padded, .. } = span;
+        assert!(first + padded <= all, "a span of whole blocks of the sentence");
+        self.computed += (height * padded) as u64;
         let queries = self.queries[row * words..][..height.next_multiple_of(SIDE) * words].as_ptr();
-        let keys = self.keys[..words * padded].as_ptr();
+        let keys = self.keys[..words * all].as_ptr();
         let scores = self.scores[..BLOCK * padded].as_mut_ptr();
         for key in (0..padded).step_by(BLOCK) {
-            // SAFETY: queries are whole tiles of `words` words; keys are [words, padded], and scores [BLOCK, padded].
+            // SAFETY: queries are whole tiles of `words` words; keys are [words, all], of which the span is a part, and
+            // scores [BLOCK, padded].
             unsafe {
                 let operands = TileOperands {
                     words: Words::Bf16s,
                     rows: height,
                     depth: words,
                     x: queries,
-                    w: keys.add(key),
-                    w_stride: padded,
+                    w: keys.add(first + key),
+                    w_stride: all,
                 };
                 tiles.multiply(operands, scores.add(key).cast(), padded);
             }
@@ -154,28 +192,22 @@ impl TileScratch {
     }
 
     #[inline(always)]
-    fn share<L: Lanes>(
-        &mut self,
-        l: L,
-        shape: Shape,
-        heads: &Heads<'_>,
-        (head, first): (usize, usize),
-        height: usize,
-    ) {
-        let (tokens, padded) = (shape.tokens, shape.padded);
+    fn share<L: Lanes>(&mut self, l: L, shape: Shape, heads: &Heads<'_>, head: usize, span: Span) {
+        let Span { row, height, first, tokens, padded } = span;
         let rows = self.scores.chunks_exact_mut(padded).zip(self.shares.chunks_exact_mut(padded / 2));
         for (i, ((scores, shares), sum)) in rows.zip(&mut self.sums_of_shares).take(height).enumerate() {
-            heads.bias.add(head, first + i, &mut scores[..tokens]);
+            heads.bias.add(head, row + i, shape.tokens, first, &mut scores[..tokens]);
             *sum = softmax_row_bf16(l, scores, tokens, heads.scale, shares);
         }
     }
 
     /// The products of shares and values.
     #[inline(always)]
-    fn mix(&mut self, tiles: &mut Tiles, shape: Shape, height: usize) {
-        let Shape { padded, head_dim, .. } = shape;
+    fn mix(&mut self, tiles: &mut Tiles, shape: Shape, span: Span) {
+        let head_dim = shape.head_dim;
+        let Span { height, first, padded, .. } = span;
         let shares = self.shares[..BLOCK * padded / 2].as_ptr();
-        let values = self.values[..padded / 2 * head_dim].as_ptr();
+        let values = self.values[first / 2 * head_dim..][..padded / 2 * head_dim].as_ptr();
         let context = self.context[..BLOCK * head_dim].as_mut_ptr();
         for d in (0..head_dim).step_by(BLOCK) {
             // SAFETY: shares are [BLOCK, padded / 2], values [padded / 2, head_dim] and the context [BLOCK, head_dim], all of

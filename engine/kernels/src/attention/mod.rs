@@ -1,8 +1,9 @@
 //! Scaled dot-product attention of one sentence over its own tokens (Vaswani et al. 2017, 3.2).
 //!
 //! `in_floats` computes in single precision on every processor; `in_tiles` computes in bf16 by the matrix unit of
-//! Intel's processors. Both multiply a few queries at a time with all keys of the sentence, so that the memory needed
-//! grows with the length of a sentence and not with its square.
+//! Intel's processors. Both multiply a few queries at a time with the keys that these may see: all of the sentence, or
+//! those of a window. So the memory needed grows with the length of a sentence and not with its square, and a window
+//! costs its width.
 
 mod bias;
 mod in_floats;
@@ -10,7 +11,9 @@ mod in_floats;
 mod in_tiles;
 mod transpose;
 
-pub use bias::{DistanceBias, ScoreBias};
+pub use bias::{BucketBias, DistanceBias, ScoreBias};
+
+use std::ops::Range;
 
 use crate::cpu::Isa;
 use crate::lanes::dispatch;
@@ -22,6 +25,26 @@ pub struct AttentionScratch {
     #[cfg(target_arch = "x86_64")]
     tiles: in_tiles::TileScratch,
     floats: in_floats::FloatScratch,
+}
+
+impl AttentionScratch {
+    /// How many numbers these buffers hold, 4 bytes each.
+    pub fn numbers(&self) -> usize {
+        #[cfg(target_arch = "x86_64")]
+        let in_tiles = self.tiles.numbers();
+        #[cfg(not(target_arch = "x86_64"))]
+        let in_tiles = 0;
+        self.floats.numbers() + in_tiles
+    }
+
+    /// How many scores of a query and a key were computed in these buffers, all sentences together.
+    pub fn scores_computed(&self) -> u64 {
+        #[cfg(target_arch = "x86_64")]
+        let in_tiles = self.tiles.computed;
+        #[cfg(not(target_arch = "x86_64"))]
+        let in_tiles = 0;
+        self.floats.computed + in_tiles
+    }
 }
 
 /// The heads of an attention, and what becomes of their scores.
@@ -71,6 +94,24 @@ pub fn attention(
     scratch: &mut AttentionScratch,
     context: &mut [f32],
 ) {
+    attention_of(isa, precision, projected, heads, 0..heads.count, scratch, context);
+}
+
+/// The same for the heads `which` alone, whose columns of `context` are written. The numbers of a [`BucketBias`] are
+/// of one head, so that they need not be held for all at once.
+///
+/// # Panics
+/// As [`attention`], and if there are no such heads.
+pub fn attention_of(
+    isa: Isa,
+    precision: Precision,
+    projected: &[f32],
+    heads: &Heads<'_>,
+    which: Range<usize>,
+    scratch: &mut AttentionScratch,
+    context: &mut [f32],
+) {
+    assert!(which.end <= heads.count, "heads there are");
     let hidden = heads.count.checked_mul(heads.dim).expect("a row fits the memory");
     assert!(heads.key_values > 0 && heads.count.is_multiple_of(heads.key_values), "groups of heads");
     assert_eq!(context.len() % hidden, 0, "whole rows");
@@ -85,11 +126,11 @@ pub fn attention(
     #[cfg(target_arch = "x86_64")]
     if precision.in_tiles(isa) && in_tiles::takes(heads.dim) {
         let scratch = &mut scratch.tiles;
-        let work = in_tiles::InTiles { projected, tokens, heads, scratch, context };
+        let work = in_tiles::InTiles { projected, tokens, heads, which, scratch, context };
         return crate::lanes::dispatch_words(isa, work);
     }
     let scratch = &mut scratch.floats;
-    dispatch(isa, in_floats::InFloats { projected, tokens, heads, scratch, context });
+    dispatch(isa, in_floats::InFloats { projected, tokens, heads, which, scratch, context });
 }
 
 #[cfg(test)]
@@ -111,9 +152,10 @@ mod tests {
             ScoreBias::ByDistance { first_head, .. } => {
                 bias_of(first_head + head, t as isize - token as isize)
             }
-            ScoreBias::ByPair(values) => {
-                let tokens = projected.len() / stride;
-                f64::from(values[(head * tokens + token) * tokens + t] * heads.scale)
+            ScoreBias::ByBucket(bias) => {
+                let bucket = bias.buckets[projected.len() / stride - 1 + token - t] as usize;
+                let said = |said: &[f32], at: usize| said.get(at * bias.count + bucket).copied().unwrap_or(0.0);
+                f64::from((said(bias.of_queries, token) + said(bias.of_keys, t)) * heads.scale)
             }
         };
         let tokens = projected.len() / stride;
@@ -144,7 +186,7 @@ mod tests {
             tokens in 1usize..60,
             groups in 1usize..3,
             each in 1usize..3,
-            added in 0usize..3,
+            added in 0usize..5,
             head_dim in prop::sample::select(vec![1usize, 4, 7, 16, 24, 32, 64]),
             size in prop::sample::select(vec![0.5f32, 3.0]),
             seed in any::<u64>(),
@@ -157,9 +199,17 @@ mod tests {
             let scale = 1.0 / (head_dim as f32).sqrt();
             let heads = Heads { key_values: groups, scale, ..Heads::plain(groups * each, head_dim) };
             let table = DistanceBias::new(heads.count + 1, 60, scale, |head, distance| bias_of(head, distance) as f32);
-            let pairs: Vec<f32> = (0..heads.count * tokens * tokens).map(|_| next()).collect();
+            let buckets: Vec<u32> = (0..2 * tokens - 1).map(|distance| distance as u32 / 3).collect();
+            let count = (2 * tokens - 1).div_ceil(3);
+            let said: [Vec<f32>; 2] = [(); 2].map(|()| (0..tokens * count).map(|_| next()).collect());
+            let asked = |queries: bool, keys: bool| ScoreBias::ByBucket(BucketBias {
+                of_queries: if queries { &said[0] } else { &[] },
+                of_keys: if keys { &said[1] } else { &[] },
+                count,
+                buckets: &buckets,
+            });
             let first_head = seed as usize % 2;
-            let bias = [ScoreBias::None, ScoreBias::ByDistance { table: &table, first_head }, ScoreBias::ByPair(&pairs)];
+            let bias = [ScoreBias::None, ScoreBias::ByDistance { table: &table, first_head }, asked(true, true), asked(true, false), asked(false, true)];
             let heads = &Heads { bias: bias[added], ..heads };
             let projected: Vec<f32> = (0..tokens * heads.stride()).map(|_| next() * size).collect();
             for (isa, precision) in Isa::available().flat_map(|isa| [(isa, Precision::F32), (isa, Precision::Int8)]) {
@@ -182,6 +232,48 @@ mod tests {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Numbers of chance between -1 and 1.
+    fn chance(count: usize) -> Vec<f32> {
+        let mut state = 7u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 40) as f32 / (1u64 << 23) as f32) - 1.0
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn a_window_costs_its_width_and_not_the_length_of_the_text() {
+        let (tokens, dim, window) = (4096, 32, 64);
+        let projected = chance(tokens * 2 * 3 * dim);
+        let sees = |distance: isize| distance.unsigned_abs() <= window;
+        let table = DistanceBias::new(1, tokens, 1.0, |_, d| if sees(d) { 0.0 } else { f32::NEG_INFINITY });
+        let causal = DistanceBias::new(1, tokens, 1.0, |_, d| if d <= 0 { 0.0 } else { f32::NEG_INFINITY });
+        let heads = Heads::plain(2, dim);
+        for isa in Isa::available() {
+            let computed = |precision, tokens: usize, bias| {
+                let mut scratch = AttentionScratch::default();
+                let mut context = vec![0.0; tokens * 2 * dim];
+                let heads = Heads { bias, ..heads };
+                attention(isa, precision, &projected[..tokens * 2 * 3 * dim], &heads, &mut scratch, &mut context);
+                scratch.scores_computed() as usize
+            };
+            for precision in [Precision::F32, Precision::Int8] {
+                let near = |table| ScoreBias::ByDistance { table, first_head: 0 };
+                let long = computed(precision, tokens, near(&table));
+                // A tile of at most 32 queries sees the window on both sides of it, in whole blocks of 32 keys.
+                assert!(long <= 2 * tokens * (2 * window + 32 + 2 * 32), "{isa:?}: {long} scores");
+                assert!(long >= 2 * (tokens - 2 * window) * (2 * window + 1), "{isa:?}: {long} scores");
+                let half = computed(precision, tokens / 2, near(&table));
+                assert!(long <= half * 2 + 2 * tokens * 32, "{isa:?}: {half}, then {long}");
+                let all = computed(precision, 512, ScoreBias::None);
+                assert_eq!(all, 2 * 512 * 512, "{isa:?}");
+                let before = computed(precision, 512, near(&causal));
+                assert!(before < 2 * 512 * (256 + 64), "{isa:?}: {before} scores of tokens before");
             }
         }
     }

@@ -248,7 +248,7 @@ fn activate(activation: Activation, x: Tensor<3>) -> Tensor<3> {
 
 /// What is added to scores, `[1, heads, longest, longest]`.
 fn distances(bias: &DistanceBias, form: &Form, heads: usize, longest: usize, device: &Device) -> Tensor<4> {
-    let rows = (0..heads).flat_map(|head| (0..longest).map(move |query| bias.row(head, query, longest)));
+    let rows = (0..heads).flat_map(|head| (0..longest).map(move |query| bias.row(head, query, 0..longest)));
     let values: Vec<f32> = rows.flatten().map(|value| value * form.score_scale).collect();
     Tensor::from_data(TensorData::new(values, [1, heads, longest, longest]), device)
 }

@@ -1,5 +1,6 @@
 //! What the distance of two tokens adds to their score where it depends on the tokens themselves (He et al. 2021).
 
+use akin_kernels::attention::BucketBias;
 use akin_kernels::cpu::Isa;
 use akin_kernels::matmul::{Matrix, multiply};
 
@@ -16,13 +17,21 @@ pub(crate) struct Relative {
     buckets: Vec<u32>,
 }
 
-/// Buffers for one sentence.
+/// Buffers for one head of a sentence: they grow with its length, not with the square of it.
 #[derive(Default)]
 pub(super) struct RelativeScratch {
-    /// `[heads, tokens, tokens]`
-    pub scores: Vec<f32>,
     /// `[tokens, buckets]`, for the queries and for the keys.
     products: [Vec<f32>; 2],
+    /// The bucket of each distance, counted from the first that the sentence has.
+    buckets: Vec<u32>,
+}
+
+#[cfg(test)]
+impl RelativeScratch {
+    /// How many numbers they hold.
+    pub fn numbers(&self) -> usize {
+        self.products.iter().map(Vec::capacity).sum::<usize>() + self.buckets.capacity()
+    }
 }
 
 impl Relative {
@@ -73,49 +82,34 @@ impl Relative {
         &self.buckets[middle + 1 - tokens..middle + tokens]
     }
 
-    /// Writes what is added to the scores of some heads, before they are multiplied by their scale: the first, their
-    /// number, and their width are given. `projected` are queries, keys and values of the tokens of a sentence, `stride` numbers each.
-    pub(super) fn score(
+    /// What is added to the scores of a head. `projected` are queries, keys and values of the tokens of a sentence,
+    /// `stride` numbers each, those of this head from `columns` on. It is head `head` of the layer, `dim` numbers wide.
+    pub(super) fn of_head<'a>(
         &self,
         projected: &[f32],
         stride: usize,
-        (first_head, heads, dim): (usize, usize, usize),
-        scratch: &mut RelativeScratch,
-    ) {
+        columns: [usize; 2],
+        (head, dim): (usize, usize),
+        scratch: &'a mut RelativeScratch,
+    ) -> BucketBias<'a> {
         let tokens = projected.len() / stride;
         let distances = self.buckets(tokens);
-        let (Some(&low), Some(&high)) = (distances.first(), distances.last()) else { return };
-        let (low, count) = (low as usize, (high - low) as usize + 1);
-        scratch.scores.clear();
-        scratch.scores.resize(heads * tokens * tokens, 0.0);
-        for (head, scores) in scratch.scores.chunks_exact_mut(tokens * tokens).enumerate() {
-            for (which, (vectors, products)) in self.vectors.iter().zip(&mut scratch.products).enumerate() {
-                if vectors.is_empty() {
-                    continue;
-                }
-                products.clear();
-                products.resize(tokens * count, 0.0);
-                // Queries are before the keys in a row.
-                let column = (which * heads + head) * dim;
-                let tokens_of = Matrix::new(projected, stride).transposed().rows(column..column + dim);
-                let column = (first_head + head) * dim;
-                let vectors = Matrix::new(vectors, self.width).rows(low..low + count);
-                let vectors = vectors.transposed().rows(column..column + dim);
-                multiply(tokens_of.transposed(), vectors, false, products);
+        let low = distances.first().map_or(0, |low| *low as usize);
+        let count = distances.last().map_or(0, |high| *high as usize + 1 - low);
+        scratch.buckets.clear();
+        scratch.buckets.extend(distances.iter().map(|bucket| bucket - low as u32));
+        for ((vectors, products), column) in self.vectors.iter().zip(&mut scratch.products).zip(columns) {
+            products.clear();
+            if vectors.is_empty() {
+                continue;
             }
-            let [of_queries, of_keys] = &scratch.products;
-            let asked = self.vectors.each_ref().map(|vectors| !vectors.is_empty());
-            for (query, row) in scores.chunks_exact_mut(tokens).enumerate() {
-                for (key, score) in row.iter_mut().enumerate() {
-                    let bucket = distances[tokens - 1 + query - key] as usize - low;
-                    if asked[0] {
-                        *score += of_queries[query * count + bucket];
-                    }
-                    if asked[1] {
-                        *score += of_keys[key * count + bucket];
-                    }
-                }
-            }
+            products.resize(tokens * count, 0.0);
+            let tokens_of = Matrix::new(projected, stride).transposed().rows(column..column + dim);
+            let vectors = Matrix::new(vectors, self.width).rows(low..low + count);
+            let vectors = vectors.transposed().rows(head * dim..(head + 1) * dim);
+            multiply(tokens_of.transposed(), vectors, false, products);
         }
+        let [of_queries, of_keys] = &scratch.products;
+        BucketBias { of_queries, of_keys, count, buckets: &scratch.buckets }
     }
 }

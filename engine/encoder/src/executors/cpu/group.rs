@@ -32,6 +32,13 @@ struct Work {
 }
 
 impl Group {
+    /// How many numbers of 4 bytes its buffers hold.
+    #[cfg(test)]
+    pub fn numbers(&self) -> usize {
+        let work = &self.work;
+        self.hidden.len() + self.first.len() + work.sum.len() + work.normal.len() + work.scratch.numbers()
+    }
+
     /// The hidden states of the sentences between `offsets`, boundaries in `batch`: `[tokens, hidden]`.
     pub fn forward(&mut self, bert: &CpuBert, batch: Tokens<'_>, offsets: &[usize]) -> &[f32] {
         self.pass(bert, &bert.order, batch, offsets);

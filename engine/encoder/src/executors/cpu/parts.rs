@@ -8,7 +8,7 @@ use crate::config::BertConfig;
 use crate::families::{LayerTensors, Layout, bias_of_layer, rotary_of_layer};
 use akin_kernels::activation::Activation;
 use akin_kernels::aligned::AlignedFloats;
-use akin_kernels::attention::{AttentionScratch, DistanceBias, Heads, ScoreBias, attention};
+use akin_kernels::attention::{AttentionScratch, DistanceBias, Heads, ScoreBias, attention, attention_of};
 use akin_kernels::cpu::Isa;
 use akin_kernels::gemm::{Epilogue, PackedLinear};
 use akin_kernels::heads::{Rotary, normalize_heads};
@@ -96,6 +96,12 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
+    /// How many numbers of 4 bytes these buffers hold.
+    #[cfg(test)]
+    pub fn numbers(&self) -> usize {
+        self.projected.len() + self.inner.len() + self.attention.numbers() + self.relative.numbers()
+    }
+
     /// Makes room for so many tokens.
     pub fn reserve(&mut self, isa: Isa, precision: Precision, tokens: usize, config: &BertConfig) {
         let (form, parts) = (&config.form, head_parts(config));
@@ -215,15 +221,21 @@ impl AttentionPart {
             if let Some(rotary) = &form.positions.rotary {
                 rotary.turn(isa, projected, stride, self.count + self.key_values, form.dim);
             }
-            let mut heads = heads;
-            if let Some(relative) = &form.relative {
-                let of_part = (self.first_head, self.count, form.dim);
-                relative.score(projected, stride, of_part, &mut scratch.relative);
-                heads.bias = ScoreBias::ByPair(&scratch.relative.scores);
-            }
             let context = &mut scratch.inner[from * width..to * width];
             let precision = self.projection.precision();
-            attention(isa, precision, projected, &heads, &mut scratch.attention, context);
+            let Some(relative) = form.relative.as_ref().filter(|_| from < to) else {
+                attention(isa, precision, projected, &heads, &mut scratch.attention, context);
+                continue;
+            };
+            for head in 0..self.count {
+                // Keys come after the queries in a row; these networks have a head of keys for each of queries.
+                let columns = [head * form.dim, width + head * form.dim];
+                let of_layer = (self.first_head + head, form.dim);
+                let bias = relative.of_head(projected, stride, columns, of_layer, &mut scratch.relative);
+                let heads = Heads { bias: ScoreBias::ByBucket(bias), ..heads };
+                let one = head..head + 1;
+                attention_of(isa, precision, projected, &heads, one, &mut scratch.attention, context);
+            }
         }
         &self.output
     }

@@ -7,7 +7,7 @@ use safetensors::tensor::TensorView;
 use super::reference::{self, Tensors};
 use super::*;
 use crate::config::Architecture;
-use crate::families::Form;
+use crate::families::{BiasForm, Form, LayerForm};
 use safetensors::SafeTensors;
 
 /// Numbers of chance between -1 and 1.
@@ -302,4 +302,63 @@ fn bad_input_is_refused_with_a_reason() {
     let other = BertConfig { intermediate_size: 17, ..config };
     let shape = load(packing, &other, &checkpoint, "").err().expect("another shape");
     assert!(shape.contains("intermediate.dense.weight") && shape.contains("17"), "{shape}");
+}
+
+/// Networks whose attention adds something to scores, with the tensors that each needs.
+fn networks_with_biases(positions: usize) -> Vec<(&'static str, BertConfig, Tensors)> {
+    let bert = config(1, 4, 8, 16, 0);
+    let bert = BertConfig { max_position_embeddings: positions, ..bert };
+    let with = |change: &dyn Fn(&mut BertConfig)| {
+        let mut config = bert.clone();
+        change(&mut config);
+        let mut tensors = tensors(&config, 5);
+        for part in ["query", "key", "value"] {
+            for kind in ["weight", "bias"] {
+                let name = |part: &str| format!("encoder.layer.0.attention.self.{part}.{kind}");
+                let same = tensors[&name(part)].clone();
+                tensors.insert(name(&format!("{part}_proj")), same);
+            }
+        }
+        let rows = config.form.bias.relative_rows();
+        let mut next = chance(6);
+        let values = (0..rows * config.hidden_size).map(|_| next()).collect();
+        tensors.insert("encoder.rel_embeddings.weight".into(), (vec![rows, config.hidden_size], values));
+        (config, tensors)
+    };
+    let window = LayerForm { rotary: None, window: Some(8) };
+    let disentangled =
+        BiasForm::Disentangled { buckets: Some(16), farthest: 64, of_queries: true, of_keys: true };
+    let (deberta, of_deberta) = with(&|config| {
+        config.architecture = Architecture::DebertaV2;
+        config.form.bias = disentangled;
+        config.form.relative_shared = true;
+    });
+    let (slopes, of_slopes) = with(&|config| config.form.bias = BiasForm::Slopes);
+    let (near, of_near) = with(&|config| config.form.layers = vec![window]);
+    vec![
+        ("distances that tokens speak of", deberta, of_deberta),
+        ("slopes", slopes, of_slopes),
+        ("a window", near, of_near),
+    ]
+}
+
+#[test]
+fn memory_grows_with_the_length_of_a_text_and_not_with_its_square() {
+    for (name, config, tensors) in networks_with_biases(2048) {
+        let bytes = file(&tensors, "");
+        let checkpoint = SafeTensors::deserialize(&bytes).expect("a checkpoint");
+        let packing = Packing { isa: akin_kernels::cpu::isa(), precision: Precision::F32 };
+        let numbers = |tokens: usize| {
+            let bert = load(packing, &config, &checkpoint, "").expect("it loads");
+            let (ids, offsets) = sentences(&[tokens], 3);
+            pool_of(1).install(|| bert.forward(&ids[..], &offsets)).expect("it runs");
+            bert.idle_groups.lock().expect("no thread panics")[0].numbers()
+        };
+        let (short, long) = (numbers(512), numbers(2048));
+        assert!(10 * long <= 41 * short, "{name}: {short} numbers for 512 tokens, {long} for 2048");
+        // Of each token: its hidden state and the sum (32 each), queries, keys and values of half the heads (48), their
+        // context (16), keys and values laid out anew and a tile of scores (at most 40), and what it says to 32 buckets
+        // as a query and as a key (64), with the buckets of two distances.
+        assert!(long <= 2048 * (32 + 32 + 48 + 16 + 40 + 64 + 2), "{name}: {long} numbers for 2048 tokens");
+    }
 }
