@@ -32,6 +32,9 @@ fuzz: tools  ## every fuzz target for SECONDS=60; what breaks one is kept in fuz
 wheel: tools  ## the Python wheel, in target/wheels
 	python/build
 
+sdist: tools  ## the source distribution for Python, and the wheel built from it, in target/wheels
+	python/build --sdist
+
 test-python: tools model  ## the wheel, and its tests in empty environments of Python 3.9, 3.11 and 3.13
 	python/test
 
@@ -60,4 +63,4 @@ peers: model wordnet  ## install what the encoder is compared with (benches/peer
 tools:
 	@fixtures/install-tools
 
-.PHONY: help demo test torture fuzz wheel test-python audit page build model wordnet peers tools
+.PHONY: help demo test torture fuzz wheel sdist test-python audit page build model wordnet peers tools

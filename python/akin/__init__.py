@@ -16,9 +16,10 @@
 
 from . import errors
 from ._akin import Hit, Hits, Passage, __version__
+from ._document import Document, Report
 from ._encoder import CrossEncoder, SentenceEncoder
 from ._filter import Filter, field
-from ._index import Document, Index, Report, open
+from ._index import Index, open
 from ._mining import (
     Clusters,
     DuplicateGroup,

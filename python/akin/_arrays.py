@@ -14,7 +14,8 @@ def matrix(values: Any, what: str) -> Any:
     if hasattr(values, "detach"):  # a tensor of torch
         values = values.detach().cpu().numpy()
     try:
-        array = np.asarray(values, dtype=np.float32, order="C")
+        with np.errstate(over="ignore"):  # what is too large for float32 is refused as infinite
+            array = np.asarray(values, dtype=np.float32, order="C")
     except (TypeError, ValueError) as error:
         raise InvalidArgument(f"{what} must be an array of numbers of shape (rows, numbers): {error}") from None
     if array.size == 0 and array.ndim < 2:
@@ -36,7 +37,8 @@ def row(values: Any, what: str, dimension: int) -> Any:
     if hasattr(given, "detach"):
         given = given.detach().cpu().numpy()
     try:
-        array = np.asarray(given, dtype=np.float32, order="C")
+        with np.errstate(over="ignore"):
+            array = np.asarray(given, dtype=np.float32, order="C")
     except (TypeError, ValueError) as error:
         raise InvalidArgument(f"{what} must be numbers: {error}") from None
     if array.ndim == 2 and array.shape[0] == 1:
@@ -55,3 +57,13 @@ def unit(values: Any, what: str) -> Any:
     array = matrix(values, what)
     length = np.linalg.norm(array, axis=1, keepdims=True)
     return np.ascontiguousarray(array / np.maximum(length, 1e-12), dtype=np.float32)
+
+
+def finite(array: Any, what: str) -> Any:
+    """The array, if all of its numbers are finite."""
+    import numpy as np
+
+    wrong = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    if len(wrong):
+        raise InvalidArgument(f"row {wrong[0]} of {what} has a value that is no finite number")
+    return array

@@ -13,7 +13,6 @@ from typing import (
     Iterator,
     List,
     Mapping,
-    NamedTuple,
     Optional,
     Sequence,
     Tuple,
@@ -21,10 +20,11 @@ from typing import (
     Union,
 )
 
-from . import _akin, _arrays, _progress, _rows
+from . import _akin, _arrays, _options, _progress, _rows
 from ._akin import Hits
+from ._document import Document, Report
 from ._encoder import CrossEncoder, Name, SentenceEncoder
-from ._filter import Filter, text_of
+from ._filter import Filter
 from .errors import DocumentNotFound, InvalidArgument
 
 if TYPE_CHECKING:
@@ -34,42 +34,6 @@ Result = TypeVar("Result")
 
 BATCH = 1024
 """Documents that are encoded and committed together."""
-
-
-class Document:
-    """What an index holds: a text, the id that it is known by, and other fields."""
-
-    __slots__ = ("id", "metadata", "text")
-
-    def __init__(self, id: str, text: str, metadata: Optional[Dict[str, Any]] = None) -> None:
-        self.id = id
-        self.text = text
-        self.metadata: Dict[str, Any] = {} if metadata is None else metadata
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Document):
-            return NotImplemented
-        return (self.id, self.text, self.metadata) == (other.id, other.text, other.metadata)
-
-    __hash__ = None  # type: ignore[assignment] # its fields may change
-
-    def __repr__(self) -> str:
-        return f"Document(id={self.id!r}, text={self.text!r}, metadata={self.metadata!r})"
-
-
-class Report(NamedTuple):
-    """What a call of :meth:`Index.add` did."""
-
-    added: int
-    """Documents whose id was new."""
-    replaced: int
-    """Documents that took the place of one with the same id."""
-    unchanged: int
-    """Documents that were there already as they are."""
-    removed: int
-    """Documents that their file or folder no longer has."""
-    skipped: List[Tuple[str, str]]
-    """Files of which no document could be made, with the reason."""
 
 
 def open(
@@ -264,7 +228,7 @@ class Index:
 
     def delete(self, ids: Union[str, Iterable[str]]) -> int:
         """Deletes documents by id, and tells how many there were."""
-        return sum(self._native.delete(_ids(ids)))
+        return sum(self._native.delete(_options.ids(ids)))
 
     def optimize(self, progress: _progress.Progress = None) -> None:
         """Builds graphs for documents that have none, and merges segments that are many. ``add`` does it by itself after a thousand."""
@@ -324,27 +288,27 @@ class Index:
         :param rerank: a cross-encoder that ranks the best ``depth`` again.
         """
         given = (mode, filter, ef, exact, offset, min_score, diverse, passages, facets, like, unlike, rerank)
-        if given == _NOTHING and not isinstance(query, (str, bytes, bytearray)) and query is not None and k >= 0:
+        if given == _options.NOTHING and not isinstance(query, (str, bytes, bytearray)) and query is not None and k >= 0:
             return self._native.nearest_to(_arrays.row(query, "the query", self._native.dimension)[0], k)
-        manner = _manner(k, mode, filter, ef, exact, offset, min_score, diverse, passages, facets, like, unlike, depth)
+        manner = _options.of_values(k, mode, filter, ef, exact, offset, min_score, diverse, passages, facets, like, unlike, depth)
         if isinstance(query, str):
             return self._native.ask([query], manner, rerank._native if rerank is not None else None)[0]
         if query is None or isinstance(query, (bytes, bytearray)):
             raise TypeError(f"a query is a str or a vector, and not of type {type(query).__name__}")
-        _only_for_texts(manner, rerank)
+        _options.require_text(manner, rerank)
         return self._native.nearest(_arrays.row(query, "the query", self._native.dimension), manner)[0]
 
     def search_many(self, queries: Any, k: int = 10, **options: Any) -> List[Hits]:
         """The same for a list of texts, or the rows of an array: encoded together and searched in parallel."""
         rerank: Optional[CrossEncoder] = options.pop("rerank", None)
-        manner = _manner_of(k, options)
-        if isinstance(queries, str):
-            raise TypeError("queries are a list of str or an array; search() takes one")
+        manner = _options.of_names(k, options)
+        if isinstance(queries, (str, bytes, bytearray, Mapping)):
+            raise TypeError(f"queries are a list of str or an array, and not of type {type(queries).__name__}; search() takes one")
         if not hasattr(queries, "ndim"):
             queries = list(queries)
             if all(isinstance(query, str) for query in queries):
                 return self._native.ask(queries, manner, rerank._native if rerank is not None else None)
-        _only_for_texts(manner, rerank)
+        _options.require_text(manner, rerank)
         array = _arrays.matrix(queries, "the queries")
         if len(array) and array.shape[1] != self._native.dimension:
             _arrays.row(array[0], "a query", self._native.dimension)
@@ -354,15 +318,15 @@ class Index:
 
     def get(self, id: str, default: Any = None) -> Any:
         """The document of an id, or ``default``."""
-        found = self._native.get([_id(id)])[0]
+        found = self._native.get([_options.id_of(id)])[0]
         return default if found is None else Document(*found)
 
     def get_many(self, ids: Iterable[str]) -> List[Optional[Document]]:
         """The documents of ids, in their order; ``None`` where there is none."""
-        return [None if found is None else Document(*found) for found in self._native.get(_ids(ids))]
+        return [None if found is None else Document(*found) for found in self._native.get(_options.ids(ids))]
 
     def __getitem__(self, id: str) -> Document:
-        found = self._native.get([_id(id)])[0]
+        found = self._native.get([_options.id_of(id)])[0]
         if found is None:
             raise DocumentNotFound(f"no document has the id {id!r}")
         return Document(*found)
@@ -382,7 +346,7 @@ class Index:
 
     def vectors(self, id: str) -> Any:
         """The vectors of a document's passages: shape (passages, dimension)."""
-        found = self._native.vectors(_id(id))
+        found = self._native.vectors(_options.id_of(id))
         if found is None:
             raise DocumentNotFound(f"no document has the id {id!r}")
         return found
@@ -485,90 +449,3 @@ async def _on_thread(call: Callable[..., Result], *arguments: Any, **options: An
 
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(None, functools.partial(call, *arguments, **options))
-
-
-_NOTHING = (None, None, None, False, 0, None, False, 1, (), (), (), None)
-"""What a search is given that is given nothing but a query and ``k``."""
-
-_PLAIN: Dict[str, Any] = {
-    "mode": None,
-    "filter": None,
-    "ef": None,
-    "exact": False,
-    "offset": 0,
-    "min_score": None,
-    "diverse": False,
-    "passages": 1,
-    "facets": (),
-    "like": (),
-    "unlike": (),
-    "depth": 50,
-}
-
-
-def _manner_of(k: int, options: Mapping[str, Any]) -> Dict[str, Any]:
-    unknown = set(options) - set(_PLAIN)
-    if unknown:
-        raise TypeError(f"there is no option {sorted(unknown)[0]!r} (there are {', '.join(sorted([*_PLAIN, 'rerank']))})")
-    return _manner(k, **{**_PLAIN, **options})
-
-
-def _manner(
-    k: int,
-    mode: Optional[str],
-    filter: Union[str, Filter, None],
-    ef: Optional[int],
-    exact: bool,
-    offset: int,
-    min_score: Optional[float],
-    diverse: bool,
-    passages: int,
-    facets: Sequence[str],
-    like: Union[str, Sequence[str]],
-    unlike: Union[str, Sequence[str]],
-    depth: int,
-) -> Dict[str, Any]:
-    for name, number in (("k", k), ("offset", offset), ("passages", passages), ("depth", depth)):
-        if number < 0:
-            raise InvalidArgument(f"{name} is {number}, and cannot be negative")
-    if ef is not None and ef < 1:
-        raise InvalidArgument(f"ef is {ef}, and at least 1")
-    return {
-        "k": k,
-        "mode": mode,
-        "filter": text_of(filter),
-        "ef": ef,
-        "exact": exact,
-        "offset": offset,
-        "min_score": min_score,
-        "diverse": diverse,
-        "per_document": passages,
-        "facets": [facets] if isinstance(facets, str) else list(facets),
-        "like": _ids(like),
-        "unlike": _ids(unlike),
-        "depth": depth,
-    }
-
-
-def _only_for_texts(manner: Dict[str, Any], rerank: Optional[CrossEncoder]) -> None:
-    given = [name for name in ("mode", "diverse", "facets", "like", "unlike") if manner[name]]
-    if manner["mode"] == "semantic":
-        given.remove("mode")
-    if manner["per_document"] > 1:
-        given.append("passages")
-    if rerank is not None:
-        given.append("rerank")
-    if given:
-        raise InvalidArgument(f"{given[0]}= is for a query that is a text, and this one is a vector")
-
-
-def _id(id: Any) -> str:
-    if isinstance(id, str):
-        return id
-    raise TypeError(f"an id is a str, and not of type {type(id).__name__}")
-
-
-def _ids(ids: Union[str, Iterable[str]]) -> List[str]:
-    return [ids] if isinstance(ids, str) else [_id(id) for id in ids]
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from . import _akin, _progress
-from ._arrays import matrix, unit
+from ._arrays import finite, matrix, unit
 from ._encoder import SentenceEncoder
 from .errors import InvalidArgument
 
@@ -36,7 +36,8 @@ def semantic_search(
     if getattr(query_embeddings, "ndim", 2) == 1:
         query_embeddings = query_embeddings.reshape(1, -1)
     make = matrix if score_function else unit
-    queries, corpus = make(query_embeddings, "the queries"), make(corpus_embeddings, "the corpus")
+    queries = finite(make(query_embeddings, "the queries"), "the queries")
+    corpus = finite(make(corpus_embeddings, "the corpus"), "the corpus")
     if len(queries) and len(corpus) and queries.shape[1] != corpus.shape[1]:
         raise InvalidArgument(f"the queries have {queries.shape[1]} numbers, and the corpus has {corpus.shape[1]}")
     top_k = min(top_k, len(corpus))
@@ -127,7 +128,7 @@ def community_detection(
     """
     import numpy as np
 
-    rows = unit(embeddings, "the embeddings")
+    rows = finite(unit(embeddings, "the embeddings"), "the embeddings")
     least = min(max(min_community_size, 1), max(len(rows), 1))
     groups: List[Any] = []
     step = max(1, _BLOCK // max(1, len(rows)))

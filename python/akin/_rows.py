@@ -80,31 +80,51 @@ def _name(name: Any, text: str, number: int) -> str:
     return str(name)
 
 
-def _table(source: Any) -> Optional[Iterator[Dict[str, Any]]]:
+def _table(source: Any) -> Optional[Iterator[Any]]:
     """The rows of a table, if the source is one."""
-    if hasattr(source, "iter_rows") and hasattr(source, "columns"):  # polars
+    if hasattr(source, "iter_rows") and hasattr(source, "get_column"):  # polars
         rows: Iterator[Dict[str, Any]] = source.iter_rows(named=True)
         return rows
+    if hasattr(source, "collect") and hasattr(source, "collect_schema"):
+        raise TypeError("a lazy frame has no rows yet: give what its collect() gives")
     if hasattr(source, "to_dict") and hasattr(source, "columns") and hasattr(source, "itertuples"):  # pandas
         names = [str(name) for name in source.columns]
         return (dict(zip(names, row)) for row in source.itertuples(index=False, name=None))
+    if hasattr(source, "to_list") and hasattr(source, "__iter__"):  # a column of pandas or polars
+        return None
     if hasattr(source, "to_batches") or hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
         return _arrow(source)
     return None
 
 
-def _arrow(source: Any) -> Iterator[Dict[str, Any]]:
+def _arrow(source: Any) -> Iterator[Any]:
+    """The rows of a table of Arrow, or the values of a column: read by pyarrow, and by nanoarrow where that is not there."""
     try:
         import pyarrow
     except ImportError:
-        raise ImportError("tables of Arrow are read by pyarrow: pip install pyarrow") from None
-    if hasattr(source, "__arrow_c_stream__"):
+        return _arrow_by_nanoarrow(source)
+    if not hasattr(source, "__arrow_c_stream__"):
+        values: List[Any] = pyarrow.array(source).to_pylist()
+        return iter(values)
+    try:
         reader = pyarrow.RecordBatchReader.from_stream(source)
-    else:
-        batch = pyarrow.record_batch(source)
-        reader = pyarrow.RecordBatchReader.from_batches(batch.schema, [batch])
-    for batch in reader:
-        yield from batch.to_pylist()
+    except pyarrow.ArrowInvalid:  # a column
+        values = pyarrow.chunked_array(source).to_pylist()
+        return iter(values)
+    return (row for batch in reader for row in batch.to_pylist())
+
+
+def _arrow_by_nanoarrow(source: Any) -> Iterator[Any]:
+    try:
+        import nanoarrow
+    except ImportError:
+        raise ImportError(
+            "tables of Arrow are read by pyarrow or nanoarrow, and neither is here: pip install pyarrow, or nanoarrow, which is smaller"
+        ) from None
+    if not hasattr(source, "__arrow_c_stream__"):
+        rows: Iterator[Any] = nanoarrow.Array(source).iter_py()
+        return rows
+    return (row for chunk in nanoarrow.ArrayStream(source) for row in chunk.iter_py())
 
 
 def batches(rows: Iterable[Row], size: int) -> Iterator[List[Row]]:

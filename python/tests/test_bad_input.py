@@ -79,6 +79,9 @@ def test_what_is_no_query_is_refused(vectors, query, error, said):
         ({"filter": "a = "}, "of the filter"),
         ({"filter": 7}, "a filter is a str or made by akin.field"),
         ({"mode": "keyword", "like": ["food"]}, "leave mode"),
+        ({"mode": 7}, "the mode is a str"),
+        ({"facets": [b"kind"]}, "a facet is a str"),
+        ({"like": [7]}, "an id is a str"),
     ],
 )
 def test_options_that_cannot_be_are_refused(index, options, said):
