@@ -16,9 +16,14 @@ test: tools model wordnet  ## everything that the continuous integration runs
 	cargo test --workspace
 
 torture: tools  ## at length: kills, flipped bytes, cut files and full disks
-	AKIN_TORTURE=1 cargo test --workspace --test torture --test crash --test histories --test damage --test failures --test killed -- --nocapture
+	AKIN_TORTURE=1 cargo test --workspace --test torture --test crash --test histories --test damage --test failures --test killed --test load -- --nocapture
 
 SECONDS ?= 60
+
+load: SECONDS = 3600
+load: tools model  ## an hour (SECONDS=3600) of mixed load on a server that is killed; DISK=FOLDER is a small file system that is filled at times
+	cargo build --release
+	python3 -B server/tests/load/load.py $(AKIN) --seconds $(SECONDS) --model all-MiniLM-L6-v2 $(if $(DISK),--disk $(DISK))
 
 fuzz: tools  ## every fuzz target for SECONDS=60; what breaks one is kept in fuzz/artifacts
 	cd fuzz && RUSTC_WRAPPER=$$PWD/instrumented cargo build
@@ -63,4 +68,4 @@ peers: model wordnet  ## install what the encoder is compared with (benches/peer
 tools:
 	@fixtures/install-tools
 
-.PHONY: help demo test torture fuzz wheel sdist test-python audit page build model wordnet peers tools
+.PHONY: help demo test torture load fuzz wheel sdist test-python audit page build model wordnet peers tools

@@ -262,3 +262,30 @@ fn a_server_whose_folder_was_moved_does_not_answer_for_another() {
     assert_eq!(with, without.stdout);
     assert_eq!(asked(&server).0, 0);
 }
+
+#[test]
+fn an_index_that_a_client_creates_is_asked_through_the_server_until_it_is_dropped() {
+    let workplace = with_documents();
+    let server = Server::start(&workplace, &["notes", "--writable", "--create-in", "made"]);
+    let created = server.post("/v1/indexes", &json!({ "name": "fresh" }));
+    assert_eq!(created.0, 200, "{}", created.1);
+    assert_eq!(
+        workplace.path("made/fresh/query.sock").metadata().unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let documents = json!({ "documents": [{ "id": "a", "text": "a lantern on the harbour wall" }] });
+    assert_eq!(server.post("/v1/indexes/fresh/documents", &documents).0, 200);
+    let found = workplace.akin(&["query", "made/fresh", "a lantern", "--json"]).succeeded();
+    assert_eq!(common::ids(&found.json()), ["a"]);
+    assert_eq!(asked(&server), (1, 0));
+    // Dropped and made again, it has a socket of its own.
+    for _ in 0..2 {
+        assert_eq!(server.send("DELETE", "/v1/indexes/fresh", "").0, 200);
+        assert!(!workplace.path("made/fresh").exists());
+        assert_eq!(server.post("/v1/indexes", &json!({ "name": "fresh" })).0, 200);
+    }
+    workplace.akin(&["query", "made/fresh", "a lantern"]).succeeded();
+    assert_eq!(asked(&server), (2, 0));
+    server.stop("-TERM");
+    assert!(!workplace.path("made/fresh/query.sock").exists());
+}

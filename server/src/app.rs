@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::error::{ApiError, Kind, StartError};
 use crate::keys::Keys;
+use crate::local::listen::Sockets;
 use crate::metrics::Metrics;
 use crate::options::{Limits, ServerOptions};
 use crate::origin::Origins;
@@ -64,6 +65,8 @@ pub struct App {
     pub token_vectors: Semaphore,
     /// Permits for exports: each keeps its snapshot while its client reads.
     pub exports: Arc<Semaphore>,
+    /// The sockets at which `akin query` asks.
+    pub sockets: Sockets,
     /// Whether the server stops.
     pub stopping: AtomicBool,
     /// The numbers that models compute in.
@@ -112,6 +115,7 @@ impl App {
             log_texts: options.log_texts,
             token_vectors: Semaphore::new(1),
             exports: Arc::new(Semaphore::new(EXPORTS)),
+            sockets: Sockets::default(),
             stopping: AtomicBool::new(false),
             encoder_precision: options.encoder.precision,
             threads: rayon::current_num_threads(),
@@ -145,7 +149,7 @@ impl App {
     }
 
     /// Begins an index for a model. `name` is that of a folder and of nothing else.
-    pub fn create(&self, name: &str, location: &str, room: &Room) -> Result<(), ApiError> {
+    pub fn create(self: &Arc<Self>, name: &str, location: &str, room: &Room) -> Result<(), ApiError> {
         let identity = akin_query::model::identity(location, room.encoder())?;
         let identity = ModelIdentity { passages: PassageSize::Window, ..identity };
         self.begin(name, &identity, Some(room.clone()))
@@ -153,7 +157,7 @@ impl App {
 
     /// Begins an index of vectors that clients make themselves. `name` is that of a folder and of nothing else.
     pub fn create_of_vectors(
-        &self,
+        self: &Arc<Self>,
         name: &str,
         dimension: usize,
         similarity: Similarity,
@@ -161,7 +165,12 @@ impl App {
         self.begin(name, &ModelIdentity { similarity, ..ModelIdentity::unknown(dimension) }, None)
     }
 
-    fn begin(&self, name: &str, identity: &ModelIdentity, room: Option<Room>) -> Result<(), ApiError> {
+    fn begin(
+        self: &Arc<Self>,
+        name: &str,
+        identity: &ModelIdentity,
+        room: Option<Room>,
+    ) -> Result<(), ApiError> {
         let Some(folder) = &self.created else { return Err(read_only()) };
         let mut indexes = self.change_indexes();
         let taken =
@@ -174,8 +183,9 @@ impl App {
         if !index.is_empty() {
             return Err(taken());
         }
-        let served = ServedIndex::created(name, path, index, room);
-        indexes.insert(name.to_owned(), Arc::new(served));
+        let served = Arc::new(ServedIndex::created(name, path, index, room));
+        self.sockets.open(self, &served);
+        indexes.insert(name.to_owned(), served);
         Ok(())
     }
 
@@ -188,6 +198,7 @@ impl App {
             return Err(ApiError::new(Kind::Forbidden, kept));
         };
         self.change_indexes().remove(name);
+        self.sockets.remove(name);
         // Its writer closes here, unless a request still uses it, which then fails.
         drop(index);
         std::fs::remove_dir_all(folder).map_err(|error| {

@@ -14,7 +14,6 @@ use tokio::runtime::Runtime;
 use crate::app::App;
 use crate::connection::Door;
 use crate::error::StartError;
-use crate::local::listen::Sockets;
 use crate::options::ServerOptions;
 use crate::origin::Origins;
 use crate::{routes, systemd};
@@ -27,7 +26,6 @@ pub struct Server {
     runtime: Runtime,
     listener: TcpListener,
     app: Arc<App>,
-    sockets: Sockets,
     address: SocketAddr,
 }
 
@@ -56,11 +54,10 @@ impl Server {
         let origins = Origins::new(address, &options.hosts, &options.origins);
         let app = Arc::new(App::open(options, origins)?);
         // Before anybody is told that it serves: who asks then finds them.
-        let sockets = {
-            let _entered = runtime.enter();
-            Sockets::open(&app)
-        };
-        Ok(Self { runtime, listener, app, sockets, address })
+        let entered = runtime.enter();
+        app.indexes().iter().for_each(|index| app.sockets.open(&app, index));
+        drop(entered);
+        Ok(Self { runtime, listener, app, address })
     }
 
     /// Where it listens.
@@ -85,10 +82,10 @@ impl Server {
 
     /// The same until `stop` is done.
     pub fn run_until(self, stop: impl Future<Output = ()>) {
-        let Self { runtime, listener, app, sockets, .. } = self;
+        let Self { runtime, listener, app, .. } = self;
         systemd::notify_ready();
         let router = routes::router(&app);
-        runtime.block_on(accept(listener, router, Arc::clone(&app), sockets, stop));
+        runtime.block_on(accept(listener, router, Arc::clone(&app), stop));
         // Work of requests that were given up is not waited for.
         runtime.shutdown_timeout(Duration::from_millis(100));
     }
@@ -108,13 +105,7 @@ async fn listen(options: &ServerOptions, address: SocketAddr) -> std::io::Result
     TcpListener::from_std(listener)
 }
 
-async fn accept(
-    listener: TcpListener,
-    router: Router,
-    app: Arc<App>,
-    sockets: Sockets,
-    stop: impl Future<Output = ()>,
-) {
+async fn accept(listener: TcpListener, router: Router, app: Arc<App>, stop: impl Future<Output = ()>) {
     let graceful = GracefulShutdown::new();
     let door = Door::new(router, Arc::clone(&app));
     tokio::pin!(stop);
@@ -135,7 +126,7 @@ async fn accept(
     drop(listener);
     app.stopping.store(true, Ordering::Relaxed);
     tokio::select! {
-        () = async { tokio::join!(graceful.shutdown(), sockets.close()); } => {}
+        () = async { tokio::join!(graceful.shutdown(), app.sockets.close()); } => {}
         () = tokio::time::sleep(app.limits.stop) => tracing::warn!("requests that still run are given up"),
     }
 }

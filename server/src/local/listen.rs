@@ -5,33 +5,36 @@ pub use self::over_socket::Sockets;
 
 /// The sockets of a server: none on this system.
 #[cfg(not(unix))]
+#[derive(Default)]
 pub struct Sockets;
 
 #[cfg(not(unix))]
 impl Sockets {
     /// Opens none.
-    pub fn open(_: &std::sync::Arc<crate::app::App>) -> Self {
-        Self
-    }
+    pub fn open(&self, _: &std::sync::Arc<crate::app::App>, _: &std::sync::Arc<crate::served::ServedIndex>) {}
+
+    /// Has nothing to remove.
+    pub fn remove(&self, _: &str) {}
 
     /// Has nothing to wait for.
-    pub async fn close(self) {}
+    pub async fn close(&self) {}
 }
 
 #[cfg(unix)]
 mod over_socket {
+    use std::collections::BTreeMap;
     use std::fs::{self, Permissions};
     use std::io;
     use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
     use std::path::{Path, PathBuf};
-    use std::sync::{Arc, Weak};
+    use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
     use std::time::{Duration, Instant};
 
     use akin_index::storage::SOCKET;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{UnixListener, UnixStream};
     use tokio::sync::watch;
-    use tokio::task::JoinSet;
+    use tokio::task::{AbortHandle, JoinSet};
     use tokio::time::timeout;
 
     use super::super::answer::answer;
@@ -48,37 +51,60 @@ mod over_socket {
 
     /// The sockets of a server, one for each index whose folder takes it.
     pub struct Sockets {
-        files: Vec<SocketFile>,
-        tasks: JoinSet<()>,
+        /// By the names of the indexes. None once the server stops.
+        open: Mutex<Option<BTreeMap<String, Socket>>>,
+        tasks: Mutex<JoinSet<()>>,
         stop: watch::Sender<bool>,
     }
 
+    struct Socket {
+        _file: SocketFile,
+        /// Ends the task that accepts connections.
+        task: AbortHandle,
+    }
+
+    impl Default for Sockets {
+        fn default() -> Self {
+            let (open, tasks) = (Mutex::new(Some(BTreeMap::new())), Mutex::default());
+            Self { open, tasks, stop: watch::Sender::new(false) }
+        }
+    }
+
     impl Sockets {
-        /// Opens them. Within a runtime.
-        pub fn open(app: &Arc<App>) -> Self {
-            let (stop, stopped) = watch::channel(false);
-            let (mut files, mut tasks) = (Vec::new(), JoinSet::new());
-            for index in app.indexes() {
-                match SocketFile::bind(index.folder()) {
-                    Ok((file, listener)) => {
-                        files.push(file);
-                        let (app, index) = (Arc::clone(app), Arc::downgrade(&index));
-                        tasks.spawn(accept(listener, app, index, stopped.clone()));
-                    }
-                    Err(error) => tracing::info!(
-                        "`akin query` does not ask this server about {}: {error}",
-                        index.name()
-                    ),
+        /// Opens the socket of an index. Within a runtime.
+        pub fn open(&self, app: &Arc<App>, index: &Arc<ServedIndex>) {
+            let mut open = self.lock();
+            let Some(open) = &mut *open else { return };
+            match SocketFile::bind(index.folder()) {
+                Ok((file, listener)) => {
+                    let accepting =
+                        accept(listener, Arc::clone(app), Arc::downgrade(index), self.stop.subscribe());
+                    let task = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(accepting);
+                    open.insert(index.name().to_owned(), Socket { _file: file, task });
+                }
+                Err(error) => {
+                    tracing::info!("`akin query` does not ask this server about {}: {error}", index.name());
                 }
             }
-            Self { files, tasks, stop }
+        }
+
+        /// Removes the socket of an index that is dropped, and ends its connections.
+        pub fn remove(&self, name: &str) {
+            if let Some(socket) = self.lock().as_mut().and_then(|open| open.remove(name)) {
+                socket.task.abort();
+            }
         }
 
         /// Removes the sockets, and waits for what is being answered.
-        pub async fn close(mut self) {
-            self.files.clear();
+        pub async fn close(&self) {
+            drop(self.lock().take());
             let _ = self.stop.send(true);
-            while self.tasks.join_next().await.is_some() {}
+            let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+            while tasks.join_next().await.is_some() {}
+        }
+
+        fn lock(&self) -> MutexGuard<'_, Option<BTreeMap<String, Socket>>> {
+            self.open.lock().unwrap_or_else(PoisonError::into_inner)
         }
     }
 
