@@ -13,7 +13,16 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 /// Draws a map.
-pub const MAP_SCRIPT: &str = include_str!("map.js");
+pub const MAP_SCRIPT: &str = concat!(
+    include_str!("map/points.js"),
+    include_str!("map/paint.js"),
+    include_str!("map/colours.js"),
+    include_str!("map/plane.js"),
+    include_str!("map/labels.js"),
+    include_str!("map/lasso.js"),
+    include_str!("map/gestures.js"),
+    include_str!("map/map.js")
+);
 /// Colours of both pages, and the style of a map.
 pub const MAP_STYLE: &str = include_str!("map.css");
 

@@ -178,7 +178,7 @@ def tabs(browser, origin):
     page.wait_for_selector("#chips button")
     check("a lasso narrows the search", "within the lasso" in page.locator("#chips").inner_text())
     page.locator("#chips button").first.click()
-    page.focus("#map canvas:last-of-type")
+    page.focus("#map .map-hand")
     page.keyboard.press("+")
     check("the keyboard shows the document in the middle", page.locator(".map-tip").is_visible())
     until(page, "document.querySelector('.map-tip span:nth-child(2)').textContent !== '…'")
@@ -239,7 +239,7 @@ def map_file(browser, path, scheme, paint=""):
 
 
 PAN = """() => new Promise((done) => {
-  const over = document.querySelector('#map canvas:last-of-type'), began = performance.now();
+  const over = document.querySelector('#map .map-hand'), began = performance.now();
   const send = (type, x) => over.dispatchEvent(new PointerEvent(type, { pointerId: 1, clientX: x, clientY: 400, bubbles: true, pointerType: 'mouse' }));
   over.setPointerCapture = () => {};
   send('pointerdown', 600);
