@@ -65,6 +65,8 @@ pub struct App {
     pub token_vectors: Semaphore,
     /// Permits for exports: each keeps its snapshot while its client reads.
     pub exports: Arc<Semaphore>,
+    /// A permit for the request that goes through the documents of an index.
+    pub reviews: Arc<Semaphore>,
     /// The sockets at which `akin query` asks.
     pub sockets: Sockets,
     /// Whether the server stops.
@@ -115,6 +117,7 @@ impl App {
             log_texts: options.log_texts,
             token_vectors: Semaphore::new(1),
             exports: Arc::new(Semaphore::new(EXPORTS)),
+            reviews: Arc::new(Semaphore::new(1)),
             sockets: Sockets::default(),
             stopping: AtomicBool::new(false),
             encoder_precision: options.encoder.precision,

@@ -183,6 +183,13 @@ impl IntoResponse for ApiError {
 impl From<akin_encoder::Error> for ApiError {
     fn from(error: akin_encoder::Error) -> Self {
         let kind = match error {
+impl From<String> for ApiError {
+    /// The system refused something, in its own words.
+    fn from(reason: String) -> Self {
+        Self::new(Kind::Unavailable, reason)
+    }
+}
+
             akin_encoder::Error::Invalid(_) => Kind::Invalid,
             _ => Kind::Internal,
         };

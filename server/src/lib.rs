@@ -42,6 +42,8 @@ mod receive;
 mod room;
 mod routes;
 mod served;
+mod sets;
+mod slow;
 mod stream;
 pub mod systemd;
 mod tls;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use akin_encoder::Role;
 use akin_index::{Document, Embeddings, Index, Passage, Selection, Snapshot};
+use akin_indexer::corpus::Skipped;
 use akin_indexer::passages::Cutter;
 
 use crate::error::{ApiError, Kind};
@@ -143,6 +144,11 @@ impl Writer {
             self.lock()?.take_merged(merged)?;
         }
     }
+    /// Files of which no document could be made when they were indexed.
+    pub fn skipped_files(&self) -> Result<Vec<Skipped>, ApiError> {
+        Ok(akin_indexer::skipped_files(&*self.lock()?)?)
+    }
+
 
     /// A writer that panicked is not trusted with more.
     fn lock(&self) -> Result<MutexGuard<'_, Index>, ApiError> {

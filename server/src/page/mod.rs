@@ -28,8 +28,13 @@ pub const MAP_STYLE: &str = include_str!("map.css");
 
 const FRAME: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
-const SCRIPTS: [&str; 4] =
-    [include_str!("search.js"), include_str!("corpus.js"), include_str!("index.js"), include_str!("page.js")];
+const SCRIPTS: [&str; 5] = [
+    include_str!("search.js"),
+    include_str!("corpus.js"),
+    include_str!("index.js"),
+    include_str!("review.js"),
+    include_str!("page.js"),
+];
 
 /// The one style and the one script of a page.
 pub struct Assets {

@@ -9,6 +9,7 @@ pub mod ollama;
 pub mod openai;
 pub mod qdrant;
 pub mod rerank;
+pub mod state;
 pub mod status;
 pub mod tei;
 pub mod tei_tokens;
@@ -43,6 +44,10 @@ fn collections() -> Router<Arc<App>> {
         .route("/collections/{name}/points/scroll", post(qdrant::read::scroll))
         .route("/collections/{name}/points/count", post(qdrant::read::count))
 }
+        .route("/v1/indexes/{name}/state", get(state::state))
+        .route("/v1/indexes/{name}/duplicates", get(state::duplicates))
+        .route("/v1/indexes/{name}/truncated", get(state::truncated))
+        .route("/v1/indexes/{name}/sets", post(state::keep_set))
 
 /// All paths, behind the guard.
 pub fn router(app: &Arc<App>) -> Router {
