@@ -96,6 +96,25 @@ impl Writer {
         Ok(Written { added: upserted.added, replaced: upserted.replaced, unchanged: 0 })
     }
 
+    /// Replaces documents by what `make` makes of the newest commit. All of them are on the disk when it returns, or none.
+    pub fn rewrite(
+        &self,
+        make: impl FnOnce(&Snapshot) -> Result<(Vec<Document>, Embeddings), ApiError>,
+        waiting: &Waiting,
+    ) -> Result<(), ApiError> {
+        // Locked first: nothing is committed between the reading and the writing.
+        let mut index = self.lock()?;
+        let snapshot = index.reader().snapshot();
+        let (documents, embeddings) = make(&snapshot)?;
+        if waiting.is_gone() {
+            return Err(gone());
+        }
+        if !documents.is_empty() {
+            index.upsert(&documents, &embeddings)?;
+        }
+        Ok(())
+    }
+
     /// Deletes the documents that `select` chooses of the newest commit, and tells how many there were.
     pub fn delete_selected(
         &self,
@@ -125,6 +144,11 @@ impl Writer {
         Ok(index.delete(&ids)?.into_iter().filter(|existed| *existed).count())
     }
 
+    /// Files of which no document could be made when they were indexed.
+    pub fn skipped_files(&self) -> Result<Vec<Skipped>, ApiError> {
+        Ok(akin_indexer::skipped_files(&*self.lock()?)?)
+    }
+
     /// Merges segments that are many. Only the moment in which a merged one takes its place holds up a commit.
     pub fn merge(&self) {
         if self.merging.swap(true, Ordering::AcqRel) {
@@ -144,11 +168,6 @@ impl Writer {
             self.lock()?.take_merged(merged)?;
         }
     }
-    /// Files of which no document could be made when they were indexed.
-    pub fn skipped_files(&self) -> Result<Vec<Skipped>, ApiError> {
-        Ok(akin_indexer::skipped_files(&*self.lock()?)?)
-    }
-
 
     /// A writer that panicked is not trusted with more.
     fn lock(&self) -> Result<MutexGuard<'_, Index>, ApiError> {
