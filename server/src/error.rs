@@ -52,6 +52,9 @@ pub enum StartError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Traces cannot be sent there.
+    #[error("{0}")]
+    Traces(String),
     /// Neither an index nor a model is there to serve.
     #[error("there is neither an index nor a model to serve")]
     Nothing,
@@ -180,9 +183,6 @@ impl IntoResponse for ApiError {
     }
 }
 
-impl From<akin_encoder::Error> for ApiError {
-    fn from(error: akin_encoder::Error) -> Self {
-        let kind = match error {
 impl From<String> for ApiError {
     /// The system refused something, in its own words.
     fn from(reason: String) -> Self {
@@ -190,6 +190,9 @@ impl From<String> for ApiError {
     }
 }
 
+impl From<akin_encoder::Error> for ApiError {
+    fn from(error: akin_encoder::Error) -> Self {
+        let kind = match error {
             akin_encoder::Error::Invalid(_) => Kind::Invalid,
             _ => Kind::Internal,
         };

@@ -47,6 +47,7 @@ mod slow;
 mod stream;
 pub mod systemd;
 mod tls;
+mod traces;
 mod writer;
 
 pub use self::error::StartError;

@@ -255,6 +255,9 @@ pub fn ask(
         (filtered, within) => filtered.or(within),
     };
     let answer = searcher.ask_of(&snapshot, &question.text, &question.options)?;
+    if let Some(trace) = waiting.trace() {
+        trace.stage_after("search", started, Instant::now());
+    }
     let (took, encoding) = (started.elapsed(), question.manner.encoding.total());
     app.metrics.searched(took.saturating_sub(encoding));
     index.slow().note(SlowQuery {
