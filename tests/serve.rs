@@ -42,6 +42,22 @@ fn it_answers_what_the_command_line_prints_byte_by_byte() {
     server.stop("-TERM");
 }
 
+#[test]
+fn it_tells_the_files_that_gave_no_document() {
+    let workplace = Workplace::new();
+    workplace.write("papers/good.txt", "a lantern by the sea");
+    workplace.write("papers/broken.pdf", "%PDF-1.7\nnothing more");
+    workplace.akin(&["index", "notes", "papers"]).succeeded();
+    let server = Server::start(&workplace, &["notes", "--writable"]);
+    let (status, state) = server.get("/v1/indexes/notes/state");
+    let state: Value = serde_json::from_str(&state).unwrap();
+    assert_eq!((status, &state["skipped"]["count"]), (200, &json!(1)), "{state}");
+    let skipped = &state["skipped"]["files"][0];
+    assert!(skipped["file"].as_str().unwrap().ends_with("broken.pdf"), "{skipped}");
+    assert!(!skipped["reason"].as_str().unwrap().is_empty(), "{skipped}");
+    server.stop("-TERM");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_it_when_its_requests_are_answered() {

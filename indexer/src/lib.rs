@@ -30,3 +30,4 @@ pub mod trust;
 pub use corpus::CorpusReader;
 pub use error::{Error, FieldRole, Result};
 pub use pipeline::{IndexingReport, Phase, Progress, index_corpus};
+pub use sources::skipped_files;

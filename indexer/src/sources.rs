@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::Result;
 use crate::corpus::{
-    Content, CorpusReader, DocumentFiles, FileOutcome, Format, KnownFile, ReadFile, Source, Stamp,
+    Content, CorpusReader, DocumentFiles, FileOutcome, Format, KnownFile, ReadFile, Skipped, Source, Stamp,
 };
 use crate::passages::PassageEncoder;
 
@@ -296,6 +296,23 @@ fn is_same(index: &Index, before: &str, source: &Source) -> Result<bool> {
     let known = index.notes(&prefix)?;
     let found = known.iter().filter(|(key, _)| there.contains(&key[prefix.len()..])).count();
     Ok(2 * found >= known.len())
+}
+
+/// Files of which no document could be made when they were indexed last.
+///
+/// # Errors
+/// [`Error::Catalogue`](akin_index::Error::Catalogue) if the notes of the index cannot be read.
+pub fn skipped_files(index: &Index) -> Result<Vec<Skipped>> {
+    let skipped = |(key, value): Note| {
+        let file = key.split(|byte| *byte == 0).nth(1)?;
+        match file_of(&value, None)?.outcome {
+            FileOutcome::Skipped(reason) => {
+                Some(Skipped { file: String::from_utf8_lossy(file).into_owned(), reason })
+            }
+            _ => None,
+        }
+    };
+    Ok(index.notes(b"file/")?.into_iter().filter_map(skipped).collect())
 }
 
 /// A name that no other source has: the one as typed, or with the names of as many folders above as it takes.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use akin_encoder::{CrossEncoder, Precision};
 use akin_index::{Index, ModelIdentity, PassageSize, Similarity};
@@ -21,6 +21,7 @@ use crate::room::Room;
 use crate::routes::read_only;
 use crate::served::{Indexes, Models, ServedIndex, is_name_of, open_all};
 use crate::tls::Tls;
+use crate::traces::Exporter;
 
 /// Exports at once.
 const EXPORTS: usize = 4;
@@ -65,6 +66,10 @@ pub struct App {
     pub token_vectors: Semaphore,
     /// Permits for exports: each keeps its snapshot while its client reads.
     pub exports: Arc<Semaphore>,
+    /// A permit for the request that goes through the documents of an index.
+    pub reviews: Arc<Semaphore>,
+    /// What sends traces, where that is asked for.
+    pub exporter: OnceLock<Exporter>,
     /// The sockets at which `akin query` asks.
     pub sockets: Sockets,
     /// Whether the server stops.
@@ -115,6 +120,8 @@ impl App {
             log_texts: options.log_texts,
             token_vectors: Semaphore::new(1),
             exports: Arc::new(Semaphore::new(EXPORTS)),
+            reviews: Arc::new(Semaphore::new(1)),
+            exporter: OnceLock::new(),
             sockets: Sockets::default(),
             stopping: AtomicBool::new(false),
             encoder_precision: options.encoder.precision,

@@ -52,6 +52,9 @@ pub enum StartError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Traces cannot be sent there.
+    #[error("{0}")]
+    Traces(String),
     /// Neither an index nor a model is there to serve.
     #[error("there is neither an index nor a model to serve")]
     Nothing,
@@ -177,6 +180,13 @@ impl IntoResponse for ApiError {
         let mut response = self.kind.status().into_response();
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+impl From<String> for ApiError {
+    /// The system refused something, in its own words.
+    fn from(reason: String) -> Self {
+        Self::new(Kind::Unavailable, reason)
     }
 }
 

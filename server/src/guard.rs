@@ -22,6 +22,7 @@ use crate::dialect::Dialect;
 use crate::error::{ApiError, Kind};
 use crate::keys::{Scope, Shown};
 use crate::rate::Caller;
+use crate::traces::{CURRENT, Trace};
 
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +41,9 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     let origin = request.headers().get(ORIGIN).cloned();
     let shown = app.keys.as_ref().and_then(|keys| keys.find(request.headers()));
     request.extensions_mut().insert(logged.id.clone());
-    let response = match admit(&app, shown.as_ref(), request, next).await {
+    let trace = app.exporter.get().and_then(|_| Trace::begin(request.headers()));
+    let admitted = CURRENT.scope(trace.clone(), admit(&app, shown.as_ref(), request, next)).await;
+    let response = match admitted {
         Ok(response) => response,
         Err(error) => error.into_response(),
     };
@@ -51,6 +54,9 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     }
     let took = started.elapsed();
     app.metrics.answered(&route, response.status().as_u16(), took);
+    if let (Some(trace), Some(exporter)) = (trace, app.exporter.get()) {
+        exporter.take(trace.spans(&logged.method, &route, response.status().as_u16()));
+    }
     logged.answered(shown.as_ref().map(|key| &*key.name), &response, took);
     response
 }

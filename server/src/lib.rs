@@ -42,9 +42,12 @@ mod receive;
 mod room;
 mod routes;
 mod served;
+mod sets;
+mod slow;
 mod stream;
 pub mod systemd;
 mod tls;
+mod traces;
 mod writer;
 
 pub use self::error::StartError;

@@ -16,6 +16,7 @@ use crate::connection::Door;
 use crate::error::StartError;
 use crate::options::ServerOptions;
 use crate::origin::Origins;
+use crate::traces::{Endpoint, Exporter};
 use crate::{routes, systemd};
 
 /// Threads of the HTTP server: they pass bytes on and never compute.
@@ -52,9 +53,14 @@ impl Server {
         let listener = listener.map_err(|source| StartError::Listen { address, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
         let origins = Origins::new(address, &options.hosts, &options.origins);
+        let traces = options.traces.as_deref().map(Endpoint::parse).transpose();
+        let traces = traces.map_err(StartError::Traces)?;
         let app = Arc::new(App::open(options, origins)?);
         // Before anybody is told that it serves: who asks then finds them.
         let entered = runtime.enter();
+        if let Some(endpoint) = traces {
+            let _ = app.exporter.set(Exporter::start(endpoint, Arc::clone(&app.metrics)));
+        }
         app.indexes().iter().for_each(|index| app.sockets.open(&app, index));
         drop(entered);
         Ok(Self { runtime, listener, app, address })
@@ -125,8 +131,14 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>, stop: impl
     }
     drop(listener);
     app.stopping.store(true, Ordering::Relaxed);
+    let answered = async {
+        tokio::join!(graceful.shutdown(), app.sockets.close());
+        if let Some(exporter) = app.exporter.get() {
+            exporter.close().await;
+        }
+    };
     tokio::select! {
-        () = async { tokio::join!(graceful.shutdown(), app.sockets.close()); } => {}
+        () = answered => {}
         () = tokio::time::sleep(app.limits.stop) => tracing::warn!("requests that still run are given up"),
     }
 }

@@ -23,6 +23,8 @@ pub struct Metrics {
     tokens: Counter,
     waiting: Gauge,
     busy: Gauge,
+    spans_sent: Counter,
+    spans_dropped: Counter,
 }
 
 /// From 0.5 ms to 16 s, doubling.
@@ -64,7 +66,23 @@ impl Metrics {
         registry.register("encoded_tokens", "Tokens encoded", tokens.clone());
         registry.register("waiting_tokens", "Tokens that wait to be encoded", waiting.clone());
         registry.register("requests_running", "Requests that are being answered", busy.clone());
-        Self { registry, requests, latency, queued, encoding, searching, texts, tokens, waiting, busy }
+        let (spans_sent, spans_dropped) = (Counter::default(), Counter::default());
+        registry.register("spans_sent", "Spans of traces that the collector has taken", spans_sent.clone());
+        registry.register("spans_dropped", "Spans of traces that were lost", spans_dropped.clone());
+        Self {
+            registry,
+            requests,
+            latency,
+            queued,
+            encoding,
+            searching,
+            texts,
+            tokens,
+            waiting,
+            busy,
+            spans_sent,
+            spans_dropped,
+        }
     }
 
     /// A request was answered.
@@ -89,6 +107,16 @@ impl Metrics {
         self.encoding.observe(time.as_secs_f64());
         self.texts.observe(texts as f64);
         self.tokens.inc_by(tokens as u64);
+    }
+
+    /// A collector has taken so many spans.
+    pub fn spans_sent(&self, count: usize) {
+        self.spans_sent.inc_by(count as u64);
+    }
+
+    /// So many spans were lost.
+    pub fn spans_dropped(&self, count: usize) {
+        self.spans_dropped.inc_by(count as u64);
     }
 
     /// So many tokens wait.

@@ -7,7 +7,8 @@ use utoipa::{Modify, OpenApi, ToSchema};
 use crate::body;
 use crate::error::ApiError;
 use crate::routes::{
-    documents, export, indexes, map, ollama, openai, qdrant, rerank, status, tei, tei_tokens, vector_stores,
+    documents, export, indexes, map, ollama, openai, qdrant, rerank, state, status, tei, tei_tokens,
+    vector_stores,
 };
 
 /// What a client is told when something is wrong.
@@ -33,6 +34,10 @@ pub struct Fault {
         export::documents,
         map::map,
         map::fields,
+        state::state,
+        state::duplicates,
+        state::truncated,
+        state::keep_set,
         documents::write,
         documents::delete,
         indexes::document,
@@ -55,7 +60,18 @@ pub struct Fault {
         qdrant::info,
         qdrant::exists,
         qdrant::create,
+        qdrant::change_settings,
         qdrant::drop_collection,
+        qdrant::batch::query,
+        qdrant::batch::search,
+        qdrant::batch::search_batch,
+        qdrant::batch::update,
+        qdrant::payload::set,
+        qdrant::payload::overwrite,
+        qdrant::payload::remove,
+        qdrant::payload::clear,
+        qdrant::payload::vectors,
+        qdrant::write::drop_index,
         qdrant::write::upsert,
         qdrant::write::delete,
         qdrant::write::create_index,

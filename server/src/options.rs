@@ -40,6 +40,8 @@ pub struct ServerOptions {
     pub inherited: Option<Arc<TcpListener>>,
     /// Whether the bodies of requests are logged, which have the texts of clients.
     pub log_texts: bool,
+    /// Where a collector of OpenTelemetry takes traces, as in `http://127.0.0.1:4318`; there are none without it.
+    pub traces: Option<String>,
     /// What is too much.
     pub limits: Limits,
 }
@@ -62,6 +64,7 @@ impl ServerOptions {
             tls: None,
             inherited: None,
             log_texts: false,
+            traces: None,
             limits: Limits::default(),
         }
     }

@@ -17,6 +17,8 @@ use crate::options::ServerOptions;
 use crate::patience::Waiting;
 use crate::room::Room;
 use crate::routes::read_only;
+use crate::sets::Sets;
+use crate::slow::SlowQueries;
 use crate::writer::Writer;
 
 /// An index, open to be read.
@@ -32,6 +34,10 @@ pub struct ServedIndex {
     may_drop: bool,
     /// Its map, once somebody asked for it.
     map: MapCache,
+    /// Sets of its documents that clients search in.
+    sets: Sets,
+    /// Its slowest queries.
+    slow: SlowQueries,
 }
 
 /// How to ask an index.
@@ -88,6 +94,16 @@ impl ServedIndex {
         &self.map
     }
 
+    /// Sets of its documents that clients search in.
+    pub fn sets(&self) -> &Sets {
+        &self.sets
+    }
+
+    /// Its slowest queries.
+    pub fn slow(&self) -> &SlowQueries {
+        &self.slow
+    }
+
     /// Its writer.
     pub fn writer(&self) -> Result<Arc<Writer>, ApiError> {
         self.writer.clone().ok_or_else(read_only)
@@ -108,6 +124,8 @@ impl ServedIndex {
             folder,
             may_drop: true,
             map: MapCache::default(),
+            sets: Sets::default(),
+            slow: SlowQueries::default(),
         }
     }
 
@@ -268,7 +286,8 @@ fn open(path: &Path, writable: bool, may_drop: bool, models: &mut Models) -> Res
         reader.snapshot().require_model(room.encoder().fingerprint())?;
     }
     let folder = path.to_owned();
-    Ok(ServedIndex { name, reader, room, writer, folder, may_drop, map: MapCache::default() })
+    let (map, sets, slow) = (MapCache::default(), Sets::default(), SlowQueries::default());
+    Ok(ServedIndex { name, reader, room, writer, folder, may_drop, map, sets, slow })
 }
 
 /// The indexes in a folder, in the order of their names. The folder is made if it is not there.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use akin_encoder::Role;
 use akin_index::{Document, Embeddings, Index, Passage, Selection, Snapshot};
+use akin_indexer::corpus::Skipped;
 use akin_indexer::passages::Cutter;
 
 use crate::error::{ApiError, Kind};
@@ -95,6 +96,25 @@ impl Writer {
         Ok(Written { added: upserted.added, replaced: upserted.replaced, unchanged: 0 })
     }
 
+    /// Replaces documents by what `make` makes of the newest commit. All of them are on the disk when it returns, or none.
+    pub fn rewrite(
+        &self,
+        make: impl FnOnce(&Snapshot) -> Result<(Vec<Document>, Embeddings), ApiError>,
+        waiting: &Waiting,
+    ) -> Result<(), ApiError> {
+        // Locked first: nothing is committed between the reading and the writing.
+        let mut index = self.lock()?;
+        let snapshot = index.reader().snapshot();
+        let (documents, embeddings) = make(&snapshot)?;
+        if waiting.is_gone() {
+            return Err(gone());
+        }
+        if !documents.is_empty() {
+            index.upsert(&documents, &embeddings)?;
+        }
+        Ok(())
+    }
+
     /// Deletes the documents that `select` chooses of the newest commit, and tells how many there were.
     pub fn delete_selected(
         &self,
@@ -122,6 +142,11 @@ impl Writer {
             return Err(gone());
         }
         Ok(index.delete(&ids)?.into_iter().filter(|existed| *existed).count())
+    }
+
+    /// Files of which no document could be made when they were indexed.
+    pub fn skipped_files(&self) -> Result<Vec<Skipped>, ApiError> {
+        Ok(akin_indexer::skipped_files(&*self.lock()?)?)
     }
 
     /// Merges segments that are many. Only the moment in which a merged one takes its place holds up a commit.

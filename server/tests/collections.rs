@@ -315,7 +315,6 @@ fn hostile_points_and_questions_are_refused_in_the_form_of_the_interface() {
         ("/c/points/query", "POST", json!({ "query": [1, 0], "filter": [] }), "a filter is an object"),
         ("/c/points/scroll", "POST", json!({ "limit": 0 }), "limit is 0"),
         ("/c/points/scroll", "POST", json!({ "limit": 1_000_000 }), "limit is 1000000"),
-        ("/c/points/scroll", "POST", json!({ "order_by": "n" }), "order_by"),
         ("/c/points/count", "POST", json!({ "filter": { "must": [{ "nested": {} }] } }), "\"nested\""),
         ("/c/points/delete", "POST", json!({}), "points or filter"),
         ("/c/points/delete", "POST", json!({ "points": [null] }), "not the id"),
@@ -351,4 +350,149 @@ fn a_server_that_changes_nothing_says_so() {
     refused(&served, "PUT", "/c", &json!({ "vectors": { "size": 2, "distance": "Dot" } }), 403);
     refused(&served, "PUT", "/notes/points", &json!({ "points": [{ "id": 1, "vector": [1] }] }), 403);
     refused(&served, "POST", "/notes/points/delete", &json!({ "points": [1] }), 403);
+}
+
+#[test]
+fn several_queries_are_answered_at_once_and_searches_as_older_clients_send_them() {
+    let served = with_points("Cosine");
+    let searches = json!({ "searches": [
+        { "query": [1, 0], "limit": 2 },
+        { "query": 1, "limit": 1, "with_payload": true },
+    ] });
+    let found = done(&served, "POST", "/c/points/query/batch", &searches);
+    assert_eq!(ids(&found[0]["points"]), [json!(1), json!(2)]);
+    assert_eq!(ids(&found[1]["points"]), [json!(2)]);
+    assert_eq!(found[1]["points"][0]["payload"]["color"], "red");
+    let old = json!({ "vector": { "name": "", "vector": [0, 1] }, "limit": 2, "filter": null, "with_payload": ["n"] });
+    let found = done(&served, "POST", "/c/points/search", &old);
+    assert_eq!(ids(&found), [json!(UUID), json!(2)]);
+    assert_eq!(found[0]["payload"], json!({ "n": 3 }));
+    let both = json!({ "searches": [{ "vector": [0, 1], "limit": 1 }, { "vector": [-1, 0], "limit": 1 }] });
+    let found = done(&served, "POST", "/c/points/search/batch", &both);
+    assert_eq!((ids(&found[0]), ids(&found[1])), (vec![json!(UUID)], vec![json!(4)]));
+    for (path, body) in [
+        ("/c/points/query/batch", json!({ "searches": [] })),
+        ("/c/points/query/batch", json!({ "searches": vec![json!({ "query": [1, 0] }); 101] })),
+        ("/c/points/search", json!({ "vector": { "name": "a", "vector": [0, 1] }, "limit": 1 })),
+        ("/c/points/search", json!({ "vector": [0, 1, 2], "limit": 1 })),
+    ] {
+        refused(&served, "POST", path, &body, 400);
+    }
+}
+
+#[test]
+fn payloads_are_set_replaced_and_deleted_and_vectors_replaced() {
+    let served = with_points("Cosine");
+    let payload = |id: Value| {
+        done(&served, "POST", "/c/points", &json!({ "ids": [id], "with_vector": true }))[0].clone()
+    };
+    done(
+        &served,
+        "POST",
+        "/c/points/payload",
+        &json!({ "payload": { "n": 9, "text": "west" }, "points": [2, 4] }),
+    );
+    assert_eq!(payload(json!(2))["payload"], json!({ "color": "red", "n": 9, "text": "west" }));
+    assert_eq!(payload(json!(4))["vector"], json!([-1.0, 0.0]));
+    let red = json!({ "must": [{ "key": "color", "match": { "value": "red" } }] });
+    done(
+        &served,
+        "POST",
+        "/c/points/payload",
+        &json!({ "payload": { "x": 1 }, "key": "deep.er", "filter": red }),
+    );
+    assert_eq!(payload(json!(UUID))["payload"]["deep"], json!({ "er": { "x": 1 } }));
+    done(&served, "POST", "/c/points/payload/delete", &json!({ "keys": ["deep.er.x", "n"], "filter": red }));
+    assert_eq!(
+        payload(json!(UUID))["payload"],
+        json!({ "color": "red", "tags": ["a", "b"], "deep": { "er": {} } })
+    );
+    done(&served, "PUT", "/c/points/payload", &json!({ "payload": { "only": true }, "points": [1] }));
+    assert_eq!(payload(json!(1))["payload"], json!({ "only": true }));
+    done(&served, "POST", "/c/points/payload/clear", &json!({ "points": [1] }));
+    assert_eq!(payload(json!(1))["payload"], json!({}));
+    done(&served, "PUT", "/c/points/vectors", &json!({ "points": [{ "id": 2, "vector": [0, -1] }] }));
+    assert_eq!(
+        (payload(json!(2))["vector"].clone(), payload(json!(2))["payload"]["color"].clone()),
+        (json!([0.0, -1.0]), json!("red"))
+    );
+    refused(&served, "PUT", "/c/points/vectors", &json!({ "points": [{ "id": 77, "vector": [0, 1] }] }), 404);
+    refused(&served, "PUT", "/c/points/vectors", &json!({ "points": [{ "id": 2, "vector": [0] }] }), 400);
+    refused(&served, "POST", "/c/points/payload", &json!({ "payload": {} }), 400);
+    refused(
+        &served,
+        "POST",
+        "/notes/points/payload",
+        &json!({ "payload": { "a": 1 }, "points": ["n/1"] }),
+        400,
+    );
+}
+
+#[test]
+fn several_changes_are_made_in_their_order() {
+    let served = with_points("Cosine");
+    let operations = json!({ "operations": [
+        { "upsert": { "points": [{ "id": 8, "vector": [1, 1], "payload": { "a": 1 } }] } },
+        { "set_payload": { "payload": { "b": 2 }, "points": [8] } },
+        { "delete_payload": { "keys": ["a"], "points": [8] } },
+        { "update_vectors": { "points": [{ "id": 8, "vector": [0, 1] }] } },
+        { "delete": { "points": [1] } },
+        { "overwrite_payload": { "payload": { "c": 1 }, "points": [2] } },
+        { "clear_payload": { "points": [UUID] } },
+    ] });
+    let results = done(&served, "POST", "/c/points/batch", &operations);
+    assert!(results.as_array().unwrap().iter().all(|result| result["status"] == "completed"), "{results}");
+    assert_eq!(results.as_array().unwrap().len(), 7);
+    let left = done(&served, "POST", "/c/points", &json!({ "ids": [8, 1, 2, UUID], "with_vector": true }));
+    assert_eq!(
+        left,
+        json!([
+            { "id": 8, "payload": { "b": 2 }, "vector": [0.0, 1.0] },
+            { "id": 2, "payload": { "c": 1 }, "vector": [f64::from(0.8_f32), f64::from(0.6_f32)] },
+            { "id": UUID, "payload": {}, "vector": [0.0, 1.0] },
+        ])
+    );
+    for wrong in [json!({}), json!({ "create_index": {} }), json!({ "upsert": {}, "delete": {} }), json!(3)] {
+        let sentence = refused(&served, "POST", "/c/points/batch", &json!({ "operations": [wrong] }), 400);
+        assert!(sentence.contains("operations") || sentence.contains("points"), "{sentence}");
+    }
+}
+
+#[test]
+fn points_are_scrolled_in_the_order_of_a_value() {
+    let served = with_points("Cosine");
+    let scroll = |order: Value, limit: usize| {
+        let body = json!({ "order_by": order, "limit": limit });
+        done(&served, "POST", "/c/points/scroll", &body)["points"].clone()
+    };
+    assert_eq!(ids(&scroll(json!("n"), 10)), [json!(2), json!(UUID)]);
+    assert_eq!(ids(&scroll(json!({ "key": "n", "direction": "desc" }), 1)), [json!(UUID)]);
+    assert_eq!(ids(&scroll(json!({ "key": "n", "start_from": 3 }), 10)), [json!(UUID)]);
+    assert_eq!(ids(&scroll(json!({ "key": "metadata.n" }), 10)), [json!(1)]);
+    assert_eq!(scroll(json!("tags"), 10)[0]["order_value"], "a");
+    refused(
+        &served,
+        "POST",
+        "/c/points/scroll",
+        &json!({ "order_by": { "key": "n", "direction": "up" } }),
+        400,
+    );
+    refused(&served, "POST", "/c/points/scroll", &json!({ "order_by": "n", "offset": 2 }), 400);
+}
+
+#[test]
+fn what_has_no_like_here_is_refused_by_its_path() {
+    let served = with_points("Cosine");
+    for (method, path) in [
+        ("POST", "/c/points/query/groups"),
+        ("POST", "/c/points/recommend"),
+        ("POST", "/c/facet"),
+        ("GET", "/c/snapshots"),
+        ("GET", "/c/cluster"),
+    ] {
+        let sentence = refused(&served, method, path, &json!({}), 404);
+        assert!(sentence.contains(&path[2..]), "{sentence}");
+    }
+    assert_eq!(done(&served, "PATCH", "/c", &json!({ "optimizers_config": {} })), json!(true));
+    assert_eq!(done(&served, "DELETE", "/c/index/color", &json!({}))["status"], "completed");
 }

@@ -110,6 +110,7 @@ fn of_server(error: &akin_server::StartError) -> Option<&'static str> {
         akin_server::StartError::Tls { .. } => {
             "--tls-certificate names a certificate and those that sign it, --tls-key its key"
         }
+        akin_server::StartError::Traces(_) => "--otlp-endpoint names where a collector takes OTLP over HTTP",
         _ => return None,
     })
 }

@@ -1,9 +1,9 @@
 //! Names for regions: the words that are frequent in a region and rare elsewhere.
 //!
 //! A word scores by its share of the documents of a region, times the logarithm of how much larger that is than its share of
-//! all, times its rarity (IDF): a form of class-based TF-IDF (Grootendorst 2022) in which a word that is equally frequent
-//! everywhere has no weight, in whatever language, and one like `the` has little even where it is somewhat more
-//! frequent. No list of stop words is needed.
+//! all, times its rarity (IDF), times how far it keeps to few of the finest regions: a form of class-based TF-IDF (Grootendorst
+//! 2022) in which a word that is equally frequent everywhere has no weight, in whatever language, and one like `the` or
+//! `she` has little even where it is somewhat more frequent. No list of stop words is needed.
 
 use std::collections::HashMap;
 
@@ -23,6 +23,7 @@ const LONGEST: usize = 30;
 pub fn label<'a>(regions: &mut Regions, text: &(dyn Fn(usize) -> &'a str + Sync)) {
     let first = regions.finest().start;
     let counts = Counts::of(regions, first, text);
+    let weights = counts.weights();
     let mut by_region = counts.by_finest;
     // What the finest regions count, their parents count too.
     let mut all: Vec<HashMap<u32, u32>> = vec![HashMap::new(); first];
@@ -36,7 +37,8 @@ pub fn label<'a>(regions: &mut Regions, text: &(dyn Fn(usize) -> &'a str + Sync)
     }
     let rows = regions.of_row.len();
     for (region, counted) in all.iter().enumerate() {
-        let ranked = ranked(counted, regions.regions[region].rows, &counts.totals, rows, &counts.words);
+        let ranked =
+            ranked(counted, regions.regions[region].rows, rows, &counts.totals, &weights, &counts.words);
         let mut taken = Vec::new();
         let mut above = regions.regions[region].parent;
         while let Some(parent) = above {
@@ -81,6 +83,19 @@ impl Counts {
         }
         counts
     }
+
+    /// How far each word keeps to few of the finest regions: one less the entropy of its distribution over them, as a share of
+    /// the greatest there is.
+    fn weights(&self) -> Vec<f64> {
+        let most = (self.by_finest.len() as f64).ln();
+        let mut entropy = vec![0f64; self.words.len()];
+        for (word, count) in self.by_finest.iter().flatten() {
+            let share = f64::from(*count) / f64::from(self.totals[*word as usize]);
+            entropy[*word as usize] -= share * share.ln();
+        }
+        // Of a single region there is no distribution.
+        entropy.iter().map(|entropy| if most > 0.0 { 1.0 - entropy / most } else { 1.0 }).collect()
+    }
 }
 
 /// The different words of a text that may name something.
@@ -106,8 +121,9 @@ fn words_of(text: &str) -> Vec<String> {
 fn ranked<'a>(
     counts: &HashMap<u32, u32>,
     region_rows: usize,
-    totals: &[u32],
     rows: usize,
+    totals: &[u32],
+    weights: &[f64],
     words: &'a [String],
 ) -> Vec<&'a str> {
     // A word of a single document says nothing of a region that has many.
@@ -120,7 +136,7 @@ fn ranked<'a>(
             let elsewhere = f64::from(totals[*word as usize]) / rows as f64;
             // Of a single region there is no elsewhere.
             let contrast = if region_rows == rows { 1.0 } else { (share / elsewhere).ln() };
-            (share * contrast * -elsewhere.ln(), words[*word as usize].as_str())
+            (share * contrast * -elsewhere.ln() * weights[*word as usize], words[*word as usize].as_str())
         })
         .collect();
     scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
@@ -180,6 +196,24 @@ mod tests {
         }
         let of_first = &regions.regions[regions.coarsest(regions.of_row[0] as usize)].words;
         assert_eq!(&of_first[..2], ["bird", "feather"]);
+    }
+
+    #[test]
+    fn a_word_that_is_in_many_regions_names_none_even_where_it_is_somewhat_more_frequent() {
+        // All documents of the first region speak of her, a quarter of those of the others, and a tenth of its documents of
+        // an owl.
+        let text = |row: usize| {
+            let (place, n) = (row % 8, row / 8);
+            let she = place == 0 || n.is_multiple_of(4);
+            let owl = place == 0 && n.is_multiple_of(10);
+            format!("word{place}x{n} {} {}", if she { "she" } else { "" }, if owl { "owl" } else { "" })
+        };
+        let texts: Vec<String> = (0..1600).map(text).collect();
+        let places: Vec<[f32; 2]> =
+            (0..1600).map(|row| [(row % 8) as f32 * 50.0, (row / 8) as f32 * 1e-2]).collect();
+        let regions = labelled(&texts, &places);
+        let coarsest = &regions.regions[regions.coarsest(regions.of_row[0] as usize)];
+        assert_eq!(coarsest.words[0], "owl", "{:?}", coarsest.words);
     }
 
     #[test]

@@ -119,7 +119,10 @@ fn map_of(snapshot: &Snapshot, progress: Progress<'_>) -> Result<Bytes, String> 
     Ok(map.to_json_with_ids().to_string().into())
 }
 
-fn on_half_the_processors<T: Send>(work: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
+/// Does long work on half of the processors, so that queries have the others.
+pub fn on_half_the_processors<T: Send, E: Send + From<String>>(
+    work: impl FnOnce() -> Result<T, E> + Send,
+) -> Result<T, E> {
     let threads = std::thread::available_parallelism().map_or(1, |all| all.get().div_ceil(2));
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     pool.map_err(|error| error.to_string())?.install(work)

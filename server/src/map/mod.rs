@@ -15,6 +15,7 @@ use akin_mining::map::quality::neighbors_kept;
 use akin_mining::map::regions::{Regions, regions};
 use akin_mining::map::{LayoutOptions, layout_with};
 
+pub(crate) use self::cache::on_half_the_processors;
 pub use self::cache::{MapCache, MapState};
 use self::fields::Field;
 
@@ -98,7 +99,7 @@ fn go_on(progress: Progress<'_>, done: usize, total: usize) -> Result<()> {
 }
 
 /// The direction of the mean of a document's passages, of length one; zeros where they cancel out.
-fn mean_direction(passages: &[Vec<f32>], dimension: usize) -> Vec<f32> {
+pub(crate) fn mean_direction(passages: &[Vec<f32>], dimension: usize) -> Vec<f32> {
     let mut sum = vec![0f32; dimension];
     for passage in passages {
         sum.iter_mut().zip(passage).for_each(|(sum, value)| *sum += value);

@@ -88,7 +88,7 @@ corpus.mark = function (hits) {
 };
 
 corpus.selected = function (points) {
-  asking.within = points && points.length ? new Set(points.map((point) => this.ids[point])) : null;
+  asking.within = points && points.length ? { ids: points.map((point) => this.ids[point]), set: null } : null;
   if (points && !points.length) this.map.unselect();
   changed();
 };

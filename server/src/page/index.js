@@ -17,6 +17,7 @@ async function chooseFacets() {
 }
 
 async function showState() {
+  showNoted();
   try {
     const stat = await call(ofIndex("stat"));
     const figures = make("dl");
@@ -29,21 +30,9 @@ async function showState() {
     say("model", stat.model?.location);
     say("numbers a vector", `${stat.dimension}, compared by ${stat.similarity}`);
     say("candidates of a search (ef)", stat.ef);
-    const table = make("table"), head = make("tr"), scroll = make("div", undefined, "scroll");
-    ["segment", "documents", "deleted", "edges"].forEach((name) => head.append(Object.assign(make("th", name), { scope: "col" })));
-    table.append(make("thead"), make("tbody"));
-    table.tHead.append(head);
-    for (const segment of stat.segments) {
-      const row = make("tr");
-      row.append(make("td", String(segment.id)), make("td", number(segment.documents)), make("td", number(segment.deleted)),
-        make("td", segment.graph_edges === null ? "no graph" : number(segment.graph_edges)));
-      table.tBodies[0].append(row);
-    }
-    scroll.append(table);
-    scroll.tabIndex = 0;
-    scroll.setAttribute("role", "group");
-    scroll.setAttribute("aria-label", "Segments");
-    const segments = stat.segments.length ? [make("h2", "Segments"), scroll] : [make("p", "There are no segments yet: all documents are searched exactly.", "soft")];
+    const rows = stat.segments.map((segment) => [segment.id, number(segment.documents), number(segment.deleted),
+      segment.graph_edges === null ? "no graph" : number(segment.graph_edges)]);
+    const segments = stat.segments.length ? [make("h2", "Segments"), tableOf("Segments", ["segment", "documents", "deleted", "edges"], rows)] : [make("p", "There are no segments yet: all documents are searched exactly.", "soft")];
     $("figures").replaceChildren(make("h2", $("index").value), figures, ...segments);
   } catch (error) {
     $("figures").replaceChildren(make("p", error.message));

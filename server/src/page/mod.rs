@@ -13,14 +13,28 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 /// Draws a map.
-pub const MAP_SCRIPT: &str = include_str!("map.js");
+pub const MAP_SCRIPT: &str = concat!(
+    include_str!("map/points.js"),
+    include_str!("map/paint.js"),
+    include_str!("map/colours.js"),
+    include_str!("map/plane.js"),
+    include_str!("map/labels.js"),
+    include_str!("map/lasso.js"),
+    include_str!("map/gestures.js"),
+    include_str!("map/map.js")
+);
 /// Colours of both pages, and the style of a map.
 pub const MAP_STYLE: &str = include_str!("map.css");
 
 const FRAME: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
-const SCRIPTS: [&str; 4] =
-    [include_str!("search.js"), include_str!("corpus.js"), include_str!("index.js"), include_str!("page.js")];
+const SCRIPTS: [&str; 5] = [
+    include_str!("search.js"),
+    include_str!("corpus.js"),
+    include_str!("index.js"),
+    include_str!("review.js"),
+    include_str!("page.js"),
+];
 
 /// The one style and the one script of a page.
 pub struct Assets {

@@ -46,6 +46,8 @@ $("index").addEventListener("change", async () => {
   asking.like.length = asking.unlike.length = 0;
   $("filter").value = "";
   corpus.forget();
+  $("looked").textContent = "";
+  $("looked-at").replaceChildren();
   await chooseFacets();
   changed();
   if (!$("corpus").hidden) corpus.open();

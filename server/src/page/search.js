@@ -138,29 +138,45 @@ function showChips() {
     return line;
   };
   const of = (list, name) => list.map((id) => chip(`${name} ${id}`, () => list.splice(list.indexOf(id), 1)));
-  const within = asking.within ? [chip(`within the lasso: ${asking.within.size.toLocaleString("en")} documents`, () => corpus.unselect())] : [];
+  const within = asking.within ? [chip(`within the lasso: ${asking.within.ids.length.toLocaleString("en")} documents`, () => corpus.unselect())] : [];
   $("chips").replaceChildren(...of(asking.like, "like"), ...of(asking.unlike, "not like"), ...within);
 }
 
-// Hits that are in the lasso: more are asked for, since a filter knows fields and no places.
-const SHOWN = 20, ASKED_WITHIN = 1000;
+const SHOWN = 20;
+
+// The name of the set of documents in the lasso. The server forgets sets that were not used for long: then they are sent again.
+async function within(again) {
+  const chosen = asking.within;
+  if (!chosen) return undefined;
+  if (again || !chosen.set) chosen.set = (await call(ofIndex("sets"), { method: "POST", body: { ids: chosen.ids } })).set;
+  return chosen.set;
+}
+async function ask(body, signal, again = false) {
+  const set = await within(again);
+  try {
+    return await call(ofIndex("query"), { method: "POST", body: { ...body, within: set }, signal });
+  } catch (error) {
+    if (error.status !== 404 || !set || again) throw error;
+    return ask(body, signal, true);
+  }
+}
 
 async function search() {
   const turn = ++asking.turn, text = $("text").value, begun = performance.now();
   asking.running?.abort();
   asking.running = new AbortController();
   if (!text.trim() && !asking.like.length) { list([], "", null); return; }
-  const body = { k: asking.within ? ASKED_WITHIN : SHOWN, highlight: SHOWN, facet: asking.facets, like: asking.like, unlike: asking.unlike };
+  const body = { k: SHOWN, highlight: SHOWN, facet: asking.facets, like: asking.like, unlike: asking.unlike };
   if (text.trim()) body.text = text;
   if ($("mode").value && text.trim()) body.mode = $("mode").value;
   if ($("filter").value.trim()) body.filter = $("filter").value;
   try {
-    const answer = await call(ofIndex("query"), { method: "POST", body, signal: asking.running.signal });
+    const answer = await ask(body, asking.running.signal);
     if (turn !== asking.turn) return;
-    const hits = asking.within ? answer.hits.filter((hit) => asking.within.has(hit.id)).slice(0, SHOWN) : answer.hits;
+    const { hits } = answer;
     const count = hits.length === 1 ? "1 hit" : hits.length + " hits";
     const took = `in ${(performance.now() - begun).toFixed(0)} ms`;
-    const where = asking.within ? ` within the lasso, of the best ${answer.hits.length.toLocaleString("en")}` : "";
+    const where = asking.within ? " within the lasso" : "";
     list(hits, hits.length ? `${count}${where} ${took}` : `No hits${where}`, answer.facets);
   } catch (error) {
     if (turn === asking.turn && error.name !== "AbortError") tell(error.message, true);

@@ -144,16 +144,23 @@ impl Queue {
     /// Waits for jobs, and has a round of them encoded. Tells whether there will be more.
     pub fn serve(&self, encode: impl Fn(Option<Role>, &[&str]) -> Result<Embeddings, ApiError>) -> bool {
         let Some((role, parts)) = self.round() else { return false };
+        let began = Instant::now();
         for part in parts.iter().filter(|part| part.job.done.is_none()) {
             self.metrics.queued(part.job.since.elapsed());
+            if let Some(trace) = part.job.waiting.trace() {
+                trace.stage("queue", part.job.since, began);
+            }
         }
         let texts: Vec<&str> = parts
             .iter()
             .flat_map(|part| part.job.texts.texts[part.job.next()..][..part.texts].iter().map(String::as_str))
             .collect();
         let encoded = encode(role, &texts);
-        let mut at = 0;
+        let (mut at, ended) = (0, Instant::now());
         for part in parts {
+            if let Some(trace) = part.job.waiting.trace() {
+                trace.stage("encode", began, ended);
+            }
             let rows = at..at + part.texts;
             at = rows.end;
             match &encoded {

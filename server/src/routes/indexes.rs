@@ -2,7 +2,7 @@
 //! line that `akin query --json` prints.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use akin_index::{Filter, SearchOptions, Snapshot};
 use akin_query::rerank::DEFAULT_DEPTH;
@@ -21,6 +21,7 @@ use crate::path::Path;
 use crate::patience::{Patience, Waiting};
 use crate::routes::highlights::MarkedAnswer;
 use crate::served::{Manner, ServedIndex};
+use crate::slow::SlowQuery;
 
 /// Examples and fields of a query, at most.
 const NAMES: usize = 100;
@@ -49,6 +50,8 @@ pub struct QueryRequest {
     pub rerank_depth: Option<usize>,
     /// An expression about metadata.
     pub filter: Option<String>,
+    /// The name of a set of documents that the server keeps.
+    pub within: Option<String>,
     /// The least score of a hit.
     pub min_score: Option<f64>,
     /// Documents that hits should be like.
@@ -148,6 +151,8 @@ pub struct Question {
     pub options: AskOptions,
     /// Which documents may be found.
     pub filter: Option<Filter>,
+    /// The set of documents in which alone they are.
+    pub within: Option<String>,
 }
 
 impl QueryRequest {
@@ -226,6 +231,7 @@ impl QueryRequest {
                 unlike,
             },
             filter: self.filter.as_deref().map(Filter::parse).transpose()?,
+            within: self.within,
             text,
         })
     }
@@ -242,11 +248,27 @@ pub fn ask(
     let reranker = app.reranker.as_ref().map(|reranker| &reranker.encoder);
     let searcher = index.searcher(&question.manner, reranker, waiting)?;
     let snapshot = searcher.snapshot();
-    if let Some(filter) = &question.filter {
-        question.options.search.among = Some(searcher.select(&snapshot, filter)?);
-    }
+    let filtered = question.filter.as_ref().map(|filter| searcher.select(&snapshot, filter)).transpose()?;
+    let within = question.within.as_ref().map(|set| index.sets().select(set, &snapshot)).transpose()?;
+    question.options.search.among = match (filtered, within) {
+        (Some(filtered), Some(within)) => Some(snapshot.both(&filtered, &within)?),
+        (filtered, within) => filtered.or(within),
+    };
     let answer = searcher.ask_of(&snapshot, &question.text, &question.options)?;
-    app.metrics.searched(started.elapsed().saturating_sub(question.manner.encoding.total()));
+    if let Some(trace) = waiting.trace() {
+        trace.stage_after("search", started, Instant::now());
+    }
+    let (took, encoding) = (started.elapsed(), question.manner.encoding.total());
+    app.metrics.searched(took.saturating_sub(encoding));
+    index.slow().note(SlowQuery {
+        at: SystemTime::now(),
+        took,
+        encoding,
+        mode: question.manner.mode,
+        k: question.options.search.k,
+        is_filtered: question.options.search.among.is_some(),
+        text: app.log_texts.then(|| question.text.clone()),
+    });
     Ok((answer, snapshot))
 }
 

@@ -9,6 +9,7 @@ pub mod ollama;
 pub mod openai;
 pub mod qdrant;
 pub mod rerank;
+pub mod state;
 pub mod status;
 pub mod tei;
 pub mod tei_tokens;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{delete, get, post};
 
 use crate::app::App;
 use crate::error::{ApiError, Kind};
@@ -28,21 +29,6 @@ use crate::{mcp, openapi, page};
 
 pub use self::documents::read_only;
 pub use self::indexes::{ModeName, QueryRequest, ask};
-
-/// The paths of Qdrant's interface.
-fn collections() -> Router<Arc<App>> {
-    Router::new()
-        .route("/collections", get(qdrant::list))
-        .route("/collections/{name}", get(qdrant::info).put(qdrant::create).delete(qdrant::drop_collection))
-        .route("/collections/{name}/exists", get(qdrant::exists))
-        .route("/collections/{name}/index", put(qdrant::write::create_index))
-        .route("/collections/{name}/points", put(qdrant::write::upsert).post(qdrant::read::get))
-        .route("/collections/{name}/points/{id}", get(qdrant::read::get_one))
-        .route("/collections/{name}/points/delete", post(qdrant::write::delete))
-        .route("/collections/{name}/points/query", post(qdrant::search::query))
-        .route("/collections/{name}/points/scroll", post(qdrant::read::scroll))
-        .route("/collections/{name}/points/count", post(qdrant::read::count))
-}
 
 /// All paths, behind the guard.
 pub fn router(app: &Arc<App>) -> Router {
@@ -58,6 +44,10 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/v1/indexes/{name}/query", post(indexes::query))
         .route("/v1/indexes/{name}/map", get(map::map))
         .route("/v1/indexes/{name}/fields", get(map::fields))
+        .route("/v1/indexes/{name}/state", get(state::state))
+        .route("/v1/indexes/{name}/duplicates", get(state::duplicates))
+        .route("/v1/indexes/{name}/truncated", get(state::truncated))
+        .route("/v1/indexes/{name}/sets", post(state::keep_set))
         .route("/v1/indexes/{name}/documents/{*id}", get(indexes::document).delete(documents::delete_one))
         .route(
             "/v1/indexes/{name}/documents",
@@ -78,7 +68,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/v1/reranking", post(rerank::jina))
         .route("/v2/rerank", post(rerank::cohere))
         .route("/api/embed", post(ollama::embed_texts))
-        .merge(collections())
+        .merge(qdrant::router())
         .route_service("/mcp", mcp::over_http(app))
         .fallback(|| async { ApiError::not_found("there is nothing at this path") })
         .method_not_allowed_fallback(|| async {

@@ -94,7 +94,7 @@ pub async fn search(
                 ..AskOptions::default()
             };
             let (text, filter) = (query.clone(), filter.clone());
-            let question = Question { text, manner: Manner::default(), options, filter };
+            let question = Question { text, manner: Manner::default(), options, filter, within: None };
             hits.extend(ask(&app, &index, question, &waiting)?.0.hits);
         }
         hits.sort_by(|a, b| b.score.total_cmp(&a.score));

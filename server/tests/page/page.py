@@ -177,8 +177,9 @@ def tabs(browser, origin):
     page.mouse.up()
     page.wait_for_selector("#chips button")
     check("a lasso narrows the search", "within the lasso" in page.locator("#chips").inner_text())
+    until(page, "document.getElementById('status').textContent.includes('hits within the lasso')")
     page.locator("#chips button").first.click()
-    page.focus("#map canvas:last-of-type")
+    page.focus("#map .map-hand")
     page.keyboard.press("+")
     check("the keyboard shows the document in the middle", page.locator(".map-tip").is_visible())
     until(page, "document.querySelector('.map-tip span:nth-child(2)').textContent !== '…'")
@@ -188,6 +189,13 @@ def tabs(browser, origin):
     page.click("#tab-state")
     page.wait_for_selector("#figures dl")
     check("the state of the index is told", "162" in page.locator("#figures dl").inner_text())
+    until(page, "document.getElementById('noted').textContent.includes('slowest queries')")
+    check("slow queries are told without their texts", "not kept" in page.locator("#noted table").last.inner_text())
+    page.click("#look-duplicates")
+    until(page, "document.getElementById('looked').textContent.includes('near duplicates')")
+    check("near duplicates are found", "music/" in page.locator("#looked-at").inner_text(), page.locator("#looked").inner_text())
+    page.click("#look-truncated")
+    until(page, "document.getElementById('looked').textContent.includes('every text')")
     watched.shot("state-dark")
     check("state: axe finds nothing", not (found := watched.axe()), found)
     page.set_input_files("#files", files=[{"name": "new.txt", "mimeType": "text/plain", "buffer": b"A comet crosses the night sky."}])
@@ -239,7 +247,7 @@ def map_file(browser, path, scheme, paint=""):
 
 
 PAN = """() => new Promise((done) => {
-  const over = document.querySelector('#map canvas:last-of-type'), began = performance.now();
+  const over = document.querySelector('#map .map-hand'), began = performance.now();
   const send = (type, x) => over.dispatchEvent(new PointerEvent(type, { pointerId: 1, clientX: x, clientY: 400, bubbles: true, pointerType: 'mouse' }));
   over.setPointerCapture = () => {};
   send('pointerdown', 600);

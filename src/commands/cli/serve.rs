@@ -44,6 +44,9 @@ are as seen from where the server is started.
 With --log-format a line a request goes to stderr: method, path, status, bytes, milliseconds, name of the key, and id, which is that of \
 the header X-Request-Id if there is one, and comes back in the answer. Neither keys nor texts are logged, unless --log-texts is given.
 
+With --otlp-endpoint each request is a span for OpenTelemetry, with its waiting, its encoding and its search as spans below it, in the trace \
+that its header traceparent names. A collector that is slow or away costs spans and no request; /metrics counts them.
+
 Examples:
   akin serve notes
   akin serve notes papers --listen 127.0.0.1:8080 --precision int8
@@ -101,6 +104,9 @@ pub struct ServeArguments {
     /// Log the bodies of requests too, which have their texts
     #[arg(long, help_heading = "Log")]
     log_texts: bool,
+    /// Send a trace of each request to this collector of OpenTelemetry, as JSON over HTTP
+    #[arg(long, value_name = "http://HOST:PORT", help_heading = "Log")]
+    otlp_endpoint: Option<String>,
     /// The largest body of a request, in MiB
     #[arg(long, value_name = "MIB", default_value = "16", value_parser = parse_count, help_heading = "Limits")]
     max_body: NonZeroUsize,
@@ -167,6 +173,7 @@ impl ServeArguments {
                 .zip(self.tls_key.clone())
                 .map(|(certificate, key)| TlsFiles { certificate, key }),
             log_texts: self.log_texts,
+            traces: self.otlp_endpoint.clone(),
             limits,
             ..ServerOptions::new(self.indexes.clone())
         }

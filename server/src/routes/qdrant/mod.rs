@@ -4,7 +4,10 @@
 //! and searched here in the same way, but not written: it makes the vectors of its texts itself. What is not in the subset
 //! is refused by its name; settings that change speed alone are taken and not heeded.
 
+pub mod batch;
 mod filter;
+mod order;
+pub mod payload;
 mod points;
 pub mod read;
 pub mod search;
@@ -14,8 +17,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use akin_index::{ModelIdentity, Selection, Similarity, Snapshot};
-use axum::extract::State;
+use axum::Router;
+use axum::extract::{MatchedPath, State};
 use axum::response::Response;
+use axum::routing::{any, delete, get, post, put};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -53,6 +58,85 @@ fn among(snapshot: &Snapshot, filter: Option<&Condition>) -> Result<Option<Selec
 /// Reads a filter that may be missing.
 fn condition(filter: Option<&Value>) -> Result<Option<Condition>, ApiError> {
     filter.filter(|filter| !filter.is_null()).map(Condition::read).transpose()
+}
+
+/// Calls of Qdrant's that have no like here.
+const UNSERVED: [&str; 21] = [
+    "/aliases",
+    "/cluster",
+    "/collections/aliases",
+    "/collections/{name}/aliases",
+    "/collections/{name}/cluster",
+    "/collections/{name}/facet",
+    "/collections/{name}/shards",
+    "/collections/{name}/shards/delete",
+    "/collections/{name}/snapshots",
+    "/collections/{name}/snapshots/recover",
+    "/collections/{name}/points/discover",
+    "/collections/{name}/points/discover/batch",
+    "/collections/{name}/points/query/groups",
+    "/collections/{name}/points/recommend",
+    "/collections/{name}/points/recommend/batch",
+    "/collections/{name}/points/recommend/groups",
+    "/collections/{name}/points/search/groups",
+    "/collections/{name}/points/search/matrix/offsets",
+    "/collections/{name}/points/search/matrix/pairs",
+    "/collections/{name}/points/vectors/delete",
+    "/snapshots",
+];
+
+/// The paths of the interface.
+pub fn router() -> Router<Arc<App>> {
+    let served = Router::new()
+        .route("/collections", get(list))
+        .route("/collections/{name}", get(info).put(create).patch(change_settings).delete(drop_collection))
+        .route("/collections/{name}/exists", get(exists))
+        .route("/collections/{name}/index", put(write::create_index))
+        .route("/collections/{name}/index/{field}", delete(write::drop_index))
+        .route("/collections/{name}/points", put(write::upsert).post(read::get))
+        .route("/collections/{name}/points/{id}", get(read::get_one))
+        .route("/collections/{name}/points/batch", post(batch::update))
+        .route("/collections/{name}/points/delete", post(write::delete))
+        .route("/collections/{name}/points/payload", post(payload::set).put(payload::overwrite))
+        .route("/collections/{name}/points/payload/delete", post(payload::remove))
+        .route("/collections/{name}/points/payload/clear", post(payload::clear))
+        .route("/collections/{name}/points/vectors", put(payload::vectors))
+        .route("/collections/{name}/points/query", post(search::query))
+        .route("/collections/{name}/points/query/batch", post(batch::query))
+        .route("/collections/{name}/points/search", post(batch::search))
+        .route("/collections/{name}/points/search/batch", post(batch::search_batch))
+        .route("/collections/{name}/points/scroll", post(read::scroll))
+        .route("/collections/{name}/points/count", post(read::count));
+    UNSERVED.into_iter().fold(served, |router, path| router.route(path, any(unserved)))
+}
+
+/// Refuses a call by its name.
+async fn unserved(path: MatchedPath) -> ApiError {
+    let name = path.as_str().trim_start_matches("/collections/{name}");
+    ApiError::not_found(format!("{name} of Qdrant's interface is not served here"))
+}
+
+/// Takes settings of speed and room, which an index here chooses itself.
+#[utoipa::path(
+    patch,
+    path = "/collections/{name}",
+    tag = "Qdrant",
+    params(("name" = String, Path, description = "The name of an index")),
+    responses(
+        (status = 200, description = "The collection stays as it is", body = Value),
+        (status = "4XX", body = Value, description = "What is wrong, in one sentence"),
+    )
+)]
+pub async fn change_settings(
+    State(app): State<Arc<App>>,
+    _: MayAdmin,
+    Path(name): Path<String>,
+    Json(request): Json<CollectionRequest>,
+) -> Result<Response, ApiError> {
+    app.index(&name)?;
+    refuse("vectors", request.vectors.as_ref())?;
+    refuse("sparse_vectors", request.sparse_vectors.as_ref())?;
+    Ok(answer(true.into(), Instant::now()))
 }
 
 /// The names of the collections.

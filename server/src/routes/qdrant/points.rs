@@ -71,7 +71,7 @@ pub fn document_of(id: String, mut payload: Metadata) -> Document {
 }
 
 /// The payload of a document's point.
-fn payload_of(document: Document) -> Metadata {
+pub fn payload_of(document: Document) -> Metadata {
     let Document { text, mut metadata, .. } = document;
     if text.is_empty() {
         return metadata;
@@ -238,7 +238,8 @@ fn choose(payload: &Metadata, key: &str, chosen: &mut Metadata) {
     }
 }
 
-fn leave_out(payload: &mut Metadata, key: &str) {
+/// Takes a key out of a payload. A dot leads into an object.
+pub fn leave_out(payload: &mut Metadata, key: &str) {
     if payload.shift_remove(key).is_none()
         && let Some((first, rest)) = key.split_once('.')
         && let Some(Value::Object(inner)) = payload.get_mut(first)

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::filter::Condition;
+use super::order::Order;
 use super::points::{Shown, WithPayload, WithVector, id_of, ids_of};
 use super::{among, answer, condition, refuse};
 use crate::app::{App, blocking, quoted};
@@ -145,11 +146,12 @@ pub struct ScrollRequest {
     filter: Option<Value>,
     with_payload: Option<WithPayload>,
     with_vector: Option<WithVector>,
+    /// A key of the payload, or an object with `key`, `direction` and `start_from`.
     order_by: Option<Value>,
     shard_key: Option<Value>,
 }
 
-/// Points, oldest first, a page at a time.
+/// Points, oldest first, a page at a time; or the first by a number or text of their payloads, those without it left out.
 #[utoipa::path(
     post,
     path = "/collections/{name}/points/scroll",
@@ -168,7 +170,6 @@ pub async fn scroll(
 ) -> Result<Response, ApiError> {
     let started = Instant::now();
     let index = app.index(&name)?;
-    refuse("order_by", request.order_by.as_ref())?;
     refuse("shard_key", request.shard_key.as_ref())?;
     let (limit, most) = (request.limit.unwrap_or(10), app.limits.hits);
     if limit == 0 || limit > most {
@@ -180,9 +181,23 @@ pub async fn scroll(
     let from = request.offset.filter(|offset| !offset.is_null());
     let from = from.map(|offset| id_of(&offset)).transpose()?;
     let filter = condition(request.filter.as_ref())?;
+    let order = request.order_by.as_ref().filter(|order| !order.is_null()).map(Order::read).transpose()?;
+    if order.is_some() && from.is_some() {
+        return Err(ApiError::field("offset", "offset: with order_by go on with its start_from"));
+    }
     let shown = Shown::new(request.with_payload, true, request.with_vector)?;
     blocking(move || {
         let snapshot = index.reader().snapshot();
+        if let Some(order) = order {
+            let docs = order.first(&snapshot, docs_from(&snapshot, filter.as_ref(), None)?, limit)?;
+            let page = docs.into_iter().map(|(value, doc)| {
+                let mut point = shown.point(&snapshot, doc)?;
+                point.insert("order_value".into(), value);
+                Ok(Value::Object(point))
+            });
+            let page: Vec<Value> = page.collect::<Result<_, ApiError>>()?;
+            return Ok(answer(json!({ "points": page, "next_page_offset": null }), started));
+        }
         let docs = docs_from(&snapshot, filter.as_ref(), from.as_deref())?;
         let page = docs.iter().take(limit).map(|doc| Ok(Value::Object(shown.point(&snapshot, *doc)?)));
         let page: Vec<Value> = page.collect::<Result<_, ApiError>>()?;

@@ -25,29 +25,29 @@ use crate::served::ServedIndex;
 const EXAMPLES: usize = 100;
 
 /// The body of `POST /collections/{name}/points/query`.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PointsQueryRequest {
-    query: Option<Value>,
+    pub(super) query: Option<Value>,
     #[schema(minimum = 1)]
-    limit: Option<usize>,
+    pub(super) limit: Option<usize>,
     #[serde(default)]
-    offset: Option<usize>,
-    filter: Option<Value>,
-    params: Option<SearchParams>,
-    score_threshold: Option<f32>,
-    with_payload: Option<WithPayload>,
-    with_vector: Option<WithVector>,
-    using: Option<String>,
-    prefetch: Option<Value>,
-    lookup_from: Option<Value>,
-    shard_key: Option<Value>,
+    pub(super) offset: Option<usize>,
+    pub(super) filter: Option<Value>,
+    pub(super) params: Option<SearchParams>,
+    pub(super) score_threshold: Option<f32>,
+    pub(super) with_payload: Option<WithPayload>,
+    pub(super) with_vector: Option<WithVector>,
+    pub(super) using: Option<String>,
+    pub(super) prefetch: Option<Value>,
+    pub(super) lookup_from: Option<Value>,
+    pub(super) shard_key: Option<Value>,
 }
 
 /// How to search.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SearchParams {
+pub struct SearchParams {
     hnsw_ef: Option<usize>,
     exact: Option<bool>,
     // How vectors are packed is not a matter of a query here.
@@ -337,4 +337,18 @@ pub async fn query(
     .await;
     drop(patience);
     answered
+}
+
+/// The points that answer several queries, of one snapshot.
+pub fn answers(
+    app: &App,
+    index: &ServedIndex,
+    queries: Vec<PointsQueryRequest>,
+    waiting: &Waiting,
+) -> Result<Vec<Vec<Value>>, ApiError> {
+    let questions: Vec<Question> =
+        queries.into_iter().map(|query| query.check(app)).collect::<Result<_, _>>()?;
+    let snapshot = index.reader().snapshot();
+    let asked = Asked { index, snapshot: &snapshot, waiting, longest: app.limits.query };
+    questions.into_iter().map(|question| question.answer(&asked)).collect()
 }
