@@ -31,7 +31,7 @@ each counts is told from their scores. Put -- before a TEXT that begins with a h
 
 With --rerank the best hits, 50 of them or --rerank-depth, are ranked again by a cross-encoder of BERT, RoBERTa, XLM-R or CamemBERT, which \
 reads the query and each passage together. A good one finds the better order, and takes longer: --precision int8 is the fastest. \
-One that learned from little data orders better together with the search: --rerank-weight 0.5.
+One that learned from little data orders better together with the search than alone: --rerank-weight 0.3.
 
 While `akin serve` runs for the index, a TEXT is answered by it: the model is loaded there already. The answer is the same, and \
 without an answer within two seconds, or with a --model or --rerank, the query is answered without it. --no-server never asks it.
@@ -228,7 +228,7 @@ pub struct RerankArguments {
     #[arg(
         long = "rerank-depth", value_name = "N", default_value_t = DEPTH, requires = "rerank", value_parser = parse_count)]
     pub depth: NonZeroUsize,
-    /// Add its scores, this many times, to those of the search, each standardised, as in 0.5 [default: its scores alone]
+    /// Add its scores, this many times, to those of the search, each standardised, as in 0.3 [default: its scores alone]
     #[arg(long = "rerank-weight", value_name = "W", requires = "rerank", value_parser = parse_weight)]
     pub weight: Option<f32>,
 }
