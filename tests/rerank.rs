@@ -64,6 +64,59 @@ fn the_order_and_the_scores_are_those_of_the_cross_encoder_in_every_mode() {
     assert_eq!(narrow, plain);
 }
 
+/// Scores with a mean of 0 and a standard deviation of 1.
+fn standardised(scores: &[f64]) -> Vec<f64> {
+    let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+    let variance = scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / scores.len() as f64;
+    scores.iter().map(|score| (score - mean) / variance.sqrt()).collect()
+}
+
+#[test]
+fn with_a_weight_the_scores_of_the_search_count_too() {
+    let workplace = with_sentences(130);
+    let model = ModelCopy::cross_encoder("bert");
+    let plain = ask(&workplace, &["-k", "20"]);
+    let hits = plain["hits"].as_array().unwrap();
+    let texts: Vec<&str> = hits.iter().map(|hit| hit["text"].as_str().unwrap()).collect();
+    let found: Vec<f64> = hits.iter().map(|hit| hit["score"].as_f64().unwrap()).collect();
+    let read: Vec<f64> = scores(&model, QUESTION, &texts)
+        .into_iter()
+        .map(|share| (f64::from(share) / (1.0 - f64::from(share))).ln())
+        .collect();
+    let sums =
+        standardised(&found).into_iter().zip(standardised(&read)).map(|(found, read)| found + 0.5 * read);
+    let mut expected: Vec<(&str, f64)> = ids(&plain).into_iter().zip(sums).collect();
+    expected.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let name = model.path().to_str().unwrap();
+    let weighed = |weight| {
+        ask(&workplace, &["-k", "20", "--rerank", name, "--rerank-depth", "20", "--rerank-weight", weight])
+    };
+    let half = weighed("0.5");
+    for (hit, (id, sum)) in half["hits"].as_array().unwrap().iter().zip(&expected) {
+        assert!((hit["score"].as_f64().unwrap() - sum).abs() < 1e-2, "{id}: {hit} and {sum}");
+    }
+    let alone = ask(&workplace, &["-k", "20", "--rerank", name, "--rerank-depth", "20"]);
+    assert_eq!(ids(&weighed("0")), ids(&plain));
+    assert_ne!(ids(&half), ids(&plain));
+    assert_ne!(ids(&half), ids(&alone));
+}
+
+#[test]
+fn a_weight_that_is_none_or_without_a_cross_encoder_is_refused() {
+    let workplace = with_sentences(10);
+    let model = ModelCopy::cross_encoder("bert");
+    let name = model.path().to_str().unwrap();
+    for weight in ["-1", "NaN", "inf", "much"] {
+        let weight = format!("--rerank-weight={weight}");
+        let refused = workplace.akin(&["query", "notes", QUESTION, "--rerank", name, &weight]);
+        assert_eq!(refused.code, Some(2), "{weight}");
+        assert!(refused.stderr.contains("a number from 0 to 1000"), "{weight}: {}", refused.stderr);
+    }
+    let refused = workplace.akin(&["query", "notes", QUESTION, "--rerank-weight", "0.3"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("--rerank <DIR|HUB-ID>"), "{}", refused.stderr);
+}
+
 #[test]
 fn a_batch_and_a_session_rank_again_too() {
     let workplace = with_sentences(60);

@@ -22,11 +22,18 @@ pub(crate) const CHUNK: usize = 16;
 pub(crate) struct Reranker {
     encoder: Arc<CrossEncoder>,
     depth: usize,
+    /// How much its scores count beside those of the search; none where they count alone.
+    weight: Option<f32>,
 }
 
 impl Reranker {
     pub(crate) fn new(encoder: Arc<CrossEncoder>, depth: usize) -> Self {
-        Self { encoder, depth }
+        Self { encoder, depth, weight: None }
+    }
+
+    /// The same reranker, whose scores are added to those of the search, this much of them.
+    pub(crate) fn weighing(self, weight: f32) -> Self {
+        Self { weight: Some(weight), ..self }
     }
 
     /// How many documents of each query are ranked, where so many are wanted.
@@ -34,8 +41,9 @@ impl Reranker {
         self.depth.max(wanted)
     }
 
-    /// Puts the documents of each list in the order of the cross-encoder's scores, which take the place of their own. Of
-    /// equal ones the order stays. What is behind those that are ranked is dropped. Without a text there is nothing to rank by.
+    /// Puts the documents of each list in the order of the cross-encoder's scores, or with a weight of their sums with the
+    /// scores of the search. Both take the place of the scores of the search. Of equal ones the order stays. What is behind
+    /// those that are ranked is dropped. Without a text there is nothing to rank by.
     pub(crate) fn rerank(
         &self,
         snapshot: &Snapshot,
@@ -52,11 +60,45 @@ impl Reranker {
         let mut scores = self.encoder.score(&pairs)?.into_iter();
         tracing::info!("ranked {} passages again in {:.1?}", pairs.len(), started.elapsed());
         for (_, list) in queries.iter().zip(lists).filter(|(query, _)| !is_blank(query)) {
-            list.iter_mut().zip(&mut scores).for_each(|(near, score)| near.score = score);
+            let read: Vec<f32> = scores.by_ref().take(list.len()).collect();
+            let scores = match self.weight {
+                None => read,
+                Some(weight) => self.sums(list, read, weight),
+            };
+            list.iter_mut().zip(scores).for_each(|(near, score)| near.score = score);
             list.sort_by(|a, b| b.score.total_cmp(&a.score));
         }
         Ok(())
     }
+
+    /// The standardised scores of the search and, `weight` times, the standardised logits of the cross-encoder.
+    fn sums(&self, found: &[Neighbor], mut read: Vec<f32>, weight: f32) -> Vec<f32> {
+        let mut found: Vec<f32> = found.iter().map(|near| near.score).collect();
+        if self.encoder.scores_within_one() {
+            // A sigmoid pushes good scores together, and their distances say how much better one passage is.
+            read.iter_mut().for_each(|score| *score = logit(*score));
+        }
+        standardise(&mut found);
+        standardise(&mut read);
+        found.iter().zip(read).map(|(found, read)| found + weight * read).collect()
+    }
+}
+
+/// The number whose sigmoid is `share`, kept finite where `share` was rounded to 0 or 1.
+fn logit(share: f32) -> f32 {
+    let share = share.clamp(f32::EPSILON, 1.0 - f32::EPSILON);
+    (share / (1.0 - share)).ln()
+}
+
+/// Moves and scales scores to a mean of 0 and a standard deviation of 1. Equal scores become 0.
+fn standardise(scores: &mut [f32]) {
+    let count = scores.len().max(1) as f64;
+    let mean = scores.iter().map(|score| f64::from(*score)).sum::<f64>() / count;
+    let variance = scores.iter().map(|score| (f64::from(*score) - mean).powi(2)).sum::<f64>() / count;
+    // Rounding leaves equal scores a deviation that is not quite 0.
+    let deviation = variance.sqrt();
+    let scale = if deviation > 1e-6 * mean.abs() { deviation.recip() } else { 0.0 };
+    scores.iter_mut().for_each(|score| *score = ((f64::from(*score) - mean) * scale) as f32);
 }
 
 /// The query with the passage of each hit; the whole text where the document is one passage. None without a query.
@@ -67,4 +109,35 @@ fn pairs<'a>(query: &'a str, hits: &'a [Hit]) -> Vec<(&'a str, &'a str)> {
         (query, part.unwrap_or(text))
     };
     if is_blank(query) { Vec::new() } else { hits.iter().map(passage).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_get_a_mean_of_0_and_a_deviation_of_1() {
+        let mut scores = [1.0, 3.0, 1.0, 3.0];
+        standardise(&mut scores);
+        assert_eq!(scores, [-1.0, 1.0, -1.0, 1.0]);
+    }
+
+    #[test]
+    fn equal_scores_and_none_say_nothing() {
+        let mut equal = [0.1; 7];
+        standardise(&mut equal);
+        assert_eq!(equal, [0.0; 7]);
+        let mut zeros = [0.0; 3];
+        standardise(&mut zeros);
+        assert_eq!(zeros, [0.0; 3]);
+        standardise(&mut []);
+    }
+
+    #[test]
+    fn logits_undo_a_sigmoid_and_are_finite() {
+        for x in [-6.0_f32, -0.5, 0.0, 2.0] {
+            assert!((logit(1.0 / (1.0 + (-x).exp())) - x).abs() < 1e-3, "{x}");
+        }
+        assert!(logit(0.0).is_finite() && logit(1.0).is_finite() && logit(0.0) < logit(0.5));
+    }
 }

@@ -82,6 +82,13 @@ impl Searcher {
         Self { reranker: Some(Reranker::new(encoder.into(), depth)), ..self }
     }
 
+    /// Has the order go by both scores from now on, if there is a cross-encoder: that of the search plus `weight` times that
+    /// of the cross-encoder, each standardised among the documents that are ranked. Scores are these sums then.
+    #[must_use]
+    pub fn with_rerank_weight(self, weight: f32) -> Self {
+        Self { reranker: self.reranker.map(|reranker| reranker.weighing(weight)), ..self }
+    }
+
     /// Has queries encoded by another call than that of the encoder, which must give the same embeddings, from now on.
     #[must_use]
     pub fn with_query_encoder(self, encode: QueryEncoder) -> Self {

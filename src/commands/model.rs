@@ -47,7 +47,11 @@ pub fn with_reranker(
 ) -> anyhow::Result<Searcher> {
     let Some(name) = &rerank.model else { return Ok(searcher) };
     let encoder = load_cross_encoder(name, compute.precision).context("cannot rank hits again")?;
-    Ok(searcher.with_reranker(encoder, rerank.depth.get()))
+    let searcher = searcher.with_reranker(encoder, rerank.depth.get());
+    Ok(match rerank.weight {
+        Some(weight) => searcher.with_rerank_weight(weight),
+        None => searcher,
+    })
 }
 
 fn open(

@@ -66,7 +66,9 @@ impl<'a> Indexes<'a> {
         let searcher = Searcher::new(built.index.reader(), Arc::clone(&built.encoder))?.with_mode(mode)?;
         // Questions of a set are texts: a hyphen in them excludes nothing.
         let searcher = searcher.with_plain_texts();
-        let rerank = RerankArguments { model: setting.rerank.clone(), depth: self.arguments.rerank.depth };
+        let rerank = &self.arguments.rerank;
+        let rerank =
+            RerankArguments { model: setting.rerank.clone(), depth: rerank.depth, weight: rerank.weight };
         let searcher = model::with_reranker(searcher, &rerank, &self.arguments.compute.options())?;
         let (snapshot, options) =
             (searcher.snapshot(), SearchOptions { k, ..SearchOptions::default() }.into());
