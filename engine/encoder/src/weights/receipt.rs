@@ -11,6 +11,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(unix)]
 use std::time::{Duration, SystemTime};
 
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
@@ -25,6 +26,7 @@ const LEAST_BYTES: u64 = 16 << 20;
 /// A receipt is longer than this in no case.
 const MOST_BYTES: u64 = 1 << 20;
 /// A file that was changed so shortly ago may change again without another time.
+#[cfg(unix)]
 const SETTLED: Duration = Duration::from_secs(3);
 
 /// What files are, apart from their content: length, times and place of each, a line a file.
