@@ -15,9 +15,21 @@ impl Fingerprint {
         self
     }
 
+    /// The hash of all parts until now.
+    pub(crate) fn state(&self) -> &Sha256 {
+        &self.0
+    }
+
     /// In 64 hex digits.
     pub(crate) fn digits(self) -> String {
         self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl From<Sha256> for Fingerprint {
+    /// That of parts which were hashed earlier.
+    fn from(state: Sha256) -> Self {
+        Self(state)
     }
 }
 

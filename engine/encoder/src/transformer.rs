@@ -34,7 +34,7 @@ impl Transformer {
         // Hashing the weights takes as long as loading them: each has a core.
         let (hashed, (tokenizer, network)) = rayon::join(
             || {
-                let hashed = weights.file().sources().fold(Fingerprint::default(), Fingerprint::with);
+                let hashed = weights.hashed();
                 Ok(model.tokenizer_bytes()?.iter().fold(hashed, |hashed, file| hashed.with(file)))
             },
             || rayon::join(|| SentenceTokenizer::load(&model), || Network::load(&model, &weights, options)),

@@ -30,6 +30,7 @@ mod prefetch;
 pub mod rows;
 mod similarity;
 mod softmax;
+pub mod user;
 pub mod vecmath;
 
 pub use distance::{manhattan_distance, squared_distance};

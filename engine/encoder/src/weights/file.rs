@@ -9,6 +9,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use serde_json::{Map, Value};
 
+use super::receipt::Identity;
 use super::torch;
 use crate::files::{missing, read_json, refuse};
 use crate::{Error, Result};
@@ -27,6 +28,8 @@ pub(crate) struct TensorFile {
     path: PathBuf,
     /// The files as they are on the disk.
     sources: Vec<Mmap>,
+    /// The same files, open.
+    files: Vec<File>,
     /// All tensors in the form of safetensors, where the only source is not in that form.
     converted: Option<Vec<u8>>,
 }
@@ -45,12 +48,12 @@ impl TensorFile {
         if name.ends_with(".index.json") {
             return Self::open_shards(path, folder);
         }
-        let source = map(&path)?;
+        let (opened, source) = map(&path)?;
         let converted = match is_torch(&path) {
             true => Some(serialize(&path, &[(None, torch::read(&source, &path)?)])?),
             false => None,
         };
-        let file = Self { path, sources: vec![source], converted };
+        let file = Self { path, sources: vec![source], files: vec![opened], converted };
         file.tensors()?;
         Ok(file)
     }
@@ -58,11 +61,8 @@ impl TensorFile {
     /// Opens the files that an index names, and joins their tensors.
     fn open_shards(path: PathBuf, folder: &Path) -> Result<Self> {
         let shards = read_index(&path)?;
-        let mut sources = Vec::with_capacity(shards.len());
-        for name in shards.keys() {
-            let source = map(&folder.join(name))?;
-            sources.push(source);
-        }
+        let opened = shards.keys().map(|name| map(&folder.join(name))).collect::<Result<Vec<_>>>()?;
+        let (files, sources): (Vec<File>, Vec<Mmap>) = opened.into_iter().unzip();
         let mut parts = Vec::with_capacity(shards.len());
         for ((name, tensors), source) in shards.iter().zip(&sources) {
             let path = folder.join(name);
@@ -76,7 +76,7 @@ impl TensorFile {
             parts.push((Some(tensors), views));
         }
         let converted = Some(serialize(&path, &parts)?);
-        Ok(Self { path, sources, converted })
+        Ok(Self { path, sources, files, converted })
     }
 
     /// The file, for an error to name.
@@ -87,6 +87,12 @@ impl TensorFile {
     /// The bytes of each file.
     pub(crate) fn sources(&self) -> impl Iterator<Item = &[u8]> {
         self.sources.iter().map(|source| &source[..])
+    }
+
+    /// What the files are, apart from their content.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        let metadata: Vec<_> = self.files.iter().map(File::metadata).collect::<std::io::Result<_>>().ok()?;
+        Identity::of(&metadata)
     }
 
     /// The tensors by name.
@@ -159,7 +165,7 @@ fn serialize(path: &Path, parts: &[Part<'_>]) -> Result<Vec<u8>> {
 
 /// Maps a file: start-up copies nothing that it does not use.
 #[allow(unsafe_code)]
-fn map(path: &Path) -> Result<Mmap> {
+fn map(path: &Path) -> Result<(File, Mmap)> {
     let io = |source| Error::Io { action: "read", path: path.into(), source };
     let file = File::open(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => missing(path),
@@ -170,7 +176,8 @@ fn map(path: &Path) -> Result<Mmap> {
     }
     // SAFETY: the mapping is private to this process and only read; it lasts while the model loads. A
     // program that shortens the file in that moment would stop this one, as it would with any mapping.
-    unsafe { Mmap::map(&file) }.map_err(io)
+    let mapping = unsafe { Mmap::map(&file) }.map_err(io)?;
+    Ok((file, mapping))
 }
 
 fn parse<'a>(file: &'a [u8], path: &Path) -> Result<SafeTensors<'a>> {

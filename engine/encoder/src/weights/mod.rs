@@ -1,10 +1,11 @@
 //! The weights of a model: opened, and every tensor checked before anything computes with it.
 //!
 //! `file` finds and opens the files, in the forms of safetensors and of PyTorch (`torch`, with `pickle` and
-//! `state_dict`).
+//! `state_dict`). `receipt` remembers what reading all of a file has found.
 
 mod file;
 mod pickle;
+mod receipt;
 mod state_dict;
 mod torch;
 
@@ -17,10 +18,12 @@ use safetensors::{Dtype, SafeTensors};
 pub(crate) use self::file::TensorFile;
 #[cfg(feature = "hub")]
 pub(crate) use self::file::{WEIGHT_FILES, shards};
+use self::receipt::{Identity, Place, Receipt};
 use crate::Result;
 use crate::config::BertConfig;
 use crate::families::{BiasForm, Layout};
 use crate::files::refuse;
+use crate::fingerprint::Fingerprint;
 use crate::model_dir::ModelDir;
 
 /// The prefixes that exports put before the names of the network.
@@ -31,6 +34,11 @@ pub struct ModelWeights {
     file: TensorFile,
     prefix: &'static str,
     layout: Layout,
+    /// The tensors whose values were found to be numbers.
+    checked: Vec<String>,
+    /// Where a receipt of the files is kept, and what they were before they were read.
+    place: Option<(Place, Identity)>,
+    receipt: Option<Receipt>,
 }
 
 impl ModelWeights {
@@ -56,21 +64,39 @@ impl ModelWeights {
                 ),
             ));
         };
-        expected_tensors(&model.config, &layout)
+        let expected = expected_tensors(&model.config, &layout).into_iter();
+        let expected: Vec<(String, Vec<usize>)> =
+            expected.map(|(name, shape)| (format!("{prefix}{name}"), shape)).collect();
+        let checked: Vec<String> = expected.iter().map(|(name, _)| name.clone()).collect();
+        let place = file.identity().and_then(|identity| Some((Place::of(path)?, identity)));
+        let receipt = place.as_ref().and_then(|(place, identity)| Receipt::read(place, identity));
+        let receipt = receipt.filter(|receipt| receipt.covers(&checked));
+        let check = if receipt.is_some() { check_shape } else { check_tensor };
+        expected
             .into_par_iter()
-            .map(|(name, shape)| check_tensor(&tensors, path, &format!("{prefix}{name}"), &shape))
+            .map(|(name, shape)| check(&tensors, path, &name, &shape))
             .collect::<Result<()>>()?;
-        Ok(Self { file, prefix, layout })
+        Ok(Self { file, prefix, layout, checked, place, receipt })
+    }
+
+    /// The hash of the files, which a fingerprint begins with.
+    pub(crate) fn hashed(&self) -> Fingerprint {
+        if let Some(receipt) = &self.receipt {
+            return receipt.hashed();
+        }
+        let hashed = self.file.sources().fold(Fingerprint::default(), Fingerprint::with);
+        // Not where they were changed meanwhile.
+        if let Some((place, identity)) = &self.place
+            && self.file.identity().as_ref() == Some(identity)
+        {
+            Receipt::write(place, identity, &hashed, &self.checked);
+        }
+        hashed
     }
 
     /// The file.
     pub fn path(&self) -> &Path {
         self.file.path()
-    }
-
-    /// The files.
-    pub(crate) fn file(&self) -> &TensorFile {
-        &self.file
     }
 
     /// The tensors, under the names of the file.
@@ -101,12 +127,25 @@ fn has(tensors: &SafeTensors<'_>, name: &str) -> bool {
     tensors.tensor(name).is_ok()
 }
 
+/// Refuses a tensor that is missing, of another shape or type, or holds what is no number.
 pub(crate) fn check_tensor(
     tensors: &SafeTensors<'_>,
     path: &Path,
     name: &str,
     shape: &[usize],
 ) -> Result<()> {
+    check_shape(tensors, path, name, shape)?;
+    match tensor(tensors, name).ok().and_then(|tensor| finite(&tensor)) {
+        Some(false) => Err(refuse(
+            path,
+            format!("the tensor {name} holds NaN or infinite values: the model is broken, fetch it again"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a tensor that is missing, or of another shape or type.
+fn check_shape(tensors: &SafeTensors<'_>, path: &Path, name: &str, shape: &[usize]) -> Result<()> {
     let tensor = tensor(tensors, name)
         .map_err(|_| refuse(path, format!("the tensor {name} is missing, which config.json asks for")))?;
     if tensor.shape() != shape {
@@ -115,15 +154,11 @@ pub(crate) fn check_tensor(
             format!("the tensor {name} has shape {:?}, and config.json asks for {shape:?}", tensor.shape()),
         ));
     }
-    match finite(&tensor) {
-        Some(true) => Ok(()),
-        Some(false) => Err(refuse(
+    match tensor.dtype() {
+        Dtype::F32 | Dtype::F64 | Dtype::F16 | Dtype::BF16 => Ok(()),
+        other => Err(refuse(
             path,
-            format!("the tensor {name} holds NaN or infinite values: the model is broken, fetch it again"),
-        )),
-        None => Err(refuse(
-            path,
-            format!("the tensor {name} is {:?}, and Akin reads F32, F64, F16 and BF16", tensor.dtype()),
+            format!("the tensor {name} is {other:?}, and Akin reads F32, F64, F16 and BF16"),
         )),
     }
 }

@@ -129,7 +129,10 @@ impl ScoreBias<'_> {
 impl BucketBias<'_> {
     fn check(&self, tokens: usize) {
         for said in [self.of_queries, self.of_keys] {
-            assert!(said.is_empty() || said.len() == tokens * self.count, "a number for each token and bucket");
+            assert!(
+                said.is_empty() || said.len() == tokens * self.count,
+                "a number for each token and bucket"
+            );
         }
         assert_eq!(self.buckets.len(), (2 * tokens).saturating_sub(1), "a bucket for each distance");
         assert!(self.buckets.iter().all(|bucket| (*bucket as usize) < self.count), "buckets there are");

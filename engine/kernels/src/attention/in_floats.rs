@@ -14,9 +14,10 @@ use crate::softmax::softmax_row;
 /// Buffers for one head, reused.
 #[derive(Default)]
 pub(super) struct FloatScratch {
-    /// The keys of one head, transposed: `[head_dim, tokens]`, rows padded to whole vectors.
+    /// The keys of one head, transposed: `[head_dim, tokens]`, rows padded to whole vectors, and those of a long text by
+    /// a cache line more where all of them would begin in one set of the cache.
     keys: AlignedFloats,
-    /// Its values, when a head is not whole vectors: `[tokens, head_dim]`, padded likewise.
+    /// Its values, `[tokens, head_dim]`, padded to whole vectors: when a head is not whole vectors, or the text is long.
     values: AlignedFloats,
     /// Of one tile of queries: `[tile rows, tokens]`, padded likewise.
     scores: AlignedFloats,
@@ -40,6 +41,16 @@ pub(super) struct InFloats<'a> {
     pub context: &'a mut [f32],
 }
 
+/// Floats of a cache line.
+const LINE: usize = 16;
+
+/// Floats after which lines of memory share a set of the first-level cache.
+const SET: usize = 1024;
+
+/// From so many tokens on, values are copied next to one another: every tile of queries reads them, and where they lie,
+/// among queries and keys, a few of them fill a page.
+const LONG: usize = 256;
+
 /// The most rows that the tile of any instruction set has.
 const MOST_ROWS: usize = 8;
 
@@ -54,16 +65,18 @@ impl Kernel for InFloats<'_> {
         let stride = heads.stride();
         let padded_tokens = tokens.next_multiple_of(L::LEN);
         let padded_dim = head_dim.next_multiple_of(L::LEN);
-        scratch.keys.reserve_len(head_dim * padded_tokens);
+        let key_stride = if padded_tokens.is_multiple_of(SET) { padded_tokens + LINE } else { padded_tokens };
+        let in_place = padded_dim == head_dim && tokens < LONG;
+        scratch.keys.reserve_len(head_dim * key_stride);
         scratch.scores.reserve_len(L::TILE_ROWS * padded_tokens);
-        if padded_dim != head_dim {
+        if !in_place {
             scratch.values.reserve_len(tokens * padded_dim);
         }
         let factor = heads.scale;
         for head in which {
             let [query, key, value] = heads.columns(head);
-            transpose(l, &projected[key..], stride, tokens, head_dim, padded_tokens, &mut scratch.keys);
-            let (values, value_stride) = if padded_dim == head_dim {
+            transpose(l, &projected[key..], stride, tokens, head_dim, key_stride, &mut scratch.keys);
+            let (values, value_stride) = if in_place {
                 (&projected[value..], stride)
             } else {
                 for t in 0..tokens {
@@ -79,13 +92,13 @@ impl Kernel for InFloats<'_> {
                 scratch.computed += (height * padded) as u64;
                 let scores = &mut scratch.scores[..L::TILE_ROWS * padded];
                 // SAFETY: queries are rows `row..row + height` of `projected`, `head_dim` floats from
-                // column `query` on; keys are [head_dim, padded_tokens], of which `padded` columns from
-                // `first` on are there because both are whole vectors; the scores have room for the rows
+                // column `query` on; keys are [head_dim, padded_tokens] in rows of `key_stride`, of which
+                // `padded` columns from `first` on are there because both are whole vectors; the scores have room for the rows
                 // of a tile.
                 unsafe {
                     let queries = projected.as_ptr().add(row * stride + query);
                     let finish = Finish::store(scores.as_mut_ptr(), padded, padded);
-                    let keys = (scratch.keys.as_ptr().add(first), padded_tokens);
+                    let keys = (scratch.keys.as_ptr().add(first), key_stride);
                     multiply_rows(l, height, head_dim, (queries, stride), keys, finish);
                 }
                 let mut scale = [0.0; MOST_ROWS];

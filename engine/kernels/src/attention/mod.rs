@@ -154,7 +154,8 @@ mod tests {
             }
             ScoreBias::ByBucket(bias) => {
                 let bucket = bias.buckets[projected.len() / stride - 1 + token - t] as usize;
-                let said = |said: &[f32], at: usize| said.get(at * bias.count + bucket).copied().unwrap_or(0.0);
+                let said =
+                    |said: &[f32], at: usize| said.get(at * bias.count + bucket).copied().unwrap_or(0.0);
                 f64::from((said(bias.of_queries, token) + said(bias.of_keys, t)) * heads.scale)
             }
         };
@@ -259,7 +260,14 @@ mod tests {
                 let mut scratch = AttentionScratch::default();
                 let mut context = vec![0.0; tokens * 2 * dim];
                 let heads = Heads { bias, ..heads };
-                attention(isa, precision, &projected[..tokens * 2 * 3 * dim], &heads, &mut scratch, &mut context);
+                attention(
+                    isa,
+                    precision,
+                    &projected[..tokens * 2 * 3 * dim],
+                    &heads,
+                    &mut scratch,
+                    &mut context,
+                );
                 scratch.scores_computed() as usize
             };
             for precision in [Precision::F32, Precision::Int8] {

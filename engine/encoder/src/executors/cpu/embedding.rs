@@ -8,6 +8,7 @@ use akin_kernels::aligned::AlignedFloats;
 use akin_kernels::cpu::Isa;
 use akin_kernels::gemm::{Epilogue, PackedLinear};
 use akin_kernels::layer_norm::LayerNorm;
+use akin_kernels::memory::prefer_large_pages;
 use akin_kernels::rows::{InputRows, Precision};
 
 /// The tables that tokens and places are looked up in.
@@ -41,7 +42,7 @@ impl Embedding {
         let nothing = vec![0.0; width];
         let first = types.get(..width).unwrap_or(&nothing);
         let places = if places.is_empty() { Floats::Borrowed(&nothing) } else { places };
-        let mut words = weights.get(&layout.words, &[config.vocab_size, width])?.into_owned();
+        let mut words = copied(weights.get(&layout.words, &[config.vocab_size, width])?);
         if config.form.embedding_scale != 1.0 {
             words.iter_mut().for_each(|word| *word *= config.form.embedding_scale);
         }
@@ -114,6 +115,19 @@ impl Embedding {
                     *x = w + p;
                 }
             }
+        }
+    }
+}
+
+/// The numbers of a large table, in large pages where they must be copied.
+fn copied(table: Floats<'_>) -> Vec<f32> {
+    match table {
+        Floats::Owned(table) => table,
+        Floats::Borrowed(table) => {
+            let mut copy = Vec::with_capacity(table.len());
+            prefer_large_pages(copy.spare_capacity_mut());
+            copy.extend_from_slice(table);
+            copy
         }
     }
 }
