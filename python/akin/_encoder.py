@@ -103,13 +103,21 @@ class SentenceEncoder:
         :param convert_to_tensor: whether to give a tensor of torch.
         :param normalize_embeddings: whether to divide each vector by its length.
         :param truncate_dim: how many numbers of each vector to keep.
+        :param output_value: "sentence_embedding"; "token_embeddings" for the vectors of the tokens, before they are pooled: of each text an array of
+            shape (tokens, hidden); ``None`` for a dict of each text with ``input_ids``, ``attention_mask``, ``token_embeddings`` and
+            ``sentence_embedding``. Texts are not padded to the longest of a batch. Arrays are tensors where torch was imported.
         :returns: an array of float32 and shape (texts, dimension); of shape (dimension,) for one text.
         """
-        if output_value != "sentence_embedding":
-            raise InvalidArgument(f"output_value={output_value!r} is not computed: \"sentence_embedding\" is")
         _refuse(unused)
+        if output_value not in ("sentence_embedding", "token_embeddings", None):
+            raise InvalidArgument(f'output_value={output_value!r} is not known: "sentence_embedding", "token_embeddings" and None are')
         if prompt is None and (prompt_name or self.default_prompt_name) is not None:
             prompt = self._prompt(prompt_name or self.default_prompt_name or "")
+        if output_value != "sentence_embedding":
+            if _quantize.check(precision) != "float32":
+                raise InvalidArgument(f'precision={precision!r} is for output_value="sentence_embedding": leave it out')
+            found = self._tokens(sentences, prompt, show_progress_bar, None if output_value else (truncate_dim,))
+            return found[0] if isinstance(sentences, str) else found
         shape = (convert_to_numpy, convert_to_tensor, normalize_embeddings, truncate_dim, _quantize.check(precision))
         return self._encode(sentences, prompt, None, show_progress_bar, *shape)
 
@@ -178,6 +186,36 @@ class SentenceEncoder:
             return vectors[0]
         return vectors if as_array or as_tensor else list(vectors)
 
+    def _tokens(
+        self, sentences: Texts, prompt: Optional[str], progress: _progress.Progress, whole: Optional[Tuple[Optional[int]]]
+    ) -> List[Any]:
+        """The vectors of the tokens of each text; in a dict with what else is computed, and the vector of the text, if ``whole``."""
+        texts = _texts(sentences)
+        hears = _progress.begin(progress or False, "text")
+        try:
+            found = self._native.tokens(texts, prompt, None, hears)
+        finally:
+            _progress.end(hears)
+        given: Callable[[Any], Any] = _same
+        if "torch" in sys.modules:
+            import torch
+
+            given = torch.from_numpy
+        if whole is None:
+            return [given(vectors) for _, vectors in found]
+        import numpy as np
+
+        embeddings = self._encode(texts, prompt, None, False, True, False, False, whole[0], "float32")
+        return [
+            {
+                "input_ids": given(ids),
+                "attention_mask": given(np.ones_like(ids)),
+                "token_embeddings": given(vectors),
+                "sentence_embedding": given(embedding),
+            }
+            for (ids, vectors), embedding in zip(found, embeddings)
+        ]
+
     @property
     def prompts(self) -> Dict[str, str]:
         """The prompts of the model by their names."""
@@ -213,6 +251,21 @@ class SentenceEncoder:
             return first @ second.T
         order = 1 if name == "manhattan" else 2
         return -np.stack([np.linalg.norm(second - one, ord=order, axis=1) for one in first])
+
+    def similarity_pairwise(self, first: Any, second: Any) -> Any:
+        """How similar each vector of ``first`` is to the one in the same place of ``second``: shape (vectors,)."""
+        import numpy as np
+
+        from ._arrays import matrix, unit
+
+        name = self._native.similarity
+        made = unit if name == "cosine" else matrix
+        first, second = made(first, "the vectors"), made(second, "the vectors")
+        if first.shape != second.shape:
+            raise InvalidArgument(f"the vectors have the shapes {first.shape} and {second.shape}: pairs need the same")
+        if name in ("cosine", "dot"):
+            return np.einsum("ij,ij->i", first, second)
+        return -np.linalg.norm(first - second, ord=1 if name == "manhattan" else 2, axis=1)
 
     def tokenize_lengths(self, texts: Texts) -> List[int]:
         """How many tokens the model reads of each text."""
@@ -273,6 +326,10 @@ def _refuse(unused: Dict[str, Any]) -> None:
     for name, value in unused.items():
         if name not in _WITHOUT_EFFECT and value is not None:
             raise TypeError(f"{name}= is not known: look at help() for what is")
+
+
+def _same(array: Any) -> Any:
+    return array
 
 
 def _device() -> Any:

@@ -28,6 +28,10 @@ def _is_watched() -> bool:
     return bool(sys.stderr is not None and sys.stderr.isatty())
 
 
+SHORT = 0.3
+"""Seconds of a call that shows no bar: one that comes and goes leaves empty lines in a notebook."""
+
+
 class _Bar:
     """A line on stderr as tqdm draws it, and tqdm itself where it is there."""
 
@@ -35,17 +39,16 @@ class _Bar:
         self._unit = unit
         self._bar: Any = None
         self._phase = ""
-        try:
-            from tqdm.auto import tqdm
-
-            self._make: Any = tqdm
-        except ImportError:
-            self._make = _Line
+        self._begin = time.monotonic()
+        self._make: Any = None
 
     def __call__(self, phase: str, done: int, total: int) -> None:
+        if self._bar is None and time.monotonic() - self._begin < SHORT:
+            return
         if phase != self._phase or (self._bar is not None and self._bar.total != (total or None)):
             self.close()
             self._phase = phase
+            self._make = self._make or _maker()
             self._bar = self._make(desc=phase, total=total or None, unit=self._unit, leave=False)
         bar: Any = self._bar
         bar.n = done
@@ -55,6 +58,19 @@ class _Bar:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _maker() -> Any:
+    """What makes a bar: tqdm's for a notebook where that can be drawn, and else a line."""
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # tqdm warns where a notebook has no widgets, and draws a line then
+            from tqdm.auto import tqdm
+    except ImportError:
+        return _Line
+    return tqdm
 
 
 class _Line:

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use akin_encoder::{CrossEncoder, EncoderOptions, Precision, Prompts, Role, SentenceEncoder};
 use akin_index::Embeddings;
-use numpy::{PyArray1, PyArray2};
+use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -58,20 +58,34 @@ impl Encoder {
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         fork::check()?;
-        let texts: Vec<String> =
-            texts.iter().map(|text| values::text(&text, "a text")).collect::<PyResult<_>>()?;
-        let before = match (prompt, role) {
-            (Some(prompt), _) => prompt,
-            (None, Some("query")) => self.inner.prompt(Role::Query).to_owned(),
-            (None, Some(_)) => self.inner.prompt(Role::Document).to_owned(),
-            (None, None) => self.inner.default_prompt().to_owned(),
-        };
+        let texts = strings(texts)?;
+        let before = self.before(prompt, role);
         let encoder = Arc::clone(&self.inner);
         let embeddings = match texts.iter().map(String::len).sum::<usize>() {
             ..=SHORT_BYTES => py.detach(|| encode_all(&encoder, &before, &texts, &Watch::default()))?,
             _ => long::run(py, progress, move |watch| encode_all(&encoder, &before, &texts, watch))?,
         };
         arrays::matrix(py, embeddings)
+    }
+
+    /// The ids and the vectors of the tokens of each text, before they are pooled: arrays of shapes (tokens,) and (tokens, hidden).
+    #[pyo3(signature = (texts, prompt=None, role=None, progress=None))]
+    fn tokens<'py>(
+        &self,
+        py: Python<'py>,
+        texts: &Bound<'py, PyList>,
+        prompt: Option<String>,
+        role: Option<&str>,
+        progress: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Vec<TokenArrays<'py>>> {
+        fork::check()?;
+        let (texts, before) = (strings(texts)?, self.before(prompt, role));
+        let encoder = Arc::clone(&self.inner);
+        let found = long::run(py, progress, move |watch| tokens_of_all(&encoder, &before, &texts, watch))?;
+        found
+            .into_iter()
+            .map(|(ids, vectors)| Ok((ids.into_pyarray(py), arrays::matrix(py, vectors)?)))
+            .collect()
     }
 
     /// In what numbers it computes.
@@ -121,6 +135,50 @@ impl Encoder {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         Ok(py.detach(|| self.inner.count_tokens(&texts)).map_err(Failure::from)?)
     }
+}
+
+/// The ids of a text's tokens, and their vectors.
+type TokenArrays<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray2<f32>>);
+
+impl Encoder {
+    /// What is put before each text: a prompt that was given, that of a role, or the model's default.
+    fn before(&self, prompt: Option<String>, role: Option<&str>) -> String {
+        match (prompt, role) {
+            (Some(prompt), _) => prompt,
+            (None, Some("query")) => self.inner.prompt(Role::Query).to_owned(),
+            (None, Some(_)) => self.inner.prompt(Role::Document).to_owned(),
+            (None, None) => self.inner.default_prompt().to_owned(),
+        }
+    }
+}
+
+fn strings(texts: &Bound<'_, PyList>) -> PyResult<Vec<String>> {
+    texts.iter().map(|text| values::text(&text, "a text")).collect()
+}
+
+fn tokens_of_all(
+    encoder: &SentenceEncoder,
+    before: &str,
+    texts: &[String],
+    watch: &Watch,
+) -> Result<Vec<(Vec<i64>, Embeddings)>> {
+    let order: Vec<usize> = (0..texts.len()).collect();
+    let mut found = Vec::with_capacity(texts.len());
+    while found.len() < texts.len() {
+        if watch.tell("encoding", found.len(), texts.len()).is_break() {
+            return Err(akin_index::Cancelled.into());
+        }
+        let rest = &order[found.len()..];
+        let chunk = &texts[rest[0]..][..chunk_len(texts, rest)];
+        let prompted: Vec<String> = chunk.iter().map(|text| format!("{before}{text}")).collect();
+        let prompted: Vec<&str> = prompted.iter().map(String::as_str).collect();
+        let vectors = encoder.token_embeddings_after("", &prompted)?;
+        for (tokens, vectors) in encoder.tokenize(&prompted)?.into_iter().zip(vectors) {
+            found.push((tokens.ids.into_iter().map(i64::from).collect(), vectors));
+        }
+    }
+    let _ = watch.tell("encoding", texts.len(), texts.len());
+    Ok(found)
 }
 
 /// Encodes the longest texts first, so that each call has texts of like length.

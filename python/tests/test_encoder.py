@@ -99,6 +99,53 @@ def test_similarity(encoder):
     assert scores.shape == (1, 3) and abs(scores[0, 0] - 1) < 1e-5 and abs(scores[0, 2] - 1) < 1e-5
     assert encoder.similarity(vectors[0], vectors[1]).shape == (1, 1)
     assert encoder.similarity_fn_name == "cosine"
+    pairs = encoder.similarity_pairwise(vectors, vectors[::-1])
+    assert np.allclose(pairs, np.diag(encoder.similarity(vectors, vectors[::-1])), atol=1e-6) and pairs.shape == (3,)
+    with pytest.raises(akin.InvalidArgument, match="pairs need the same"):
+        encoder.similarity_pairwise(vectors, vectors[:2])
+
+
+def test_tokens_have_vectors(encoder):
+    texts = ["A man is eating food.", "word " * 1000, ""]
+    of_tokens = encoder.encode(texts, output_value="token_embeddings")
+    assert [len(vectors) for vectors in of_tokens] == encoder.tokenize_lengths(texts)
+    whole = encoder.encode(texts, output_value=None, truncate_dim=8)
+    for one, vectors, text in zip(whole, of_tokens, texts):
+        assert one["input_ids"].shape == one["attention_mask"].shape == (len(vectors),) and all(one["attention_mask"] == 1)
+        assert np.allclose(one["token_embeddings"], vectors, atol=1e-6)
+        assert np.allclose(one["sentence_embedding"], encoder.encode(text, truncate_dim=8), atol=1e-6)
+    # The tiny model takes the mean of its tokens.
+    assert np.allclose(np.asarray(of_tokens[0]).mean(axis=0), encoder.encode(texts[0]), atol=1e-5)
+    assert encoder.encode(texts[0], output_value="token_embeddings").shape == of_tokens[0].shape
+    assert isinstance(encoder.encode(texts[0], output_value=None), dict)
+    prompted = encoder.encode("food", prompt="eat ", output_value="token_embeddings")
+    assert np.allclose(prompted, encoder.encode("eat food", output_value="token_embeddings"), atol=1e-6)
+    assert encoder.encode([], output_value="token_embeddings") == encoder.encode([], output_value=None) == []
+
+
+def test_what_is_no_output_is_refused(encoder):
+    with pytest.raises(akin.InvalidArgument, match="output_value='logits' is not known"):
+        encoder.encode("a", output_value="logits")
+    with pytest.raises(akin.InvalidArgument, match="precision='int8' is for output_value"):
+        encoder.encode("a", output_value="token_embeddings", precision="int8")
+
+
+def test_vectors_of_tokens_are_those_of_sentence_transformers(tiny, minilm):
+    transformers = pytest.importorskip("sentence_transformers", reason="sentence-transformers is not here to compare with")
+    texts = ["A man is eating food.", "b", "A much longer text, which is padded by nobody here. " * 3, ""]
+    for ours in (akin.SentenceEncoder(tiny), minilm):
+        theirs = transformers.SentenceTransformer(ours.directory, device="cpu")
+        for prompt in (None, "query: "):
+            wanted = theirs.encode(texts, output_value="token_embeddings", prompt=prompt)
+            found = ours.encode(texts, output_value="token_embeddings", prompt=prompt)
+            for mine, other in zip(found, wanted):
+                assert type(mine) is type(other) and mine.shape == other.shape and np.allclose(mine, other, atol=2e-4)
+            for text in texts:  # one at a time, theirs are not padded either
+                other, mine = (model.encode(text, output_value=None, prompt=prompt) for model in (theirs, ours))
+                assert {"input_ids", "attention_mask", "token_embeddings", "sentence_embedding"} <= set(mine) & set(other)
+                for name in mine:
+                    assert mine[name].dtype == other[name].dtype and mine[name].shape == other[name].shape, name
+                    assert np.allclose(mine[name], other[name], atol=2e-4), name
 
 
 def test_properties_and_pickling(encoder):

@@ -274,7 +274,17 @@ impl SentenceEncoder {
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for a model without layers or another executor than that for processors.
     pub fn token_embeddings(&self, role: Option<Role>, texts: &[&str]) -> Result<Vec<Embeddings>> {
-        let prompt = role.map_or_else(|| self.texts.prompt(None), |role| self.prompt(role));
+        self.token_embeddings_after(
+            role.map_or_else(|| self.texts.prompt(None), |role| self.prompt(role)),
+            texts,
+        )
+    }
+
+    /// The same of texts after `prompt`, in place of any that the model has.
+    ///
+    /// # Errors
+    /// As [`SentenceEncoder::token_embeddings`].
+    pub fn token_embeddings_after(&self, prompt: &str, texts: &[&str]) -> Result<Vec<Embeddings>> {
         match &self.body {
             Body::Transformer(body) => body.token_states(prompt, texts),
             Body::Static(_) => Err(Error::Invalid(
