@@ -45,6 +45,7 @@ fn it_answers_what_the_command_line_prints_byte_by_byte() {
 #[test]
 fn it_tells_the_files_that_gave_no_document() {
     let workplace = Workplace::new();
+    std::fs::create_dir(workplace.path("papers")).unwrap();
     workplace.write("papers/good.txt", "a lantern by the sea");
     workplace.write("papers/broken.pdf", "%PDF-1.7\nnothing more");
     workplace.akin(&["index", "notes", "papers"]).succeeded();

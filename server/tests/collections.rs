@@ -336,7 +336,7 @@ fn hostile_points_and_questions_are_refused_in_the_form_of_the_interface() {
     }
     let nested = format!("{{\"query\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(served.send("POST", "/collections/c/points/query", &[], &nested).status, 400);
-    assert_eq!(served.send("PATCH", "/collections/c", &[], "{}").status, 405);
+    assert_eq!(served.send("PATCH", "/collections/c/points", &[], "{}").status, 405);
     assert_eq!(
         done(&served, "POST", "/c/points/count", &json!({})),
         json!({ "count": 4 }),

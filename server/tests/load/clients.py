@@ -172,6 +172,10 @@ class Load:
                         break
                 except TimeoutError:
                     pass
+                except ConnectionResetError:
+                    # A server may give up a client that is too slow.
+                    self.count("slow readers that were given up")
+                    return
                 time.sleep(0.1)
         self.count("slow readers")
 
