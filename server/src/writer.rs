@@ -169,14 +169,16 @@ impl Writer {
         }
     }
 
-    /// A writer that panicked is not trusted with more.
+    /// A writer that panicked is not trusted with more. One whose write failed goes on once the disk takes it.
     fn lock(&self) -> Result<MutexGuard<'_, Index>, ApiError> {
-        self.index.lock().map_err(|_: PoisonError<_>| {
+        let mut index = self.index.lock().map_err(|_: PoisonError<_>| {
             ApiError::new(
                 Kind::Unavailable,
                 "the writer of this index has failed: what was acknowledged is on the disk",
             )
-        })
+        })?;
+        index.recover()?;
+        Ok(index)
     }
 }
 

@@ -82,6 +82,18 @@ impl Catalogue {
         }
     }
 
+    /// Closes it and opens it again: what a write that failed has left in the handles is gone.
+    ///
+    /// # Errors
+    /// As [`Catalogue::open`].
+    pub(crate) fn reopen(&mut self, storage: &dyn Storage) -> Result<()> {
+        if let Self::Sled(database) = self {
+            database.close();
+            *self = Self::open(storage)?;
+        }
+        Ok(())
+    }
+
     /// The manifest that was committed last, if there is one.
     pub(crate) fn manifest(&self, storage: &dyn Storage) -> Result<Option<Vec<u8>>> {
         let mut bytes = Vec::new();
@@ -181,13 +193,19 @@ impl Database {
     }
 }
 
-impl Drop for Database {
-    fn drop(&mut self) {
+impl Database {
+    fn close(&mut self) {
         let open = self.open.take();
         let _ = shield(|| {
             drop(open);
             Ok(())
         });
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

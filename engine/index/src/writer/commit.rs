@@ -33,9 +33,10 @@ impl Index {
                 Ok(snapshot)
             }
             Err(error) => {
-                if !self.failed {
+                match self.failed {
+                    true => self.doubtful.extend(new),
                     // Nothing names them.
-                    new.iter().for_each(|name| drop(self.reader.storage().remove(name)));
+                    false => new.iter().for_each(|name| drop(self.reader.storage().remove(name))),
                 }
                 Err(error)
             }

@@ -44,8 +44,10 @@ pub struct Index {
     /// Files that the last commits no longer name. A reader of another process may be about to open them, so
     /// that each is kept for one commit more.
     unnamed: Vec<String>,
-    /// Whether a commit failed when it could not be undone: what is on the disk is known at the next open.
+    /// Whether a commit failed when it could not be undone: what is on the disk is known when it is opened again, or recovered.
     failed: bool,
+    /// Files of such a commit: it may name them.
+    doubtful: Vec<String>,
     /// Dropped last: another may write then.
     lock: Arc<WriterLock>,
 }
@@ -83,6 +85,11 @@ impl Index {
     /// What the index holds now.
     pub(crate) fn now(&self) -> Arc<Snapshot> {
         self.reader.pinned()
+    }
+
+    /// Whether it takes changes. After a write that failed it may not be known whether a commit is true: see [`Index::recover`].
+    pub fn is_sound(&self) -> bool {
+        !self.failed
     }
 
     /// Refuses changes after a commit of unknown outcome.

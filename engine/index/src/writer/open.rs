@@ -124,8 +124,44 @@ impl Index {
             next_segment,
             unnamed: Vec::new(),
             failed: false,
+            doubtful: Vec::new(),
             lock: lock.into(),
         })
+    }
+}
+
+impl Index {
+    /// Goes on after a write that failed, as if the index were opened again: whatever is true of the last commit is seen by all
+    /// readers, and changes are taken. The lock is kept meanwhile. Nothing happens where no write has failed.
+    ///
+    /// # Errors
+    /// As [`Index::open`]: [`Error::Write`] while the disk takes no more. It may be tried again.
+    pub fn recover(&mut self) -> Result<()> {
+        if !self.failed {
+            return Ok(());
+        }
+        let storage = Arc::clone(self.reader.storage());
+        self.catalogue.reopen(&*storage)?;
+        let manifest = settle(&*storage, &mut self.catalogue, None)?;
+        let (before, published) = (self.now(), manifest.to_bytes());
+        let opened = Snapshot::of(&storage, self.reader.pool(), Some(&before), manifest, published)?;
+        let snapshot = match opened {
+            Opened::Snapshot(snapshot) => Arc::new(*snapshot),
+            Opened::Missing(name, _) => {
+                return Err(Error::damaged(&*storage, format!("its file {name} is missing")));
+            }
+        };
+        self.recent = RecentIds::of(&snapshot).map_err(|fault| snapshot.fault(fault))?;
+        self.next_segment = self.next_segment.max(snapshot.manifest.next_segment);
+        let named = snapshot.manifest.files();
+        for name in std::mem::take(&mut self.doubtful).iter().filter(|name| !named.contains(*name)) {
+            if let Err(error) = storage.remove(name) {
+                tracing::warn!("cannot remove {name}: {error}");
+            }
+        }
+        self.reader.replace(snapshot);
+        self.failed = false;
+        Ok(())
     }
 }
 
