@@ -28,11 +28,13 @@ fn collector(status: &'static str) -> (String, Receiver<(String, Value)>) {
             let length = head.iter().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
             let mut body = vec![0; length.trim().parse().unwrap()];
             stream.read_exact(&mut body).unwrap();
-            write!(stream.get_mut(), "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").unwrap();
             let path = head[0].split(' ').nth(1).unwrap().to_owned();
+            // Told before it is answered: who was answered may look for it.
             if sender.send((path, serde_json::from_slice(&body).unwrap())).is_err() {
                 return;
             }
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            stream.get_mut().write_all(answer.as_bytes()).unwrap();
         }
     });
     (address, received)

@@ -20,6 +20,8 @@ const WAITING: usize = 4096;
 const TOGETHER: usize = 512;
 /// How long spans wait for others.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Bytes of an answer that are read, at most.
+const MOST_ANSWER: u64 = 64 << 10;
 /// How long the collector may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -72,6 +74,9 @@ impl Endpoint {
         // The status is all that counts of the answer.
         let mut answer = [0; "HTTP/1.1 200".len()];
         stream.read_exact(&mut answer).await?;
+        // What is left unread would end the connection as if something had gone wrong.
+        let mut rest = Vec::new();
+        let _ = timeout(PAUSE, stream.take(MOST_ANSWER).read_to_end(&mut rest)).await;
         match (&answer[..7], answer[9]) {
             (b"HTTP/1.", b'2') => Ok(()),
             _ => {
