@@ -112,7 +112,7 @@ fn know_whom_to_trust(path: &Path, copied: Copied, terminal: &Terminal) -> anyho
         return Ok(());
     }
     let loaded = model::load(&of_index.location, &EncoderOptions::default());
-    match loaded.and_then(|encoder| Ok(model::adopt(encoder, &of_index)?)) {
+    match loaded.and_then(|encoder| model::adopt(encoder, &of_index)) {
         Ok(encoder) if encoder.fingerprint() == of_index.fingerprint => {
             Ok(estimate_trust(&mut index, &encoder, copied.added + copied.replaced)?)
         }
