@@ -67,7 +67,7 @@ impl Open {
         Ok(encoder)
     }
 
-    /// Does something with the writer, which is opened if it is not.
+    /// Does something with the writer, which is opened if it is not. After a write that failed it goes on once the disk takes it.
     pub fn change<T>(&self, change: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
         if self.pinned.is_some() {
             return Err(Failure::invalid("a snapshot is not changed: change the index that it is of"));
@@ -77,7 +77,10 @@ impl Open {
             *writer = Some(Writer::open(&self.path)?);
         }
         match &mut *writer {
-            Some(writer) => change(writer),
+            Some(writer) => {
+                writer.recover()?;
+                change(writer)
+            }
             None => Err(Failure::new("Error", "the writer is gone")),
         }
     }

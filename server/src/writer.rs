@@ -146,7 +146,7 @@ impl Writer {
 
     /// Files of which no document could be made when they were indexed.
     pub fn skipped_files(&self) -> Result<Vec<Skipped>, ApiError> {
-        Ok(akin_indexer::skipped_files(&*self.lock()?)?)
+        Ok(akin_indexer::skipped_files(&*self.held()?)?)
     }
 
     /// Merges segments that are many. Only the moment in which a merged one takes its place holds up a commit.
@@ -169,16 +169,21 @@ impl Writer {
         }
     }
 
-    /// A writer that panicked is not trusted with more. One whose write failed goes on once the disk takes it.
+    /// The index, to change it: after a write that failed it goes on once the disk takes it.
     fn lock(&self) -> Result<MutexGuard<'_, Index>, ApiError> {
-        let mut index = self.index.lock().map_err(|_: PoisonError<_>| {
+        let mut index = self.held()?;
+        index.recover()?;
+        Ok(index)
+    }
+
+    /// The index, to read what a reader does not see. A writer that panicked is not trusted with more.
+    fn held(&self) -> Result<MutexGuard<'_, Index>, ApiError> {
+        self.index.lock().map_err(|_: PoisonError<_>| {
             ApiError::new(
                 Kind::Unavailable,
                 "the writer of this index has failed: what was acknowledged is on the disk",
             )
-        })?;
-        index.recover()?;
-        Ok(index)
+        })
     }
 }
 

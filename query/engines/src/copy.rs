@@ -64,7 +64,7 @@ pub fn copy(from: &mut dyn Source, to: &mut dyn Engine, watch: Watch<'_>) -> Res
         return Err(Error::OtherModel { place: to.place(), built_with: Box::new(to.model().clone()), what });
     }
     let figures = from.figures()?;
-    let mut copied = Copied { documents: 0, passages: 0, ..Copied::default() };
+    let mut copied = Copied::default();
     let mut marks = HashMap::with_capacity(figures.documents);
     let mut batch = Batch::default();
     from.each(&mut |stored| {

@@ -82,7 +82,7 @@ pub async fn state(
         ("threshold" = Option<f32>, Query, description = "The least cosine of near duplicates, 0.95 unless given", minimum = -1, maximum = 1),
     ),
     responses(
-        (status = 200, description = "`{\"compared\", \"documents\", \"groups\", \"duplicates\", \"largest\": [{\"kept\", \"documents\": [{\"id\", \"score\", \"text\"}]}]}`", body = Value),
+        (status = 200, description = "`{\"compared\", \"documents\", \"groups\", \"duplicates\", \"largest\": [{\"size\", \"documents\": [{\"id\", \"score\", \"text\"}]}]}`", body = Value),
         (status = "4XX", body = Fault, description = "What is wrong, in one sentence"),
     )
 )]
