@@ -1,4 +1,4 @@
-//! `--rerank`: hits are ranked again by a cross-encoder.
+//! `--rerank`: hits are ranked again by a cross-encoder or another sentence encoder.
 
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
@@ -6,7 +6,7 @@ mod common;
 
 use std::collections::HashMap;
 
-use akin_encoder::{CrossEncoder, Precision};
+use akin_encoder::{CrossEncoder, Precision, Role, SentenceEncoder};
 use akin_fixtures::models::ModelCopy;
 use common::{Workplace, ids, sentences, tiny_model};
 use serde_json::Value;
@@ -179,14 +179,47 @@ fn the_words_of_a_query_are_read_without_their_marks() {
 }
 
 #[test]
+fn a_sentence_encoder_ranks_by_its_own_similarity() {
+    let workplace = with_sentences(130);
+    // Its embeddings have other lengths than one.
+    let model = ModelCopy::tiny("roberta").pooled("cls");
+    let name = model.path().to_str().unwrap();
+    let encoder = SentenceEncoder::load(model.path()).unwrap();
+    let asked = encoder.encode_as(Role::Query, &[QUESTION]).unwrap().embeddings;
+    let cosine = |text: &str| {
+        let found = encoder.encode_as(Role::Document, &[text]).unwrap().embeddings;
+        let dot =
+            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+        let (a, b) = (asked.row(0), found.row(0));
+        dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+    };
+    let wide = ask(&workplace, &["-k", "20"]);
+    let mut expected: Vec<(&str, f64)> = wide["hits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hit| (hit["id"].as_str().unwrap(), cosine(hit["text"].as_str().unwrap())))
+        .collect();
+    expected.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let found = ask(&workplace, &["-k", "20", "--rerank", name, "--rerank-depth", "20"]);
+    assert_eq!(ids(&found), expected.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+    assert_ne!(ids(&found), ids(&wide));
+    for (hit, (_, cosine)) in found["hits"].as_array().unwrap().iter().zip(&expected) {
+        assert!((hit["score"].as_f64().unwrap() - cosine).abs() < 1e-5, "{hit} and {cosine}");
+    }
+    workplace.write("queries.txt", format!("{QUESTION}\n\nanother question\n{QUESTION}\n"));
+    let batch = ["batch", "notes", "queries.txt", "-k", "20", "--rerank", name, "--rerank-depth", "20"];
+    let answers = workplace.akin(&batch).succeeded().json_lines();
+    assert_eq!(ids(&answers[0]), ids(&found));
+    assert_eq!(ids(&answers[3]), ids(&found));
+    assert!(ids(&answers[1]).is_empty() && ids(&answers[2]) != ids(&found));
+}
+
+#[test]
 fn a_model_of_the_wrong_kind_is_refused_with_a_remedy() {
     let workplace = with_sentences(3);
-    let encoder = tiny_model();
-    let encoder = encoder.to_str().unwrap();
     let cross_encoder = ModelCopy::cross_encoder("bert");
     let cross_encoder = cross_encoder.path().to_str().unwrap();
-    let refused = workplace.akin(&["query", "notes", "x", "--rerank", encoder]).refused();
-    assert!(refused.contains("is no cross-encoder") && refused.contains("--rerank takes"), "{refused}");
     for command in [
         ["query", "notes", "x", "--model", cross_encoder],
         ["index", "other", "notes.jsonl", "--model", cross_encoder],

@@ -264,8 +264,9 @@ class Index:
         facets: Sequence[str] = (),
         like: Union[str, Sequence[str]] = (),
         unlike: Union[str, Sequence[str]] = (),
-        rerank: Optional[CrossEncoder] = None,
+        rerank: Union[CrossEncoder, SentenceEncoder, None] = None,
         depth: int = 50,
+        weight: Optional[float] = None,
     ) -> Hits:
         """The documents that are nearest to a query, best first.
 
@@ -285,12 +286,13 @@ class Index:
         :param facets: fields whose values are counted among the best hits, in ``hits.facets``.
         :param like: ids of documents that hits should be like.
         :param unlike: ids of documents that they should not be like.
-        :param rerank: a cross-encoder that ranks the best ``depth`` again.
+        :param rerank: a cross-encoder, or another sentence encoder, that ranks the best ``depth`` again.
+        :param weight: how much its scores count beside those of the search; they count alone without it.
         """
         given = (mode, filter, ef, exact, offset, min_score, diverse, passages, facets, like, unlike, rerank)
         if given == _options.NOTHING and not isinstance(query, (str, bytes, bytearray)) and query is not None and k >= 0:
             return self._native.nearest_to(_arrays.row(query, "the query", self._native.dimension)[0], k)
-        manner = _options.of_values(k, mode, filter, ef, exact, offset, min_score, diverse, passages, facets, like, unlike, depth)
+        manner = _options.of_values(k, mode, filter, ef, exact, offset, min_score, diverse, passages, facets, like, unlike, depth, weight)
         if isinstance(query, str):
             return self._native.ask([query], manner, rerank._native if rerank is not None else None)[0]
         if query is None or isinstance(query, (bytes, bytearray)):
@@ -300,7 +302,7 @@ class Index:
 
     def search_many(self, queries: Any, k: int = 10, **options: Any) -> List[Hits]:
         """The same for a list of texts, or the rows of an array: encoded together and searched in parallel."""
-        rerank: Optional[CrossEncoder] = options.pop("rerank", None)
+        rerank: Union[CrossEncoder, SentenceEncoder, None] = options.pop("rerank", None)
         manner = _options.of_names(k, options)
         if isinstance(queries, (str, bytes, bytearray, Mapping)):
             raise TypeError(f"queries are a list of str or an array, and not of type {type(queries).__name__}; search() takes one")

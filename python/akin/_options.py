@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Union
 
-from ._encoder import CrossEncoder
+from ._encoder import CrossEncoder, SentenceEncoder
 from ._filter import Filter, text_of
 from .errors import InvalidArgument
 
@@ -24,6 +24,7 @@ _PLAIN: Dict[str, Any] = {
     "like": (),
     "unlike": (),
     "depth": 50,
+    "weight": None,
 }
 
 
@@ -49,6 +50,7 @@ def of_values(
     like: Union[str, Sequence[str]],
     unlike: Union[str, Sequence[str]],
     depth: int,
+    weight: Optional[float],
 ) -> Dict[str, Any]:
     """All options of a search."""
     for name, number in (("k", k), ("offset", offset), ("passages", passages), ("depth", depth)):
@@ -56,6 +58,8 @@ def of_values(
             raise InvalidArgument(f"{name} is {number}, and cannot be negative")
     if ef is not None and ef < 1:
         raise InvalidArgument(f"ef is {ef}, and at least 1")
+    if weight is not None and not 0 <= weight <= 1000:
+        raise InvalidArgument(f"weight is {weight}, and must be from 0 to 1000")
     return {
         "k": k,
         "mode": _whole(mode, "the mode"),
@@ -70,6 +74,7 @@ def of_values(
         "like": [_whole(id, "an id") for id in ids(like)],
         "unlike": [_whole(id, "an id") for id in ids(unlike)],
         "depth": depth,
+        "weight": weight,
     }
 
 
@@ -87,7 +92,7 @@ def _whole(text: Any, what: str) -> Any:
     return text
 
 
-def require_text(manner: Dict[str, Any], rerank: Optional[CrossEncoder]) -> None:
+def require_text(manner: Dict[str, Any], rerank: Union[CrossEncoder, SentenceEncoder, None]) -> None:
     """Refuses, of a search by a vector, the options that only a text can have."""
     given = [name for name in ("mode", "diverse", "facets", "like", "unlike") if manner[name]]
     if manner["mode"] == "semantic":

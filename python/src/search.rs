@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use akin_index::{Embeddings, Filter, SearchOptions, Selection, Snapshot};
+use akin_query::rerank::RerankModel;
 use akin_query::{Answer, AskOptions, Mode, Searcher};
 use numpy::{PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 
-use crate::encoder::Scorer;
+use crate::encoder::{Encoder, Scorer};
 use crate::errors::{Failure, Result};
 use crate::hits::{Asked, Hits};
 use crate::index::{Index, Open};
@@ -40,6 +41,23 @@ struct Manner {
     like: Vec<String>,
     unlike: Vec<String>,
     depth: usize,
+    weight: Option<f32>,
+}
+
+/// What ranks again.
+#[derive(FromPyObject)]
+enum Reranker<'py> {
+    Pairs(PyRef<'py, Scorer>),
+    Sentences(PyRef<'py, Encoder>),
+}
+
+impl Reranker<'_> {
+    fn model(&self) -> RerankModel {
+        match self {
+            Self::Pairs(scorer) => Arc::clone(&scorer.inner).into(),
+            Self::Sentences(encoder) => Arc::clone(&encoder.inner).into(),
+        }
+    }
 }
 
 #[pymethods]
@@ -51,15 +69,18 @@ impl Index {
         py: Python<'py>,
         texts: Vec<String>,
         manner: Manner,
-        reranker: Option<PyRef<'py, Scorer>>,
+        reranker: Option<Reranker<'py>>,
     ) -> PyResult<Vec<Hits>> {
         let open = self.open()?;
-        let reranker = reranker.map(|scorer| Arc::clone(&scorer.inner));
+        let reranker = reranker.map(|reranker| reranker.model());
         let prepare = move |open: &Open, manner: &Manner| -> Result<_> {
             let snapshot = open.snapshot();
             let mut searcher = searcher(open, manner, &snapshot)?;
-            if let Some(encoder) = reranker {
-                searcher = searcher.with_reranker(encoder, manner.depth);
+            if let Some(model) = reranker {
+                searcher = searcher.with_reranker(model, manner.depth);
+            }
+            if let Some(weight) = manner.weight {
+                searcher = searcher.with_rerank_weight(weight);
             }
             let options = ask_options(manner, select(&snapshot, manner.filter.as_deref())?);
             Ok((Arc::new(searcher), snapshot, options))

@@ -34,6 +34,21 @@ def test_hits_are_ranked_again(index, scorer):
     assert [one.ids for one in index.search_many(["a man"] * 20, k=5, rerank=scorer, mode="semantic")] == [hits.ids] * 20
 
 
+def test_a_sentence_encoder_ranks_again_too(index, encoder):
+    hits = index.search("a man", k=5, rerank=encoder, mode="semantic")
+    vectors = encoder.encode_document([hit.text for hit in hits]) @ encoder.encode_query("a man")
+    assert np.allclose(hits.scores, vectors, atol=1e-5) and hits.scores == sorted(hits.scores, reverse=True)
+
+
+def test_with_a_weight_the_search_counts_too(index, scorer):
+    plain = index.search("a man", k=5, mode="semantic")
+    assert index.search("a man", k=5, depth=5, rerank=scorer, weight=0, mode="semantic").ids == plain.ids
+    most = index.search("a man", k=5, depth=5, rerank=scorer, weight=1000, mode="semantic")
+    assert most.ids == index.search("a man", k=5, depth=5, rerank=scorer, mode="semantic").ids
+    with pytest.raises(ValueError, match="weight is -1"):
+        index.search("a man", rerank=scorer, weight=-1)
+
+
 def test_a_scorer_is_pickled(scorer):
     again = pickle.loads(pickle.dumps(scorer))
     assert np.allclose(again.predict(PAIRS), scorer.predict(PAIRS)) and again.max_length > 0

@@ -9,7 +9,7 @@
 //! - [`mode`]: by what documents are found: by meaning, by words, or by both.
 //! - [`model`]: finds and loads models by name.
 //! - [`remembered`]: the prompts and the similarity that an index remembers.
-//! - [`rerank`]: a cross-encoder ranks again what was found.
+//! - [`rerank`]: a cross-encoder, or a larger sentence encoder, ranks again what was found.
 //! - [`json`]: what programs read of an index and its documents.
 //! - [`measure`]: measures recall and speed of an index.
 //! - [`tune`]: chooses its `ef` by the recall in all regions of what it holds.

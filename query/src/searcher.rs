@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use akin_encoder::{CrossEncoder, EncoderOptions, Encoding, Role, SentenceEncoder};
+use akin_encoder::{EncoderOptions, Encoding, Role, SentenceEncoder};
 use akin_index::{Filter, Neighbor, Reader, ReaderOptions, SearchOptions, Selection, Snapshot, WordQuery};
 
 use crate::examples::Examples;
 use crate::facets::Facets;
-use crate::rerank::Reranker;
+use crate::rerank::{RerankModel, Reranker};
 use crate::{Answer, AskOptions, Error, Mode, Result, diverse, facets, model, passages, remembered};
 
 /// Answers queries from one index.
@@ -75,15 +75,15 @@ impl Searcher {
         Self { plain: true, ..self }
     }
 
-    /// Has a cross-encoder rank the `depth` best documents of each query again, by the passage that was found, from now
-    /// on. Scores are those of the cross-encoder then.
+    /// Has a cross-encoder or another sentence encoder rank the `depth` best documents of each query again, by the passage
+    /// that was found, from now on. Scores are those of that model then.
     #[must_use]
-    pub fn with_reranker(self, encoder: impl Into<Arc<CrossEncoder>>, depth: usize) -> Self {
-        Self { reranker: Some(Reranker::new(encoder.into(), depth)), ..self }
+    pub fn with_reranker(self, model: impl Into<RerankModel>, depth: usize) -> Self {
+        Self { reranker: Some(Reranker::new(model.into(), depth)), ..self }
     }
 
-    /// Has the order go by both scores from now on, if there is a cross-encoder: that of the search plus `weight` times that
-    /// of the cross-encoder, each standardised among the documents that are ranked. Scores are these sums then.
+    /// Has the order go by both scores from now on, if a model ranks again: that of the search plus `weight` times that
+    /// of the model, each standardised among the documents that are ranked. Scores are these sums then.
     #[must_use]
     pub fn with_rerank_weight(self, weight: f32) -> Self {
         Self { reranker: self.reranker.map(|reranker| reranker.weighing(weight)), ..self }
@@ -95,12 +95,12 @@ impl Searcher {
         Self { encode: Some(encode), ..self }
     }
 
-    /// Whether a cross-encoder ranks the documents again.
+    /// Whether a model ranks the documents again.
     pub(crate) fn reranks(&self) -> bool {
         self.reranker.is_some()
     }
 
-    /// How many documents a cross-encoder ranks again, where so many are wanted; as many as those if there is none.
+    /// How many documents a model ranks again, where so many are wanted; as many as those if there is none.
     pub(crate) fn ranked(&self, wanted: usize) -> usize {
         self.reranker.as_ref().map_or(wanted, |reranker| reranker.depth(wanted))
     }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use akin_encoder::{CrossEncoder, Precision};
+use akin_encoder::Precision;
 use akin_index::{Index, ModelIdentity, PassageSize, Similarity};
-use akin_query::model::load_cross_encoder;
+use akin_query::rerank::RerankModel;
 use tokio::sync::Semaphore;
 
 use crate::error::{ApiError, Kind, StartError};
@@ -26,12 +26,12 @@ use crate::traces::Exporter;
 /// Exports at once.
 const EXPORTS: usize = 4;
 
-/// A cross-encoder and its name.
+/// What ranks again, and its name.
 pub struct NamedReranker {
     /// What it is called.
     pub name: String,
-    /// The cross-encoder.
-    pub encoder: Arc<CrossEncoder>,
+    /// The model.
+    pub model: RerankModel,
 }
 
 /// What all requests share.
@@ -97,8 +97,8 @@ impl App {
         let indexes = open_all(options, &mut models)?;
         let models = models.into_named();
         let reranker = options.reranker.as_ref().map(|name| -> Result<_, StartError> {
-            let encoder = Arc::new(load_cross_encoder(name, options.encoder.precision)?);
-            Ok(NamedReranker { name: name.clone(), encoder })
+            let model = RerankModel::load(name, options.encoder.precision)?;
+            Ok(NamedReranker { name: name.clone(), model })
         });
         let reranker = reranker.transpose()?;
         if indexes.is_empty() && models.is_empty() && reranker.is_none() {
@@ -232,13 +232,13 @@ impl App {
     /// What ranks again, if `name` is it.
     pub fn reranker(&self, name: Option<&str>) -> Result<&NamedReranker, ApiError> {
         let Some(served) = &self.reranker else {
-            return Err(ApiError::not_found("no cross-encoder is served that could rank"));
+            return Err(ApiError::not_found("no model is served that could rank"));
         };
         match name {
             Some(name) if !is_name_of(name, &served.name) => Err(ApiError {
                 field: Some("model".into()),
                 ..ApiError::not_found(format!(
-                    "there is no cross-encoder {} (served: {})",
+                    "there is no model {} that ranks (served: {})",
                     quoted(name),
                     served.name
                 ))

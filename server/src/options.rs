@@ -20,7 +20,7 @@ pub struct ServerOptions {
     pub model: Option<String>,
     /// How models compute.
     pub encoder: EncoderOptions,
-    /// The cross-encoder that ranks hits and texts again, a directory or a hub id.
+    /// The model that ranks hits and texts again, a directory or a hub id.
     pub reranker: Option<String>,
     /// The file of the keys that clients need; without one nobody needs a key.
     pub keys: Option<PathBuf>,

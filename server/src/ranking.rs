@@ -1,4 +1,4 @@
-//! A cross-encoder ranks texts for a query: what all interfaces for re-ranking share.
+//! A model ranks texts for a query: what all interfaces for re-ranking share.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ pub async fn rank(
             ApiError::field("query", format!("query has more than {most} bytes, the most of a query"));
         return Err(ApiError { kind: Kind::TooLarge, ..error });
     }
-    let (encoder, patience) = (Arc::clone(&reranker.encoder), Patience::default());
+    let (model, patience) = (reranker.model.clone(), Patience::default());
     let waiting = patience.waiting();
     let ranking = blocking(move || {
         let (mut ranked, mut tokens) = (Vec::with_capacity(texts.len()), 0);
@@ -54,12 +54,12 @@ pub async fn rank(
                 return Err(ApiError::new(Kind::Timeout, "the client is gone"));
             }
             let pairs: Vec<(&str, &str)> = chunk.iter().map(|text| (query.as_str(), text.as_str())).collect();
-            let scored = encoder.score_pairs(&pairs)?;
+            let scored = model.score(&pairs)?;
             tokens += scored.tokens;
             ranked.extend((ranked.len()..).zip(scored.scores));
         }
-        if scale == Scale::Share && !encoder.scores_within_one() {
-            ranked.iter_mut().for_each(|(_, score)| *score = 1.0 / (1.0 + (-*score).exp()));
+        if scale == Scale::Share {
+            ranked.iter_mut().for_each(|(_, score)| *score = model.share(*score));
         }
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
         Ok(Ranking { ranked, tokens, texts })

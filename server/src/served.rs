@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use akin_encoder::{CrossEncoder, EncoderOptions, SentenceEncoder};
+use akin_encoder::{EncoderOptions, SentenceEncoder};
 use akin_index::{Index, ModelIdentity, Reader, ReaderOptions, Reload};
+use akin_query::rerank::RerankModel;
 use akin_query::{Mode, QueryEncoder, Searcher, model, remembered};
 
 use crate::error::{ApiError, StartError};
@@ -47,7 +48,7 @@ pub struct Manner {
     pub mode: Option<Mode>,
     /// Whether the hits are like examples, without a text.
     pub by_example: bool,
-    /// How many hits a cross-encoder ranks again.
+    /// How many hits are ranked again.
     pub rerank: Option<usize>,
     /// The time that the encoding of the query takes, its waiting included.
     pub encoding: Spent,
@@ -133,12 +134,12 @@ impl ServedIndex {
     pub fn searcher(
         &self,
         manner: &Manner,
-        reranker: Option<&Arc<CrossEncoder>>,
+        reranker: Option<&RerankModel>,
         waiting: &Waiting,
     ) -> Result<Searcher, ApiError> {
         let searcher = self.in_mode(manner, || self.encoding(waiting, manner.encoding.clone()))?;
         Ok(match (manner.rerank, reranker) {
-            (Some(depth), Some(encoder)) => searcher.with_reranker(Arc::clone(encoder), depth),
+            (Some(depth), Some(model)) => searcher.with_reranker(model.clone(), depth),
             _ => searcher,
         })
     }

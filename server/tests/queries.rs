@@ -93,7 +93,7 @@ fn a_mistake_is_one_sentence_that_names_the_field() {
     }
     let missing =
         served.post("/v1/indexes/notes/query", &json!({ "text": "a", "rerank": true })).refused(404);
-    assert!(missing.contains("no cross-encoder"), "{missing}");
+    assert!(missing.contains("no model is served that could rank"), "{missing}");
     let nowhere = served.post("/v1/indexes/other/query", &json!({ "text": "a" })).refused(404);
     assert_eq!(nowhere, "there is no index named \"other\"");
     assert_eq!(served.get("/v2").refused(404), "there is nothing at this path");

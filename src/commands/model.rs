@@ -4,9 +4,9 @@ use std::path::Path;
 
 use akin_encoder::EncoderOptions;
 use akin_index::{Reader, ReaderOptions, Reload};
+use akin_query::rerank::RerankModel;
 use akin_query::{Mode, Searcher};
 
-use akin_query::model::load_cross_encoder;
 pub use akin_query::model::{identity, load, moved};
 pub use akin_query::remembered::{adopt, cut_as_index};
 use anyhow::Context;
@@ -39,15 +39,15 @@ pub fn open_session(
     open(index, model, options, mode, ReaderOptions { reload: Reload::OnChange, ..ReaderOptions::default() })
 }
 
-/// Has the cross-encoder that was asked for, if one was, rank again what `searcher` finds.
+/// Has the model that was asked for, if one was, rank again what `searcher` finds.
 pub fn with_reranker(
     searcher: Searcher,
     rerank: &RerankArguments,
     compute: &EncoderOptions,
 ) -> anyhow::Result<Searcher> {
     let Some(name) = &rerank.model else { return Ok(searcher) };
-    let encoder = load_cross_encoder(name, compute.precision).context("cannot rank hits again")?;
-    let searcher = searcher.with_reranker(encoder, rerank.depth.get());
+    let model = RerankModel::load(name, compute.precision).context("cannot rank hits again")?;
+    let searcher = searcher.with_reranker(model, rerank.depth.get());
     Ok(match rerank.weight {
         Some(weight) => searcher.with_rerank_weight(weight),
         None => searcher,

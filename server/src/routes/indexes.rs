@@ -43,7 +43,7 @@ pub struct QueryRequest {
     pub offset: usize,
     /// `semantic`, `keyword` or `hybrid`.
     pub mode: Option<ModeName>,
-    /// The name of the cross-encoder that ranks again, or whether the one that is served does.
+    /// The name of the model that ranks again, or whether the one that is served does.
     pub rerank: Option<RerankBy>,
     /// How many hits it ranks.
     #[schema(minimum = 1)]
@@ -106,7 +106,7 @@ impl From<ModeName> for Mode {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum RerankBy {
-    /// The cross-encoder that is served, or none.
+    /// The model that ranks again, or none.
     Served(bool),
     /// That of a name.
     Named(String),
@@ -245,7 +245,7 @@ pub fn ask(
     waiting: &Waiting,
 ) -> Result<(akin_query::Answer, Arc<Snapshot>), ApiError> {
     let started = Instant::now();
-    let reranker = app.reranker.as_ref().map(|reranker| &reranker.encoder);
+    let reranker = app.reranker.as_ref().map(|reranker| &reranker.model);
     let searcher = index.searcher(&question.manner, reranker, waiting)?;
     let snapshot = searcher.snapshot();
     let filtered = question.filter.as_ref().map(|filter| searcher.select(&snapshot, filter)).transpose()?;

@@ -103,7 +103,7 @@ pub async fn cohere(
 ) -> Result<Response, ApiError> {
     static COUNTER: AtomicU64 = AtomicU64::new(1);
     let reranker = app.reranker(request.model.as_deref())?;
-    let most = reranker.encoder.max_tokens();
+    let most = reranker.model.max_tokens();
     if request.max_tokens_per_doc.is_some_and(|tokens| tokens < most) {
         return Err(ApiError::field(
             "max_tokens_per_doc",

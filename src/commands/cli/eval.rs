@@ -164,7 +164,7 @@ text of a document is its title and its text. A judged document that the corpus 
 
 Without --mode the model alone is evaluated: every query is compared with every document by their vectors, and long \
 texts are cut off. With --mode an index is built as `akin index` builds one, with passages, words and graph, and asked as \
-`akin query` asks it: a row a mode. It is built in a temporary folder, or in that of --index, where another run finds it. With --rerank a cross-encoder ranks \
+`akin query` asks it: a row a mode. It is built in a temporary folder, or in that of --index, where another run finds it. With --rerank that model ranks \
 every hit that is counted.
 
 Bounds are those of a bootstrap over the queries, 95 %. --against evaluates a second setting, equal but for what is named \

@@ -15,7 +15,7 @@ use super::{ComputeArguments, FormatArguments, QueryPrompt, parse_count};
 #[command(after_help = "\
 Hits come best first. Their scores are similarities as the model compares texts, mostly cosines, weighed with how well the \
 words fit, on the same scale; those of --mode semantic are similarities alone, those of --mode keyword BM25's. With --rerank they \
-are the cross-encoder's, with --rerank-weight the sums. Without TEXT, `query` opens a session on a terminal and \
+are those of the model that ranks, with --rerank-weight the sums. Without TEXT, `query` opens a session on a terminal and \
 otherwise reads a query a line from stdin; every line is answered in order, a blank one with no hits.
 
 A filter is an expression about metadata: FIELD = VALUE, !=, <, <=, >, >=, FIELD in (VALUE, ...), joined by \
@@ -29,9 +29,10 @@ for all words that begin so; and -snake or '-\"two words\"' for what must not be
 words do not matter. Without --mode these marks mean nothing: documents are found by meaning and by words, and what \
 each counts is told from their scores. Put -- before a TEXT that begins with a hyphen.
 
-With --rerank the best hits, 50 of them or --rerank-depth, are ranked again by a cross-encoder of BERT, RoBERTa, XLM-R or CamemBERT, which \
-reads the query and each passage together. A good one finds the better order, and takes longer: --precision int8 is the fastest. \
-One that learned from little data orders better together with the search than alone: --rerank-weight 0.3.
+With --rerank the best hits, 50 of them or --rerank-depth, are ranked again by a model that knows more: a \
+cross-encoder, which reads the query and each passage together, or a sentence encoder larger than that of the index. --precision int8 \
+is the fastest. A sentence encoder, and a cross-encoder that learned from little data, order better together with the search than \
+alone: --rerank-weight 1 for the one, 0.3 for the other.
 
 While `akin serve` runs for the index, a TEXT is answered by it: the model is loaded there already. The answer is the same, and \
 without an answer within two seconds, or with a --model or --rerank, the query is answered without it. --no-server never asks it.
@@ -43,6 +44,7 @@ Examples:
   akin query notes \"fear of heights\" -k 3 --json | jq -r '.hits[].id'
   akin query words \"fear of heights\" --filter \"part = noun\"
   akin query notes \"fear of heights\" --rerank cross-encoder/ms-marco-MiniLM-L6-v2 --precision int8
+  akin query notes \"fear of heights\" --rerank all-mpnet-base-v2 --rerank-weight 1 --rerank-depth 20 --precision int8
   akin query papers bridges --filter \"year >= 1990 and tags not in (draft, 'to do')\"
   akin query papers bridges --filter \"date > 2024-05\" --facet author.name
   akin query notes --like note-17 --unlike note-3
@@ -218,10 +220,11 @@ fn parse_score(text: &str) -> Result<f32, String> {
     score.ok_or_else(|| "a score is a number, as in 0.5".to_owned())
 }
 
-/// The cross-encoder that ranks hits again.
+/// The model that ranks hits again.
 #[derive(Debug, Args)]
 pub struct RerankArguments {
-    /// Rank the best hits again by a cross-encoder, which reads query and passage together; its directory or hub id
+    /// Rank the best hits again by a cross-encoder, which reads query and passage together, or by a larger sentence encoder; its
+    /// directory or hub id
     #[arg(id = "rerank", long, value_name = "DIR|HUB-ID")]
     pub model: Option<String>,
     /// How many hits it ranks: more finds more and takes longer
@@ -233,7 +236,7 @@ pub struct RerankArguments {
     pub weight: Option<f32>,
 }
 
-/// Reads the weight of a cross-encoder.
+/// Reads the weight of a model that ranks again.
 fn parse_weight(text: &str) -> Result<f32, String> {
     let weight = text.parse().ok().filter(|weight: &f32| (0.0..=1000.0).contains(weight));
     weight.ok_or_else(|| "a number from 0 to 1000 is expected".into())

@@ -71,7 +71,7 @@ pub struct ServeArguments {
     pub model: Option<String>,
     #[command(flatten)]
     precision: PrecisionArguments,
-    /// The cross-encoder that ranks hits and texts again, its directory or hub id
+    /// The model that ranks hits and texts again, a cross-encoder or a sentence encoder: its directory or hub id
     #[arg(long, value_name = "DIR|HUB-ID")]
     pub rerank: Option<String>,
     /// Ask for keys, those of this file: a scope and a key a line

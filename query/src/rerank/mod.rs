@@ -1,14 +1,14 @@
-//! Ranks again what a search found: a cross-encoder reads the query and each passage together.
+//! Ranks again what a search found, by a model that is slower and knows better ([`RerankModel`]).
 //!
-//! Embeddings of query and passage are made apart, so a search over them is fast and coarse. A cross-encoder is slow and
-//! knows better. It scores the best documents of a search, and those alone.
+//! It scores the best documents of a search, and those alone.
 
-use std::sync::Arc;
+mod model;
+
 use std::time::Instant;
 
-use akin_encoder::CrossEncoder;
 use akin_index::{Hit, Neighbor, Snapshot};
 
+pub use self::model::RerankModel;
 use crate::searcher::is_blank;
 use crate::{AskOptions, Result};
 
@@ -18,17 +18,17 @@ pub const DEFAULT_DEPTH: usize = 50;
 /// Queries of a batch that are answered together: each has many documents in memory until they are ranked.
 pub(crate) const CHUNK: usize = 16;
 
-/// A cross-encoder, and how many documents it ranks.
+/// A model that ranks again, and how many documents it ranks.
 pub(crate) struct Reranker {
-    encoder: Arc<CrossEncoder>,
+    model: RerankModel,
     depth: usize,
     /// How much its scores count beside those of the search; none where they count alone.
     weight: Option<f32>,
 }
 
 impl Reranker {
-    pub(crate) fn new(encoder: Arc<CrossEncoder>, depth: usize) -> Self {
-        Self { encoder, depth, weight: None }
+    pub(crate) fn new(model: RerankModel, depth: usize) -> Self {
+        Self { model, depth, weight: None }
     }
 
     /// The same reranker, whose scores are added to those of the search, this much of them.
@@ -41,7 +41,7 @@ impl Reranker {
         self.depth.max(wanted)
     }
 
-    /// Puts the documents of each list in the order of the cross-encoder's scores, or with a weight of their sums with the
+    /// Puts the documents of each list in the order of the model's scores, or with a weight of their sums with the
     /// scores of the search. Both take the place of the scores of the search. Of equal ones the order stays. What is behind
     /// those that are ranked is dropped. Without a text there is nothing to rank by.
     pub(crate) fn rerank(
@@ -57,7 +57,7 @@ impl Reranker {
         let pairs: Vec<(&str, &str)> =
             queries.iter().zip(&hits).flat_map(|(query, hits)| pairs(query, hits)).collect();
         let started = Instant::now();
-        let mut scores = self.encoder.score(&pairs)?.into_iter();
+        let mut scores = self.model.score(&pairs)?.scores.into_iter();
         tracing::info!("ranked {} passages again in {:.1?}", pairs.len(), started.elapsed());
         for (_, list) in queries.iter().zip(lists).filter(|(query, _)| !is_blank(query)) {
             let read: Vec<f32> = scores.by_ref().take(list.len()).collect();
@@ -71,10 +71,10 @@ impl Reranker {
         Ok(())
     }
 
-    /// The standardised scores of the search and, `weight` times, the standardised logits of the cross-encoder.
+    /// The standardised scores of the search and, `weight` times, the standardised scores of the model, without its sigmoid.
     fn sums(&self, found: &[Neighbor], mut read: Vec<f32>, weight: f32) -> Vec<f32> {
         let mut found: Vec<f32> = found.iter().map(|near| near.score).collect();
-        if self.encoder.scores_within_one() {
+        if self.model.has_sigmoid() {
             // A sigmoid pushes good scores together, and their distances say how much better one passage is.
             read.iter_mut().for_each(|score| *score = logit(*score));
         }
