@@ -13,6 +13,7 @@ test: tools model wordnet  ## everything that the continuous integration runs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	@fixtures/audit policy
 	cargo test --workspace
 
 torture: tools  ## at length: kills, flipped bytes, cut files and full disks
@@ -43,8 +44,8 @@ sdist: tools  ## the source distribution for Python, and the wheel built from it
 test-python: tools model  ## the wheel, and its tests in empty environments of Python 3.9, 3.11 and 3.13
 	python/test
 
-audit: tools  ## licences, sources and known vulnerabilities of the crates of others, by the policy of deny.toml
-	@fixtures/audit
+audit: tools  ## licences, sources and known vulnerabilities of the crates of others, by the policy of deny.toml; ADVISORIES=FOLDER is a clone of RustSec's database
+	@ADVISORIES="$(ADVISORIES)" fixtures/audit
 
 PAGE_TOOLS ?= $(or $(CARGO_TARGET_DIR),target)/page-tools
 

@@ -42,6 +42,50 @@ fn it_answers_what_the_command_line_prints_byte_by_byte() {
     server.stop("-TERM");
 }
 
+/// How many arenas of glibc a process has beside the first: each begins with 64 MiB of addresses, of which some are used.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn arenas(process: u32) -> usize {
+    const WHOLE: u64 = 64 << 20;
+    let maps = std::fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
+    let ranges: Vec<(u64, u64, &str)> = maps
+        .lines()
+        .map(|line| {
+            let (range, rest) = line.split_once(' ').unwrap();
+            let (from, to) = range.split_once('-').unwrap();
+            let number = |hex| u64::from_str_radix(hex, 16).unwrap();
+            (number(from), number(to), &rest[..4])
+        })
+        .collect();
+    let is_arena = |pair: &&[(u64, u64, &str)]| {
+        let [used, unused] = [pair[0], pair[1]];
+        let kinds = (used.2, unused.2) == ("rw-p", "---p");
+        kinds && used.0 % WHOLE == 0 && used.1 == unused.0 && unused.1 == used.0 + WHOLE
+    };
+    ranges.windows(2).filter(is_arena).count()
+}
+
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn its_threads_share_few_arenas_so_that_freed_memory_does_not_add_up() {
+    let workplace = with_notes();
+    let server = Server::start(&workplace, &["notes", "--writable"]);
+    std::thread::scope(|scope| {
+        for client in 0..24 {
+            let server = &server;
+            scope.spawn(move || {
+                let text = format!("the baker repairs a bridge {client}");
+                let body = json!({ "documents": [{ "id": client.to_string(), "text": text }] });
+                assert_eq!(server.post("/v1/indexes/notes/documents", &body).0, 200);
+                assert_eq!(server.post("/v1/indexes/notes/query", &json!({ "text": text })).0, 200);
+            });
+        }
+    });
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let found = arenas(server.child.id());
+    assert!(found <= cores.max(2), "{found} arenas on {cores} cores");
+    server.stop("-TERM");
+}
+
 #[test]
 fn it_tells_the_files_that_gave_no_document() {
     let workplace = Workplace::new();

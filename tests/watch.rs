@@ -86,6 +86,57 @@ fn a_file_of_records_is_followed_over_faults_and_new_files_of_its_name() {
     watching.end("-INT");
 }
 
+/// Has writes of a process fail beyond so many bytes of a file, as on a full disk, or no more.
+#[cfg(target_os = "linux")]
+fn limit_files(process: &Child, bytes: &str) {
+    let limit = format!("--fsize={bytes}:unlimited");
+    let done = Command::new("prlimit").args(["--pid", &process.id().to_string(), &limit]).status().unwrap();
+    assert!(done.success());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_told_and_waited_for() {
+    let workplace = Workplace::new();
+    workplace.write("c.jsonl", "{\"id\":1,\"text\":\"one\"}\n");
+    let mut command = Command::new("bash");
+    workplace.settle(&mut command);
+    // A write past the limit fails, instead of ending the process.
+    let script = "trap '' XFSZ; exec \"$0\" index ix c.jsonl --sync --watch --json";
+    let command = command.args(["-c", script, common::AKIN]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut hear = |part: &str| said.find(|line| line.as_ref().unwrap().contains(part)).unwrap().unwrap();
+    let mut watching = Watching { child, lines };
+    watching.report("added", 1);
+    hear("watching");
+    for (id, text) in [(2, "two"), (3, "three")] {
+        limit_files(&watching.child, "1024");
+        workplace.write("c.jsonl", format!("{{\"id\":{id},\"text\":\"{text}\"}}\n"));
+        let line = hear("cannot write to the index");
+        assert!(
+            line.ends_with("what was committed is kept, and it goes on once the disk takes more"),
+            "{line}"
+        );
+        assert_eq!(workplace.figures("ix")["documents"], 1);
+        limit_files(&watching.child, "unlimited");
+        hear("the disk takes writes again");
+        let report = watching.report("documents", 1);
+        assert_eq!((&report["added"], &report["removed"]), (&1.into(), &1.into()));
+    }
+    // It ends while it waits, too.
+    limit_files(&watching.child, "1024");
+    workplace.write("c.jsonl", "{\"id\":4,\"text\":\"four\"}\n");
+    hear("cannot write to the index");
+    watching.end("-TERM");
+    workplace.akin(&["verify", "ix"]).succeeded();
+    assert_eq!(
+        workplace.akin(&["index", "ix", "c.jsonl", "--sync", "--json"]).succeeded().json()["added"],
+        1
+    );
+}
+
 #[test]
 fn a_pipe_cannot_be_watched() {
     let workplace = Workplace::new();

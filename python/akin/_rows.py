@@ -124,7 +124,28 @@ def _arrow_by_nanoarrow(source: Any) -> Iterator[Any]:
     if not hasattr(source, "__arrow_c_stream__"):
         rows: Iterator[Any] = nanoarrow.Array(source).iter_py()
         return rows
-    return (row for chunk in nanoarrow.ArrayStream(source) for row in chunk.iter_py())
+    return _rows_of_stream(nanoarrow.ArrayStream(source))
+
+
+def _rows_of_stream(stream: Any) -> Iterator[Any]:
+    """The rows of a stream that nanoarrow has. It fails at columns of the type Null as polars gives them."""
+    schema = stream.schema
+    try:
+        for chunk in stream:
+            yield from chunk.iter_py()
+    except RuntimeError as error:
+        untyped = [repr(field.name) for field in schema.fields if _is_untyped(field)]
+        if not untyped and not _is_untyped(schema):
+            raise
+        which = f"{', '.join(untyped)} of a table" if untyped else "the column"
+        raise InvalidArgument(
+            f"nanoarrow cannot read {which}: all values there are null, and none has a type; leave it out, or pip install pyarrow"
+        ) from error
+
+
+def _is_untyped(field: Any) -> bool:
+    """Whether there are only nulls in a column, or in a part of it."""
+    return field.type.name == "NULL" or any(map(_is_untyped, field.fields))
 
 
 def batches(rows: Iterable[Row], size: int) -> Iterator[List[Row]]:

@@ -103,6 +103,19 @@ def test_columns_of_texts_are_texts(index, reader):
         pytest.skip("nothing that makes columns of Arrow is here")
 
 
+def test_columns_without_a_type_are_read_or_refused_by_name(index, reader):
+    polars = pytest.importorskip("polars")
+    table = Stream(polars.DataFrame({"id": ["a"], "text": ["t"], "no": [None], "list": [[None]], "inner": [{"x": None}], "n": [1]}))
+    if reader == "pyarrow":
+        assert index.add(table).added == 1 and index["a"].metadata["n"] == 1
+        return
+    with pytest.raises(akin.InvalidArgument, match="cannot read 'no', 'list', 'inner' of a table: .* pip install pyarrow"):
+        index.add(table)
+    with pytest.raises(akin.InvalidArgument, match="cannot read the column: "):
+        index.add(Stream(polars.Series([None, None])))
+    assert len(index) == 5
+
+
 def test_without_a_reader_the_sentence_says_what_to_install(index, monkeypatch):
     for name in ("pyarrow", "nanoarrow"):
         monkeypatch.setitem(sys.modules, name, None)

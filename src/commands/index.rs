@@ -40,7 +40,10 @@ pub fn run(arguments: &IndexArguments, terminal: &Terminal) -> anyhow::Result<()
     let corpus = Corpus::read_through(arguments, terminal)?;
     let (mut index, encoder) = open(arguments)?;
     let clean = Clean::begin();
-    let indexed = corpus.index(&mut index, &encoder, terminal);
+    let mut indexed = corpus.index(&mut index, &encoder, terminal);
+    if let Some(watch) = &watch {
+        indexed = watch.insist(indexed, arguments, &mut index, &encoder, terminal);
+    }
     let (report, skipped) = interrupt::with_kept(indexed, || kept(index.len()))?;
     tell(&report, &encoder, index.model().passages, terminal);
     tell_skipped(&skipped, terminal);

@@ -10,6 +10,7 @@ use crate::commands::terminal::Terminal;
 
 /// Opens what is served, says where, and answers.
 pub fn run(arguments: &ServeArguments, terminal: &Terminal) -> anyhow::Result<()> {
+    akin_kernels::memory::share_arenas();
     let inherited = systemd::inherited().context("cannot listen on the socket that systemd has passed")?;
     let server = Server::start(&ServerOptions { inherited: inherited.map(Arc::new), ..arguments.options() })?;
     let indexes = server.indexes().join(", ");

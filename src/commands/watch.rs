@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use akin_encoder::SentenceEncoder;
 use akin_index::Index;
 use akin_indexer::IndexingReport;
+use akin_indexer::corpus::Skipped;
 use anyhow::{Context, bail};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
@@ -22,6 +23,12 @@ const QUIET: Duration = Duration::from_millis(300);
 /// It does not wait longer than this for that.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What the disk refused is tried again after so long, and after twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// It is tried again at least this often.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// What happens while one waits.
 enum Happened {
     /// Files of the corpus changed, or may have.
@@ -29,6 +36,9 @@ enum Happened {
     /// The command is to end.
     Stopped,
 }
+
+/// What a run did, and the files that it skipped.
+type Indexed = (IndexingReport, Vec<Skipped>);
 
 /// A corpus whose changes are heard of.
 pub struct Watch {
@@ -62,9 +72,8 @@ impl Watch {
     ) -> anyhow::Result<()> {
         terminal.note("watching: Ctrl-C ends it");
         while self.changed() {
-            let read = Corpus::read_through(arguments, terminal);
-            let done = read.and_then(|corpus| corpus.index(index, encoder, terminal));
-            match done {
+            let done = bring_up_to_date(arguments, index, encoder, terminal);
+            match self.insist(done, arguments, index, encoder, terminal) {
                 Err(_) if interrupt::asked() => break,
                 Ok((report, skipped)) => {
                     if has_effect(&report) {
@@ -86,6 +95,45 @@ impl Watch {
         Ok(())
     }
 
+    /// Where the disk refused a run, says so once and runs again until the disk takes it, the run fails for another reason, or
+    /// the command is to end.
+    pub fn insist(
+        &self,
+        first: anyhow::Result<Indexed>,
+        arguments: &IndexArguments,
+        index: &mut Index,
+        encoder: &SentenceEncoder,
+        terminal: &Terminal,
+    ) -> anyhow::Result<Indexed> {
+        let (mut done, mut pause) = (first, FIRST_PAUSE);
+        match &done {
+            Err(error) if is_refused_write(error) => terminal.note(format_args!(
+                "{error:#}: what was committed is kept, and it goes on once the disk takes more"
+            )),
+            _ => return done,
+        }
+        while done.as_ref().is_err_and(is_refused_write) && self.rest(pause) {
+            pause = LONGEST_PAUSE.min(pause * 2);
+            done = bring_up_to_date(arguments, index, encoder, terminal);
+        }
+        if done.is_ok() {
+            terminal.note("the disk takes writes again");
+        }
+        done
+    }
+
+    /// Waits for so long, whatever changes meanwhile; false if the command is to end.
+    fn rest(&self, pause: Duration) -> bool {
+        let end = Instant::now() + pause;
+        loop {
+            match self.happened.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(Happened::Changed) => {}
+                Err(RecvTimeoutError::Timeout) => return !interrupt::asked(),
+                Ok(Happened::Stopped) | Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+    }
+
     /// Waits until something has changed and nothing changes any more; false if the command is to end.
     fn changed(&self) -> bool {
         match self.happened.recv() {
@@ -102,6 +150,27 @@ impl Watch {
             }
         }
     }
+}
+
+/// Reads the corpus again and indexes it, after a write that failed too.
+fn bring_up_to_date(
+    arguments: &IndexArguments,
+    index: &mut Index,
+    encoder: &SentenceEncoder,
+    terminal: &Terminal,
+) -> anyhow::Result<Indexed> {
+    index.recover()?;
+    Corpus::read_through(arguments, terminal)?.index(index, encoder, terminal)
+}
+
+/// Whether the disk refused what was to be written to the index.
+fn is_refused_write(error: &anyhow::Error) -> bool {
+    use akin_indexer::Error;
+    let of_indexer = error.downcast_ref::<Error>().and_then(|error| match error {
+        Error::Index(error) => Some(error),
+        _ => None,
+    });
+    matches!(of_indexer.or_else(|| error.downcast_ref()), Some(akin_index::Error::Write { .. }))
 }
 
 /// Whether the corpus is at fault, which the next change may mend.

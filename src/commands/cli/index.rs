@@ -35,7 +35,7 @@ ends it at once. Equal texts are encoded once.
 
 With --watch the command goes on: when files change, appear, vanish or are renamed, the index is brought up to date as soon as \
 nothing has changed for a third of a second. Each time a line says what was done, with --json a report on stdout. A fault \
-in a file is told and waits for the next change. Other commands may query the index meanwhile, and see each commit. \
+in a file is told and waits for the next change. Where the disk is full, that is told once, and it goes on by itself when there is room. Other commands may query the index meanwhile, and see each commit. \
 Ctrl-C and SIGTERM end it after a commit.
 
 A text that is longer than the model reads is cut into passages, between sections, paragraphs or sentences where it \
