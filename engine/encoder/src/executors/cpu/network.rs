@@ -7,6 +7,7 @@ use crate::model_dir::ModelDir;
 use crate::pooling::{Pooling, pool_joined};
 use crate::weights::ModelWeights;
 use crate::{Precision, Result};
+use akin_kernels::cpu::isa;
 
 /// The network on processors: sentences end to end, with nothing padded.
 pub(crate) struct CpuNetwork {
@@ -19,7 +20,9 @@ impl CpuNetwork {
     pub(crate) fn load(model: &ModelDir, weights: &ModelWeights, precision: Precision) -> Result<Self> {
         let tensors = weights.tensors()?;
         let reader = TensorReader { tensors: &tensors, prefix: weights.prefix() };
-        let bert = CpuBert::load(&model.config, weights.layout(), reader, precision)
+        let numbers = (isa(), precision);
+        let place = weights.packed(&model.config, numbers.0, precision);
+        let bert = CpuBert::load(&model.config, weights.layout(), reader, numbers, place.as_ref())
             .map_err(|reason| refuse(weights.path(), reason))?;
         Ok(Self { bert, poolings: model.poolings.clone(), hidden_size: model.config.hidden_size })
     }
