@@ -29,7 +29,7 @@ for all words that begin so; and -snake or '-\"two words\"' for what must not be
 words do not matter. Without --mode these marks mean nothing: documents are found by meaning and by words, and what \
 each counts is told from their scores. Put -- before a TEXT that begins with a hyphen.
 
-With --rerank the best hits, 50 of them or --rerank-depth, are ranked again by a cross-encoder of BERT, RoBERTa, XLM-R or CamemBERT, which \
+With --rerank the best hits, 50 of them or --rerank-depth, are ranked again by a cross-encoder of BERT's family, DeBERTa or ModernBERT, which \
 reads the query and each passage together. A good one finds the better order, and takes longer: --precision int8 is the fastest. \
 One that learned from little data orders better together with the search than alone: --rerank-weight 0.3.
 
