@@ -10,6 +10,7 @@ sentence-transformers has them. Nothing here runs in tests.
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import torch
@@ -20,6 +21,10 @@ from transformers import AutoModel
 
 HERE = Path(__file__).parent
 FIXTURES = HERE.parent.parent / "fixtures"
+sys.path.insert(0, str(FIXTURES))
+import families
+
+FAMILIES = ("xlm-roberta", "camembert", "distilbert", "electra")
 STEPS, BATCH, RATE, WARMUP, DECAY, MAX_TOKENS, SEED = 50, 8, 5e-4, 0.1, 0.01, 48, 42
 CUTS = (32, 16, 8)
 MASK = (1 << 64) - 1
@@ -68,6 +73,9 @@ def linear(random, inputs, outputs, bias):
 
 class Encoder:
     def __init__(self, name):
+        if name in FAMILIES:
+            self.of_family(name)
+            return
         folder = FIXTURES / "models" / name
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.no_padding()
@@ -76,6 +84,21 @@ class Encoder:
         self.padding = 1 if "roberta" in name else 0
         self.model = AutoModel.from_pretrained(folder, add_pooling_layer=False, attn_implementation="eager",
                                                hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0).train()
+
+    def of_family(self, name):
+        """The network of `fixtures/families.py`, with the weights that are drawn there."""
+        _, tokenizer, model_type, settings = next(variant for variant in families.VARIANTS if variant[0] == name)
+        self.tokenizer = Tokenizer.from_file(str(FIXTURES / "models" / f"tiny-{tokenizer}" / "tokenizer.json"))
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(MAX_TOKENS)
+        self.padding = settings["pad_token_id"]
+        names = ["dropout", "attention_dropout"] if name == "distilbert" else ["hidden_dropout_prob", "attention_probs_dropout_prob"]
+        self.model, _ = families.network(model_type, settings | dict.fromkeys(names, 0.0))
+        families.draw(self.model, name)
+        # No loss reaches it.
+        if getattr(self.model, "pooler", None) is not None:
+            self.model.pooler = None
+        self.model.train()
 
     def ids(self, text):
         return self.tokenizer.encode(text.strip()).ids
@@ -245,6 +268,7 @@ def main():
             "tiny-bert", of_library(library.MultipleNegativesRankingLoss, (0, 1, 2)), ranked, change=adapt(False),
             rate=5e-3),
         "lora-all": losses("tiny-bert", regression, pairs, change=adapt(True), rate=5e-3),
+        **{f"{name}-regression": losses(name, regression, pairs) for name in FAMILIES},
     }
     (HERE / "losses.json").write_text(json.dumps(results, indent=0) + "\n")
 

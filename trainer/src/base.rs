@@ -44,12 +44,16 @@ impl BaseModel {
         }
         dir.max_tokens = max_tokens.map_or(dir.max_tokens, |most| most.min(dir.max_tokens));
         let config = dir.config_json()?;
+        let [of_hidden, of_attention] = match dir.config.architecture {
+            Architecture::DistilBert => ["dropout", "attention_dropout"],
+            _ => ["hidden_dropout_prob", "attention_probs_dropout_prob"],
+        };
         let probability =
             |name: &str| config[name].as_f64().filter(|p| (0.0..1.0).contains(p)).unwrap_or(0.1);
         Ok(Self {
             tokenizer: SentenceTokenizer::load(&dir)?,
-            hidden_dropout: probability("hidden_dropout_prob"),
-            attention_dropout: probability("attention_probs_dropout_prob"),
+            hidden_dropout: probability(of_hidden),
+            attention_dropout: probability(of_attention),
             dir,
         })
     }
@@ -80,6 +84,20 @@ impl BaseModel {
     /// The family of its network.
     pub fn architecture(&self) -> Architecture {
         self.dir.config.architecture
+    }
+
+    /// Refuses a network that Akin trains no cross-encoder of: the head that scores pairs is another there.
+    pub(crate) fn check_scores_pairs(&self) -> Result<()> {
+        match self.architecture() {
+            Architecture::Bert
+            | Architecture::Roberta
+            | Architecture::XlmRoberta
+            | Architecture::Camembert => Ok(()),
+            _ => {
+                let path = self.dir.transformer.join("config.json");
+                Err(akin_encoder::Error::Model { path, reason: NO_PAIRS.into() }.into())
+            }
+        }
     }
 
     /// How many transformer layers there are.
@@ -175,8 +193,11 @@ impl BaseModel {
 }
 
 /// Why a model cannot be a base.
-const NOT_TRAINED: &str =
-    "the network is another than BERT's with GELU, and Akin trains BERT, RoBERTa, XLM-R and CamemBERT";
+const NOT_TRAINED: &str = "the network is another than BERT's with GELU, and Akin trains BERT, RoBERTa, XLM-R, CamemBERT, DistilBERT and ELECTRA";
+
+/// Why a model cannot be the base of a cross-encoder.
+const NO_PAIRS: &str =
+    "Akin trains cross-encoders of BERT, RoBERTa, XLM-R and CamemBERT, and the network is another";
 
 /// The tokens of a sentence without those that begin and end it.
 fn inner(ids: &[u32]) -> &[u32] {
@@ -201,6 +222,18 @@ mod tests {
         let camembert = akin_fixtures::models::ModelCopy::tiny("roberta")
             .edited("config.json", |json| json["model_type"] = "camembert".into());
         assert!(BaseModel::open(camembert.path(), None, None).is_ok());
+    }
+
+    #[test]
+    fn a_network_whose_pairs_are_scored_otherwise_is_no_base_of_a_cross_encoder() {
+        let (networks, _) = akin_fixtures::families::networks();
+        for name in ["distilbert", "electra"] {
+            let model = networks.iter().find(|network| network.name == name).unwrap().model("mean");
+            let base = BaseModel::open(model.path(), None, None).unwrap();
+            let error = base.check_scores_pairs().unwrap_err().to_string();
+            assert!(error.contains("config.json") && error.contains("cross-encoders of BERT"), "{error}");
+        }
+        assert!(base("tiny-roberta").check_scores_pairs().is_ok());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The weights of a network under the names of Hugging Face's files.
 
 use akin_encoder::burn::Bert;
+use akin_encoder::model::Architecture;
 use burn::nn::LayerNorm;
 use burn::tensor::Tensor;
 
@@ -37,6 +38,29 @@ pub(crate) fn named_weights(bert: &Bert) -> Vec<NamedTensor> {
         push_norm(&mut weights, &format!("{prefix}.output.LayerNorm"), &layer.norm);
     }
     weights
+}
+
+/// What the files of a family call a weight of BERT; none for one that the family does not have.
+pub(crate) fn name_in(architecture: Architecture, name: &str) -> Option<String> {
+    if architecture != Architecture::DistilBert {
+        return Some(name.to_owned());
+    }
+    if name.starts_with("embeddings.token_type_embeddings") {
+        return None;
+    }
+    // The longer names first: one ends another.
+    const PARTS: [(&str, &str); 9] = [
+        ("encoder.layer.", "transformer.layer."),
+        ("attention.self.query", "attention.q_lin"),
+        ("attention.self.key", "attention.k_lin"),
+        ("attention.self.value", "attention.v_lin"),
+        ("attention.output.dense", "attention.out_lin"),
+        ("attention.output.LayerNorm", "sa_layer_norm"),
+        ("intermediate.dense", "ffn.lin1"),
+        ("output.dense", "ffn.lin2"),
+        ("output.LayerNorm", "output_layer_norm"),
+    ];
+    Some(PARTS.iter().fold(name.to_owned(), |name, (of_bert, own)| name.replace(of_bert, own)))
 }
 
 fn named<const D: usize>(name: String, tensor: Tensor<D>) -> NamedTensor {

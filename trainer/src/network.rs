@@ -69,6 +69,7 @@ impl Network {
                 network.classifier = Some(linear(wide, labels, false, &mut random, device));
             }
             Objective::CrossEncoder => {
+                base.check_scores_pairs()?;
                 let [dense, score] = head_names(base.architecture());
                 let mut layer = |name: &str, outputs: usize| -> Result<Linear> {
                     let drawn = linear(width, outputs, true, &mut random, device);
@@ -97,6 +98,7 @@ impl Network {
     /// # Errors
     /// When the directory is not that of a cross-encoder.
     pub fn open_cross_encoder(base: &BaseModel, device: &Device) -> Result<Self> {
+        base.check_scores_pairs()?;
         let width = base.dimension();
         let [dense, score] = head_names(base.architecture());
         let layer = |name: &str, outputs: usize| -> Result<Linear> {

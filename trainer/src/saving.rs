@@ -11,7 +11,7 @@ use safetensors::tensor::TensorView;
 use serde_json::{Value, json};
 
 use crate::base::BaseModel;
-use crate::named_weights::{NamedTensor, named_weights};
+use crate::named_weights::{NamedTensor, name_in, named_weights};
 use crate::{Error, Result};
 
 /// Files of a base model that are copied as they are, where there are any.
@@ -106,9 +106,11 @@ impl BaseModel {
     /// would miss.
     fn write_weights(&self, prefix: &str, network: &Bert, head: &[NamedTensor], path: &Path) -> Result<()> {
         let own = named_weights(network);
-        let mut tensors: Vec<(String, TensorView<'_>)> = own
-            .iter()
-            .map(|(name, shape, values)| (format!("{prefix}{name}"), shape, values))
+        let architecture = self.dir.config.architecture;
+        let named = own.iter().filter_map(|(name, shape, values)| {
+            Some((format!("{prefix}{}", name_in(architecture, name)?), shape, values))
+        });
+        let mut tensors: Vec<(String, TensorView<'_>)> = named
             .chain(head.iter().map(|(name, shape, values)| (name.clone(), shape, values)))
             .map(|(name, shape, values)| {
                 let view = TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values));
@@ -155,6 +157,34 @@ mod tests {
         BaseModel::open(&dir, None, None).unwrap()
     }
 
+    fn names_of_file(folder: &Path) -> Vec<String> {
+        let file = fs::read(folder.join("model.safetensors")).unwrap();
+        let names = safetensors::SafeTensors::deserialize(&file).unwrap();
+        let mut names: Vec<String> = names.names().into_iter().map(str::to_owned).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_model_of_another_family_has_the_names_that_it_had() {
+        let (networks, _) = akin_fixtures::families::networks();
+        let device = Device::flex().autodiff();
+        for name in ["distilbert", "electra", "xlm-roberta", "camembert"] {
+            let model = networks.iter().find(|network| network.name == name).unwrap().model("mean");
+            let base = BaseModel::open(model.path(), None, None).unwrap();
+            let bert = base.network(&device).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            base.save(&bert, folder.path()).unwrap();
+            assert_eq!(names_of_file(folder.path()), names_of_file(model.path()), "{name}");
+            let again = BaseModel::open(folder.path(), None, None).unwrap();
+            let weights = |bert: &Bert| {
+                let own = named_weights(bert).into_iter();
+                own.filter(|(tensor, ..)| name_in(base.architecture(), tensor).is_some()).collect::<Vec<_>>()
+            };
+            assert_eq!(weights(&again.network(&device).unwrap()), weights(&bert), "{name}");
+        }
+    }
+
     #[test]
     fn a_model_is_read_back_as_it_was_written() {
         let device = Device::flex().autodiff();
@@ -166,6 +196,7 @@ mod tests {
             let again = BaseModel::open(folder.path(), None, None).unwrap();
             assert_eq!(again.dir.settings(), base.dir.settings());
             assert_eq!(named_weights(&again.network(&device).unwrap()), named_weights(&bert));
+            assert!(names_of_file(folder.path()).contains(&"encoder.layer.1.output.dense.bias".to_owned()));
             let other = base.reinitialized(bert.clone(), 1, 9);
             for ((name, _, before), (_, _, after)) in named_weights(&bert).iter().zip(named_weights(&other)) {
                 // Biases and norms of the fixture have the values that they are initialised with.

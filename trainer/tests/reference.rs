@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use akin_fixtures::families::networks;
 use akin_fixtures::models::tiny;
 use akin_trainer::base::BaseModel;
 use akin_trainer::example::Example;
@@ -114,6 +115,18 @@ fn a_cross_encoder_goes_as_in_pytorch() {
 #[test]
 fn roberta_goes_as_in_pytorch() {
     check("roberta-regression", "roberta", Objective::Regression);
+}
+
+#[test]
+fn networks_of_other_families_go_as_in_pytorch() {
+    let (networks, _) = networks();
+    for name in ["xlm-roberta", "camembert", "distilbert", "electra"] {
+        let network = networks.iter().find(|network| network.name == name).unwrap();
+        let model = network.model("mean");
+        let base = BaseModel::open(model.path(), None, Some(48)).unwrap();
+        let set = read_training_set(&path("reference/pairs.tsv"), &base, Objective::Regression, 5.0).unwrap();
+        compare(&format!("{name}-regression"), &losses(&base, &set, settings(Objective::Regression)));
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
 use akin_encoder::{CrossEncoder, Error, Precision, SentenceEncoder};
+use akin_fixtures::families::scorers;
 use akin_fixtures::models::{ModelCopy, tiny};
 use akin_fixtures::{fixture, sentences};
 use serde_json::{Value, json};
@@ -59,6 +60,37 @@ fn scores_are_those_of_sentence_transformers() {
         assert_eq!(encoder.max_tokens(), 64);
         assert_near(&scores(&encoder, &pairs), &expected(architecture), 1e-4);
     }
+}
+
+#[test]
+fn scores_of_every_family_are_those_of_sentence_transformers() {
+    let pairs: Vec<_> = pairs().into_iter().step_by(6).collect();
+    let scorers = scorers();
+    assert_eq!(scorers.len(), 8);
+    for scorer in scorers {
+        println!("{}", scorer.name);
+        assert_near(&scores(&load(&scorer.model()), &pairs), &scorer.logits, 1e-4);
+    }
+}
+
+#[test]
+fn what_a_head_of_another_family_is_not_is_named() {
+    let scorers = scorers();
+    let model = |name: &str| scorers.iter().find(|scorer| scorer.name == name).unwrap().model();
+    let with =
+        |name: &str, key: &str, value: Value| model(name).edited("config.json", |json| json[key] = value);
+    for (model, words) in [
+        (with("modernbert", "classifier_pooling", json!("max")), ["classifier_pooling", "mean"]),
+        (with("modernbert", "classifier_bias", json!(1)), ["classifier_bias", "true or false"]),
+        (with("modernbert", "classifier_activation", json!("mish")), ["classifier_activation", "mish"]),
+        (with("deberta-v3", "pooler_hidden_act", json!(2)), ["pooler_hidden_act", "2"]),
+    ] {
+        refused(&model, "config.json", &words);
+    }
+    let headless = model("modernbert").with_tensors("f32", |tensors| {
+        tensors.remove("head.norm.weight");
+    });
+    refused(&headless, "model.safetensors", &["head.norm.weight"]);
 }
 
 #[test]

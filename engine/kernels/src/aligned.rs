@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use sealed::FourBytes;
+pub(crate) use sealed::FourBytes;
 
 mod sealed {
     /// Numbers of four bytes. Nobody else may add a type: one of another size would leave gaps between lines.
@@ -18,6 +18,9 @@ mod sealed {
 struct Line<T>([T; LINE]);
 
 const LINE: usize = 16;
+
+/// Bytes of a cache line.
+pub(crate) const LINE_BYTES: usize = 64;
 
 /// A buffer that begins on a cache line, so that no vector of a packed matrix straddles two.
 #[derive(Clone, Default)]

@@ -28,6 +28,7 @@ pub mod matmul;
 pub mod memory;
 mod prefetch;
 pub mod rows;
+pub mod shared;
 mod similarity;
 mod softmax;
 pub mod user;

@@ -30,7 +30,7 @@ words do not matter. Without --mode these marks mean nothing: documents are foun
 each counts is told from their scores. Put -- before a TEXT that begins with a hyphen.
 
 With --rerank the best hits, 50 of them or --rerank-depth, are ranked again by a model that knows more: a \
-cross-encoder, which reads the query and each passage together, or a sentence encoder larger than that of the index. --precision int8 \
+cross-encoder of BERT's family, DeBERTa or ModernBERT, which reads the query and each passage together, or a sentence encoder larger than that of the index. --precision int8 \
 is the fastest. A sentence encoder, and a cross-encoder that learned from little data, order better together with the search than \
 alone: --rerank-weight 1 for the one, 0.3 for the other.
 

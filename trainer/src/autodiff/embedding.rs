@@ -24,7 +24,11 @@ pub(super) fn embed(
         // Burn computes no gradient for a constant.
         if sparse.is_some() { Tensor::from_inner(words.inner()) } else { words },
         input(&module.position_embeddings.weight),
-        input(&module.token_type_embeddings.weight),
+        match module.has_types {
+            true => input(&module.token_type_embeddings.weight),
+            // Zeros, which nothing learns.
+            false => Tensor::from_inner(module.token_type_embeddings.weight.val().inner().zeros_like()),
+        },
         input(&module.norm.gamma),
         input(module.norm.beta.as_ref().expect("BERT's layer norms have a bias")),
     ];

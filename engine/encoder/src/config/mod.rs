@@ -111,10 +111,9 @@ impl BertConfig {
         self.position_offset == 0 && self.layout(&|_| true).types.is_some()
     }
 
-    /// Whether training differentiates this network: BERT's own, under whatever names.
+    /// Whether training differentiates this network: BERT's own, under whatever names, with or without types of tokens.
     pub fn is_trainable(&self) -> bool {
         self.form == Form::bert(self.hidden_size, self.num_attention_heads)
-            && self.layout(&|_| true).types.is_some()
     }
 
     /// The longest sequence that the position embeddings reach, in tokens.

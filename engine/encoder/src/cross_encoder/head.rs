@@ -1,22 +1,28 @@
-//! The head of a cross-encoder: the first token's last hidden state to a logit.
+//! The head of a cross-encoder: the last hidden states of a pair to a logit.
 
+use akin_kernels::cpu::isa;
 use akin_kernels::dot;
+use akin_kernels::layer_norm::LayerNorm;
 use rayon::prelude::*;
 
-use crate::config::Architecture;
+use super::head_form::{HeadActivation, HeadForm};
 use crate::executors::cpu::TensorReader;
 use crate::families::LinearRef;
 use crate::files::refuse;
 use crate::model::{ModelDir, ModelWeights};
+use crate::pooling::Pooling;
 use crate::{Error, Result};
 
-/// A dense layer with tanh, and a linear layer with one output.
-///
-/// BERT calls the first its pooler, RoBERTa a part of its classifier; they compute the same.
+/// A dense layer with an activation, and a linear layer with one output.
 pub(super) struct ScoreHead {
+    pooling: Pooling,
     /// `[hidden, hidden]`, a row for each output.
     dense: Vec<f32>,
+    /// Empty where there is none.
     dense_bias: Vec<f32>,
+    activation: HeadActivation,
+    /// Of what the activation gives.
+    norm: Option<LayerNorm>,
     /// `[hidden]`
     score: Vec<f32>,
     score_bias: f32,
@@ -26,18 +32,8 @@ impl ScoreHead {
     /// Takes the head of the model from its weights.
     pub(super) fn load(model: &ModelDir, weights: &ModelWeights) -> Result<Self> {
         let width = model.config.hidden_size;
+        let form = HeadForm::of(model, weights.prefix())?;
         let no_cross_encoder = |reason| Error::NoCrossEncoder { path: model.root.clone(), reason };
-        let (dense, score) = match model.config.architecture {
-            Architecture::Bert => (format!("{}pooler.dense", weights.prefix()), "classifier"),
-            Architecture::Roberta | Architecture::XlmRoberta | Architecture::Camembert => {
-                ("classifier.dense".into(), "classifier.out_proj")
-            }
-            other => {
-                return Err(no_cross_encoder(format!(
-                    "its network is {other:?}, and Akin runs cross-encoders of BERT, RoBERTa, XLM-R and CamemBERT"
-                )));
-            }
-        };
         let tensors = weights.tensors()?;
         let rows = |name: &str| {
             let tensor = tensors.tensor(&format!("{name}.weight")).map_err(|_| {
@@ -45,37 +41,58 @@ impl ScoreHead {
             });
             Ok(tensor?.shape().first().copied().unwrap_or_default())
         };
-        rows(&dense)?;
-        match rows(score)? {
+        rows(&form.dense)?;
+        match rows(form.score)? {
             1 => {}
             labels => {
                 return Err(no_cross_encoder(format!("it gives a pair {labels} labels, and a score is one")));
             }
         }
         let reader = TensorReader { tensors: &tensors, prefix: "" };
-        let read = |name: &str, outputs: usize| {
+        let read = |name: &str, outputs: usize, biased: bool| {
             weights.check(&format!("{name}.weight"), &[outputs, width])?;
-            weights.check(&format!("{name}.bias"), &[outputs])?;
-            let linear = LinearRef::new(name, outputs, width);
+            if biased {
+                weights.check(&format!("{name}.bias"), &[outputs])?;
+            }
+            let linear = LinearRef::new(name, outputs, width).biased(biased);
             reader.linear(&linear).map_err(|reason| refuse(weights.path(), reason))
         };
-        let ((dense, dense_bias), (score, score_bias)) = (read(&dense, width)?, read(score, 1)?);
+        let (dense, dense_bias) = read(&form.dense, width, form.biased)?;
+        let (score, score_bias) = read(form.score, 1, true)?;
+        let norm = form.norm.map(|norm| {
+            weights.check(&norm.weight, &[width])?;
+            norm.bias.iter().try_for_each(|bias| weights.check(bias, &[width]))?;
+            reader.norm(&norm, &model.config).map_err(|reason| refuse(weights.path(), reason))
+        });
         Ok(Self {
+            pooling: form.pooling,
             dense: dense.into_owned(),
             dense_bias: dense_bias.into_owned(),
+            activation: form.activation,
+            norm: norm.transpose()?,
             score: score.into_owned(),
             score_bias: score_bias[0],
         })
     }
 
-    /// The logit of each pair, of whose first tokens `states` are the last hidden states, `[pairs, hidden]`.
+    /// What of the last hidden states of a pair it reads.
+    pub(super) fn pooling(&self) -> Pooling {
+        self.pooling
+    }
+
+    /// The logit of each pair, from the pooled states, `[pairs, hidden]`.
     pub(super) fn logits(&self, states: &[f32]) -> Vec<f32> {
         states.par_chunks_exact(self.score.len()).map(|state| self.logit(state)).collect()
     }
 
     fn logit(&self, state: &[f32]) -> f32 {
-        let rows = self.dense.chunks_exact(state.len()).zip(&self.dense_bias);
-        let inner = rows.map(|(row, bias)| (dot(row, state) + bias).tanh());
-        inner.zip(&self.score).map(|(x, weight)| x * weight).sum::<f32>() + self.score_bias
+        let rows = self.dense.chunks_exact(state.len());
+        let mut inner: Vec<f32> = rows.map(|row| dot(row, state)).collect();
+        inner.iter_mut().zip(&self.dense_bias).for_each(|(x, bias)| *x += bias);
+        self.activation.apply(&mut inner);
+        if let Some(norm) = &self.norm {
+            norm.apply_in_place(isa(), &mut inner);
+        }
+        inner.iter().zip(&self.score).map(|(x, weight)| x * weight).sum::<f32>() + self.score_bias
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! [`CrossEncoder`] opens a directory that sentence-transformers' `CrossEncoder` reads (`settings`), makes one sequence
 //! of the tokens of both texts (`pairs`), runs the network of `executors::cpu` without padding, and computes the score
-//! from the first token (`head`). It knows a pair better than two embeddings do, and costs a pass through the network
+//! from the first token or the mean of all (`head`, in the form of the family: `head_form`). It knows a pair better than two embeddings do, and costs a pass through the network
 //! for each pair: it ranks again what an index has found.
 
 mod head;
+mod head_form;
 mod pairs;
 pub(crate) mod settings;
 
@@ -110,8 +111,8 @@ impl CrossEncoder {
             let pairs = prompted.iter().zip(pairs).map(|(first, (_, second))| (first.as_str(), *second));
             self.tokenizer.tokenize(&pairs.collect::<Vec<_>>())?
         };
-        let first_tokens = self.network.first_tokens(&sequences)?;
-        let logits = self.head.logits(&first_tokens);
+        let pooled = self.network.pool_pairs(&sequences, self.head.pooling())?;
+        let logits = self.head.logits(&pooled);
         if let Some(row) = logits.iter().position(|logit| !logit.is_finite()) {
             let start: String = pairs[row].1.chars().take(40).collect();
             return Err(refuse(

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 use tokenizers::{Encoding, Tokenizer};
 
+use crate::config::Architecture;
 use crate::files::refuse;
 use crate::model::ModelDir;
 use crate::tokenize::{SentenceTokenizer, prefix_of_words};
@@ -34,6 +35,14 @@ pub(crate) struct PairTokens {
     pub types: Vec<u32>,
 }
 
+/// Whether the network is told which of two texts a token is of.
+fn reads_types(model: &ModelDir) -> bool {
+    match model.config.architecture {
+        Architecture::DistilBert | Architecture::MpNet | Architecture::ModernBert => false,
+        _ => model.config.type_vocab_size > 0,
+    }
+}
+
 /// The special tokens around the texts of a pair, and the types of all tokens.
 struct Frame {
     before: PairTokens,
@@ -55,11 +64,12 @@ impl PairTokenizer {
         let mut frame = Frame::of(&tokenizer).ok_or_else(|| {
             refuse(&path, "its post_processor does not put one text of a pair after the other")
         })?;
-        if !model.tokenizer_config.gives_types() {
+        // Some networks of transformers take no types, whatever the tokenizer gives.
+        if !model.tokenizer_config.gives_types() || !reads_types(model) {
             frame.give_type_0();
         }
         let known = model.config.type_vocab_size;
-        if let Some(kind) = frame.greatest_type().filter(|kind| *kind as usize >= known) {
+        if let Some(kind) = frame.greatest_type().filter(|kind| *kind > 0 && *kind as usize >= known) {
             return Err(refuse(
                 &path,
                 format!(

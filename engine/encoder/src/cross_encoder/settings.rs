@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::head_form::FAMILIES;
 use crate::files::{read_json, read_optional, refuse};
 use crate::model_dir::{ModelDir, Module, read_modules};
 use crate::settings::Effect::{Honoured, Nothing, Only};
@@ -93,7 +94,7 @@ pub(crate) fn transformer_of(root: &Path) -> Result<Option<String>> {
     let config = read_optional(&root.join(folder.as_deref().unwrap_or("")).join("config.json"))?;
     match architecture(&config) {
         Some(name) if !name.ends_with(TASK) => no_cross_encoder(format!(
-            "config.json names the architecture {}, and Akin runs {TASK} of BERT, RoBERTa, XLM-R and CamemBERT",
+            "config.json names the architecture {}, and Akin runs {TASK} of {FAMILIES}",
             name.chars().take(80).collect::<String>()
         )),
         _ => Ok(folder),

@@ -18,6 +18,7 @@ impl Class {
         match name.strip_suffix("Fast").unwrap_or(name) {
             "BertTokenizer"
             | "DistilBertTokenizer"
+            | "ElectraTokenizer"
             | "MobileBertTokenizer"
             | "ConvBertTokenizer"
             | "SqueezeBertTokenizer" => Self::Bert,

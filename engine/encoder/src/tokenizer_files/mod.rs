@@ -3,6 +3,7 @@
 //! A vocabulary is no tokenizer yet: the settings beside it say how a text is cut into its words (`tokenizer_config`).
 
 mod sentencepiece;
+mod whole;
 
 use std::path::{Path, PathBuf};
 
@@ -90,7 +91,7 @@ impl TokenizerFile {
         let unreadable =
             |error: tokenizers::Error| refuse(path, format!("not a tokenizer that Akin can read: {error}"));
         match self {
-            Self::Whole(path) => Tokenizer::from_bytes(read_file(path)?).map_err(unreadable),
+            Self::Whole(path) => whole::load(&read_file(path)?).map_err(unreadable),
             Self::WordPieces(path) => word_pieces(&read_file(path)?).map_err(unreadable),
             Self::SentencePieces(path) => {
                 sentencepiece::load(&read_file(path)?).map_err(|reason| refuse(path, reason))

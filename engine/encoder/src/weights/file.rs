@@ -164,7 +164,6 @@ fn serialize(path: &Path, parts: &[Part<'_>]) -> Result<Vec<u8>> {
 }
 
 /// Maps a file: start-up copies nothing that it does not use.
-#[allow(unsafe_code)]
 fn map(path: &Path) -> Result<(File, Mmap)> {
     let io = |source| Error::Io { action: "read", path: path.into(), source };
     let file = File::open(path).map_err(|source| match source.kind() {
@@ -174,10 +173,17 @@ fn map(path: &Path) -> Result<(File, Mmap)> {
     if file.metadata().map_err(io)?.len() == 0 {
         return Err(refuse(path, "the file is empty: fetch it again"));
     }
-    // SAFETY: the mapping is private to this process and only read; it lasts while the model loads. A
-    // program that shortens the file in that moment would stop this one, as it would with any mapping.
-    let mapping = unsafe { Mmap::map(&file) }.map_err(io)?;
+    let mapping = map_open(&file).map_err(io)?;
     Ok((file, mapping))
+}
+
+/// Maps an open file.
+#[allow(unsafe_code)]
+pub(super) fn map_open(file: &File) -> std::io::Result<Mmap> {
+    // SAFETY: the mapping is private to this process and only read. That of a file of weights lasts while the model
+    // loads; one of packed weights longer, but nobody writes to these: they are replaced. A program that shortens a file
+    // that is mapped would stop this one, as it would with any mapping.
+    unsafe { Mmap::map(file) }
 }
 
 fn parse<'a>(file: &'a [u8], path: &Path) -> Result<SafeTensors<'a>> {

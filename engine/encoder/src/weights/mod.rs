@@ -1,16 +1,21 @@
 //! The weights of a model: opened, and every tensor checked before anything computes with it.
 //!
 //! `file` finds and opens the files, in the forms of safetensors and of PyTorch (`torch`, with `pickle` and
-//! `state_dict`). `receipt` remembers what reading all of a file has found.
+//! `state_dict`). `receipt` remembers what reading all of a file has found, and `packed`
+//! keeps the weights in the form that is computed with.
 
 mod file;
+mod packed;
 mod pickle;
+mod place;
 mod receipt;
 mod state_dict;
 mod torch;
 
 use std::path::Path;
 
+use akin_kernels::cpu::Isa;
+use akin_kernels::rows::Precision;
 use rayon::prelude::*;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -18,7 +23,9 @@ use safetensors::{Dtype, SafeTensors};
 pub(crate) use self::file::TensorFile;
 #[cfg(feature = "hub")]
 pub(crate) use self::file::{WEIGHT_FILES, shards};
-use self::receipt::{Identity, Place, Receipt};
+pub(crate) use self::packed::{PackedFile, PackedPlace};
+use self::place::Place;
+use self::receipt::{Identity, Receipt};
 use crate::Result;
 use crate::config::BertConfig;
 use crate::families::{BiasForm, Layout};
@@ -68,7 +75,7 @@ impl ModelWeights {
         let expected: Vec<(String, Vec<usize>)> =
             expected.map(|(name, shape)| (format!("{prefix}{name}"), shape)).collect();
         let checked: Vec<String> = expected.iter().map(|(name, _)| name.clone()).collect();
-        let place = file.identity().and_then(|identity| Some((Place::of(path)?, identity)));
+        let place = file.identity().and_then(|identity| Some((Place::of(path, "weights")?, identity)));
         let receipt = place.as_ref().and_then(|(place, identity)| Receipt::read(place, identity));
         let receipt = receipt.filter(|receipt| receipt.covers(&checked));
         let check = if receipt.is_some() { check_shape } else { check_tensor };
@@ -92,6 +99,18 @@ impl ModelWeights {
             Receipt::write(place, identity, &hashed, &self.checked);
         }
         hashed
+    }
+
+    /// Where the weights are kept packed; nowhere for short files and where the user has no cache folder.
+    pub(crate) fn packed(
+        &self,
+        config: &BertConfig,
+        isa: Isa,
+        precision: Precision,
+    ) -> Option<PackedPlace<'_>> {
+        let (_, identity) = self.place.as_ref()?;
+        let network = format!("{:?} {:?} {config:?}", self.prefix, self.layout);
+        PackedPlace::of(&self.file, identity, isa, precision, &network)
     }
 
     /// The file.

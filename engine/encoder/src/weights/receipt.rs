@@ -7,16 +7,15 @@
 //! change. One that is damaged, of another format or of another user is not used, and a load without a receipt works
 //! as one with it.
 
-use std::fs::{self, File, Metadata};
+use std::fs::Metadata;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(unix)]
 use std::time::{Duration, SystemTime};
 
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest, Sha256};
 
+use super::place::{Place, hex, seal_of};
 use crate::fingerprint::Fingerprint;
 
 /// The first line. The number is that of the format.
@@ -31,7 +30,7 @@ const SETTLED: Duration = Duration::from_secs(3);
 
 /// What files are, apart from their content: length, times and place of each, a line a file.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Identity(String);
+pub(super) struct Identity(pub(super) String);
 
 impl Identity {
     /// That of open files; nothing where the system does not say enough, or the files are short.
@@ -64,28 +63,6 @@ fn line(_: &Metadata) -> Option<String> {
     None
 }
 
-/// Where the receipt of some files is kept.
-pub(super) struct Place {
-    folder: PathBuf,
-    file: PathBuf,
-}
-
-impl Place {
-    /// That of files which are found by `path`; nothing where the user has no cache folder.
-    pub fn of(path: &Path) -> Option<Self> {
-        let absolute =
-            |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-        Some(Self::in_folder(cache.join("akin").join("weights"), path))
-    }
-
-    fn in_folder(folder: PathBuf, path: &Path) -> Self {
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let name = hex(&Sha256::digest(path.as_os_str().as_encoded_bytes())[..16]);
-        Self { file: folder.join(name), folder }
-    }
-}
-
 /// What is known of files.
 pub(super) struct Receipt {
     hashed: Sha256,
@@ -96,11 +73,7 @@ pub(super) struct Receipt {
 impl Receipt {
     /// What is known of files with this identity: nothing, if anything is wrong with the receipt.
     pub fn read(place: &Place, identity: &Identity) -> Option<Self> {
-        let file = File::open(&place.file).ok()?;
-        let metadata = file.metadata().ok()?;
-        if !metadata.is_file() || metadata.len() > MOST_BYTES || !is_ours(&metadata) {
-            return None;
-        }
+        let (file, _) = place.open().filter(|(_, metadata)| metadata.len() <= MOST_BYTES)?;
         let mut text = String::new();
         file.take(MOST_BYTES).read_to_string(&mut text).ok()?;
         let (text, seal) = text.rsplit_once("seal ")?;
@@ -134,47 +107,10 @@ impl Receipt {
         let (state, digest) = (hex(&hashed.state().serialize()), digest_of(hashed.state(), &checked));
         let text = format!("{FORMAT}\n{}checked {checked}\nstate {state}\ndigest {digest}\n", identity.0);
         let text = format!("{text}seal {}", seal_of(&text));
-        if let Err(error) = write_whole(place, text.as_bytes()) {
+        if let Err(error) = place.write(|file| file.write_all(text.as_bytes())) {
             tracing::debug!("no receipt of weights in {}: {error}", place.folder.display());
         }
     }
-}
-
-/// Writes a file that other processes see whole or not at all.
-fn write_whole(place: &Place, bytes: &[u8]) -> std::io::Result<()> {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    fs::create_dir_all(&place.folder)?;
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let new = place.file.with_extension(format!("{}-{number}", std::process::id()));
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options
-        .open(&new)
-        .and_then(|mut file| file.write_all(bytes))
-        .and_then(|()| fs::rename(&new, &place.file));
-    if written.is_err() {
-        drop(fs::remove_file(&new));
-    }
-    written
-}
-
-/// Whether a file belongs to the user of this process, and nobody else may write it.
-#[cfg(unix)]
-fn is_ours(file: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    Some(file.uid()) == akin_kernels::user::user_id() && file.mode() & 0o022 == 0
-}
-
-#[cfg(not(unix))]
-fn is_ours(_: &Metadata) -> bool {
-    false
-}
-
-/// The last line, which tells whether the others are whole.
-fn seal_of(text: &str) -> String {
-    hex(&Sha256::digest(text)) + "\n"
 }
 
 fn digest_of(hashed: &Sha256, checked: &str) -> String {
@@ -183,10 +119,6 @@ fn digest_of(hashed: &Sha256, checked: &str) -> String {
 
 fn digest_of_names(names: &[String]) -> String {
     names.iter().fold(Fingerprint::default(), |hashed, name| hashed.with(name.as_bytes())).digits()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(digits: &str) -> Option<Vec<u8>> {

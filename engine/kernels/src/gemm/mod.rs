@@ -9,6 +9,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod in_tiles;
+#[cfg(test)]
+mod tests;
 
 use rayon::prelude::*;
 
@@ -24,6 +26,7 @@ use super::gemm_tile::{
 };
 use super::lanes::{Kernel, Lanes, code_format, dispatch, dispatch_words, tile_shape};
 use super::rows::{InputRows, Precision};
+use super::shared::{Numbers, SharedReader};
 
 /// A linear layer, packed for one instruction set and precision.
 #[derive(Clone)]
@@ -36,12 +39,12 @@ pub struct PackedLinear {
     columns: usize,
     panel_width: usize,
     /// `[panel][depth][panel_width]` words, zeros in the columns past the last.
-    panels: AlignedWords,
+    panels: Numbers<u32>,
     /// Of whole panels.
-    bias: AlignedFloats,
+    bias: Numbers<f32>,
     /// Of codes, of whole panels: what a code stands for, and the sum of the column.
-    scales: AlignedFloats,
-    sums: AlignedFloats,
+    scales: Numbers<f32>,
+    sums: Numbers<f32>,
 }
 
 /// What is done with x Wᵀ + b.
@@ -59,6 +62,10 @@ pub enum Epilogue {
 const GREATEST: f32 = 127.0;
 
 impl PackedLinear {
+    /// The number of the form that weights are packed in. It must change with what [`pack`](Self::pack) makes of equal
+    /// weights: packed weights are kept on disks under it.
+    pub const FORMAT: u32 = 1;
+
     /// Packs the weights of `columns` outputs, each `row(column)` of `inner` floats, as PyTorch stores
     /// them; `bias` may be empty for none. Codes are made column by column: weight = scale * code, with
     /// codes in -127..=127. Where products are added in 16 bits (AVX2 without VNNI) the scale is great enough for
@@ -116,11 +123,35 @@ impl PackedLinear {
             depth,
             columns,
             panel_width: width,
-            panels,
-            bias: padded_bias,
-            scales,
-            sums,
+            panels: Numbers::Own(panels),
+            bias: Numbers::Own(padded_bias),
+            scales: Numbers::Own(scales),
+            sums: Numbers::Own(sums),
         }
+    }
+
+    /// The packed numbers as bytes of this machine, to be kept and [`restore`](Self::restore)d.
+    pub fn stored(&self) -> [&[u8]; 4] {
+        let Self { panels, bias, scales, sums, .. } = self;
+        [bytemuck::cast_slice(panels), floats(bias), floats(scales), floats(sums)]
+    }
+
+    /// What [`pack`](Self::pack) made earlier of weights of this shape for this instruction set and precision: takes
+    /// what [`stored`](Self::stored) gave, each part on a cache line of its own. None where there are not as many
+    /// numbers. The numbers themselves are believed.
+    pub fn restore(
+        isa: Isa,
+        precision: Precision,
+        inner: usize,
+        columns: usize,
+        from: &mut SharedReader,
+    ) -> Option<Self> {
+        let (panel_width, depth) = (panel_width(isa, precision), precision.words(isa, inner));
+        let padded = columns.div_ceil(panel_width).checked_mul(panel_width)?;
+        let panels = Numbers::Shared(from.take(padded.checked_mul(depth)?)?);
+        let mut of_columns = || from.take(padded).map(Numbers::Shared);
+        let (bias, scales, sums) = (of_columns()?, of_columns()?, of_columns()?);
+        Some(Self { isa, precision, inner, depth, columns, panel_width, panels, bias, scales, sums })
     }
 
     /// In what its products are computed.
@@ -181,6 +212,10 @@ impl PackedLinear {
             Precision::Bf16 | Precision::Int8 => dispatch_words(self.isa, WordWork(work)),
         }
     }
+}
+
+fn floats(numbers: &[f32]) -> &[u8] {
+    bytemuck::cast_slice(numbers)
 }
 
 /// Columns of a panel.
@@ -284,13 +319,13 @@ impl Work<'_> {
         let (depth, columns) = (linear.depth, linear.columns);
         let width = L::TILE_VECTORS * L::LEN;
         debug_assert_eq!(width, linear.panel_width);
+        let of_linear = [&linear.bias, &linear.scales, &linear.sums].map(|numbers| &numbers[..]);
+        let words = &linear.panels[..];
         for p in panels {
-            let panel = linear.panels[p * depth * width..][..depth * width].as_ptr();
+            let panel = words[p * depth * width..][..depth * width].as_ptr();
             let column = p * width;
             let valid = width.min(columns - column);
-            let bias = linear.bias[column..][..width].as_ptr();
-            let scales = linear.scales[column..][..width].as_ptr();
-            let sums = linear.sums[column..][..width].as_ptr();
+            let [bias, scales, sums] = of_linear.map(|numbers| numbers[column..][..width].as_ptr());
             let share = width.div_ceil(rows.div_ceil(P::rows::<L>()).max(1)).min(LINE);
             for (t, (row, height)) in row_tiles(rows, P::rows::<L>()).enumerate() {
                 // Each tile asks for its share of the panel after this one: all at once would wait for the memory.
@@ -327,157 +362,6 @@ impl Work<'_> {
                         }
                     }
                 }
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rows::RowBuffer;
-    use crate::vecmath::erf_reference;
-    use proptest::prelude::*;
-
-    /// x and w as the precision has them, in double precision.
-    fn rounded(isa: Isa, precision: Precision, x: &[f32], w: &[f32]) -> (Vec<f64>, Vec<f64>) {
-        let each = |v: &[f32], f: &dyn Fn(f32) -> f64| v.iter().map(|v| f(*v)).collect::<Vec<_>>();
-        match precision {
-            Precision::F32 => (each(x, &f64::from), each(w, &f64::from)),
-            Precision::Bf16 => {
-                let narrow = |v: f32| f64::from(bf16::from_f32(v).to_f32());
-                (each(x, &narrow), each(w, &narrow))
-            }
-            Precision::Int8 => {
-                let (low, high) =
-                    x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
-                let step = ((high - low) / 255.0).max(1e-30);
-                let of_x = |v: f32| f64::from(((v - low) * (1.0 / step)).round_ties_even()) * f64::from(step);
-                let x = each(x, &|v| of_x(v) + f64::from(low));
-                let step = scale(w, code_format(isa).1);
-                (x, each(w, &|v| f64::from((v / step).round()) * f64::from(step)))
-            }
-        }
-    }
-
-    /// The scalar twin: (value, sum of magnitudes), in double precision.
-    fn twin(x: &[f64], w: &[f64], bias: f32) -> (f64, f64) {
-        let products = x.iter().zip(w).map(|(x, w)| x * w);
-        let bias = f64::from(bias);
-        products.fold((bias, bias.abs()), |(sum, size), p| (sum + p, size + p.abs()))
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(192))]
-        #[test]
-        fn a_packed_product_is_that_of_its_scalar_twin(
-            precision in prop::sample::select(vec![Precision::F32, Precision::Bf16, Precision::Int8]),
-            rows in 0usize..70,
-            inner in 1usize..200,
-            columns in 1usize..110,
-            epilogue in prop::sample::select(vec![
-                Epilogue::Store,
-                Epilogue::Add,
-                Epilogue::Activate(Activation::Gelu),
-                Epilogue::Activate(Activation::Relu),
-            ]),
-            with_bias in any::<bool>(),
-            seed in any::<u64>(),
-        ) {
-            let mut state = seed | 1;
-            let mut next = || {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                ((state >> 40) as f32 / (1u64 << 23) as f32) - 1.0
-            };
-            let x: Vec<f32> = (0..rows * inner).map(|_| next()).collect();
-            let w: Vec<f32> = (0..columns * inner).map(|_| next()).collect();
-            let bias: Vec<f32> = (0..if with_bias { columns } else { 0 }).map(|_| next()).collect();
-            let before: Vec<f32> = (0..rows * columns).map(|_| next()).collect();
-            let mut buffer = RowBuffer::default();
-            for isa in Isa::available() {
-                let row = |c: usize| &w[c * inner..][..inner];
-                let linear = PackedLinear::pack(isa, precision, inner, columns, row, &bias);
-                let mut y = before.clone();
-                linear.apply(buffer.rows(isa, precision, &x, inner), rows, epilogue, &mut y);
-                for r in 0..rows {
-                    for c in 0..columns {
-                        let b = bias.get(c).copied().unwrap_or(0.0);
-                        let (x, w) = rounded(isa, precision, &x[r * inner..][..inner], &w[c * inner..][..inner]);
-                        let (sum, size) = twin(&x, &w, b);
-                        let at = r * columns + c;
-                        let exact = match epilogue {
-                            Epilogue::Store => sum,
-                            Epilogue::Activate(Activation::Relu) => sum.max(0.0),
-                            Epilogue::Activate(_) => sum * 0.5 * (1.0 + erf_reference(sum / 2f64.sqrt())),
-                            Epilogue::Add => sum + f64::from(before[at]),
-                        };
-                        let bound = (size + 1.0) * 2e-6;
-                        prop_assert!((f64::from(y[at]) - exact).abs() <= bound,
-                            "{:?} {:?} row {} column {}: {} is not {}", isa, epilogue, r, c, y[at], exact);
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn codes_that_are_added_in_16_bits_come_near_the_limit_and_keep_to_it() {
-        const MOST: i32 = 128;
-        let mut state = 5u64;
-        let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            ((state >> 40) as f32 / (1u64 << 23) as f32) - 1.0
-        };
-        for inner in [1usize, 3, 4, 6, 8, 12, 384] {
-            for power in [1, 3, 15] {
-                let row: Vec<f32> = (0..inner).map(|_| next().powi(power)).collect();
-                for row in [row.clone(), row.iter().map(|x| x.abs()).collect(), vec![-0.5; inner]] {
-                    let scale = scale(&row, MOST);
-                    let codes: Vec<i32> = row.iter().map(|x| i32::from(code(*x, scale))).collect();
-                    let (mut greatest_sum, mut greatest) = (0, 0);
-                    for block in codes.chunks(8) {
-                        for places in [[0, 1, 4, 5], [2, 3, 6, 7]] {
-                            let added = places.into_iter().filter_map(|i| block.get(i).copied());
-                            let sum = |sign: i32| added.clone().map(|code| (sign * code).max(0)).sum::<i32>();
-                            greatest_sum = greatest_sum.max(sum(1)).max(sum(-1));
-                        }
-                        greatest = block.iter().fold(greatest, |most, code| most.max(code.abs()));
-                    }
-                    assert!(greatest_sum <= MOST, "{greatest_sum} of {row:?}");
-                    assert!(greatest_sum >= MOST - 4 || greatest == 127, "{greatest_sum}, {greatest}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn sums_of_the_greatest_codes_do_not_saturate() {
-        // 255 * 127 four times over is more than 16 bits hold, and 3072 times is what a large layer has.
-        let inner = 3072;
-        let mut x = vec![255.0; inner];
-        x[0] = 0.0;
-        let w = vec![127.0; inner];
-        for isa in Isa::available() {
-            let (codes_of_x, codes_of_w) = rounded(isa, Precision::Int8, &x, &w);
-            let exact = twin(&codes_of_x, &codes_of_w, 0.0).0 as f32;
-            let linear = PackedLinear::pack(isa, Precision::Int8, inner, 1, |_| &w, &[]);
-            let mut y = [0.0];
-            let mut buffer = RowBuffer::default();
-            linear.apply(buffer.rows(isa, Precision::Int8, &x, inner), 1, Epilogue::Store, &mut y);
-            assert!((y[0] - exact).abs() <= exact * 1e-6, "{isa:?}: {} is not {exact}", y[0]);
-        }
-    }
-
-    #[test]
-    fn a_weight_that_is_not_a_number_is_not_lost() {
-        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
-            for isa in Isa::available() {
-                let w = [1.0, f32::NAN, 2.0];
-                let linear = PackedLinear::pack(isa, precision, 3, 1, |_| &w, &[]);
-                let mut y = [0.0];
-                let mut buffer = RowBuffer::default();
-                linear.apply(buffer.rows(isa, precision, &[1.0, 2.0, 3.0], 3), 1, Epilogue::Store, &mut y);
-                assert!(y[0].is_nan(), "{isa:?} {precision:?}");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The BERT network as a burn module: what training differentiates, and its reference forward pass.
 //!
-//! Devlin et al. 2019; RoBERTa (Liu et al. 2019), XLM-R and CamemBERT differ only in where their positions begin.
+//! Devlin et al. 2019; RoBERTa (Liu et al. 2019), XLM-R and CamemBERT differ only in where their positions begin, and
+//! DistilBERT (Sanh et al. 2019) has no types of tokens.
 
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
@@ -54,14 +55,14 @@ impl Bert {
 
     fn fill(&mut self, loader: &Loader<'_>, layout: &Layout) -> std::result::Result<(), String> {
         let (config, embeddings) = (loader.config, &mut self.embeddings);
-        let (Some(positions), Some(types), Some(norm)) =
-            (&layout.positions, &layout.types, &layout.embedding_norm)
-        else {
+        let (Some(positions), Some(norm)) = (&layout.positions, &layout.embedding_norm) else {
             return Err(NOT_BERT.into());
         };
         embeddings.word_embeddings = loader.table(&layout.words, config.vocab_size)?;
         embeddings.position_embeddings = loader.table(positions, config.max_position_embeddings)?;
-        embeddings.token_type_embeddings = loader.table(types, config.type_vocab_size)?;
+        if let Some(types) = &layout.types {
+            embeddings.token_type_embeddings = loader.table(types, config.type_vocab_size)?;
+        }
         embeddings.norm = loader.norm(norm)?;
         for (layer, tensors) in self.layers.iter_mut().zip(&layout.layers) {
             let (Some(attention_norm), Some(norm)) = (&tensors.after_attention, &tensors.after_feed_forward)
@@ -95,8 +96,10 @@ pub struct BertEmbeddings {
     pub word_embeddings: Embedding,
     /// `[max_position_embeddings, hidden]`
     pub position_embeddings: Embedding,
-    /// `[type_vocab_size, hidden]`
+    /// `[type_vocab_size, hidden]`; not read where the network has no types.
     pub token_type_embeddings: Embedding,
+    /// Whether tokens have types.
+    pub has_types: bool,
     /// The layer normalisation at its end.
     pub norm: LayerNorm,
     /// Added to the variance in the layer normalisations.
@@ -110,6 +113,7 @@ impl BertEmbeddings {
             word_embeddings: table(config.vocab_size),
             position_embeddings: table(config.max_position_embeddings),
             token_type_embeddings: table(config.type_vocab_size),
+            has_types: config.layout(&|_| true).types.is_some(),
             norm: layer_norm(config, device),
             layer_norm_eps: config.layer_norm_eps,
         }
@@ -118,6 +122,9 @@ impl BertEmbeddings {
     fn forward(&self, batch: &PaddedBatch) -> Tensor<3> {
         let words = self.word_embeddings.forward(batch.ids.clone());
         let positions = self.position_embeddings.forward(batch.positions.clone());
+        if !self.has_types {
+            return self.norm.forward(words + positions);
+        }
         // One sentence at a time, so every token is of type 0.
         let types = self.token_type_embeddings.weight.val().narrow(0, 0, 1);
         self.norm.forward(words + positions + types.unsqueeze())

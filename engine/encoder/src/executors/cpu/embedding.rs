@@ -10,11 +10,12 @@ use akin_kernels::gemm::{Epilogue, PackedLinear};
 use akin_kernels::layer_norm::LayerNorm;
 use akin_kernels::memory::prefer_large_pages;
 use akin_kernels::rows::{InputRows, Precision};
+use akin_kernels::shared::Shared;
 
 /// The tables that tokens and places are looked up in.
 pub(super) struct Embedding {
     /// `[vocabulary, width]`
-    words: Vec<f32>,
+    words: Words,
     /// `[positions, width]`, the vector of type 0 added. One row, where there are no positions: that vector alone.
     places: Vec<f32>,
     /// `[types, width]`: what the vector of a type differs by from that of type 0. Empty where there are no types.
@@ -25,12 +26,20 @@ pub(super) struct Embedding {
     config: BertConfig,
 }
 
+/// The table of words: copied out of the model, or as it was kept.
+enum Words {
+    Own(Vec<f32>),
+    Kept(Shared<f32>),
+}
+
 impl Embedding {
+    /// Takes the tables of a network. `kept` is that of the words, if it was kept.
     pub fn load(
         isa: Isa,
         config: &BertConfig,
         layout: &Layout,
         weights: TensorReader<'_>,
+        kept: Option<Shared<f32>>,
     ) -> Result<Self, String> {
         let width = config.form.embedding_size;
         let get = |name: &Option<String>, rows: usize| match name {
@@ -42,10 +51,16 @@ impl Embedding {
         let nothing = vec![0.0; width];
         let first = types.get(..width).unwrap_or(&nothing);
         let places = if places.is_empty() { Floats::Borrowed(&nothing) } else { places };
-        let mut words = copied(weights.get(&layout.words, &[config.vocab_size, width])?);
-        if config.form.embedding_scale != 1.0 {
-            words.iter_mut().for_each(|word| *word *= config.form.embedding_scale);
-        }
+        let words = match kept {
+            Some(words) => Words::Kept(words),
+            None => {
+                let mut words = copied(weights.get(&layout.words, &[config.vocab_size, width])?);
+                if config.form.embedding_scale != 1.0 {
+                    words.iter_mut().for_each(|word| *word *= config.form.embedding_scale);
+                }
+                Words::Own(words)
+            }
+        };
         let norm = layout.embedding_norm.as_ref().map(|norm| weights.norm(norm, config)).transpose()?;
         let projection = layout.projection.as_ref().map(|linear| weights.linear(linear)).transpose()?;
         let projection = projection.map(|(weight, bias)| {
@@ -60,6 +75,14 @@ impl Embedding {
             projection,
             config: config.clone(),
         })
+    }
+
+    /// The table of words, `[vocabulary, width]`.
+    pub fn words(&self) -> &[f32] {
+        match &self.words {
+            Words::Own(words) => words,
+            Words::Kept(words) => words,
+        }
     }
 
     /// The longest sentence there are places for, in tokens.
@@ -103,13 +126,13 @@ impl Embedding {
 
     fn write_words_and_places(&self, ids: &[u32], offsets: &[usize], out: &mut [f32]) {
         let width = self.config.form.embedding_size;
-        let last = self.places.len() / width - 1;
+        let (words, last) = (self.words(), self.places.len() / width - 1);
         let mut rows = out.chunks_exact_mut(width);
         for sentence in offsets.windows(2) {
             let ids = &ids[sentence[0]..sentence[1]];
             let places = self.config.positions_of(ids);
             for ((&id, place), row) in ids.iter().zip(places).zip(&mut rows) {
-                let word = &self.words[id as usize * width..][..width];
+                let word = &words[id as usize * width..][..width];
                 let place = &self.places[place.min(last) * width..][..width];
                 for ((x, w), p) in row.iter_mut().zip(word).zip(place) {
                     *x = w + p;

@@ -10,20 +10,25 @@ use super::weights::TensorReader;
 use crate::config::BertConfig;
 use crate::families::{LayerTensors, Layout, NormOrder, NormRef};
 use akin_kernels::cpu::Isa;
-use akin_kernels::gemm::Epilogue;
+use akin_kernels::gemm::{Epilogue, PackedLinear};
 use akin_kernels::layer_norm::LayerNorm;
 use akin_kernels::rows::{InputRows, Precision};
 
 /// A layer's weights, packed for one instruction set and precision.
 pub(super) struct Layer {
     heads: HeadForm,
-    attention: Vec<AttentionPart>,
-    feed_forward: Vec<FeedForwardPart>,
+    sublayers: Sublayers,
     /// Of each sublayer.
     norms: [SublayerNorms; 2],
-    /// Of each sublayer: a factor for each column of its input, applied before the input is quantized. Empty for floats.
-    factors: [Vec<f32>; 2],
     order: NormOrder,
+}
+
+/// The products of a layer, with what comes of packing them.
+pub(super) struct Sublayers {
+    pub attention: Vec<AttentionPart>,
+    pub feed_forward: Vec<FeedForwardPart>,
+    /// Of each sublayer: a factor for each column of its input, applied before the input is quantized. Empty for floats.
+    pub factors: [Vec<f32>; 2],
 }
 
 /// The normalisations of a sublayer.
@@ -48,15 +53,14 @@ impl Sublayer {
     pub const BOTH: [Sublayer; 2] = [Sublayer::Attention, Sublayer::FeedForward];
 }
 
-impl Layer {
+impl Sublayers {
     /// Packs the weights of set `index` of the layout.
-    pub fn load(
+    fn pack(
         packing: Packing,
         config: &BertConfig,
         weights: TensorReader<'_>,
         layout: &Layout,
         index: usize,
-        positions: &Positions,
     ) -> Result<Self, String> {
         let tensors = &layout.layers[index];
         let linear = |linear| weights.linear(linear);
@@ -65,24 +69,51 @@ impl Layer {
         let mut gate = tensors.gate.as_ref().map(linear).transpose()?;
         let (mut up, down) = (linear(&tensors.up)?, linear(&tensors.down)?);
 
-        let norm = |norm: &Option<NormRef>| norm.as_ref().map(|norm| weights.norm(norm, config)).transpose();
         let mut factors = [Vec::new(), Vec::new()];
-        if packing.precision == Precision::Int8 {
-            let [of_attention, of_feed_forward] = norms_of_inputs(layout, index, tensors);
-            if let Some(norm) = norm(of_attention)? {
-                let [query, key, value] = &mut projections;
-                // The values decide: queries and keys are another size, and the softmax forgives what they err by.
-                factors[0] = balance(&norm, &mut value.0, &mut [&mut query.0, &mut key.0]);
-            }
-            if let Some(norm) = norm(of_feed_forward)? {
-                let mut gates: Vec<_> = gate.iter_mut().map(|(weight, _)| weight).collect();
-                factors[1] = balance(&norm, &mut up.0, &mut gates);
-            }
+        let [of_attention, of_feed_forward] = balanced_norms(packing, layout, index);
+        if let Some(norm) = of_attention {
+            let [query, key, value] = &mut projections;
+            // The values decide: queries and keys are another size, and the softmax forgives what they err by.
+            let norm = weights.norm(norm, config)?;
+            factors[0] = balance(&norm, &mut value.0, &mut [&mut query.0, &mut key.0]);
+        }
+        if let Some(norm) = of_feed_forward {
+            let mut gates: Vec<_> = gate.iter_mut().map(|(weight, _)| weight).collect();
+            factors[1] = balance(&weights.norm(norm, config)?, &mut up.0, &mut gates);
         }
         Ok(Self {
-            heads: HeadForm::load(packing.isa, config, weights, layout, tensors, positions)?,
             attention: AttentionPart::pack(packing, config, &projections, &back),
             feed_forward: FeedForwardPart::pack(packing, config, gate.as_ref(), &up, &down),
+            factors,
+        })
+    }
+
+    /// The products of all parts.
+    pub fn linears(&self) -> impl Iterator<Item = &PackedLinear> {
+        let attention = self.attention.iter().flat_map(AttentionPart::linears);
+        attention.chain(self.feed_forward.iter().flat_map(FeedForwardPart::linears))
+    }
+}
+
+impl Layer {
+    /// Takes set `index` of the weights of the layout: packs them, unless they were packed earlier.
+    pub fn load(
+        packing: Packing,
+        config: &BertConfig,
+        weights: TensorReader<'_>,
+        layout: &Layout,
+        index: usize,
+        positions: &Positions,
+        kept: Option<Sublayers>,
+    ) -> Result<Self, String> {
+        let tensors = &layout.layers[index];
+        let norm = |norm: &Option<NormRef>| norm.as_ref().map(|norm| weights.norm(norm, config)).transpose();
+        Ok(Self {
+            heads: HeadForm::load(packing.isa, config, weights, layout, tensors, positions)?,
+            sublayers: match kept {
+                Some(sublayers) => sublayers,
+                None => Sublayers::pack(packing, config, weights, layout, index)?,
+            },
             norms: [
                 SublayerNorms {
                     before: norm(&tensors.before_attention)?,
@@ -93,16 +124,20 @@ impl Layer {
                     after: norm(&tensors.after_feed_forward)?,
                 },
             ],
-            factors,
             order: config.form.order,
         })
+    }
+
+    /// Its products.
+    pub fn sublayers(&self) -> &Sublayers {
+        &self.sublayers
     }
 
     /// How many parts a sublayer has.
     pub fn parts(&self, sublayer: Sublayer) -> usize {
         match sublayer {
-            Sublayer::Attention => self.attention.len(),
-            Sublayer::FeedForward => self.feed_forward.len(),
+            Sublayer::Attention => self.sublayers.attention.len(),
+            Sublayer::FeedForward => self.sublayers.feed_forward.len(),
         }
     }
 
@@ -118,7 +153,7 @@ impl Layer {
 
     /// A factor for each column of a sublayer's input, applied before the input is quantized. Empty for floats.
     pub fn factors(&self, sublayer: Sublayer) -> &[f32] {
-        &self.factors[sublayer as usize]
+        &self.sublayers.factors[sublayer as usize]
     }
 
     /// Computes one part of a sublayer from the hidden states of a group, `input`, into `output` (`[tokens, hidden]`);
@@ -138,8 +173,10 @@ impl Layer {
     ) {
         let tokens = offsets[offsets.len() - 1] - offsets[0];
         let back = match sublayer {
-            Sublayer::Attention => self.attention[part].attend(isa, &self.heads, input, offsets, scratch),
-            Sublayer::FeedForward => self.feed_forward[part].activate(isa, input, tokens, scratch),
+            Sublayer::Attention => {
+                self.sublayers.attention[part].attend(isa, &self.heads, input, offsets, scratch)
+            }
+            Sublayer::FeedForward => self.sublayers.feed_forward[part].activate(isa, input, tokens, scratch),
         };
         let inner = &scratch.inner[..tokens * back.inner()];
         let rows = scratch.rows.rows(isa, back.precision(), inner, back.inner());
@@ -157,7 +194,7 @@ impl Layer {
         scratch: &mut Scratch,
         output: &mut [f32],
     ) {
-        let back = self.attention[part].attend(isa, &self.heads, input, offsets, scratch);
+        let back = self.sublayers.attention[part].attend(isa, &self.heads, input, offsets, scratch);
         let (width, sentences) = (back.inner(), offsets.len() - 1);
         for (row, start) in offsets[..sentences].iter().enumerate() {
             let from = (start - offsets[0]) * width;
@@ -166,6 +203,19 @@ impl Layer {
         let inner = &scratch.inner[..sentences * width];
         let rows = scratch.rows.rows(isa, back.precision(), inner, width);
         back.apply(rows, sentences, Epilogue::Add, output);
+    }
+}
+
+/// How many factors each sublayer of a set of weights has.
+pub(super) fn factor_counts(packing: Packing, layout: &Layout, index: usize) -> [usize; 2] {
+    balanced_norms(packing, layout, index).map(|norm| norm.as_ref().map_or(0, |norm| norm.width))
+}
+
+/// The norms by which the inputs of each sublayer are balanced, where they are.
+fn balanced_norms(packing: Packing, layout: &Layout, index: usize) -> [&Option<NormRef>; 2] {
+    match packing.precision {
+        Precision::Int8 => norms_of_inputs(layout, index, &layout.layers[index]),
+        _ => [&None, &None],
     }
 }
 

@@ -10,6 +10,7 @@ mod balance;
 mod disentangled;
 mod embedding;
 mod group;
+mod kept;
 mod layer;
 mod network;
 mod parts;
@@ -26,6 +27,7 @@ use rayon::prelude::*;
 pub(crate) use self::disentangled::Relative;
 use self::embedding::Embedding;
 use self::group::Group;
+use self::kept::Kept;
 use self::layer::Layer;
 pub(crate) use self::network::CpuNetwork;
 use self::parts::{Packing, Positions};
@@ -33,6 +35,7 @@ use self::team::Team;
 pub(crate) use self::weights::{TensorReader, floats};
 use crate::config::BertConfig;
 use crate::families::Layout;
+use crate::weights::PackedPlace;
 use crate::{Error, Result};
 use akin_kernels::cpu::Isa;
 use akin_kernels::layer_norm::LayerNorm;
@@ -74,7 +77,8 @@ pub(crate) struct CpuBert {
 }
 
 impl CpuBert {
-    /// Takes the network's weights from the tensors that `layout` names, each after `prefix`.
+    /// Takes the network's weights from the tensors that `layout` names, each after `prefix`. They are packed, unless they
+    /// are found in `place`, and kept there then.
     ///
     /// # Errors
     /// A sentence that names the tensor that is missing or of another shape or type.
@@ -82,9 +86,18 @@ impl CpuBert {
         config: &BertConfig,
         layout: &Layout,
         weights: TensorReader<'_>,
-        precision: Precision,
+        (isa, precision): (Isa, Precision),
+        place: Option<&PackedPlace<'_>>,
     ) -> std::result::Result<Self, String> {
-        Self::load_for(Packing { isa: akin_kernels::cpu::isa(), precision }, config, layout, weights)
+        let packing = Packing { isa, precision };
+        let file = place.and_then(PackedPlace::open);
+        let kept = file.and_then(|file| Kept::read(packing, config, layout, &file));
+        let is_kept = kept.is_some();
+        let bert = Self::load_for(packing, config, layout, weights, kept)?;
+        if let Some(place) = place.filter(|_| !is_kept) {
+            place.write(&Kept::sections(&bert));
+        }
+        Ok(bert)
     }
 
     fn load_for(
@@ -92,15 +105,22 @@ impl CpuBert {
         config: &BertConfig,
         layout: &Layout,
         weights: TensorReader<'_>,
+        kept: Option<Kept>,
     ) -> std::result::Result<Self, String> {
+        let (words, mut sublayers) = match kept {
+            Some(Kept { words, layers }) => (Some(words), layers.into_iter().map(Some).collect()),
+            None => (None, Vec::new()),
+        };
+        sublayers.resize_with(layout.layers.len(), || None);
         let learned = weights.buckets(config, layout)?;
         let positions = Positions::of_layers(config, layout.layers.len(), &learned);
         let (embedding, layers) = rayon::join(
-            || Embedding::load(packing.isa, config, layout, weights),
+            || Embedding::load(packing.isa, config, layout, weights, words),
             || {
-                let layers = (0..layout.layers.len()).into_par_iter();
-                let load = |set| Layer::load(packing, config, weights, layout, set, &positions[set]);
-                layers.map(load).collect::<Vec<_>>()
+                let load = |(set, kept): (usize, _)| {
+                    Layer::load(packing, config, weights, layout, set, &positions[set], kept)
+                };
+                sublayers.into_par_iter().enumerate().map(load).collect::<Vec<_>>()
             },
         );
         let order = match config.form.shared.is_empty() {

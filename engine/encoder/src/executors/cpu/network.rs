@@ -7,6 +7,7 @@ use crate::model_dir::ModelDir;
 use crate::pooling::{Pooling, pool_joined};
 use crate::weights::ModelWeights;
 use crate::{Precision, Result};
+use akin_kernels::cpu::isa;
 
 /// The network on processors: sentences end to end, with nothing padded.
 pub(crate) struct CpuNetwork {
@@ -19,7 +20,9 @@ impl CpuNetwork {
     pub(crate) fn load(model: &ModelDir, weights: &ModelWeights, precision: Precision) -> Result<Self> {
         let tensors = weights.tensors()?;
         let reader = TensorReader { tensors: &tensors, prefix: weights.prefix() };
-        let bert = CpuBert::load(&model.config, weights.layout(), reader, precision)
+        let numbers = (isa(), precision);
+        let place = weights.packed(&model.config, numbers.0, precision);
+        let bert = CpuBert::load(&model.config, weights.layout(), reader, numbers, place.as_ref())
             .map_err(|reason| refuse(weights.path(), reason))?;
         Ok(Self { bert, poolings: model.poolings.clone(), hidden_size: model.config.hidden_size })
     }
@@ -53,8 +56,8 @@ impl CpuNetwork {
         self.bert.forward(&sentences.concat()[..], &offsets)
     }
 
-    /// The last hidden state of the first token of each pair, in their order, `[pairs, hidden]`.
-    pub(crate) fn first_tokens(&self, pairs: &[PairTokens]) -> Result<Vec<f32>> {
+    /// The pooled hidden states of each pair, in their order, `[pairs, hidden]`.
+    pub(crate) fn pool_pairs(&self, pairs: &[PairTokens], pooling: Pooling) -> Result<Vec<f32>> {
         let order = by_length(pairs.len(), |row| pairs[row].ids.len());
         let (mut ids, mut types, mut offsets) = (Vec::new(), Vec::new(), vec![0]);
         for row in &order {
@@ -62,8 +65,16 @@ impl CpuNetwork {
             types.extend_from_slice(&pairs[*row].types);
             offsets.push(ids.len());
         }
-        let states = self.bert.first_tokens(Tokens { ids: &ids, types: &types }, &offsets)?;
-        Ok(in_order(&order, &states, pairs.len(), self.hidden_size))
+        // Type 0 is that of tokens without types, also for a network that has none.
+        let types = if types.iter().any(|kind| *kind > 0) { &types[..] } else { &[] };
+        let (tokens, width) = (Tokens { ids: &ids, types }, self.hidden_size);
+        let pooled = match pooling {
+            Pooling::Cls => self.bert.first_tokens(tokens, &offsets)?,
+            pooling => self.bert.embed(tokens, &offsets, width, &|hidden, out| {
+                pool_joined(hidden, out, &[pooling], 0);
+            })?,
+        };
+        Ok(in_order(&order, &pooled, pairs.len(), width))
     }
 }
 

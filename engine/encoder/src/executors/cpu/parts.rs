@@ -14,6 +14,7 @@ use akin_kernels::gemm::{Epilogue, PackedLinear};
 use akin_kernels::heads::{Rotary, normalize_heads};
 use akin_kernels::layer_norm::LayerNorm;
 use akin_kernels::rows::{InputRows, Precision, RowBuffer};
+use akin_kernels::shared::SharedReader;
 
 /// Inner columns of a part of the feed-forward network. Few enough that the activations between its two products stay
 /// in the second-level cache with the others.
@@ -134,6 +135,20 @@ impl Packing {
     }
 }
 
+/// Takes products out of a section of kept weights.
+pub(super) struct PackedReader<'a> {
+    pub packing: Packing,
+    pub section: &'a mut SharedReader,
+}
+
+impl PackedReader<'_> {
+    /// The next product, from `inner` to `columns` numbers.
+    fn linear(&mut self, inner: usize, columns: usize) -> Option<PackedLinear> {
+        let Packing { isa, precision } = self.packing;
+        PackedLinear::restore(isa, precision, inner, columns, self.section)
+    }
+}
+
 impl HeadForm {
     /// That of a layer.
     pub fn load(
@@ -189,6 +204,23 @@ impl AttentionPart {
             Self { count, key_values: shared, first_head: number * count, projection, output }
         };
         (0..parts).map(part).collect()
+    }
+
+    /// The same parts, packed earlier.
+    pub fn restore(from: &mut PackedReader<'_>, config: &BertConfig) -> Option<Vec<Self>> {
+        let (hidden, dim, parts) = (config.hidden_size, config.form.head_dim, head_parts(config));
+        let (count, key_values) = (config.num_attention_heads / parts, config.form.key_value_heads / parts);
+        let mut part = |number: usize| {
+            let projection = from.linear(hidden, (count + 2 * key_values) * dim)?;
+            let output = from.linear(count * dim, hidden)?;
+            Some(Self { count, key_values, first_head: number * count, projection, output })
+        };
+        (0..parts).map(&mut part).collect()
+    }
+
+    /// Its products.
+    pub fn linears(&self) -> [&PackedLinear; 2] {
+        [&self.projection, &self.output]
     }
 
     /// Writes the context of these heads to `scratch.inner`. Returns the product that leads back to the hidden states.
@@ -265,6 +297,23 @@ impl FeedForwardPart {
             Self { into, out, activation: config.form.activation, gated: gate.is_some() }
         };
         (0..intermediate).step_by(INNER).map(part).collect()
+    }
+
+    /// The same parts, packed earlier.
+    pub fn restore(from: &mut PackedReader<'_>, config: &BertConfig, gated: bool) -> Option<Vec<Self>> {
+        let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
+        let mut part = |first: usize| {
+            let width = INNER.min(intermediate - first);
+            let into = from.linear(hidden, if gated { 2 * width } else { width })?;
+            let out = from.linear(width, hidden)?;
+            Some(Self { into, out, activation: config.form.activation, gated })
+        };
+        (0..intermediate).step_by(INNER).map(&mut part).collect()
+    }
+
+    /// Its products.
+    pub fn linears(&self) -> [&PackedLinear; 2] {
+        [&self.into, &self.out]
     }
 
     /// Writes the activations of these columns to `scratch.inner`. Returns the product that leads back to the hidden

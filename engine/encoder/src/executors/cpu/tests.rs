@@ -42,7 +42,7 @@ fn load(
     tensors: &SafeTensors<'_>,
     prefix: &str,
 ) -> std::result::Result<CpuBert, String> {
-    CpuBert::load_for(packing, config, &config.layout(&|_| false), TensorReader { tensors, prefix })
+    CpuBert::load_for(packing, config, &config.layout(&|_| false), TensorReader { tensors, prefix }, None)
 }
 
 fn tensors(config: &BertConfig, seed: u64) -> Tensors {

@@ -1,6 +1,8 @@
 //! What a receipt is worth after files have changed, or it has.
 
+use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 
 use super::*;
 
