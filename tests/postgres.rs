@@ -6,7 +6,7 @@ mod common;
 
 use std::fs;
 
-use akin_fixtures::models;
+use akin_fixtures::models::{self, ModelCopy};
 use common::{Workplace, ids, sentences};
 use serde_json::Value;
 
@@ -68,6 +68,41 @@ fn a_table_is_indexed_asked_changed_and_exported_as_a_folder_is() {
 }
 
 #[test]
+fn a_table_is_asked_by_words_by_both_and_ranked_again() {
+    let Some(table) = table("words") else { return };
+    let workplace = Workplace::new();
+    let mut lines = sentences(40);
+    lines.push("the quokkas of rottnest".into());
+    workplace.write("notes.txt", lines.join("\n"));
+    let index = ["index", &table, "notes.txt", "--engine-option", "text_config=english"];
+    workplace.akin(&index).succeeded();
+    assert_eq!(workplace.akin(&["stat", &table, "--json"]).succeeded().json()["text_config"], "english");
+    let ask = |arguments: &[&str]| {
+        workplace.akin(&[&["query", &table, "--json"], arguments].concat()).succeeded().json()
+    };
+    // Without the model, which words do not need.
+    let found =
+        workplace.akin(&["query", &table, "Quokka", "--mode", "keyword", "--json", "--model", "nowhere"]);
+    assert_eq!(ids(&found.succeeded().json()), ["notes.txt:41"]);
+    assert_eq!(ids(&ask(&["rottnest", "--mode", "keyword"])), ["notes.txt:41"]);
+    assert_eq!(ids(&ask(&["rottnest -quokka", "--mode", "keyword"])), [""; 0]);
+    for mode in [&["--mode", "hybrid"][..], &[]] {
+        let answer = ask(&[&["quokka", "-k", "3"], mode].concat());
+        assert_eq!((ids(&answer)[0], ids(&answer).len()), ("notes.txt:41", 3), "{mode:?}");
+    }
+    let reranker = ModelCopy::cross_encoder("bert");
+    let reranker = reranker.path().to_str().unwrap();
+    let reranked = ask(&["quokka", "-k", "4", "--rerank", reranker, "--rerank-depth", "10"]);
+    let scores = |answer: &Value| -> Vec<f64> {
+        answer["hits"].as_array().unwrap().iter().map(|hit| hit["score"].as_f64().unwrap()).collect()
+    };
+    assert_eq!(scores(&reranked).len(), 4);
+    assert!(scores(&reranked).is_sorted_by(|a, b| a >= b));
+    let both = ["--rerank", reranker, "--rerank-weight", "0.3", "--offset", "2"];
+    assert_eq!(ask(&[&["quokka"], &both[..]].concat())["hits"][0]["rank"], 3);
+}
+
+#[test]
 fn an_index_is_copied_to_a_table_and_back() {
     let workplace = Workplace::new();
     workplace.write("notes.txt", sentences(700).join("\n"));
@@ -125,7 +160,13 @@ fn what_a_table_does_not_do_or_cannot_is_refused_in_a_sentence() {
     for (arguments, said) in [
         (&["index", &table, "a.txt", "--model", other.to_str().unwrap()][..], "was built with the model"),
         (&["index", &table, "a.txt", "--passages", "7"], "was begun with --passages auto"),
-        (&["query", &table, "x", "--mode", "keyword"], "--mode keyword and hybrid"),
+        (
+            &["index", &table, "a.txt", "--engine-option", "text_config=english"],
+            "they are kept by \"simple\"",
+        ),
+        (&["index", &table, "a.txt", "--engine-option", "shards=3"], "has the option text_config alone"),
+        (&["index", "folder", "a.txt", "--engine-option", "text_config=english"], "--engine-option"),
+        (&["query", &table, "x", "--like", "a"], "--like and --unlike"),
         (&["query", &table, "x", "--diverse"], "--diverse"),
         (&["query", &table, "x", "--filter", "a.b.c.d.e.f.g = 1"], "the filter cannot be asked of"),
         (&["query", &table, " "], "the query is blank"),

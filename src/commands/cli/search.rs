@@ -33,6 +33,10 @@ With --rerank the best hits, 50 of them or --rerank-depth, are ranked again by a
 reads the query and each passage together. A good one finds the better order, and takes longer: --precision int8 is the fastest. \
 One that learned from little data orders better together with the search than alone: --rerank-weight 0.3.
 
+In a table of PostgreSQL words are read as its text configuration says (--engine-option of `akin index`); their scores are counts by \
+ts_rank times rarity, not BM25's, and whether the model is to be trusted beside words is not estimated there. A table that keeps no \
+words is searched by meaning alone.
+
 While `akin serve` runs for the index, a TEXT is answered by it: the model is loaded there already. The answer is the same, and \
 without an answer within two seconds, or with a --model or --rerank, the query is answered without it. --no-server never asks it.
 

@@ -141,12 +141,13 @@ fn open_to_write(
     address: Address,
 ) -> anyhow::Result<(PostgresEngine, SentenceEncoder)> {
     let options = arguments.prompts.with(arguments.compute.options());
+    let text_config = text_config(&arguments.engine_option)?;
     let found = match PostgresEngine::open(address.clone()) {
         Ok(engine) => Some(engine),
         Err(Error::NoTable { .. } | Error::NoVectors { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    if let Some(engine) = found {
+    if let Some(mut engine) = found {
         let of_table = engine.model().clone();
         let encoder = encoder_of(&engine, arguments.model.as_deref(), &options)?;
         match arguments.passages {
@@ -156,7 +157,10 @@ fn open_to_write(
                 engine.place(),
                 passage_size(of_table.passages)
             ),
-            _ => return Ok((engine, encoder)),
+            _ => {
+                engine.keep_words(text_config)?;
+                return Ok((engine, encoder));
+            }
         }
     }
     let name = arguments.model.as_deref().unwrap_or(DEFAULT_MODEL);
@@ -165,5 +169,17 @@ fn open_to_write(
     let identity = ModelIdentity { passages, ..model::identity(name, &encoder)? };
     // A size that the model cannot read is refused before a table is made.
     PassageEncoder::new(&encoder, passages)?;
-    Ok((PostgresEngine::open_or_create(address, &identity)?, encoder))
+    Ok((PostgresEngine::open_or_create_with(address, &identity, text_config)?, encoder))
+}
+
+/// The text configuration among the options of the engine.
+fn text_config(options: &[(String, String)]) -> anyhow::Result<Option<&str>> {
+    let mut found = None;
+    for (name, value) in options {
+        match name.as_str() {
+            "text_config" => found = Some(value.as_str()),
+            _ => bail!("--engine-option {name}: a table of PostgreSQL has the option text_config alone"),
+        }
+    }
+    Ok(found)
 }
