@@ -77,6 +77,11 @@ impl<E: Engine> EngineSearcher<E> {
         Self { encode: Some(encode), ..self }
     }
 
+    /// The engine, to be asked by another searcher.
+    pub fn into_engine(self) -> E {
+        self.engine
+    }
+
     /// The engine.
     pub fn engine(&mut self) -> &mut E {
         &mut self.engine

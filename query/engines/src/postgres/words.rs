@@ -347,7 +347,8 @@ impl PostgresEngine {
 
     /// The similarities of a query with passages from all over the table, which are read once.
     fn background(&mut self, query: &HalfVector) -> Result<Background> {
-        if self.sample.is_none() {
+        // A table that has few documents yet may have others soon.
+        if self.sample.as_ref().is_none_or(|sample| sample.len() < SAMPLE) {
             let table = self.connection.address.table();
             let spread = format!(
                 "SELECT d.embedding FROM (SELECT min(seq) AS least, max(seq) AS most FROM {table}) m, \
