@@ -103,6 +103,50 @@ fn a_table_is_asked_by_words_by_both_and_ranked_again() {
 }
 
 #[test]
+fn what_vanished_from_a_folder_is_removed_with_sync_alone_and_what_another_brought_stays() {
+    let Some(table) = table("synced") else { return };
+    let workplace = Workplace::new();
+    fs::create_dir(workplace.path("folder")).unwrap();
+    for name in ["a", "b", "c"] {
+        workplace.write(format!("folder/{name}.txt").as_str(), format!("the text of {name} about quokkas"));
+    }
+    workplace.write("more.jsonl", "{\"id\":\"c.txt\",\"text\":\"other\"}\n{\"id\":\"x\",\"text\":\"x\"}\n");
+    let figures = |arguments: &[&str]| {
+        let report = workplace.akin(&[&["index", &table, "--json"], arguments].concat()).succeeded().json();
+        ["added", "replaced", "unchanged", "removed"].map(|name| report[name].as_u64().unwrap())
+    };
+    let listed = || {
+        let found = workplace.akin(&["query", &table, "quokkas other x", "--mode", "keyword", "--json"]);
+        let answer = found.succeeded().json();
+        let mut all: Vec<String> = ids(&answer).into_iter().map(str::to_owned).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(figures(&["more.jsonl", "--sync"]), [2, 0, 0, 0]);
+    assert_eq!(figures(&["folder", "--sync"]), [2, 1, 0, 0]);
+    for gone in ["a", "c"] {
+        fs::remove_file(workplace.path(format!("folder/{gone}.txt").as_str())).unwrap();
+    }
+    assert_eq!(figures(&["folder"]), [0, 0, 1, 0]);
+    assert_eq!(listed(), ["a.txt", "b.txt", "c.txt", "x"]);
+    assert_eq!(figures(&["./folder", "--sync"]), [0, 0, 1, 1]);
+    assert_eq!(listed(), ["b.txt", "c.txt", "x"], "another corpus brought c.txt");
+    workplace.write("more.jsonl", "{\"id\":\"x\",\"text\":\"x\"}\n");
+    assert_eq!(figures(&["more.jsonl", "--sync"]), [0, 0, 1, 1]);
+    assert_eq!(listed(), ["b.txt", "x"]);
+    // A file that cannot be read is not gone.
+    let cell = r#"{"cell_type":"markdown","source":["a cell about quokkas"],"metadata":{}}"#;
+    let notebook = format!(r#"{{"cells":[{cell}],"metadata":{{}},"nbformat":4,"nbformat_minor":5}}"#);
+    workplace.write("folder/n.ipynb", notebook);
+    assert_eq!(figures(&["folder", "--sync"]), [1, 0, 1, 0]);
+    workplace.write("folder/n.ipynb", "{");
+    assert_eq!(figures(&["folder", "--sync"]), [0, 0, 1, 0]);
+    assert_eq!(listed(), ["b.txt", "n.ipynb", "x"]);
+    fs::remove_file(workplace.path("folder/n.ipynb")).unwrap();
+    assert_eq!(figures(&["folder", "--sync"]), [0, 0, 1, 1]);
+}
+
+#[test]
 fn an_index_is_copied_to_a_table_and_back() {
     let workplace = Workplace::new();
     workplace.write("notes.txt", sentences(700).join("\n"));
@@ -147,7 +191,8 @@ fn what_a_table_does_not_do_or_cannot_is_refused_in_a_sentence() {
         (&["stat", "postgres://a:hidden@127.0.0.1:9/d/T-1"], "is no name for a table"),
         (&["verify", "postgres://a:hidden@127.0.0.1:9/d/t"], "this command takes folders alone"),
         (&["index", "milvus://localhost/x", "a.txt"], "milvus:// is no engine that this release knows"),
-        (&["index", "postgres://a:hidden@127.0.0.1:9/d/t", "a.txt", "--sync"], "--sync"),
+        (&["index", "postgres://a:hidden@127.0.0.1:9/d/t", "-", "--sync"], "comes by a pipe"),
+        (&["index", "postgres://a:hidden@127.0.0.1:9/d/t", "a.txt", "--watch"], "--watch"),
     ] {
         let sentence = workplace.akin(arguments).refused();
         assert!(sentence.contains(said) && !sentence.contains("hidden"), "{sentence}");

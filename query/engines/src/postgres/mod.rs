@@ -1,7 +1,7 @@
 //! A table of PostgreSQL with pgvector: a row for each passage, of which the first has the text.
 //!
 //! `address` reads where the table is, `connect` keeps a connection (`tls` says whom it trusts), `schema` has the table with its functions and its model,
-//! `condition` says a filter in SQL, `wire` has vectors as they are sent, `words` keeps and finds words; `write` and `search` do what their names say.
+//! `condition` says a filter in SQL, `wire` has vectors as they are sent, `words` keeps and finds words, `sources` remembers what a corpus brought; `write` and `search` do what their names say.
 //!
 //! Vectors are stored with 16 bits a number, so that scores have three digits. Each batch is one transaction: what was
 //! acknowledged is there, and a batch that is sent twice is there once.
@@ -11,6 +11,7 @@ mod condition;
 mod connect;
 mod schema;
 mod search;
+mod sources;
 mod tls;
 mod wire;
 mod words;
@@ -18,6 +19,7 @@ mod write;
 
 pub use self::address::Address;
 use self::connect::Connection;
+pub use self::sources::SyncRun;
 use akin_index::{Document, Embeddings, Hit, ModelIdentity, Passage, Upserted, WordQuery};
 
 use crate::{Ask, Both, Engine, Error, Figures, Progress, Result, Source, Stored};

@@ -92,6 +92,13 @@ pub(super) fn is_config(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(fits)
 }
 
+/// The comment of a table beside that of the documents; nothing where there is no such table.
+pub(super) fn comment_on(connection: &mut Connection, table: &str) -> Result<Option<Option<String>>> {
+    let find = "SELECT obj_description(c.oid, 'pg_class') FROM pg_class c WHERE c.oid = to_regclass($1)";
+    let found = connection.run(&mut |client| client.query_opt(find, &[&table]))?;
+    Ok(found.map(|row| row.get(0)))
+}
+
 /// The comment of the table.
 fn comment_of(transaction: &mut Transaction<'_>, address: &Address) -> Result<Value, postgres::Error> {
     let find = "SELECT obj_description(to_regclass($1), 'pg_class')";

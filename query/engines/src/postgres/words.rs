@@ -81,9 +81,7 @@ pub(super) fn create(connection: &mut Connection, config: &str) -> Result<()> {
         ));
     }
     let words = table(&address);
-    let find = "SELECT obj_description(c.oid, 'pg_class') FROM pg_class c WHERE c.oid = to_regclass($1)";
-    let found = connection.run(&mut |client| client.query_opt(find, &[&words]))?;
-    if found.is_some_and(|row| row.get::<_, Option<String>>(0).as_deref() != Some(COMMENT)) {
+    if schema::comment_on(connection, &words)?.is_some_and(|comment| comment.as_deref() != Some(COMMENT)) {
         return Err(refused("the table for them is there and was not made by Akin"));
     }
     let statements = format!(

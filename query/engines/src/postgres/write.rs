@@ -122,7 +122,7 @@ pub(super) fn lock(transaction: &mut Transaction<'_>, table: &str) -> Result<(),
 }
 
 /// Deletes documents with their words, and tells which there were.
-fn delete_ids(
+pub(super) fn delete_ids(
     transaction: &mut Transaction<'_>,
     address: &Address,
     has_words: bool,
