@@ -6,7 +6,7 @@ mod common;
 
 use std::fs;
 
-use akin_fixtures::models;
+use akin_fixtures::models::{self, ModelCopy};
 use common::{Workplace, ids, sentences};
 use serde_json::Value;
 
@@ -68,6 +68,85 @@ fn a_table_is_indexed_asked_changed_and_exported_as_a_folder_is() {
 }
 
 #[test]
+fn a_table_is_asked_by_words_by_both_and_ranked_again() {
+    let Some(table) = table("words") else { return };
+    let workplace = Workplace::new();
+    let mut lines = sentences(40);
+    lines.push("the quokkas of rottnest".into());
+    workplace.write("notes.txt", lines.join("\n"));
+    let index = ["index", &table, "notes.txt", "--engine-option", "text_config=english"];
+    workplace.akin(&index).succeeded();
+    assert_eq!(workplace.akin(&["stat", &table, "--json"]).succeeded().json()["text_config"], "english");
+    let ask = |arguments: &[&str]| {
+        workplace.akin(&[&["query", &table, "--json"], arguments].concat()).succeeded().json()
+    };
+    // Without the model, which words do not need.
+    let found =
+        workplace.akin(&["query", &table, "Quokka", "--mode", "keyword", "--json", "--model", "nowhere"]);
+    assert_eq!(ids(&found.succeeded().json()), ["notes.txt:41"]);
+    assert_eq!(ids(&ask(&["rottnest", "--mode", "keyword"])), ["notes.txt:41"]);
+    assert_eq!(ids(&ask(&["rottnest -quokka", "--mode", "keyword"])), [""; 0]);
+    for mode in [&["--mode", "hybrid"][..], &[]] {
+        let answer = ask(&[&["quokka", "-k", "3"], mode].concat());
+        assert_eq!((ids(&answer)[0], ids(&answer).len()), ("notes.txt:41", 3), "{mode:?}");
+    }
+    let reranker = ModelCopy::cross_encoder("bert");
+    let reranker = reranker.path().to_str().unwrap();
+    let reranked = ask(&["quokka", "-k", "4", "--rerank", reranker, "--rerank-depth", "10"]);
+    let scores = |answer: &Value| -> Vec<f64> {
+        answer["hits"].as_array().unwrap().iter().map(|hit| hit["score"].as_f64().unwrap()).collect()
+    };
+    assert_eq!(scores(&reranked).len(), 4);
+    assert!(scores(&reranked).is_sorted_by(|a, b| a >= b));
+    let both = ["--rerank", reranker, "--rerank-weight", "0.3", "--offset", "2"];
+    assert_eq!(ask(&[&["quokka"], &both[..]].concat())["hits"][0]["rank"], 3);
+}
+
+#[test]
+fn what_vanished_from_a_folder_is_removed_with_sync_alone_and_what_another_brought_stays() {
+    let Some(table) = table("synced") else { return };
+    let workplace = Workplace::new();
+    fs::create_dir(workplace.path("folder")).unwrap();
+    for name in ["a", "b", "c"] {
+        workplace.write(format!("folder/{name}.txt").as_str(), format!("the text of {name} about quokkas"));
+    }
+    workplace.write("more.jsonl", "{\"id\":\"c.txt\",\"text\":\"other\"}\n{\"id\":\"x\",\"text\":\"x\"}\n");
+    let figures = |arguments: &[&str]| {
+        let report = workplace.akin(&[&["index", &table, "--json"], arguments].concat()).succeeded().json();
+        ["added", "replaced", "unchanged", "removed"].map(|name| report[name].as_u64().unwrap())
+    };
+    let listed = || {
+        let found = workplace.akin(&["query", &table, "quokkas other x", "--mode", "keyword", "--json"]);
+        let answer = found.succeeded().json();
+        let mut all: Vec<String> = ids(&answer).into_iter().map(str::to_owned).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(figures(&["more.jsonl", "--sync"]), [2, 0, 0, 0]);
+    assert_eq!(figures(&["folder", "--sync"]), [2, 1, 0, 0]);
+    for gone in ["a", "c"] {
+        fs::remove_file(workplace.path(format!("folder/{gone}.txt").as_str())).unwrap();
+    }
+    assert_eq!(figures(&["folder"]), [0, 0, 1, 0]);
+    assert_eq!(listed(), ["a.txt", "b.txt", "c.txt", "x"]);
+    assert_eq!(figures(&["./folder", "--sync"]), [0, 0, 1, 1]);
+    assert_eq!(listed(), ["b.txt", "c.txt", "x"], "another corpus brought c.txt");
+    workplace.write("more.jsonl", "{\"id\":\"x\",\"text\":\"x\"}\n");
+    assert_eq!(figures(&["more.jsonl", "--sync"]), [0, 0, 1, 1]);
+    assert_eq!(listed(), ["b.txt", "x"]);
+    // A file that cannot be read is not gone.
+    let cell = r#"{"cell_type":"markdown","source":["a cell about quokkas"],"metadata":{}}"#;
+    let notebook = format!(r#"{{"cells":[{cell}],"metadata":{{}},"nbformat":4,"nbformat_minor":5}}"#);
+    workplace.write("folder/n.ipynb", notebook);
+    assert_eq!(figures(&["folder", "--sync"]), [1, 0, 1, 0]);
+    workplace.write("folder/n.ipynb", "{");
+    assert_eq!(figures(&["folder", "--sync"]), [0, 0, 1, 0]);
+    assert_eq!(listed(), ["b.txt", "n.ipynb", "x"]);
+    fs::remove_file(workplace.path("folder/n.ipynb")).unwrap();
+    assert_eq!(figures(&["folder", "--sync"]), [0, 0, 1, 1]);
+}
+
+#[test]
 fn an_index_is_copied_to_a_table_and_back() {
     let workplace = Workplace::new();
     workplace.write("notes.txt", sentences(700).join("\n"));
@@ -112,7 +191,8 @@ fn what_a_table_does_not_do_or_cannot_is_refused_in_a_sentence() {
         (&["stat", "postgres://a:hidden@127.0.0.1:9/d/T-1"], "is no name for a table"),
         (&["verify", "postgres://a:hidden@127.0.0.1:9/d/t"], "this command takes folders alone"),
         (&["index", "milvus://localhost/x", "a.txt"], "milvus:// is no engine that this release knows"),
-        (&["index", "postgres://a:hidden@127.0.0.1:9/d/t", "a.txt", "--sync"], "--sync"),
+        (&["index", "postgres://a:hidden@127.0.0.1:9/d/t", "-", "--sync"], "comes by a pipe"),
+        (&["index", "postgres://a:hidden@127.0.0.1:9/d/t", "a.txt", "--watch"], "--watch"),
     ] {
         let sentence = workplace.akin(arguments).refused();
         assert!(sentence.contains(said) && !sentence.contains("hidden"), "{sentence}");
@@ -125,7 +205,13 @@ fn what_a_table_does_not_do_or_cannot_is_refused_in_a_sentence() {
     for (arguments, said) in [
         (&["index", &table, "a.txt", "--model", other.to_str().unwrap()][..], "was built with the model"),
         (&["index", &table, "a.txt", "--passages", "7"], "was begun with --passages auto"),
-        (&["query", &table, "x", "--mode", "keyword"], "--mode keyword and hybrid"),
+        (
+            &["index", &table, "a.txt", "--engine-option", "text_config=english"],
+            "they are kept by \"simple\"",
+        ),
+        (&["index", &table, "a.txt", "--engine-option", "shards=3"], "has the option text_config alone"),
+        (&["index", "folder", "a.txt", "--engine-option", "text_config=english"], "--engine-option"),
+        (&["query", &table, "x", "--like", "a"], "--like and --unlike"),
         (&["query", &table, "x", "--diverse"], "--diverse"),
         (&["query", &table, "x", "--filter", "a.b.c.d.e.f.g = 1"], "the filter cannot be asked of"),
         (&["query", &table, " "], "the query is blank"),

@@ -18,6 +18,9 @@ pub enum Error {
     /// The index failed.
     #[error(transparent)]
     Index(#[from] akin_index::Error),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] akin_engines::Error),
     /// The model that an index was built with is not where it was.
     #[error("the model that the index was built with is not where it was: {0}")]
     ModelMoved(#[source] akin_encoder::Error),
@@ -76,6 +79,14 @@ pub enum Error {
     /// Examples were given where words are looked for alone.
     #[error("documents are like others in meaning, and only words are looked for")]
     ExamplesOfWords,
+    /// An engine cannot do what was asked.
+    #[error("{what} cannot be asked of {place}")]
+    NotOfEngine {
+        /// What was asked.
+        what: &'static str,
+        /// The engine.
+        place: String,
+    },
     /// The queries could not be read.
     #[error(transparent)]
     Queries(#[from] akin_indexer::Error),

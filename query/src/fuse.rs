@@ -7,6 +7,7 @@
 //! docs/RETRIEVAL.md says how the constants were found, and what other ways of putting lists together come to.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use akin_index::{Background, DocId, Neighbor};
 
@@ -52,37 +53,57 @@ pub(crate) struct Lists<'a> {
 /// of the score by words, which lies between the background and the best similarity as it lies between 0 and the best.
 pub(crate) fn fuse(lists: Lists<'_>, known: Known, k: usize) -> Vec<Neighbor> {
     let Lists { by_meaning, words_of_near, by_words, similarities_of_found } = lists;
+    let scores = |list: &[Neighbor]| list.iter().map(|near| (near.doc, near.score)).collect();
+    let (meaning, words): (Vec<Scored<DocId>>, Vec<Scored<DocId>>) = (scores(by_meaning), scores(by_words));
+    let fused = fuse_scores(&meaning, words_of_near, &words, similarities_of_found, known, k);
+    let near = |place: usize| by_meaning.get(place).unwrap_or_else(|| &by_words[place - by_meaning.len()]);
+    fused.into_iter().map(|(place, score)| scored(near(place), score)).collect()
+}
+
+/// A document with its score.
+pub(crate) type Scored<Doc> = (Doc, f32);
+
+/// The same for documents of any kind, of which equal scores are in the order of `Doc`. Gives the place of each in both lists,
+/// which lie end to end, with its score.
+pub(crate) fn fuse_scores<Doc: Copy + Eq + Hash + Ord>(
+    by_meaning: &[Scored<Doc>],
+    words_of_near: &[f32],
+    by_words: &[Scored<Doc>],
+    similarities_of_found: &[f32],
+    known: Known,
+    k: usize,
+) -> Vec<(usize, f32)> {
     let (Some(nearest), Some(best)) = (by_meaning.first(), by_words.first()) else {
         let only = if by_meaning.is_empty() { by_words } else { by_meaning };
-        return only[..k.min(only.len())].to_vec();
+        return only.iter().map(|(_, score)| *score).enumerate().take(k).collect();
     };
+    let (nearest, best) = (nearest.1, best.1);
     let weight = weight(by_meaning, by_words, known);
     let Background { mean, deviation } = known.background;
     let deviation = deviation.max(LEAST_DEVIATION);
     // A graph may have missed a passage that words find: it is no nearer than the nearest.
-    let meaning = |score: f32| weight * (score.min(nearest.score) - mean) / deviation;
-    let words = |score: f32| if best.score > 0.0 { score.min(best.score) / best.score } else { 0.0 };
-    let mut places: HashMap<DocId, usize> = HashMap::with_capacity(by_meaning.len());
-    let mut fused: Vec<Neighbor> = Vec::with_capacity(by_meaning.len() + by_words.len());
-    for (near, score) in by_meaning.iter().zip(words_of_near) {
-        places.insert(near.doc, fused.len());
-        fused.push(scored(near, meaning(near.score) + words(*score)));
+    let meaning = |score: f32| weight * (score.min(nearest) - mean) / deviation;
+    let words = |score: f32| if best > 0.0 { score.min(best) / best } else { 0.0 };
+    let mut places: HashMap<Doc, usize> = HashMap::with_capacity(by_meaning.len());
+    let mut fused: Vec<(Doc, usize, f32)> = Vec::with_capacity(by_meaning.len() + by_words.len());
+    for ((doc, similarity), score) in by_meaning.iter().zip(words_of_near) {
+        places.insert(*doc, fused.len());
+        fused.push((*doc, fused.len(), meaning(*similarity) + words(*score)));
     }
-    for (found, similarity) in by_words.iter().zip(similarities_of_found) {
-        match places.get(&found.doc) {
+    for (at, ((doc, score), similarity)) in by_words.iter().zip(similarities_of_found).enumerate() {
+        match places.get(doc) {
             // Another passage of the document may say more of the words than the one that is nearest.
-            Some(place) => fused[*place].score = meaning(by_meaning[*place].score) + words(found.score),
-            None => fused.push(scored(found, meaning(*similarity) + words(found.score))),
+            Some(place) => fused[*place].2 = meaning(by_meaning[*place].1) + words(*score),
+            None => fused.push((*doc, by_meaning.len() + at, meaning(*similarity) + words(*score))),
         }
     }
-    fused.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.doc.cmp(&b.doc)));
+    fused.sort_by(|a, b| b.2.total_cmp(&a.2).then(a.0.cmp(&b.0)));
     fused.truncate(k);
     // The scores of a query in another unit, which says the same: the background is the least, and a document that is the
     // best of both lists has its similarity.
-    let most = meaning(nearest.score).max(0.0) + 1.0;
-    let height = (nearest.score - mean).max(0.0);
-    fused.iter_mut().for_each(|near| near.score = (mean + height * near.score / most).min(nearest.score));
-    fused
+    let most = meaning(nearest).max(0.0) + 1.0;
+    let height = (nearest - mean).max(0.0);
+    fused.iter().map(|(_, place, score)| (*place, (mean + height * score / most).min(nearest))).collect()
 }
 
 /// The same document with another score.
@@ -93,13 +114,13 @@ fn scored(near: &Neighbor, score: f32) -> Neighbor {
 }
 
 /// What meaning counts beside words, in deviations of the background and shares of the best score by words.
-fn weight(by_meaning: &[Neighbor], by_words: &[Neighbor], known: Known) -> f32 {
-    let tenth = |list: &[Neighbor]| list.get(TENTH - 1).map(|near| near.score);
-    let nearest = by_meaning[0].score;
-    let far = tenth(by_meaning).unwrap_or(by_meaning[by_meaning.len() - 1].score);
+fn weight<Doc>(by_meaning: &[Scored<Doc>], by_words: &[Scored<Doc>], known: Known) -> f32 {
+    let tenth = |list: &[Scored<Doc>]| list.get(TENTH - 1).map(|(_, score)| *score);
+    let nearest = by_meaning[0].1;
+    let far = tenth(by_meaning).unwrap_or(by_meaning[by_meaning.len() - 1].1);
     let height = nearest - known.background.mean;
     let ahead = if height > 0.0 { ((nearest - far) / height).min(1.0) } else { 0.0 };
-    let best = by_words[0].score;
+    let best = by_words[0].1;
     // With fewer hits than ten the tenth has no word.
     let words_ahead = if best > 0.0 { (best - tenth(by_words).unwrap_or(0.0)) / best } else { 0.0 };
     (EVEN + LEAD * (ahead - words_ahead) + TRUST * known.trust).exp()

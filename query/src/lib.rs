@@ -1,6 +1,7 @@
 //! Queries an index: a text goes in, the documents that are nearest in meaning come out.
 //!
 //! - [`Searcher`]: an open index with the encoder that it was built with; it gives an [`Answer`] to each query.
+//! - [`engine`]: asks an engine that keeps the documents, such as a table of PostgreSQL.
 //! - [`options`]: what is asked beside the text: how many hits, from which on, like or unlike which documents.
 //! - [`facets`]: how often each value of a field is among the best hits.
 //! - [`highlight`]: which sentence and which words of a hit to show.
@@ -18,6 +19,7 @@ pub mod answer;
 pub mod batch;
 pub mod both;
 mod diverse;
+pub mod engine;
 pub mod error;
 mod examples;
 pub mod facets;
@@ -37,6 +39,7 @@ pub mod searcher;
 pub mod tune;
 
 pub use answer::{Answer, RankedHit};
+pub use engine::EngineSearcher;
 pub use error::{Error, Result};
 pub use highlight::Highlight;
 pub use mode::Mode;

@@ -1,5 +1,6 @@
 //! By what documents are found.
 
+use akin_engines::Engine;
 use akin_index::{Similarity, Snapshot};
 
 use crate::Result;
@@ -27,6 +28,12 @@ impl Mode {
         let passages = snapshot.live_passages();
         let worded = by_cosine && passages > 0 && 2 * snapshot.passages_with_words()? >= passages;
         Ok(if worded { Self::Hybrid } else { Self::Semantic })
+    }
+
+    /// The same of an engine: both, if it keeps words and compares by cosine.
+    pub fn best_of_engine(engine: &dyn Engine) -> Self {
+        let by_cosine = engine.model().similarity == Similarity::Cosine;
+        if by_cosine && engine.has_words() { Self::Hybrid } else { Self::Semantic }
     }
 
     /// Whether queries are encoded by a model.

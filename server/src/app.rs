@@ -9,6 +9,7 @@ use akin_index::{Index, ModelIdentity, PassageSize, Similarity};
 use akin_query::rerank::RerankModel;
 use tokio::sync::Semaphore;
 
+use crate::engines::{Engines, ServedEngine, not_served};
 use crate::error::{ApiError, Kind, StartError};
 use crate::keys::Keys;
 use crate::local::listen::Sockets;
@@ -38,6 +39,8 @@ pub struct NamedReranker {
 pub struct App {
     /// The indexes by name. The lock is held while one is looked up, created or dropped.
     indexes: RwLock<Indexes>,
+    /// The tables of engines by name.
+    engines: Engines,
     /// The folder in which clients create indexes.
     created: Option<PathBuf>,
     /// The models by name. The first is meant where none is named.
@@ -94,7 +97,7 @@ impl App {
         if let Some(name) = &options.model {
             models.named(name)?;
         }
-        let indexes = open_all(options, &mut models)?;
+        let (indexes, engines) = open_all(options, &mut models)?;
         let models = models.into_named();
         let reranker = options.reranker.as_ref().map(|name| -> Result<_, StartError> {
             let model = RerankModel::load(name, options.encoder.precision)?;
@@ -107,6 +110,7 @@ impl App {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Ok(Self {
             indexes: RwLock::new(indexes),
+            engines,
             created: options.created.clone().filter(|_| options.writable),
             models,
             reranker,
@@ -139,7 +143,20 @@ impl App {
     /// The index of a name.
     pub fn index(&self, name: &str) -> Result<Arc<ServedIndex>, ApiError> {
         let found = self.read_indexes().get(name).map(Arc::clone);
+        if found.is_none() && self.engines.contains_key(name) {
+            return Err(not_served(name, "this"));
+        }
         found.ok_or_else(|| ApiError::not_found(format!("there is no index named {}", quoted(name))))
+    }
+
+    /// The table of an engine that has a name, if one has it.
+    pub fn engine(&self, name: &str) -> Option<Arc<ServedEngine>> {
+        self.engines.get(name).map(Arc::clone)
+    }
+
+    /// The tables of engines.
+    pub fn engines(&self) -> impl Iterator<Item = &Arc<ServedEngine>> {
+        self.engines.values()
     }
 
     /// All of them.
@@ -182,7 +199,7 @@ impl App {
         let mut indexes = self.change_indexes();
         let taken =
             || ApiError::new(Kind::Conflict, format!("there is an index named {} already", quoted(name)));
-        if indexes.contains_key(name) {
+        if indexes.contains_key(name) || self.engines.contains_key(name) {
             return Err(taken());
         }
         let path = folder.join(name);

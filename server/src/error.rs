@@ -103,6 +103,8 @@ pub enum Kind {
     Busy,
     /// Something in here is broken.
     Internal,
+    /// What is asked of cannot do it.
+    NotImplemented,
     /// The server stops, or its disk takes no more.
     Unavailable,
 }
@@ -121,6 +123,7 @@ impl Kind {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -227,12 +230,35 @@ impl From<akin_indexer::Error> for ApiError {
     }
 }
 
+impl From<akin_engines::Error> for ApiError {
+    fn from(error: akin_engines::Error) -> Self {
+        use akin_engines::Error;
+        let message = error.to_string();
+        match error {
+            Error::Index(error) => error.into(),
+            Error::Filter { .. } => Self::field("filter", message),
+            Error::Document { .. } => Self::field("documents", message),
+            Error::NoWords { .. } => {
+                let message = format!("{message}: ask with \"mode\": \"semantic\"");
+                Self { field: Some("mode".into()), ..Self::new(Kind::NotImplemented, message) }
+            }
+            Error::OtherModel { .. }
+            | Error::NotOurs { .. }
+            | Error::NoTable { .. }
+            | Error::TextConfig { .. } => Self::new(Kind::Conflict, message),
+            _ => Self::new(Kind::Unavailable, message),
+        }
+    }
+}
+
 impl From<akin_query::Error> for ApiError {
     fn from(error: akin_query::Error) -> Self {
         use akin_query::Error;
         match error {
             Error::Encoder(error) => error.into(),
             Error::Index(error) => error.into(),
+            Error::Engine(error) => error.into(),
+            Error::NotOfEngine { .. } => Self::new(Kind::NotImplemented, error.to_string()),
             Error::Queries(error) => error.into(),
             Error::QueryEncoder(error) => match error.downcast::<Self>() {
                 Ok(error) => *error,

@@ -10,7 +10,7 @@
 //! - `mcp`: tools for agents, over HTTP or on stdin and stdout.
 //! - `room`: the engine room, where the texts of all clients are encoded together.
 //! - [`local`]: answers `akin query` over a socket in the folder of the index.
-//! - `served`: the indexes by their names.
+//! - `served`: the indexes by their names; `engines`: tables that engines keep.
 //! - `error`: what a client is told when something is wrong, in the form that its interface has for it (`dialect`).
 //!
 //! Encoding and searching run on threads of their own. The threads of the HTTP server never wait for them.
@@ -21,6 +21,7 @@ mod body;
 mod connection;
 mod dialect;
 mod embedding;
+mod engines;
 mod error;
 mod guard;
 mod inputs;

@@ -78,7 +78,9 @@ impl Server {
 
     /// The names of the indexes that it serves.
     pub fn indexes(&self) -> Vec<String> {
-        self.app.indexes().iter().map(|index| index.name().to_owned()).collect()
+        let indexes = self.app.indexes();
+        let names = indexes.iter().map(|index| index.name());
+        names.chain(self.app.engines().map(|table| table.name())).map(str::to_owned).collect()
     }
 
     /// Answers until the process is asked to end (SIGINT, SIGTERM). What is being answered then is finished first.

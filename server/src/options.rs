@@ -12,7 +12,7 @@ pub use crate::tls::TlsFiles;
 /// What is served, where, and to whom.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    /// The folders of the indexes. An index is known by the name of its folder.
+    /// The folders of the indexes, or addresses of tables of PostgreSQL. An index is known by the name of its folder, or of its table.
     pub indexes: Vec<PathBuf>,
     /// Where to listen. Port 0 takes any that is free.
     pub listen: SocketAddr,

@@ -11,6 +11,7 @@ use akin_index::{Index, ModelIdentity, Reader, ReaderOptions, Reload};
 use akin_query::rerank::RerankModel;
 use akin_query::{Mode, QueryEncoder, Searcher, model, remembered};
 
+use crate::engines::{self, Engines};
 use crate::error::{ApiError, StartError};
 use crate::map::MapCache;
 use crate::metrics::Metrics;
@@ -214,7 +215,7 @@ impl Models {
 
     /// The room of the model that an index was built with: one that is open, wherever it was loaded from, if it has the
     /// prompts that the index remembers.
-    fn of_index(&mut self, identity: &ModelIdentity) -> Result<Room, StartError> {
+    pub fn of_index(&mut self, identity: &ModelIdentity) -> Result<Room, StartError> {
         let fits = |room: &Room| {
             let encoder = room.encoder();
             encoder.fingerprint() == identity.fingerprint && remembered::require(encoder, identity).is_ok()
@@ -254,19 +255,32 @@ pub fn is_name_of(asked: &str, name: &str) -> bool {
 pub type Indexes = BTreeMap<String, Arc<ServedIndex>>;
 
 /// Opens the indexes that are named, and those of the folder in which clients create some.
-pub fn open_all(options: &ServerOptions, models: &mut Models) -> Result<Indexes, StartError> {
-    let mut served = Indexes::new();
+pub fn open_all(options: &ServerOptions, models: &mut Models) -> Result<(Indexes, Engines), StartError> {
+    let (mut served, mut tables) = (Indexes::new(), Engines::new());
     let created = options.created.as_deref().map(created_in).transpose()?.unwrap_or_default();
     let named = options.indexes.iter().map(|path| (path.clone(), false));
     for (path, may_drop) in named.chain(created.into_iter().map(|path| (path, true))) {
+        if let Some(address) = engines::address(&path) {
+            let table = engines::open(address, options.writable, models)?;
+            if let Some(other) = tables.insert(table.name().to_owned(), Arc::new(table)) {
+                return Err(taken(PathBuf::from(other.place()), other.name()));
+            }
+            continue;
+        }
         let index = open(&path, options.writable, may_drop, models)?;
         if let Some(other) = served.insert(index.name.clone(), Arc::new(index)) {
-            let name = other.name();
-            let reason = format!("another folder is named {name} too, and an index is known by that name");
-            return Err(StartError::Name { path, reason });
+            return Err(taken(path, other.name()));
         }
     }
-    Ok(served)
+    match tables.values().find(|table| served.contains_key(table.name())) {
+        Some(table) => Err(taken(PathBuf::from(table.place()), table.name())),
+        None => Ok((served, tables)),
+    }
+}
+
+fn taken(path: PathBuf, name: &str) -> StartError {
+    let reason = format!("another folder is named {name} too, and an index is known by that name");
+    StartError::Name { path, reason }
 }
 
 fn open(path: &Path, writable: bool, may_drop: bool, models: &mut Models) -> Result<ServedIndex, StartError> {

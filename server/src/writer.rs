@@ -188,15 +188,17 @@ impl Writer {
 }
 
 /// The work of a request that nobody waits for is not committed: it was never acknowledged.
-fn gone() -> ApiError {
+pub fn gone() -> ApiError {
     ApiError::new(Kind::Timeout, "the client is gone, and nothing was changed")
 }
 
-fn part(text: &str, passage: &Passage) -> String {
+/// The text of a passage.
+pub fn part(text: &str, passage: &Passage) -> String {
     text.get(passage.start as usize..passage.end as usize).unwrap_or("").to_owned()
 }
 
-fn refuse_repeated(documents: &[Document]) -> Result<(), ApiError> {
+/// Refuses documents of which two have the same id.
+pub fn refuse_repeated(documents: &[Document]) -> Result<(), ApiError> {
     let mut seen = HashSet::new();
     match documents.iter().find(|document| !seen.insert(&document.id)) {
         Some(twice) => {

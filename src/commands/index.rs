@@ -35,6 +35,12 @@ pub fn run(arguments: &IndexArguments, terminal: &Terminal) -> anyhow::Result<()
     if let Some(address) = engine::address(&arguments.index)? {
         return engine::index(arguments, address, terminal);
     }
+    if !arguments.engine_option.is_empty() {
+        bail!(
+            "--engine-option is for an engine, and {} is a folder: leave it out",
+            arguments.index.display()
+        );
+    }
     // Changes during the first run count too.
     let watch = arguments.watch.then(|| Watch::begin(arguments)).transpose()?;
     let corpus = Corpus::read_through(arguments, terminal)?;

@@ -43,7 +43,11 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
         if let Some(remedy) = index.and_then(of_index) {
             return Some(remedy);
         }
-        if let Some(remedy) = cause.downcast_ref::<akin_engines::Error>().and_then(of_engine) {
+        let engine = match query {
+            Some(akin_query::Error::Engine(error)) => Some(error),
+            _ => cause.downcast_ref::<akin_engines::Error>(),
+        };
+        if let Some(remedy) = engine.and_then(of_engine) {
             return Some(remedy);
         }
         if let Some(remedy) = cause.downcast_ref::<akin_server::StartError>().and_then(of_server) {
@@ -94,6 +98,10 @@ fn of_engine(error: &akin_engines::Error) -> Option<&'static str> {
         }
         Error::NoTable { .. } => "`akin index` makes one",
         Error::NotOurs { .. } => "name another table",
+        Error::NoWords { .. } => {
+            "`akin index` adds those of all its documents, unless it was begun with text_config=none; --mode semantic does without"
+        }
+        Error::TextConfig { .. } => "leave --engine-option text_config out, or name another table",
         Error::OtherModel { .. } => "use that model with its options, or name another table",
         Error::Index(error) => return of_index(error),
         _ => return None,

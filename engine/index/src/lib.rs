@@ -63,7 +63,7 @@ pub use self::types::{
     Stat, Upserted, Verification,
 };
 pub use self::words::each_word;
-pub use self::words::query::{Pointless, WordQuery};
+pub use self::words::query::{Pointless, WordKind, WordPart, WordQuery};
 pub use self::writer::{
     Adopted, Adoption, Index, Keep, MERGED_PASSAGES, Merge, Merged, Part, Repaired, RepairedFrom,
     SEAL_PASSAGES, SEGMENT_PASSAGES,

@@ -107,6 +107,22 @@ pub enum Error {
         /// What cannot be.
         reason: String,
     },
+    /// Documents are not found by their words there.
+    #[error("{place} keeps no words to search")]
+    NoWords {
+        /// The table.
+        place: String,
+    },
+    /// The words are kept in another way, or cannot be kept as asked.
+    #[error("the words of {place} cannot be kept by the text configuration {asked:?}: {reason}")]
+    TextConfig {
+        /// The table.
+        place: String,
+        /// The configuration that was asked for.
+        asked: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A copy is not what was copied.
     #[error(
         "{count} documents are not in {place} as they were sent: does another program write there? The same copy goes on"

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use akin_index::{
-    Document, Embeddings, Hit, Index, ModelIdentity, Passage, Reader, SearchOptions, Snapshot, Stat, Upserted,
+    Document, Embeddings, Hit, Index, ModelIdentity, Passage, Pointless, Reader, SearchOptions, Snapshot,
+    Stat, Upserted, WordQuery,
 };
 
-use crate::{Ask, Engine, Figures, Progress, Result, Source, Stored};
+use crate::{Ask, Both, Engine, Figures, Progress, Result, Source, Stored};
 
 /// An index in a folder, open for changes.
 pub struct FolderEngine {
@@ -106,10 +107,53 @@ impl Engine for FolderEngine {
 
     fn nearest(&mut self, query: &[f32], ask: &Ask) -> Result<Vec<Hit>> {
         let snapshot = self.index.snapshot();
-        let among = ask.filter.as_ref().map(|filter| snapshot.select(filter)).transpose()?;
-        let options = SearchOptions { k: ask.k, ef: ask.ef, exact: ask.exact, among };
-        Ok(snapshot.search(query, &options)?)
+        Ok(snapshot.search(query, &options(&snapshot, ask)?)?)
     }
+
+    fn get(&mut self, ids: &[&str]) -> Result<Vec<Option<Document>>> {
+        let snapshot = self.index.snapshot();
+        Ok(ids.iter().map(|id| snapshot.get(id)).collect::<Result<_, _>>()?)
+    }
+
+    fn has_words(&self) -> bool {
+        true
+    }
+
+    fn by_words(&mut self, query: &WordQuery, ask: &Ask) -> Result<Vec<Hit>> {
+        let snapshot = self.index.snapshot();
+        Ok(snapshot.search_words(query, &options(&snapshot, ask)?)?)
+    }
+
+    fn by_both(&mut self, query: &WordQuery, vector: &[f32], ask: &Ask) -> Result<Both> {
+        let snapshot = self.index.snapshot();
+        let mut options = options(&snapshot, ask)?;
+        let near = match query.pointless() {
+            Some(Pointless::OnlyExclusions) => Vec::new(),
+            _ => {
+                if let Some(among) = snapshot.select_words(query, options.among.as_ref())? {
+                    options.among = Some(among);
+                }
+                snapshot.nearest(vector, &options)?
+            }
+        };
+        let near = [near];
+        let beside = snapshot.nearest_words_beside_all(std::slice::from_ref(query), &near, &options)?;
+        let (found, words_of_near) = beside.into_iter().next().unwrap_or_default();
+        let [near] = near;
+        Ok(Both {
+            similarities_of_found: snapshot.similarities(vector, &found)?,
+            by_meaning: snapshot.hits(near)?,
+            words_of_near,
+            by_words: snapshot.hits(found)?,
+            background: snapshot.background(vector)?.unwrap_or_default(),
+            trust: snapshot.trust(),
+        })
+    }
+}
+
+fn options(snapshot: &Snapshot, ask: &Ask) -> Result<SearchOptions> {
+    let among = ask.filter.as_ref().map(|filter| snapshot.select(filter)).transpose()?;
+    Ok(SearchOptions { k: ask.k, ef: ask.ef, exact: ask.exact, among })
 }
 
 fn figures(stat: &Stat) -> Figures {

@@ -14,7 +14,7 @@ pub mod postgres;
 
 use std::ops::ControlFlow;
 
-use akin_index::{Document, Filter, Hit, ModelIdentity, Passage, Upserted};
+use akin_index::{Background, Document, Filter, Hit, ModelIdentity, Passage, Upserted, WordQuery};
 use akin_kernels::Embeddings;
 
 pub use error::{Error, Result};
@@ -39,6 +39,24 @@ impl Default for Ask {
     fn default() -> Self {
         Self { k: 10, ef: None, exact: false, filter: None }
     }
+}
+
+/// What a query finds by meaning and by words, each best first, and how the other way scores what was found: what a fusion of
+/// both needs.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Both {
+    /// The documents that are nearest in meaning.
+    pub by_meaning: Vec<Hit>,
+    /// The scores by words of the passages found by meaning.
+    pub words_of_near: Vec<f32>,
+    /// The documents that have the words of the query.
+    pub by_words: Vec<Hit>,
+    /// The similarities of the passages found by words.
+    pub similarities_of_found: Vec<f32>,
+    /// The similarities of the query with passages from all over the engine.
+    pub background: Background,
+    /// How well the model understands the documents; 0 where nobody has estimated it.
+    pub trust: f32,
 }
 
 /// The figures of what an engine keeps.
@@ -123,4 +141,44 @@ pub trait Engine: Source {
     /// # Errors
     /// What the engine reports; [`Error::Filter`] for a filter that it cannot answer.
     fn nearest(&mut self, query: &[f32], ask: &Ask) -> Result<Vec<Hit>>;
+
+    /// The documents of these ids, which differ; none for an id that is not there.
+    ///
+    /// # Errors
+    /// What the engine reports.
+    fn get(&mut self, ids: &[&str]) -> Result<Vec<Option<Document>>> {
+        let mut found = vec![None; ids.len()];
+        self.each(&mut |stored| {
+            if let Some(at) = ids.iter().position(|id| *id == stored.document.id) {
+                found[at] = Some(stored.document);
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Whether documents are found by their words, too.
+    fn has_words(&self) -> bool {
+        false
+    }
+
+    /// The documents that have the words of a query, best first. A score says how much of the query a passage has; it is
+    /// comparable with others of the same query alone.
+    ///
+    /// # Errors
+    /// What the engine reports; [`Error::NoWords`] if it keeps no words.
+    fn by_words(&mut self, query: &WordQuery, ask: &Ask) -> Result<Vec<Hit>> {
+        let _ = (query, ask);
+        Err(Error::NoWords { place: self.place() })
+    }
+
+    /// The documents that are nearest in meaning, and those that have the words of a query. Documents found by meaning have
+    /// the phrases of the query, and nothing that it excludes.
+    ///
+    /// # Errors
+    /// As [`Engine::nearest`] and [`Engine::by_words`].
+    fn by_both(&mut self, query: &WordQuery, vector: &[f32], ask: &Ask) -> Result<Both> {
+        let _ = (query, vector, ask);
+        Err(Error::NoWords { place: self.place() })
+    }
 }

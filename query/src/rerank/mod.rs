@@ -63,7 +63,7 @@ impl Reranker {
             let read: Vec<f32> = scores.by_ref().take(list.len()).collect();
             let scores = match self.weight {
                 None => read,
-                Some(weight) => self.sums(list, read, weight),
+                Some(weight) => self.sums(list.iter().map(|near| near.score).collect(), read, weight),
             };
             list.iter_mut().zip(scores).for_each(|(near, score)| near.score = score);
             list.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -71,9 +71,24 @@ impl Reranker {
         Ok(())
     }
 
+    /// The same for the hits of one query, of which `wanted` are wanted.
+    pub(crate) fn rerank_hits(&self, query: &str, hits: &mut Vec<Hit>, wanted: usize) -> Result<()> {
+        hits.truncate(self.depth(wanted));
+        if is_blank(query) {
+            return Ok(());
+        }
+        let read = self.model.score(&pairs(query, hits))?.scores;
+        let scores = match self.weight {
+            None => read,
+            Some(weight) => self.sums(hits.iter().map(|hit| hit.score).collect(), read, weight),
+        };
+        hits.iter_mut().zip(scores).for_each(|(hit, score)| hit.score = score);
+        hits.sort_by(|a, b| b.score.total_cmp(&a.score));
+        Ok(())
+    }
+
     /// The standardised scores of the search and, `weight` times, the standardised scores of the model, without its sigmoid.
-    fn sums(&self, found: &[Neighbor], mut read: Vec<f32>, weight: f32) -> Vec<f32> {
-        let mut found: Vec<f32> = found.iter().map(|near| near.score).collect();
+    fn sums(&self, mut found: Vec<f32>, mut read: Vec<f32>, weight: f32) -> Vec<f32> {
         if self.model.has_sigmoid() {
             // A sigmoid pushes good scores together, and their distances say how much better one passage is.
             read.iter_mut().for_each(|score| *score = logit(*score));

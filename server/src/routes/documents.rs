@@ -16,7 +16,7 @@ use crate::error::{ApiError, Kind};
 use crate::guard::{MayAdmin, MayWrite};
 use crate::openapi::Fault;
 use crate::path::Path;
-use crate::patience::Patience;
+use crate::patience::{Patience, Waiting};
 use crate::writer::merge_later;
 
 /// The body of `POST /v1/indexes/{name}/documents`.
@@ -62,6 +62,14 @@ pub async fn write(
     patience: Patience,
     Json(request): Json<WriteRequest>,
 ) -> Result<Response, ApiError> {
+    if let Some(table) = app.engine(&name) {
+        check_count(&app, request.documents.len(), "documents")?;
+        let documents = request.documents.into_iter().map(Document::from).collect();
+        let waiting = patience.waiting();
+        let written = blocking(move || table.write(documents, &waiting)).await;
+        drop(patience);
+        return body::serialized(&written?);
+    }
     let index = app.index(&name)?;
     let writer = index.writer()?;
     let room = index.room().cloned().ok_or(akin_query::Error::NoEncoder)?;
@@ -101,11 +109,19 @@ pub async fn delete(
     patience: Patience,
     Json(request): Json<DeleteRequest>,
 ) -> Result<Response, ApiError> {
-    let writer = app.index(&name)?.writer()?;
     let waiting = patience.waiting();
-    let deleted = blocking(move || writer.delete(&request.ids, &waiting)).await;
+    let deleted = delete_of(&app, &name, request.ids, waiting).await;
     drop(patience);
     Ok(body::json(&json!({ "deleted": deleted? })))
+}
+
+/// Deletes documents of an index or a table, and tells how many there were.
+async fn delete_of(app: &App, name: &str, ids: Vec<String>, waiting: Waiting) -> Result<usize, ApiError> {
+    if let Some(table) = app.engine(name) {
+        return blocking(move || table.delete(&ids, &waiting)).await;
+    }
+    let writer = app.index(name)?.writer()?;
+    blocking(move || writer.delete(&ids, &waiting)).await
 }
 
 /// Deletes a document.
@@ -125,9 +141,7 @@ pub async fn delete_one(
     Path((name, id)): Path<(String, String)>,
     patience: Patience,
 ) -> Result<Response, ApiError> {
-    let writer = app.index(&name)?.writer()?;
-    let (waiting, asked) = (patience.waiting(), id.clone());
-    let deleted = blocking(move || writer.delete(&[asked], &waiting)).await;
+    let deleted = delete_of(&app, &name, vec![id.clone()], patience.waiting()).await;
     drop(patience);
     match deleted? {
         0 => Err(ApiError::not_found(format!("{name} has no document with the id {}", quoted(&id)))),

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use crate::app::{App, blocking, quoted};
 use crate::body::{self, Json};
+use crate::engines::not_served;
 use crate::error::{ApiError, Kind};
 use crate::openapi::Fault;
 use crate::path::Path;
@@ -286,7 +287,10 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
     blocking(move || {
         let of =
             |index: &Arc<ServedIndex>| json!({ "name": index.name(), "documents": index.reader().len() });
-        let indexes: Vec<_> = app.indexes().iter().map(of).collect();
+        let mut indexes: Vec<_> = app.indexes().iter().map(of).collect();
+        for table in app.engines() {
+            indexes.push(json!({ "name": table.name(), "documents": table.len()?, "engine": table.place() }));
+        }
         Ok(body::json(&json!({ "indexes": indexes })))
     })
     .await
@@ -304,6 +308,9 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
     )
 )]
 pub async fn stat(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, ApiError> {
+    if let Some(table) = app.engine(&name) {
+        return blocking(move || Ok(body::json(&table.stat()?))).await;
+    }
     let index = app.index(&name)?;
     blocking(move || Ok(body::json(&shapes::stat(&index.reader().stat()?)))).await
 }
@@ -323,11 +330,21 @@ pub async fn document(
     State(app): State<Arc<App>>,
     Path((name, id)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
+    let lacks = move |name: &str, id: &str| {
+        ApiError::not_found(format!("{name} has no document with the id {}", quoted(id)))
+    };
+    if let Some(table) = app.engine(&name) {
+        return blocking(move || {
+            let document = table.get(&id)?.ok_or_else(|| lacks(&name, &id))?;
+            Ok(body::json(&shapes::document(&document, None)))
+        })
+        .await;
+    }
     let index = app.index(&name)?;
     blocking(move || {
         let snapshot = index.reader().snapshot();
         let Some(doc) = snapshot.find(&id)? else {
-            return Err(ApiError::not_found(format!("{name} has no document with the id {}", quoted(&id))));
+            return Err(lacks(&name, &id));
         };
         let (document, passages) = shapes::read_document(&snapshot, doc)?;
         Ok(body::json(&shapes::document(&document, passages.as_deref())))
@@ -353,6 +370,22 @@ pub async fn query(
     patience: Patience,
     Json(request): Json<QueryRequest>,
 ) -> Result<Response, ApiError> {
+    if let Some(table) = app.engine(&name) {
+        if request.highlight > 0 {
+            return Err(not_served(&name, "highlight"));
+        }
+        let question = request.check(&app)?;
+        let waiting = patience.waiting();
+        let answer = blocking(move || {
+            let answer = table.ask(&app, &question, &waiting)?;
+            let mut line = Vec::new();
+            answer.write_json_line(&mut line).map_err(|_| ApiError::panicked())?;
+            Ok(body::json_text(line))
+        })
+        .await;
+        drop(patience);
+        return answer;
+    }
     let index = app.index(&name)?;
     let highlight = request.highlight.min(HIGHLIGHTED);
     let question = request.check(&app)?;

@@ -53,7 +53,7 @@ recall_worst, regions and recall_reached.
 Some models are trained with a prompt before each query and another before each document. Those that are in the directory of the model are used. Others are given with --query-prompt and --document-prompt when the index is begun. The index remembers them. \
 With --dimensions the first numbers of each embedding are kept alone, of a model that was trained for it; the index remembers how many.
 
-postgres://USER:PASSWORD@HOST:PORT/DATABASE/TABLE in the place of the folder keeps the documents in a table of PostgreSQL with pgvector 0.8 or newer; the password may be in PGPASSWORD, and ?sslmode=verify-full&sslrootcert=FILE asks for an encrypted connection to the host that is named. `query`, `batch`, `delete`, `stat`, `export` and `copy` take it too. Vectors have 16 bits a number there, documents are found by meaning, with filters; what else there is not is refused by its option. --sync, --watch and --recall are not for tables, and what vanished from a text or folder stays there.
+postgres://USER:PASSWORD@HOST:PORT/DATABASE/TABLE in the place of the folder keeps the documents in a table of PostgreSQL with pgvector 0.8 or newer; the password may be in PGPASSWORD, and ?sslmode=verify-full&sslrootcert=FILE asks for an encrypted connection to the host that is named. `query`, `batch`, `delete`, `stat`, `export` and `copy` take it too. Vectors have 16 bits a number there. Documents are found by meaning and by words, with filters and --rerank; words are kept by the text configuration simple, or by --engine-option text_config=english; a table of an earlier release gets its words when it is indexed again. With --sync the table remembers which documents the files and folders that are named together brought, and removes those that an earlier run with --sync brought and this one does not; without it nothing is removed, of texts and folders neither. --watch and --recall are not for tables; what else there is not is refused by its option.
 
 Examples:
   akin index notes notes.txt
@@ -68,7 +68,7 @@ Examples:
   zcat dump.tsv.gz | akin index dump - --format tsv
   akin index notes notes.txt --recall 0.99
   akin index reports reports.jsonl --passages 128
-  akin index postgres://me@db.example/search/notes notes.txt
+  akin index postgres://me@db.example/search/notes notes.txt --engine-option text_config=english
   akin index notes notes.txt --model sentence-transformers/all-MiniLM-L12-v2")]
 pub struct IndexArguments {
     /// The folder of the index, or postgres://USER@HOST:PORT/DATABASE/TABLE; it is made if it does not exist
@@ -97,9 +97,19 @@ pub struct IndexArguments {
     /// region of the index
     #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     pub recall: Option<f64>,
+    /// An option of the engine that keeps the documents: of PostgreSQL text_config=NAME, by which configuration of the server
+    /// words are read (simple, english, ...; none keeps no words) [default: that of the table, else simple]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_engine_option)]
+    pub engine_option: Vec<(String, String)>,
     /// Print a final report to stdout as a JSON line
     #[arg(long)]
     pub json: bool,
+}
+
+/// An option of an engine.
+fn parse_engine_option(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE, as in text_config=english")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// The size that `--passages` names.

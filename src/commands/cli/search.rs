@@ -34,6 +34,10 @@ cross-encoder of BERT's family, DeBERTa or ModernBERT, which reads the query and
 is the fastest. A sentence encoder, and a cross-encoder that learned from little data, order better together with the search than \
 alone: --rerank-weight 1 for the one, 0.3 for the other.
 
+In a table of PostgreSQL words are read as its text configuration says (--engine-option of `akin index`); their scores are counts by \
+ts_rank times rarity, not BM25's, and whether the model is to be trusted beside words is not estimated there. A table that keeps no \
+words is searched by meaning alone.
+
 While `akin serve` runs for the index, a TEXT is answered by it: the model is loaded there already. The answer is the same, and \
 without an answer within two seconds, or with a --model or --rerank, the query is answered without it. --no-server never asks it.
 

@@ -19,6 +19,10 @@ POST /v1/indexes/NAME/query takes the options of `akin query` under their names,
 --json prints. What is unknown is refused by its name. GET /v1/indexes, /v1/indexes/NAME/stat and /v1/indexes/NAME/documents/ID tell \
 the rest, /health and /ready whether it lives, /metrics what it counts.
 
+postgres://USER@HOST:PORT/DATABASE/TABLE serves a table of PostgreSQL under the name of the table: queries, stat, and documents by their \
+ids, with --writable also POST and DELETE of documents. What needs the files of an index (like, facets, highlight, export, map, the page, \
+other interfaces) is answered with 501 there. It takes up to 8 connections.
+
 With --writable, POST /v1/indexes/NAME/documents takes {\"documents\": [{\"id\", \"text\", \"metadata\"}]} and answers when they are on the \
 disk, DELETE takes {\"ids\": [...]} there or one id in the path. POST /v1/indexes with {\"name\"} creates an index in the folder of \
 --create-in, and DELETE /v1/indexes/NAME drops one of it.
@@ -49,6 +53,7 @@ that its header traceparent names. A collector that is slow or away costs spans 
 
 Examples:
   akin serve notes
+  akin serve postgres://me@db.example/search/notes --writable
   akin serve notes papers --listen 127.0.0.1:8080 --precision int8
   curl localhost:7700/v1/indexes/notes/query -d '{\"text\": \"fear of heights\", \"k\": 3}'
   akin serve --model all-MiniLM-L6-v2 --rerank cross-encoder/ms-marco-MiniLM-L6-v2
@@ -56,7 +61,7 @@ Examples:
   akin serve notes --listen 0.0.0.0:7700 --api-key-file keys.txt --tls-certificate cert.pem --tls-key key.pem --rate 20
   akin serve --config akin.toml --log-format json")]
 pub struct ServeArguments {
-    /// The folders of the indexes
+    /// The folders of the indexes, or postgres://USER@HOST:PORT/DATABASE/TABLE
     #[arg(value_name = "INDEX", required_unless_present_any = ["model", "rerank", "create_in"])]
     pub indexes: Vec<PathBuf>,
     // Read before the arguments are parsed: its settings are among them then.

@@ -1,19 +1,23 @@
 //! `akin query` and `akin batch` of a table.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
-use akin_encoder::{EncoderOptions, Role, SentenceEncoder};
+use akin_encoder::EncoderOptions;
+use akin_engines::Engine;
 use akin_engines::postgres::{Address, PostgresEngine};
-use akin_engines::{Ask, Engine};
+use akin_index::Filter;
 use akin_indexer::corpus::{CorpusOptions, CorpusReader};
-use akin_query::{Answer, AskOptions, Highlight, Mode, RankedHit};
+use akin_query::rerank::RerankModel;
+use akin_query::{Answer, AskOptions, EngineSearcher, Highlight, Mode, RankedHit};
 use anyhow::{Context, bail};
 
 use super::{encoder_of, refuse};
 use crate::commands::answer;
-use crate::commands::cli::{BatchArguments, QueryArguments, SearchArguments};
+use crate::commands::cli::{BatchArguments, QueryArguments, RerankArguments, SearchArguments};
 use crate::commands::filter;
 use crate::commands::interrupt::{self, Clean};
+use crate::commands::keywords;
 use crate::commands::output::write_whole;
 use crate::commands::terminal::Terminal;
 
@@ -22,9 +26,8 @@ const QUERIES: usize = 256;
 
 /// Asks a table, whose model is loaded once.
 struct Asking {
-    engine: PostgresEngine,
-    encoder: SentenceEncoder,
-    ask: Ask,
+    searcher: EngineSearcher<PostgresEngine>,
+    filter: Option<Filter>,
     options: AskOptions,
 }
 
@@ -34,14 +37,11 @@ impl Asking {
         search: &SearchArguments,
         named: Option<&str>,
         encoding: &EncoderOptions,
-        reranks: bool,
+        rerank: &RerankArguments,
     ) -> anyhow::Result<Self> {
         let filter = filter::parse(search.filter.as_deref())?;
-        let (options, mode) = (search.options(), search.mode());
-        let of_words = matches!(mode, Some(Mode::Keyword | Mode::Hybrid));
+        let options = search.options();
         refuse(&[
-            ("--mode keyword and hybrid", of_words, "leave --mode out to find by meaning"),
-            ("--rerank", reranks, "leave it out"),
             (
                 "--like and --unlike",
                 !options.like.is_empty() || !options.unlike.is_empty(),
@@ -52,38 +52,39 @@ impl Asking {
             ("--facet", !options.facets.is_empty(), "leave it out"),
         ])?;
         let engine = PostgresEngine::open(address)?;
-        let encoder = encoder_of(&engine, named, encoding)?;
-        let k = options.search.k.saturating_add(options.offset);
-        let ask = Ask { k, ef: options.search.ef, exact: options.search.exact, filter };
-        Ok(Self { engine, encoder, ask, options })
+        let mode = search.mode();
+        if mode.is_some_and(Mode::needs_words) && !engine.has_words() {
+            return Err(akin_engines::Error::NoWords { place: akin_engines::Source::place(&engine) }.into());
+        }
+        let encoder = match mode {
+            Some(Mode::Keyword) => None,
+            _ => Some(Arc::new(encoder_of(&engine, named, encoding)?)),
+        };
+        let mut searcher = EngineSearcher::new(engine, encoder, mode)?;
+        if let Some(name) = &rerank.model {
+            let model = RerankModel::load(name, encoding.precision).context("cannot rank hits again")?;
+            searcher = searcher.with_reranker(model, rerank.depth.get(), rerank.weight);
+        }
+        Ok(Self { searcher, filter, options })
     }
 
     /// The answers to queries, in their order; a blank one has no hits.
     fn answers(&mut self, texts: &[String]) -> anyhow::Result<Vec<Answer>> {
-        let is_asked = |text: &&str| !text.trim().is_empty();
-        let asked: Vec<&str> = texts.iter().map(String::as_str).filter(is_asked).collect();
-        let encoded = self.encoder.encode_as(Role::Query, &asked)?.embeddings;
-        let mut rows = encoded.iter();
-        let mut answers = Vec::with_capacity(texts.len());
-        for text in texts {
-            let query = if is_asked(&text.as_str()) { rows.next() } else { None };
-            let hits = query.map_or(Ok(Vec::new()), |query| self.engine.nearest(query, &self.ask))?;
-            let mut answer = Answer::new(text, hits);
-            let least = self.options.min_score.unwrap_or(f32::NEG_INFINITY);
-            answer.hits.retain(|hit| hit.score >= least);
-            answer.hits.drain(..self.options.offset.min(answer.hits.len()));
-            answers.push(answer);
-        }
-        Ok(answers)
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        Ok(self.searcher.ask_all(&texts, &self.options, self.filter.as_ref())?)
     }
 }
 
 /// `akin query`.
 pub fn query(arguments: &QueryArguments, address: Address, terminal: &Terminal) -> anyhow::Result<()> {
-    let reranks = arguments.rerank.model.is_some();
     let model = &arguments.model;
-    let mut asking =
-        Asking::open(address, &arguments.search, model.model.as_deref(), &model.options(), reranks)?;
+    let mut asking = Asking::open(
+        address,
+        &arguments.search,
+        model.model.as_deref(),
+        &model.options(),
+        &arguments.rerank,
+    )?;
     let mut ask = |text: String| -> anyhow::Result<()> {
         for answer in asking.answers(&[text])? {
             let shown = || Ok(answer.hits.iter().map(whole).collect());
@@ -95,6 +96,7 @@ pub fn query(arguments: &QueryArguments, address: Address, terminal: &Terminal) 
         if text.trim().is_empty() {
             bail!("the query is blank: say what to look for, or leave it out to answer the lines of stdin");
         }
+        keywords::note_pointless(arguments.search.mode(), text, terminal);
         return ask(text.clone());
     }
     for line in io::stdin().lines() {
@@ -117,10 +119,14 @@ pub fn batch(arguments: &BatchArguments, address: Address, terminal: &Terminal) 
     let format =
         CorpusOptions { keep_blank_lines: true, require_ids: false, ..arguments.format.options("id") };
     let mut queries = CorpusReader::open(std::slice::from_ref(&arguments.queries), &format)?;
-    let reranks = arguments.rerank.model.is_some();
     let model = &arguments.model;
-    let mut asking =
-        Asking::open(address, &arguments.search, model.model.as_deref(), &model.options(), reranks)?;
+    let mut asking = Asking::open(
+        address,
+        &arguments.search,
+        model.model.as_deref(),
+        &model.options(),
+        &arguments.rerank,
+    )?;
     let bar = terminal.count_bar(None, "queries");
     let _clean = Clean::begin();
     let mut answer_all = |output: &mut dyn Write| -> anyhow::Result<()> {

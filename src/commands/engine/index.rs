@@ -1,10 +1,11 @@
 //! `akin index` of a table: brings its documents up to date with a corpus.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use akin_encoder::{DEFAULT_MODEL, SentenceEncoder};
-use akin_engines::postgres::{Address, PostgresEngine};
+use akin_engines::postgres::{Address, PostgresEngine, SyncRun};
 use akin_engines::{Engine, Error, Source};
 use akin_index::{Document, ModelIdentity, PassageSize};
 use akin_indexer::corpus::CorpusReader;
@@ -25,10 +26,10 @@ use crate::commands::terminal::{Terminal, counted, duration, grouped};
 /// `akin index`.
 pub fn index(arguments: &IndexArguments, address: Address, terminal: &Terminal) -> anyhow::Result<()> {
     refuse(&[
-        ("--sync", arguments.sync, "delete documents with `akin delete`"),
         ("--watch", arguments.watch, "run the command again when files have changed"),
         ("--recall", arguments.recall.is_some(), "choose --ef when you query"),
     ])?;
+    let source = arguments.sync.then(|| source_of(&arguments.corpus.paths)).transpose()?;
     let begin = Instant::now();
     let corpus = CorpusReader::open(&arguments.corpus.paths, &arguments.corpus.options())?;
     let bar = terminal.bytes_bar();
@@ -41,19 +42,21 @@ pub fn index(arguments: &IndexArguments, address: Address, terminal: &Terminal) 
     let documents = documents?;
     let (mut engine, encoder) = open_to_write(arguments, address)?;
     let _clean = Clean::begin();
-    let mut run = Run { engine: &mut engine, counts: Counts::default() };
+    let sync = source.map(|source| engine.begin_sync(&source)).transpose()?;
+    let mut run = Run { engine: &mut engine, counts: Counts::default(), sync };
     let done = run.index(documents, &encoder, terminal);
     let committed = run.counts.added + run.counts.replaced;
     let kept = || format!("{} kept; the same command goes on", counted(committed, "document"));
     interrupt::with_kept(done, kept)?;
     let (counts, seconds) = (run.counts, begin.elapsed().as_secs_f64());
     terminal.note(format_args!(
-        "{} in {}: {} added, {} replaced, {} unchanged",
+        "{} in {}: {} added, {} replaced, {} unchanged{}",
         counted(counts.read, "document"),
         duration(seconds),
         grouped(counts.added),
         grouped(counts.replaced),
-        grouped(counts.unchanged)
+        grouped(counts.unchanged),
+        if arguments.sync { format!(", {} removed", grouped(counts.removed)) } else { String::new() }
     ));
     if arguments.json {
         print_json(&json!({
@@ -61,6 +64,7 @@ pub fn index(arguments: &IndexArguments, address: Address, terminal: &Terminal) 
             "added": counts.added,
             "replaced": counts.replaced,
             "unchanged": counts.unchanged,
+            "removed": counts.removed,
             "passages": counts.passages,
             "seconds": seconds,
         }))?;
@@ -75,25 +79,28 @@ struct Counts {
     added: usize,
     replaced: usize,
     unchanged: usize,
+    removed: usize,
     passages: usize,
 }
 
 struct Run<'a> {
     engine: &'a mut PostgresEngine,
     counts: Counts,
+    /// With --sync: what the corpus brings is remembered.
+    sync: Option<SyncRun>,
 }
 
 impl Run<'_> {
     fn index(
         &mut self,
-        documents: Shards,
+        mut documents: Shards,
         encoder: &SentenceEncoder,
         terminal: &Terminal,
     ) -> anyhow::Result<()> {
         let bar = terminal.documents_bar(documents.documents());
         let mut encoder = PassageEncoder::new(encoder, self.engine.model().passages)?;
         let (mut batch, mut bytes) = (Vec::new(), 0);
-        for next in documents {
+        for next in documents.by_ref() {
             let document = next?.document;
             bytes += document.text.len();
             batch.push(document);
@@ -105,18 +112,42 @@ impl Run<'_> {
         }
         self.commit(batch, &mut encoder, terminal)?;
         bar.finish_and_clear();
+        if let Some(sync) = &self.sync {
+            let skipped = documents.skipped();
+            // A file that cannot be read now is not gone.
+            let stays = |id: &str| skipped.iter().any(|skipped| is_of_file(id, &skipped.file));
+            self.counts.removed = self.engine.remove_vanished(sync, &stays)?;
+        }
         self.engine.finish(&|_, _| interrupt::flow())?;
         Ok(())
     }
 
     fn commit(
         &mut self,
-        mut batch: Vec<Document>,
+        batch: Vec<Document>,
         encoder: &mut PassageEncoder<'_>,
         terminal: &Terminal,
     ) -> anyhow::Result<()> {
         interrupt::check()?;
         self.counts.read += batch.len();
+        let ids: Vec<String> = match self.sync {
+            Some(_) => batch.iter().map(|document| document.id.clone()).collect(),
+            None => Vec::new(),
+        };
+        let committed = self.commit_changed(batch, encoder, terminal);
+        if let (Ok(()), Some(sync)) = (&committed, &self.sync) {
+            self.engine.brought(sync, &ids.iter().map(String::as_str).collect::<Vec<_>>())?;
+        }
+        committed
+    }
+
+    /// Commits the documents of a batch that the table has not.
+    fn commit_changed(
+        &mut self,
+        mut batch: Vec<Document>,
+        encoder: &mut PassageEncoder<'_>,
+        terminal: &Terminal,
+    ) -> anyhow::Result<()> {
         let mut unchanged = self.engine.unchanged(&batch)?.into_iter();
         batch.retain(|_| !unchanged.next().unwrap_or(false));
         self.counts.unchanged = self.counts.read - self.counts.added - self.counts.replaced - batch.len();
@@ -141,12 +172,13 @@ fn open_to_write(
     address: Address,
 ) -> anyhow::Result<(PostgresEngine, SentenceEncoder)> {
     let options = arguments.prompts.with(arguments.compute.options());
+    let text_config = text_config(&arguments.engine_option)?;
     let found = match PostgresEngine::open(address.clone()) {
         Ok(engine) => Some(engine),
         Err(Error::NoTable { .. } | Error::NoVectors { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    if let Some(engine) = found {
+    if let Some(mut engine) = found {
         let of_table = engine.model().clone();
         let encoder = encoder_of(&engine, arguments.model.as_deref(), &options)?;
         match arguments.passages {
@@ -156,7 +188,10 @@ fn open_to_write(
                 engine.place(),
                 passage_size(of_table.passages)
             ),
-            _ => return Ok((engine, encoder)),
+            _ => {
+                engine.keep_words(text_config)?;
+                return Ok((engine, encoder));
+            }
         }
     }
     let name = arguments.model.as_deref().unwrap_or(DEFAULT_MODEL);
@@ -165,5 +200,56 @@ fn open_to_write(
     let identity = ModelIdentity { passages, ..model::identity(name, &encoder)? };
     // A size that the model cannot read is refused before a table is made.
     PassageEncoder::new(&encoder, passages)?;
-    Ok((PostgresEngine::open_or_create(address, &identity)?, encoder))
+    Ok((PostgresEngine::open_or_create_with(address, &identity, text_config)?, encoder))
+}
+
+/// The name of a corpus: its files and folders, from wherever they are named.
+fn source_of(paths: &[PathBuf]) -> anyhow::Result<String> {
+    let mut names = Vec::with_capacity(paths.len());
+    for path in paths {
+        if path.as_os_str() == "-" {
+            bail!(
+                "--sync: what comes by a pipe has no name by which the table could remember it: name files or folders"
+            );
+        }
+        let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+        names.push(whole.display().to_string());
+    }
+    names.sort();
+    Ok(names.join("\n"))
+}
+
+/// Whether a document is a file, or one of those in it, which are numbered.
+fn is_of_file(id: &str, path: &str) -> bool {
+    let ends = |name: &str| {
+        path.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with(['/', '\\']))
+    };
+    ends(id) || id.rsplit_once(':').is_some_and(|(file, _)| ends(file))
+}
+
+/// The text configuration among the options of the engine.
+fn text_config(options: &[(String, String)]) -> anyhow::Result<Option<&str>> {
+    let mut found = None;
+    for (name, value) in options {
+        match name.as_str() {
+            "text_config" => found = Some(value.as_str()),
+            _ => bail!("--engine-option {name}: a table of PostgreSQL has the option text_config alone"),
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_known_by_the_file_that_it_came_from() {
+        for (id, path) in [("a/b.pdf", "/x/a/b.pdf"), ("in.mbox:17", "mail/in.mbox"), ("b.pdf", "b.pdf")] {
+            assert!(is_of_file(id, path), "{id} {path}");
+        }
+        for (id, path) in [("b.pdf", "/x/ab.pdf"), ("c/b.pdf", "/x/b.pdf"), ("b.pdf:x:1", "b.pdf")] {
+            assert!(!is_of_file(id, path), "{id} {path}");
+        }
+    }
 }

@@ -88,6 +88,7 @@ pub fn stat(arguments: &StatArguments, address: Address) -> anyhow::Result<()> {
             "passages": figures.passages,
             "passage_size": passage_size(model.passages),
             "graph": figures.has_graph,
+            "text_config": engine.text_config(),
             "dimension": model.dimension,
             "similarity": model.similarity.name(),
             "model": {
@@ -108,6 +109,7 @@ pub fn stat(arguments: &StatArguments, address: Address) -> anyhow::Result<()> {
                 format!("{} (--passages {})", grouped(figures.passages), passage_size(model.passages)),
             ),
             ("graph", if figures.has_graph { "yes" } else { "no, a query is compared with all" }.into()),
+            ("words", engine.text_config().unwrap_or("none").into()),
             ("dimension", grouped(model.dimension)),
             ("similarity", model.similarity.name().into()),
             ("model", model.location.clone()),

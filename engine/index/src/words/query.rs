@@ -31,15 +31,30 @@ pub enum Pointless {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Item {
     text: String,
-    kind: Kind,
+    kind: WordKind,
     is_excluded: bool,
 }
 
+/// How a part of a query is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub enum WordKind {
+    /// Words, any of which is enough.
     Words,
+    /// Words that must follow one another.
     Phrase,
+    /// Words that begin so.
     Prefix,
+}
+
+/// A part of a query as it was typed, for an engine that reads words by rules of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WordPart<'a> {
+    /// Its words, without marks.
+    pub text: &'a str,
+    /// How they are looked for.
+    pub kind: WordKind,
+    /// Whether a document must not have them.
+    pub is_excluded: bool,
 }
 
 /// Something to look for in a segment, as terms.
@@ -87,7 +102,7 @@ impl WordQuery {
 
     /// Takes a text as it is: all of its words, any of which is enough. Quotes, hyphens and stars mean nothing.
     pub fn plain(text: &str) -> Self {
-        let item = Item { text: text.to_owned(), kind: Kind::Words, is_excluded: false };
+        let item = Item { text: text.to_owned(), kind: WordKind::Words, is_excluded: false };
         Self { items: vec![item], beside_meaning: false }
     }
 
@@ -98,13 +113,22 @@ impl WordQuery {
 
     /// By how many of an index's passages a word may be had to count; none where all count. Beside meaning very common words
     /// tell little, and take the most time. docs/RETRIEVAL.md has the figures.
-    pub(crate) fn most_common(&self, passages: u64) -> Option<u64> {
+    pub fn most_common(&self, passages: u64) -> Option<u64> {
         self.beside_meaning.then(|| (passages / COMMON).max(FEW))
     }
 
     /// The constants of its scores.
     pub(crate) fn constants(&self) -> Constants {
         if self.beside_meaning { Constants::BESIDE_MEANING } else { Constants::ALONE }
+    }
+
+    /// Its parts, in their order.
+    pub fn parts(&self) -> impl Iterator<Item = WordPart<'_>> {
+        self.items.iter().map(|Item { text, kind, is_excluded }| WordPart {
+            text,
+            kind: *kind,
+            is_excluded: *is_excluded,
+        })
     }
 
     /// Why it finds nothing in any index; none if it may find something.
@@ -125,13 +149,15 @@ impl WordQuery {
 
     /// Whether it says what a document must or must not have.
     pub fn is_selective(&self) -> bool {
-        let says = |item: &Item| (item.is_excluded || item.kind == Kind::Phrase) && has_words(&item.text);
+        let says = |item: &Item| (item.is_excluded || item.kind == WordKind::Phrase) && has_words(&item.text);
         self.items.iter().any(says)
     }
 
     /// Whether it has phrases, which a document must have.
     pub(crate) fn is_demanding(&self) -> bool {
-        self.items.iter().any(|item| !item.is_excluded && item.kind == Kind::Phrase && has_words(&item.text))
+        self.items
+            .iter()
+            .any(|item| !item.is_excluded && item.kind == WordKind::Phrase && has_words(&item.text))
     }
 
     /// The terms of the query in the language of an analyzer.
@@ -139,14 +165,14 @@ impl WordQuery {
         let mut plan = Plan::default();
         for item in &self.items {
             let units = match item.kind {
-                Kind::Words => words(&item.text, analyzer),
-                Kind::Prefix => with_prefix(words(&item.text, analyzer), &item.text, analyzer),
-                Kind::Phrase => sequence(&item.text, analyzer).into_iter().collect(),
+                WordKind::Words => words(&item.text, analyzer),
+                WordKind::Prefix => with_prefix(words(&item.text, analyzer), &item.text, analyzer),
+                WordKind::Phrase => sequence(&item.text, analyzer).into_iter().collect(),
             };
             for unit in units {
                 match (item.is_excluded, item.kind) {
                     (true, _) => plan.excluded.push(unit),
-                    (false, Kind::Phrase) => count(&mut plan.required, unit),
+                    (false, WordKind::Phrase) => count(&mut plan.required, unit),
                     (false, _) => count(&mut plan.optional, unit),
                 }
             }
@@ -160,21 +186,21 @@ fn is_quote(c: char) -> bool {
 }
 
 /// The phrase that a text begins with, and what follows it. None where no quotation mark closes it.
-fn phrase(text: &str) -> Option<(&str, Kind, &str)> {
+fn phrase(text: &str) -> Option<(&str, WordKind, &str)> {
     let inner = text.strip_prefix(is_quote)?;
     let (phrase, after) = inner.split_once(is_quote)?;
-    Some((phrase, Kind::Phrase, after))
+    Some((phrase, WordKind::Phrase, after))
 }
 
 /// The word that a text begins with, up to a blank or a quotation mark, and what follows it.
-fn word(text: &str) -> (&str, Kind, &str) {
+fn word(text: &str) -> (&str, WordKind, &str) {
     let first = text.chars().next().map_or(0, char::len_utf8);
     let end =
         text[first..].find(|c: char| c.is_whitespace() || is_quote(c)).map_or(text.len(), |end| first + end);
     let (word, after) = text.split_at(end);
     match word.strip_suffix('*') {
-        Some(beginning) if beginning.ends_with(char::is_alphanumeric) => (beginning, Kind::Prefix, after),
-        _ => (word, Kind::Words, after),
+        Some(beginning) if beginning.ends_with(char::is_alphanumeric) => (beginning, WordKind::Prefix, after),
+        _ => (word, WordKind::Words, after),
     }
 }
 

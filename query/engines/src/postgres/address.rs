@@ -92,7 +92,7 @@ impl Address {
     }
 
     /// The name of the table alone.
-    pub(super) fn table_name(&self) -> &str {
+    pub fn table_name(&self) -> &str {
         &self.table
     }
 

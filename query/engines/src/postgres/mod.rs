@@ -1,7 +1,7 @@
 //! A table of PostgreSQL with pgvector: a row for each passage, of which the first has the text.
 //!
 //! `address` reads where the table is, `connect` keeps a connection (`tls` says whom it trusts), `schema` has the table with its functions and its model,
-//! `condition` says a filter in SQL, `wire` has vectors as they are sent; `write` and `search` do what their names say.
+//! `condition` says a filter in SQL, `wire` has vectors as they are sent, `words` keeps and finds words, `sources` remembers what a corpus brought; `write` and `search` do what their names say.
 //!
 //! Vectors are stored with 16 bits a number, so that scores have three digits. Each batch is one transaction: what was
 //! acknowledged is there, and a batch that is sent twice is there once.
@@ -11,15 +11,18 @@ mod condition;
 mod connect;
 mod schema;
 mod search;
+mod sources;
 mod tls;
 mod wire;
+mod words;
 mod write;
 
 pub use self::address::Address;
 use self::connect::Connection;
-use akin_index::{Document, Embeddings, Hit, ModelIdentity, Passage, Upserted};
+pub use self::sources::SyncRun;
+use akin_index::{Document, Embeddings, Hit, ModelIdentity, Passage, Upserted, WordQuery};
 
-use crate::{Ask, Engine, Error, Figures, Progress, Result, Source, Stored};
+use crate::{Ask, Both, Engine, Error, Figures, Progress, Result, Source, Stored};
 
 /// With fewer passages than this a query is compared with all of them.
 const GRAPH_PASSAGES: i64 = 2000;
@@ -28,8 +31,12 @@ const GRAPH_PASSAGES: i64 = 2000;
 pub struct PostgresEngine {
     connection: Connection,
     model: ModelIdentity,
+    /// The text configuration of its words, or `none`; nothing where nobody has chosen yet.
+    text_config: Option<String>,
     /// The last search.
     prepared: Option<search::Prepared>,
+    /// Vectors from all over the table.
+    sample: Option<Vec<Vec<f32>>>,
 }
 
 impl PostgresEngine {
@@ -40,17 +47,34 @@ impl PostgresEngine {
     /// [`Error::Unreachable`], [`Error::Login`].
     pub fn open(address: Address) -> Result<Self> {
         let mut connection = Connection::open(address)?;
-        let model = schema::model_of(&mut connection)?;
-        let model = model.ok_or_else(|| Error::NoTable { place: connection.address.place() })?;
+        let found = schema::model_of(&mut connection)?;
+        let found = found.ok_or_else(|| Error::NoTable { place: connection.address.place() })?;
         schema::require_vectors(&mut connection, false)?;
-        Ok(Self { connection, model, prepared: None })
+        Ok(Self::with(connection, found))
     }
 
-    /// Opens a table, or creates one for vectors of a model.
+    fn with(connection: Connection, (model, text_config): (ModelIdentity, Option<String>)) -> Self {
+        Self { connection, model, text_config, prepared: None, sample: None }
+    }
+
+    /// Opens a table, or creates one for vectors of a model. It keeps words, by `simple` if it has none yet
+    /// ([`PostgresEngine::keep_words`]).
     ///
     /// # Errors
     /// As [`PostgresEngine::open`], and [`Error::OtherModel`] if it has another model.
     pub fn open_or_create(address: Address, model: &ModelIdentity) -> Result<Self> {
+        Self::open_or_create_with(address, model, None)
+    }
+
+    /// The same with the text configuration that words are kept by.
+    ///
+    /// # Errors
+    /// As [`PostgresEngine::open_or_create`] and [`PostgresEngine::keep_words`].
+    pub fn open_or_create_with(
+        address: Address,
+        model: &ModelIdentity,
+        text_config: Option<&str>,
+    ) -> Result<Self> {
         let mut connection = Connection::open(address)?;
         schema::require_vectors(&mut connection, true)?;
         let found = match schema::model_of(&mut connection)? {
@@ -68,13 +92,13 @@ impl PostgresEngine {
                 }
             }
         };
-        match model.difference(&found) {
-            None => Ok(Self { connection, model: found, prepared: None }),
-            Some(what) => {
-                let place = connection.address.place();
-                Err(Error::OtherModel { place, built_with: Box::new(found), what })
-            }
+        if let Some(what) = model.difference(&found.0) {
+            let place = connection.address.place();
+            return Err(Error::OtherModel { place, built_with: Box::new(found.0), what });
         }
+        let mut engine = Self::with(connection, found);
+        engine.keep_words(text_config)?;
+        Ok(engine)
     }
 }
 
@@ -91,10 +115,13 @@ impl Source for PostgresEngine {
         let address = self.connection.address.clone();
         let table = address.table();
         let count = format!(
-            "SELECT count(*) FILTER (WHERE part = 0), count(*), pg_total_relation_size(to_regclass($1)) FROM {table}"
+            "SELECT count(*) FILTER (WHERE part = 0), count(*), pg_total_relation_size(to_regclass($1)) + \
+             coalesce(pg_total_relation_size(to_regclass($2)), 0) FROM {table}"
         );
+        // Where it keeps no words there is no such table.
+        let words = words::table(&address);
         let (row, has_graph) = self.connection.run(&mut |client| {
-            Ok((client.query_one(&count, &[&table])?, schema::has_graph(client, &address)?))
+            Ok((client.query_one(&count, &[&table, &words])?, schema::has_graph(client, &address)?))
         })?;
         let number = |at: usize| row.get::<_, i64>(at).max(0) as u64;
         Ok(Figures {
@@ -121,18 +148,37 @@ impl Engine for PostgresEngine {
         passages: Option<&[Vec<Passage>]>,
         embeddings: &Embeddings,
     ) -> Result<Upserted> {
-        write::upsert(&mut self.connection, &self.model, documents, passages, embeddings)
+        let config = self.text_config.as_deref().filter(|config| *config != words::NO_WORDS);
+        write::upsert(&mut self.connection, &self.model, config, documents, passages, embeddings)
     }
 
     fn delete(&mut self, ids: &[&str]) -> Result<Vec<bool>> {
-        write::delete(&mut self.connection, ids)
+        let has_words = self.has_words();
+        write::delete(&mut self.connection, has_words, ids)
     }
 
     fn finish(&mut self, _: Progress<'_>) -> Result<()> {
-        write::finish(&mut self.connection, &self.model)
+        let has_words = self.has_words();
+        write::finish(&mut self.connection, &self.model, has_words)
     }
 
     fn nearest(&mut self, query: &[f32], ask: &Ask) -> Result<Vec<Hit>> {
         self.search(query, ask)
+    }
+
+    fn get(&mut self, ids: &[&str]) -> Result<Vec<Option<Document>>> {
+        search::get(&mut self.connection, ids)
+    }
+
+    fn has_words(&self) -> bool {
+        self.text_config().is_some()
+    }
+
+    fn by_words(&mut self, query: &WordQuery, ask: &Ask) -> Result<Vec<Hit>> {
+        self.search_words(query, ask)
+    }
+
+    fn by_both(&mut self, query: &WordQuery, vector: &[f32], ask: &Ask) -> Result<Both> {
+        self.search_both(query, vector, ask)
     }
 }

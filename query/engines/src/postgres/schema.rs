@@ -1,7 +1,7 @@
 //! The table, and what belongs to it: a graph, a full account of its model in the comment, and functions that compare as filters do.
 
 use akin_index::{ModelIdentity, PassageSize, Similarity};
-use postgres::Client;
+use postgres::{Client, Transaction};
 use serde_json::{Value, json};
 
 use super::address::Address;
@@ -10,6 +10,9 @@ use crate::{Error, Result};
 
 /// The version of what is kept.
 const VERSION: u64 = 1;
+
+/// The field of the comment that names the text configuration of the words.
+const TEXT_CONFIG: &str = "text_config";
 
 /// The oldest pgvector that goes on with a search until enough documents fit.
 const LEAST_PGVECTOR: (u32, u32) = (0, 8);
@@ -59,8 +62,8 @@ pub(super) fn require_vectors(connection: &mut Connection, create: bool) -> Resu
     }
 }
 
-/// The model of the table; none where there is no table.
-pub(super) fn model_of(connection: &mut Connection) -> Result<Option<ModelIdentity>> {
+/// The model of the table, and the text configuration of its words, if anybody has chosen one; none where there is no table.
+pub(super) fn model_of(connection: &mut Connection) -> Result<Option<(ModelIdentity, Option<String>)>> {
     let (table, place) = (connection.address.table(), connection.address.place());
     let find = "SELECT c.relkind::text, obj_description(c.oid, 'pg_class') FROM pg_class c WHERE c.oid = to_regclass($1)";
     let found = connection.run(&mut |client| client.query_opt(find, &[&table]))?;
@@ -76,7 +79,54 @@ pub(super) fn model_of(connection: &mut Connection) -> Result<Option<ModelIdenti
             return Err(not_ours(&format!("its form is {other}, and this release reads form {VERSION}")));
         }
     }
-    model_from(&value).map(Some).ok_or_else(|| not_ours("its comment has been changed"))
+    let model = model_from(&value).ok_or_else(|| not_ours("its comment has been changed"))?;
+    match value[TEXT_CONFIG].as_str() {
+        Some(config) if !is_config(config) => Err(not_ours("its comment has been changed")),
+        config => Ok(Some((model, config.map(str::to_owned)))),
+    }
+}
+
+/// Whether a text may name a text configuration: it becomes a part of statements.
+pub(super) fn is_config(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    !name.is_empty() && name.bytes().all(fits)
+}
+
+/// The comment of a table beside that of the documents; nothing where there is no such table.
+pub(super) fn comment_on(connection: &mut Connection, table: &str) -> Result<Option<Option<String>>> {
+    let find = "SELECT obj_description(c.oid, 'pg_class') FROM pg_class c WHERE c.oid = to_regclass($1)";
+    let found = connection.run(&mut |client| client.query_opt(find, &[&table]))?;
+    Ok(found.map(|row| row.get(0)))
+}
+
+/// The comment of the table.
+fn comment_of(transaction: &mut Transaction<'_>, address: &Address) -> Result<Value, postgres::Error> {
+    let find = "SELECT obj_description(to_regclass($1), 'pg_class')";
+    let comment: Option<String> = transaction.query_one(find, &[&address.table()])?.get(0);
+    Ok(serde_json::from_str(&comment.unwrap_or_default()).unwrap_or_default())
+}
+
+/// The text configuration of the words, if anybody has chosen one.
+pub(super) fn text_config(
+    transaction: &mut Transaction<'_>,
+    address: &Address,
+) -> Result<Option<String>, postgres::Error> {
+    Ok(comment_of(transaction, address)?[TEXT_CONFIG].as_str().map(str::to_owned))
+}
+
+/// Has the table remember the text configuration of its words.
+pub(super) fn remember_text_config(
+    transaction: &mut Transaction<'_>,
+    address: &Address,
+    config: &str,
+) -> Result<(), postgres::Error> {
+    let mut comment = comment_of(transaction, address)?;
+    if let Some(comment) = comment.as_object_mut() {
+        comment.insert(TEXT_CONFIG.into(), config.into());
+        let comment = Value::from(comment.clone()).to_string().replace('\'', "''");
+        transaction.batch_execute(&format!("COMMENT ON TABLE {} IS '{comment}'", address.table()))?;
+    }
+    Ok(())
 }
 
 /// Creates the table for vectors of a model, unless it is there.

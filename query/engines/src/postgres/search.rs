@@ -40,17 +40,60 @@ pub(super) struct Prepared {
 }
 
 /// A passage that was found.
-struct Found {
+pub(super) struct Found {
     id: String,
-    score: f32,
+    /// The number of its row.
+    pub(super) seq: i64,
+    pub(super) score: f32,
+    /// How near it is to the vector of the query.
+    pub(super) similarity: f32,
     /// The text and the fields, which the first passage of a document has.
     first: Option<(String, Option<String>)>,
     passage: Option<Passage>,
 }
 
+impl Found {
+    /// Reads the columns id, first, last, text, fields, (another,) seq of a row.
+    pub(super) fn read(row: &Row, distance: f64, similarity: Similarity) -> Self {
+        let (first, last): (Option<i32>, Option<i32>) = (row.get(1), row.get(2));
+        let text: Option<String> = row.get(3);
+        let near = match similarity {
+            // A little more than one comes of rounding.
+            Similarity::Cosine => (-distance).clamp(-1.0, 1.0),
+            _ => -distance,
+        } as f32;
+        Self {
+            id: row.get(0),
+            seq: row.get(6),
+            score: near,
+            similarity: near,
+            first: text.map(|text| (text, row.get(4))),
+            passage: first.zip(last).map(|(start, end)| Passage { start: start as u32, end: end as u32 }),
+        }
+    }
+}
+
 impl PostgresEngine {
     /// The nearest documents.
     pub(super) fn search(&mut self, query: &[f32], ask: &Ask) -> Result<Vec<Hit>> {
+        let among = self.condition(ask, 2)?;
+        let found = self.nearest_among(query, ask, among)?;
+        self.hits(found)
+    }
+
+    /// The condition of a filter, whose first parameter has the number `next`.
+    pub(super) fn condition(&self, ask: &Ask, next: usize) -> Result<Option<Condition>> {
+        let address = &self.connection.address;
+        ask.filter.as_ref().map(|filter| Condition::of(filter, address, next)).transpose()
+    }
+
+    /// The nearest documents that fit a condition.
+    pub(super) fn nearest_among(
+        &mut self,
+        query: &[f32],
+        ask: &Ask,
+        among: Option<Condition>,
+    ) -> Result<Vec<Found>> {
         if query.len() != self.model.dimension {
             return Err(Error::Index(akin_index::Error::Invalid(format!(
                 "a query has {} dimensions, and the table {}",
@@ -64,26 +107,32 @@ impl PostgresEngine {
         let vector = HalfVector::of(&stored(self.model.similarity, query));
         let mut wanted = ask.k;
         loop {
-            let found = self.passages(&vector, wanted, ask)?;
-            let (all, documents) = (found.len(), best_of_documents(found));
+            let found = self.passages(&vector, wanted, ask, among.as_ref())?;
+            let (all, mut documents) = (found.len(), best_of_documents(found));
             // Several passages of one document take the places of others.
             if documents.len() >= ask.k || all < wanted {
-                return self.hits(documents.into_iter().take(ask.k).collect());
+                documents.truncate(ask.k);
+                return Ok(documents);
             }
             wanted = wanted.saturating_mul(2);
         }
     }
 
     /// The nearest passages, best first.
-    fn passages(&mut self, vector: &HalfVector, wanted: usize, ask: &Ask) -> Result<Vec<Found>> {
+    fn passages(
+        &mut self,
+        vector: &HalfVector,
+        wanted: usize,
+        ask: &Ask,
+        condition: Option<&Condition>,
+    ) -> Result<Vec<Found>> {
         let address = self.connection.address.clone();
-        let condition = ask.filter.as_ref().map(|filter| Condition::of(filter, &address, 2)).transpose()?;
         let is_wide = condition.is_some() && !ask.exact;
         let rows = if is_wide { wanted.saturating_mul(WIDER).max(WIDER_AT_LEAST) } else { wanted }
             .min(i64::MAX as usize);
-        let select = statement(&address.table(), self.model.similarity, ask.exact, condition.as_ref(), rows);
+        let select = statement(&address.table(), self.model.similarity, ask.exact, condition, rows);
         let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![vector];
-        if let Some(condition) = &condition {
+        if let Some(condition) = condition {
             parameters.extend(condition.parameters.iter().map(|one| &**one as &(dyn ToSql + Sync)));
         }
         let ef = ask.ef.unwrap_or(DEFAULT_EF).max(rows).clamp(1, MOST_EF);
@@ -111,7 +160,8 @@ impl PostgresEngine {
             }
             other => other,
         })?;
-        let mut found: Vec<Found> = found.iter().map(|row| read_found(row, self.model.similarity)).collect();
+        let mut found: Vec<Found> =
+            found.iter().map(|row| Found::read(row, row.get(5), self.model.similarity)).collect();
         // A search that goes on for a filter gives what it finds in no certain order.
         found.sort_by(|a, b| b.score.total_cmp(&a.score));
         found.truncate(wanted);
@@ -119,7 +169,7 @@ impl PostgresEngine {
     }
 
     /// The documents of passages.
-    fn hits(&mut self, found: Vec<Found>) -> Result<Vec<Hit>> {
+    pub(super) fn hits(&mut self, found: Vec<Found>) -> Result<Vec<Hit>> {
         let lacking: Vec<&str> =
             found.iter().filter(|one| one.first.is_none()).map(|one| one.id.as_str()).collect();
         let mut texts: HashMap<String, (String, Option<String>)> = HashMap::new();
@@ -131,7 +181,7 @@ impl PostgresEngine {
             let rows = self.connection.run(&mut |client| client.query(&find, &[&lacking]))?;
             texts.extend(rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))));
         }
-        let hits = found.into_iter().filter_map(|Found { id, score, first, passage }| {
+        let hits = found.into_iter().filter_map(|Found { id, score, first, passage, .. }| {
             // A document that was deleted since is none.
             let (text, fields) = first.or_else(|| texts.remove(&id))?;
             Some(Hit {
@@ -144,6 +194,15 @@ impl PostgresEngine {
     }
 }
 
+/// The operator of pgvector that tells how far vectors are apart.
+pub(super) fn operator(similarity: Similarity) -> &'static str {
+    match similarity {
+        Similarity::Cosine | Similarity::Dot => "<#>",
+        Similarity::Euclidean => "<->",
+        Similarity::Manhattan => "<+>",
+    }
+}
+
 fn statement(
     table: &str,
     similarity: Similarity,
@@ -151,45 +210,41 @@ fn statement(
     condition: Option<&Condition>,
     rows: usize,
 ) -> String {
-    let operator = match similarity {
-        Similarity::Cosine | Similarity::Dot => "<#>",
-        Similarity::Euclidean => "<->",
-        Similarity::Manhattan => "<+>",
-    };
+    let operator = operator(similarity);
     // No graph is in the order of a sum.
     let exactly = if exact { " + 0" } else { "" };
     let among = condition.map_or(String::new(), |condition| format!("WHERE {} ", condition.sql));
     format!(
-        "SELECT id, first, last, text, fields, embedding {operator} $1 AS distance FROM {table} {among}ORDER BY \
+        "SELECT id, first, last, text, fields, embedding {operator} $1 AS distance, seq FROM {table} {among}ORDER BY \
          (embedding {operator} $1){exactly} LIMIT {rows}"
     )
 }
 
-fn read_found(row: &Row, similarity: Similarity) -> Found {
-    let (first, last): (Option<i32>, Option<i32>) = (row.get(1), row.get(2));
-    let text: Option<String> = row.get(3);
-    let distance: f64 = row.get(5);
-    let score = match similarity {
-        // A little more than one comes of rounding.
-        Similarity::Cosine => (-distance).clamp(-1.0, 1.0),
-        _ => -distance,
-    };
-    Found {
-        id: row.get(0),
-        score: score as f32,
-        first: text.map(|text| (text, row.get(4))),
-        passage: first.zip(last).map(|(start, end)| Passage { start: start as u32, end: end as u32 }),
-    }
-}
-
 /// The best passage of each document.
-fn best_of_documents(found: Vec<Found>) -> Vec<Found> {
+pub(super) fn best_of_documents(found: Vec<Found>) -> Vec<Found> {
     let mut seen = HashSet::new();
     found.into_iter().filter(|one| seen.insert(one.id.clone())).collect()
 }
 
 fn metadata_of(fields: Option<&str>) -> Metadata {
     fields.and_then(|fields| serde_json::from_str(fields).ok()).unwrap_or_default()
+}
+
+/// The documents of some ids.
+pub(super) fn get(connection: &mut Connection, ids: &[&str]) -> Result<Vec<Option<Document>>> {
+    let find = format!(
+        "SELECT id, text, fields FROM {} WHERE part = 0 AND id = ANY($1)",
+        connection.address.table()
+    );
+    let rows = connection.run(&mut |client| client.query(&find, &[&ids]))?;
+    let read = |row: &Row| {
+        let (id, text, fields): (String, Option<String>, Option<String>) =
+            (row.get(0), row.get(1), row.get(2));
+        let metadata = metadata_of(fields.as_deref());
+        (id.clone(), Document { id, text: text.unwrap_or_default(), metadata })
+    };
+    let mut found: HashMap<String, Document> = rows.iter().map(read).collect();
+    Ok(ids.iter().map(|id| found.remove(*id)).collect())
 }
 
 /// Shows all documents of one moment, oldest first.
@@ -214,7 +269,7 @@ fn each_of(
         while let Some(row) = rows.next()? {
             count += 1;
             let vector: HalfVector = row.get(5);
-            let vector: Vec<f32> = vector.0.iter().map(|value| value.to_f32()).collect();
+            let vector = vector.numbers();
             let (first, last): (Option<i32>, Option<i32>) = (row.get(1), row.get(2));
             let passage =
                 first.zip(last).map(|(start, end)| Passage { start: start as u32, end: end as u32 });

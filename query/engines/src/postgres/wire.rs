@@ -17,6 +17,11 @@ impl HalfVector {
         Self(vector.iter().map(|value| f16::from_f32(*value)).collect())
     }
 
+    /// Its numbers.
+    pub(super) fn numbers(&self) -> Vec<f32> {
+        self.0.iter().map(|value| value.to_f32()).collect()
+    }
+
     /// Whether a number is out of the range of 16 bits.
     pub(super) fn is_infinite(&self) -> bool {
         self.0.iter().any(|value| !value.is_finite())

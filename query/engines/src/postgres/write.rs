@@ -8,9 +8,10 @@ use postgres::types::{ToSql, Type};
 use postgres::{Client, Transaction};
 use sha2::{Digest, Sha256};
 
+use super::address::Address;
 use super::connect::Connection;
 use super::wire::{HalfVector, Jsonb};
-use super::{GRAPH_PASSAGES, schema};
+use super::{GRAPH_PASSAGES, schema, words};
 use crate::{Error, Result};
 
 /// Bytes that a point of a graph takes beside its vector while it is built.
@@ -41,6 +42,7 @@ pub(super) fn unchanged(connection: &mut Connection, documents: &[Document]) -> 
 pub(super) fn upsert(
     connection: &mut Connection,
     model: &ModelIdentity,
+    text_config: Option<&str>,
     documents: &[Document],
     passages: Option<&[Vec<Passage>]>,
     embeddings: &Embeddings,
@@ -49,26 +51,31 @@ pub(super) fn upsert(
     if rows.is_empty() {
         return Ok(Upserted::default());
     }
-    let table = connection.address.table();
+    let address = connection.address.clone();
+    let table = address.table();
     let ids: Vec<&str> = documents.iter().map(|document| document.id.as_str()).collect();
     let replaced = connection.run(&mut |client| {
         let vectors = vector_type(client)?;
         let mut transaction = client.transaction()?;
         lock(&mut transaction, &table)?;
-        let replaced = delete_ids(&mut transaction, &table, &ids)?.len();
+        let replaced = delete_ids(&mut transaction, &address, text_config.is_some(), &ids)?.len();
         copy(&mut transaction, &table, &vectors, &rows)?;
+        if let Some(config) = text_config {
+            words::add(&mut transaction, &address, config, &ids)?;
+        }
         transaction.commit()?;
         Ok(replaced)
     })?;
     Ok(Upserted { added: documents.len() - replaced, replaced })
 }
 
-pub(super) fn delete(connection: &mut Connection, ids: &[&str]) -> Result<Vec<bool>> {
-    let table = connection.address.table();
+pub(super) fn delete(connection: &mut Connection, has_words: bool, ids: &[&str]) -> Result<Vec<bool>> {
+    let address = connection.address.clone();
+    let table = address.table();
     let existed = connection.run(&mut |client| {
         let mut transaction = client.transaction()?;
         lock(&mut transaction, &table)?;
-        let existed = delete_ids(&mut transaction, &table, ids)?;
+        let existed = delete_ids(&mut transaction, &address, has_words, ids)?;
         transaction.commit()?;
         Ok(existed)
     })?;
@@ -76,8 +83,11 @@ pub(super) fn delete(connection: &mut Connection, ids: &[&str]) -> Result<Vec<bo
 }
 
 /// Builds the graph once there is enough for it.
-pub(super) fn finish(connection: &mut Connection, model: &ModelIdentity) -> Result<()> {
+pub(super) fn finish(connection: &mut Connection, model: &ModelIdentity, has_words: bool) -> Result<()> {
     let address = connection.address.clone();
+    if has_words {
+        connection.run(&mut |client| words::finish(client, &address))?;
+    }
     let table = address.table();
     let build = schema::build_graph(&address, model.similarity);
     connection.run(&mut |client| {
@@ -107,18 +117,24 @@ pub(super) fn finish(connection: &mut Connection, model: &ModelIdentity) -> Resu
 }
 
 /// Has writers of one table take turns: each sees what the one before it did.
-fn lock(transaction: &mut Transaction<'_>, table: &str) -> Result<(), postgres::Error> {
+pub(super) fn lock(transaction: &mut Transaction<'_>, table: &str) -> Result<(), postgres::Error> {
     transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", &[&table]).map(drop)
 }
 
-/// Deletes documents, and tells which there were.
-fn delete_ids(
+/// Deletes documents with their words, and tells which there were.
+pub(super) fn delete_ids(
     transaction: &mut Transaction<'_>,
-    table: &str,
+    address: &Address,
+    has_words: bool,
     ids: &[&str],
 ) -> Result<HashSet<String>, postgres::Error> {
-    let delete = format!("DELETE FROM {table} WHERE id = ANY($1) RETURNING id");
+    let delete = format!("DELETE FROM {} WHERE id = ANY($1) RETURNING id, seq", address.table());
     let rows = transaction.query(&delete, &[&ids])?;
+    if has_words && !rows.is_empty() {
+        let seqs: Vec<i64> = rows.iter().map(|row| row.get(1)).collect();
+        let delete = format!("DELETE FROM {} WHERE seq = ANY($1)", words::table(address));
+        transaction.execute(&delete, &[&seqs])?;
+    }
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
