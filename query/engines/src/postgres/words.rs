@@ -118,9 +118,8 @@ fn add_statement(address: &Address, config: &str, which: &str) -> String {
     let (documents, words) = (address.table(), table(address));
     format!(
         "INSERT INTO {words} (seq, words) SELECT p.seq, to_tsvector('{config}'::regconfig, left(CASE WHEN p.first IS NULL \
-         THEN p.text ELSE convert_from(substring(convert_to(f.text, 'UTF8') FROM p.first + 1 FOR p.last - p.first), 'UTF8') \
-         END, {READ_CHARACTERS})) FROM {documents} p LEFT JOIN {documents} f ON p.first IS NOT NULL AND f.id = p.id \
-         AND f.part = 0 {which}"
+         THEN p.text ELSE convert_from(substring(convert_to((SELECT f.text FROM {documents} f WHERE f.id = p.id AND f.part = 0), \
+         'UTF8') FROM p.first + 1 FOR p.last - p.first), 'UTF8') END, {READ_CHARACTERS})) FROM {documents} p {which}"
     )
 }
 

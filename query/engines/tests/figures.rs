@@ -1,6 +1,7 @@
-//! What does a table of PostgreSQL find of 100,000 vectors, and what do we add to the time of the server's own client?
+//! What does a table of PostgreSQL find of many vectors, and what do we add to the time of the server's own client?
 //!
-//! `cargo bench -p akin-engines --bench postgres -- VECTORS.npy [ROWS]`: the first ROWS are kept, the next 500 are the queries.
+//! `cargo test --release -p akin-engines --test figures -- --ignored --nocapture`. The variable AKIN_VECTORS names a matrix that `akin encode`
+//! wrote, else vectors are made; AKIN_ROWS says how many are kept, 100,000 if nothing else. 500 more are the queries.
 
 #![allow(clippy::unwrap_used)] // a benchmark that panics has found something
 
@@ -9,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use akin_engines::postgres::{Address, PostgresEngine};
 use akin_engines::{Ask, Engine, Source};
-use akin_index::{Document, Embeddings, Filter, ModelIdentity};
+use akin_fixtures::random::clustered;
+use akin_index::{Document, Embeddings, Filter, ModelIdentity, WordQuery};
 use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::types::{ToSql, Type};
 use serde_json::json;
@@ -17,29 +19,40 @@ use serde_json::json;
 const QUERIES: usize = 500;
 const BATCH: usize = 1024;
 
-fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let Some(path) = arguments.first() else {
-        println!("left out: no VECTORS.npy is named");
-        return;
-    };
-    let rows: usize = arguments.get(1).map_or(100_000, |rows| rows.parse().unwrap());
+#[test]
+#[ignore = "it measures for minutes"]
+fn figures() {
+    let rows: usize = std::env::var("AKIN_ROWS").map_or(100_000, |rows| rows.parse().unwrap());
     let Some(server) = akin_fixtures::postgres() else { return };
-    let (vectors, queries) = read(Path::new(path), rows);
-    let table = format!("bench_{}", std::process::id());
+    let (vectors, queries) = match std::env::var("AKIN_VECTORS") {
+        Ok(path) => read(Path::new(&path), rows),
+        Err(_) => {
+            let all = clustered(rows + QUERIES, 384, 1000, 0.6, 5);
+            split(384, rows, all.as_slice())
+        }
+    };
     let model = ModelIdentity::new("b".repeat(64), "bench", vectors.dimension());
-    let address = || Address::parse(&format!("{server}/{table}")).unwrap();
-    let mut engine = PostgresEngine::open_or_create(address(), &model).unwrap();
     let mut client = postgres::Client::connect(&server, postgres::NoTls).unwrap();
+    let (bare, table) = (format!("bare_{}", std::process::id()), format!("bench_{}", std::process::id()));
+    let open = |table: &str, text_config: &str| {
+        let address = Address::parse(&format!("{server}/{table}")).unwrap();
+        PostgresEngine::open_or_create_with(address, &model, Some(text_config)).unwrap()
+    };
+    print!("without words, ");
+    load(&mut open(&bare, "none"), &mut client, &vectors, &bare);
+    let mut engine = open(&table, "simple");
+    print!("with words, ");
     load(&mut engine, &mut client, &vectors, &table);
     let began = Instant::now();
     engine.finish(&|_, _| std::ops::ControlFlow::Continue(())).unwrap();
     println!("graph: {:.1?}, {:?}", began.elapsed(), engine.figures().unwrap());
+    overhead(&mut engine, &mut client, &queries, &table);
     for filter in [None, Some("tenth = 3"), Some("hundredth = 42")] {
         recall(&mut engine, &queries, filter);
     }
-    overhead(&mut engine, &mut client, &queries, &table);
-    client.batch_execute(&format!("DROP TABLE {table}, {table}_own")).unwrap();
+    words(&mut engine, &queries);
+    let tables = format!("{table}, {table}_words, {table}_own, {bare}, {bare}_own");
+    client.batch_execute(&format!("DROP TABLE {tables}")).unwrap();
 }
 
 /// The first rows of a matrix that `akin encode` wrote, and those after them that are the queries.
@@ -51,6 +64,10 @@ fn read(path: &Path, rows: usize) -> (Embeddings, Embeddings) {
     let dimension: usize = shape.split(',').nth(1).unwrap().trim().parse().unwrap();
     let values: Vec<f32> =
         bytes[begin..].as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect();
+    split(dimension, rows, &values)
+}
+
+fn split(dimension: usize, rows: usize, values: &[f32]) -> (Embeddings, Embeddings) {
     let (kept, others) = values.split_at(rows * dimension);
     let others = others[..QUERIES * dimension].to_vec();
     (Embeddings::from_values(dimension, kept.to_vec()), Embeddings::from_values(dimension, others))
@@ -108,11 +125,31 @@ fn document(row: usize) -> Document {
     }
 }
 
+/// The times of searches by words and by both.
+fn words(engine: &mut PostgresEngine, queries: &Embeddings) {
+    let (mut by_words, mut by_both) = (Vec::new(), Vec::new());
+    for (row, query) in queries.iter().take(200).enumerate() {
+        let text = WordQuery::plain(&format!("the text of row {}", row * 7));
+        let began = Instant::now();
+        engine.by_words(&text, &Ask::default()).unwrap();
+        by_words.push(began.elapsed());
+        let text = text.beside_meaning();
+        let began = Instant::now();
+        engine.by_both(&text, query, &Ask { k: 20, ..Ask::default() }).unwrap();
+        by_both.push(began.elapsed());
+    }
+    println!(
+        "words that all have and one that one has, p50: {:.2?}; by both: {:.2?}",
+        median(&mut by_words),
+        median(&mut by_both)
+    );
+}
+
 /// The share of the true ten nearest that are found; as near as the tenth is right.
 fn recall(engine: &mut PostgresEngine, queries: &Embeddings, filter: Option<&str>) {
     let parsed = filter.map(|filter| Filter::parse(filter).unwrap());
     let (mut found, mut wanted, mut times) = (0, 0, Vec::new());
-    for query in queries.iter().take(200) {
+    for query in queries.iter().take(100) {
         let exact = Ask { exact: true, filter: parsed.clone(), ..Ask::default() };
         let right = engine.nearest(query, &exact).unwrap();
         let began = Instant::now();
@@ -139,13 +176,18 @@ fn overhead(engine: &mut PostgresEngine, client: &mut postgres::Client, queries:
         format!("SELECT id, text, fields, embedding <#> $1 FROM {table} ORDER BY embedding <#> $1 LIMIT 10");
     let statement = client.prepare(&select).unwrap();
     let (mut ours, mut own) = (Vec::new(), Vec::new());
-    for query in queries.iter() {
-        let began = Instant::now();
-        assert_eq!(engine.nearest(query, &Ask::default()).unwrap().len(), 10);
-        ours.push(began.elapsed());
-        let began = Instant::now();
-        assert_eq!(client.query(&statement, &[&Half(query.to_vec())]).unwrap().len(), 10);
-        own.push(began.elapsed());
+    for (turn, query) in queries.iter().enumerate() {
+        // Who comes second finds the pages in the caches: they take turns.
+        for by_engine in [turn % 2 == 0, turn % 2 == 1] {
+            let began = Instant::now();
+            if by_engine {
+                assert_eq!(engine.nearest(query, &Ask::default()).unwrap().len(), 10);
+                ours.push(began.elapsed());
+            } else {
+                assert_eq!(client.query(&statement, &[&Half(query.to_vec())]).unwrap().len(), 10);
+                own.push(began.elapsed());
+            }
+        }
     }
     let (ours, own) = (median(&mut ours), median(&mut own));
     println!(
