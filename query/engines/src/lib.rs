@@ -1,15 +1,19 @@
 //! Engines that keep documents and find them by meaning, behind one trait.
 //!
+//! - [`Address`]: where an engine is.
 //! - [`Source`]: what can be shown whole, and [`Engine`]: what a program may ask of any of them.
 //! - [`copy`]: brings the documents of one into another.
 //! - [`folder`]: the index of this house, in a folder.
+//! - [`milvus`]: a collection of Milvus.
 //! - [`postgres`]: a table of PostgreSQL with pgvector.
 //!
 //! An engine knows vectors and documents, and no model: it remembers which model its vectors are of.
 
+mod address;
 pub mod copy;
 mod error;
 pub mod folder;
+pub mod milvus;
 pub mod postgres;
 
 use std::ops::ControlFlow;
@@ -17,6 +21,7 @@ use std::ops::ControlFlow;
 use akin_index::{Document, Filter, Hit, ModelIdentity, Passage, Upserted};
 use akin_kernels::Embeddings;
 
+pub use address::Address;
 pub use error::{Error, Result};
 
 /// Hears how much of some work is done and how much there is, and may stop it.

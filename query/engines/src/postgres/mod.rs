@@ -17,6 +17,8 @@ mod write;
 
 pub use self::address::Address;
 use self::connect::Connection;
+pub(crate) use self::schema::{model_from, model_json};
+pub(crate) use self::write::stored as unit;
 use akin_index::{Document, Embeddings, Hit, ModelIdentity, Passage, Upserted};
 
 use crate::{Ask, Engine, Error, Figures, Progress, Result, Source, Stored};
