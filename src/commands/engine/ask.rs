@@ -1,10 +1,9 @@
-//! `akin query` and `akin batch` of a table.
+//! `akin query` and `akin batch` of an engine.
 
 use std::io::{self, Write};
 
 use akin_encoder::{EncoderOptions, Role, SentenceEncoder};
-use akin_engines::postgres::{Address, PostgresEngine};
-use akin_engines::{Ask, Engine};
+use akin_engines::{Address, Ask, Engine};
 use akin_indexer::corpus::{CorpusOptions, CorpusReader};
 use akin_query::{Answer, AskOptions, Highlight, Mode, RankedHit};
 use anyhow::{Context, bail};
@@ -20,9 +19,9 @@ use crate::commands::terminal::Terminal;
 /// Queries that are encoded together.
 const QUERIES: usize = 256;
 
-/// Asks a table, whose model is loaded once.
+/// Asks an engine, whose model is loaded once.
 struct Asking {
-    engine: PostgresEngine,
+    engine: Box<dyn Engine>,
     encoder: SentenceEncoder,
     ask: Ask,
     options: AskOptions,
@@ -51,8 +50,8 @@ impl Asking {
             ("--per-document", options.per_document > 1, "leave it out"),
             ("--facet", !options.facets.is_empty(), "leave it out"),
         ])?;
-        let engine = PostgresEngine::open(address)?;
-        let encoder = encoder_of(&engine, named, encoding)?;
+        let engine = address.open()?;
+        let encoder = encoder_of(&*engine, named, encoding)?;
         let k = options.search.k.saturating_add(options.offset);
         let ask = Ask { k, ef: options.search.ef, exact: options.search.exact, filter };
         Ok(Self { engine, encoder, ask, options })

@@ -1,11 +1,10 @@
-//! `akin index` of a table: brings its documents up to date with a corpus.
+//! `akin index` of an engine: brings its documents up to date with a corpus.
 
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use akin_encoder::{DEFAULT_MODEL, SentenceEncoder};
-use akin_engines::postgres::{Address, PostgresEngine};
-use akin_engines::{Engine, Error, Source};
+use akin_engines::{Address, Engine, Error};
 use akin_index::{Document, ModelIdentity, PassageSize};
 use akin_indexer::corpus::CorpusReader;
 use akin_indexer::passages::PassageEncoder;
@@ -41,7 +40,7 @@ pub fn index(arguments: &IndexArguments, address: Address, terminal: &Terminal) 
     let documents = documents?;
     let (mut engine, encoder) = open_to_write(arguments, address)?;
     let _clean = Clean::begin();
-    let mut run = Run { engine: &mut engine, counts: Counts::default() };
+    let mut run = Run { engine: &mut *engine, counts: Counts::default() };
     let done = run.index(documents, &encoder, terminal);
     let committed = run.counts.added + run.counts.replaced;
     let kept = || format!("{} kept; the same command goes on", counted(committed, "document"));
@@ -79,7 +78,7 @@ struct Counts {
 }
 
 struct Run<'a> {
-    engine: &'a mut PostgresEngine,
+    engine: &'a mut dyn Engine,
     counts: Counts,
 }
 
@@ -139,20 +138,20 @@ impl Run<'_> {
 fn open_to_write(
     arguments: &IndexArguments,
     address: Address,
-) -> anyhow::Result<(PostgresEngine, SentenceEncoder)> {
+) -> anyhow::Result<(Box<dyn Engine>, SentenceEncoder)> {
     let options = arguments.prompts.with(arguments.compute.options());
-    let found = match PostgresEngine::open(address.clone()) {
+    let found = match address.clone().open() {
         Ok(engine) => Some(engine),
         Err(Error::NoTable { .. } | Error::NoVectors { .. }) => None,
         Err(error) => return Err(error.into()),
     };
     if let Some(engine) = found {
         let of_table = engine.model().clone();
-        let encoder = encoder_of(&engine, arguments.model.as_deref(), &options)?;
+        let encoder = encoder_of(&*engine, arguments.model.as_deref(), &options)?;
         match arguments.passages {
             Some(asked) if asked != of_table.passages => bail!(
                 "{} was begun with --passages {}, and its documents would be cut in two ways: leave --passages out, or \
-                 name another table",
+                 name another place",
                 engine.place(),
                 passage_size(of_table.passages)
             ),
@@ -165,5 +164,5 @@ fn open_to_write(
     let identity = ModelIdentity { passages, ..model::identity(name, &encoder)? };
     // A size that the model cannot read is refused before a table is made.
     PassageEncoder::new(&encoder, passages)?;
-    Ok((PostgresEngine::open_or_create(address, &identity)?, encoder))
+    Ok((address.open_or_create(&identity)?, encoder))
 }
