@@ -15,8 +15,10 @@ use super::write::KEYS;
 use crate::postgres::unit;
 use crate::{Ask, Error, Result, Stored};
 
-/// Candidates of an approximate search that names none.
+/// Candidates of an approximate search that names none, and of one with a filter: where most points of the graph do not fit, more
+/// of the nearest are missed.
 const DEFAULT_EF: usize = 100;
+const FILTERED_EF: usize = 250;
 
 /// The most that Milvus takes.
 const MOST_EF: usize = 32_768;
@@ -95,7 +97,8 @@ impl MilvusEngine {
         wanted: usize,
         ef: Option<usize>,
     ) -> Result<Vec<Found>> {
-        let ef = ef.unwrap_or(DEFAULT_EF).max(wanted).clamp(1, MOST_EF);
+        let default = if expression.is_some() { FILTERED_EF } else { DEFAULT_EF };
+        let ef = ef.unwrap_or(default).max(wanted).clamp(1, MOST_EF);
         let params = vec![
             Pair::new("anns_field", EMBEDDING),
             Pair::new("topk", wanted),
