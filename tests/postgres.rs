@@ -54,10 +54,7 @@ fn a_table_is_indexed_asked_changed_and_exported_as_a_folder_is() {
     let answers = workplace.akin(&["batch", &table, "questions.txt", "-k", "2"]).succeeded().json_lines();
     assert_eq!(answers.iter().map(|answer| ids(answer).len()).collect::<Vec<_>>(), [2, 0, 2]);
     let said = workplace.akin(&["delete", &table, "n7", "nobody"]).succeeded().stderr;
-    assert!(
-        said.contains("not in the table: nobody") && said.contains("deleted 1 document, 299 left"),
-        "{said}"
-    );
+    assert!(said.contains("not there: nobody") && said.contains("deleted 1 document, 299 left"), "{said}");
     let stat = workplace.akin(&["stat", &table, "--json"]).succeeded().json();
     assert_eq!((&stat["documents"], &stat["graph"]), (&299.into(), &false.into()));
     assert!(!stat["engine"].as_str().unwrap().contains("secret"));
@@ -190,9 +187,10 @@ fn what_a_table_does_not_do_or_cannot_is_refused_in_a_sentence() {
         ),
         (&["stat", "postgres://a:hidden@127.0.0.1:9/d/T-1"], "is no name for a table"),
         (&["verify", "postgres://a:hidden@127.0.0.1:9/d/t"], "this command takes folders alone"),
-        (&["index", "milvus://localhost/x", "a.txt"], "milvus:// is no engine that this release knows"),
+        (&["index", "http://localhost/x", "a.txt"], "http:// is no engine that this release knows"),
         (&["index", "postgres://a:hidden@127.0.0.1:9/d/t", "-", "--sync"], "comes by a pipe"),
         (&["index", "postgres://a:hidden@127.0.0.1:9/d/t", "a.txt", "--watch"], "--watch"),
+        (&["index", "milvus://localhost/x", "a.txt", "--sync"], "--sync"),
     ] {
         let sentence = workplace.akin(arguments).refused();
         assert!(sentence.contains(said) && !sentence.contains("hidden"), "{sentence}");

@@ -1,4 +1,4 @@
-//! Tables of engines that are served beside the indexes: over `/v1/indexes` they answer queries, and their documents are read,
+//! Tables and collections of engines that are served beside the indexes: over `/v1/indexes` they answer queries, and their documents are read,
 //! written and deleted. What needs the files of an index is refused.
 
 use std::collections::{BTreeMap, HashSet};
@@ -7,8 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use akin_encoder::Role;
-use akin_engines::postgres::{Address, PostgresEngine};
-use akin_engines::{Engine, Figures};
+use akin_engines::{Address, Engine, Figures};
 use akin_index::{Document, ModelIdentity, Passage};
 use akin_indexer::passages::Cutter;
 use akin_query::{Answer, EngineSearcher, QueryEncoder};
@@ -43,14 +42,14 @@ pub struct ServedEngine {
 
 /// Connections that nobody uses, and how many there are at all.
 struct Connections {
-    idle: Vec<PostgresEngine>,
+    idle: Vec<Box<dyn Engine>>,
     open: usize,
 }
 
 /// A connection that one request uses.
 struct Borrowed<'a> {
     of: &'a ServedEngine,
-    engine: Option<PostgresEngine>,
+    engine: Option<Box<dyn Engine>>,
 }
 
 impl Drop for Borrowed<'_> {
@@ -73,12 +72,12 @@ pub fn address(path: &Path) -> Option<&str> {
 /// Opens a table, with the room of its model.
 pub fn open(text: &str, is_writable: bool, models: &mut Models) -> Result<ServedEngine, StartError> {
     let address = Address::parse(text).map_err(akin_query::Error::from)?;
-    let engine = PostgresEngine::open(address.clone()).map_err(akin_query::Error::from)?;
-    let model = akin_engines::Source::model(&engine).clone();
+    let engine = address.clone().open().map_err(akin_query::Error::from)?;
+    let model = engine.model().clone();
     let room = models.of_index(&model)?;
     Ok(ServedEngine {
-        name: address.table_name().to_owned(),
-        place: akin_engines::Source::place(&engine),
+        name: address.name().to_owned(),
+        place: engine.place(),
         address,
         model,
         room,
@@ -115,9 +114,9 @@ impl ServedEngine {
         connections.open += 1;
         drop(connections);
         let mut borrowed = Borrowed { of: self, engine: None };
-        let engine = PostgresEngine::open(self.address.clone())?;
+        let engine = self.address.clone().open()?;
         // The table may have been made anew for another model meanwhile.
-        if let Some(what) = self.model.difference(akin_engines::Source::model(&engine)) {
+        if let Some(what) = self.model.difference(engine.model()) {
             return Err(ApiError::new(
                 Kind::Conflict,
                 format!("{} is another table than when the server started: {what}", self.name),
@@ -130,7 +129,7 @@ impl ServedEngine {
     /// Asks the table. A connection that failed is not used again.
     fn with<T>(
         &self,
-        call: impl FnOnce(PostgresEngine) -> (Result<T, ApiError>, Option<PostgresEngine>),
+        call: impl FnOnce(Box<dyn Engine>) -> (Result<T, ApiError>, Option<Box<dyn Engine>>),
     ) -> Result<T, ApiError> {
         let mut borrowed = self.borrow()?;
         let Some(engine) = borrowed.engine.take() else { return Err(ApiError::panicked()) };
@@ -140,8 +139,8 @@ impl ServedEngine {
     }
 
     /// Asks it for something that the engine itself answers.
-    fn call<T>(&self, call: impl FnOnce(&mut PostgresEngine) -> Result<T, ApiError>) -> Result<T, ApiError> {
-        self.with(|mut engine| (call(&mut engine), Some(engine)))
+    fn call<T>(&self, call: impl FnOnce(&mut dyn Engine) -> Result<T, ApiError>) -> Result<T, ApiError> {
+        self.with(|mut engine| (call(&mut *engine), Some(engine)))
     }
 
     /// Answers a question.
@@ -202,8 +201,8 @@ impl ServedEngine {
         }))
     }
 
-    fn figures_of(&self, engine: &mut PostgresEngine) -> Result<Figures, ApiError> {
-        Ok(akin_engines::Source::figures(engine)?)
+    fn figures_of(&self, engine: &mut dyn Engine) -> Result<Figures, ApiError> {
+        Ok(engine.figures()?)
     }
 
     /// How many documents it has.

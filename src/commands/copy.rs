@@ -7,7 +7,6 @@ use std::time::Instant;
 use akin_encoder::EncoderOptions;
 use akin_engines::copy::{Copied, Step, copy};
 use akin_engines::folder::{FolderEngine, FolderSource};
-use akin_engines::postgres::PostgresEngine;
 use akin_engines::{Engine, Source};
 use akin_index::Index;
 use akin_indexer::pipeline::estimate_trust;
@@ -67,14 +66,14 @@ pub fn run(arguments: &CopyArguments, terminal: &Terminal) -> anyhow::Result<()>
 
 fn source(path: &Path) -> anyhow::Result<Box<dyn Source>> {
     Ok(match engine::address(path)? {
-        Some(address) => Box::new(PostgresEngine::open(address)?),
+        Some(address) => address.open()?,
         None => Box::new(FolderSource::open(path)?),
     })
 }
 
 fn target(path: &Path, from: &dyn Source) -> anyhow::Result<Box<dyn Engine>> {
     Ok(match engine::address(path)? {
-        Some(address) => Box::new(PostgresEngine::open_or_create(address, from.model())?),
+        Some(address) => address.open_or_create(from.model())?,
         None => Box::new(FolderEngine::open_or_create(path, from.model())?),
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! The libraries say what is wrong, and know no options.
 
-use akin_engines::postgres::Address;
+use akin_engines::{Address, milvus};
 use akin_index::{Error as IndexError, Found};
 use akin_indexer::{Error, FieldRole};
 
@@ -86,23 +86,28 @@ fn of_engine(error: &akin_engines::Error) -> Option<&'static str> {
     use akin_engines::Error;
     Some(match error {
         Error::Unreachable { .. } => {
-            "start it, or name another as in postgres://USER@HOST:PORT/DATABASE/TABLE"
+            "start it, or name another as in postgres://USER@HOST:PORT/DATABASE/TABLE or milvus://HOST:PORT/COLLECTION"
         }
-        Error::Login { .. } => "give user and password in the address, or the password in PGPASSWORD",
+        Error::Login { .. } => {
+            "give user and password in the address, or the password in PGPASSWORD or MILVUS_PASSWORD"
+        }
         Error::Encryption { .. } => {
-            "sslrootcert=FILE in the address names who signs its certificate, and sslmode=require asks nobody who answers"
+            "sslrootcert=FILE in the address of a table, or roots=FILE in that of a collection, names who signs its certificate; sslmode=require asks nobody who answers"
         }
         Error::Gone { .. } => "the same command goes on when it is there again: what was committed is kept",
+        Error::NoVectors { place, .. } if milvus::Address::is_one(place) => {
+            "keep them in a folder or a table of PostgreSQL, or use another model"
+        }
         Error::NoVectors { .. } => {
             "install pgvector 0.8 or newer there, and have its owner run CREATE EXTENSION vector"
         }
         Error::NoTable { .. } => "`akin index` makes one",
-        Error::NotOurs { .. } => "name another table",
+        Error::NotOurs { .. } => "name another",
         Error::NoWords { .. } => {
             "`akin index` adds those of all its documents, unless it was begun with text_config=none; --mode semantic does without"
         }
         Error::TextConfig { .. } => "leave --engine-option text_config out, or name another table",
-        Error::OtherModel { .. } => "use that model with its options, or name another table",
+        Error::OtherModel { .. } => "use that model with its options, or name another place",
         Error::Index(error) => return of_index(error),
         _ => return None,
     })
@@ -145,7 +150,7 @@ fn of_encoder(error: &akin_encoder::Error) -> Option<&'static str> {
 fn of_index(error: &IndexError) -> Option<&'static str> {
     Some(match error {
         IndexError::NotAnIndex { path, .. } if path.to_str().is_some_and(Address::is_one) => {
-            "this command takes folders alone; `index`, `query`, `batch`, `delete`, `stat`, `export` and `copy` take tables too"
+            "this command takes folders alone; `index`, `query`, `batch`, `delete`, `stat`, `export` and `copy` take addresses too"
         }
         IndexError::NotAnIndex { found: Found::Nothing | Found::EmptyFolder, .. } => "`akin index` makes one",
         IndexError::NotAnIndex { found: Found::Interrupted, .. } => "`akin index` completes it",

@@ -9,8 +9,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An address that names no table.
-    #[error("{address} names no table: {reason}")]
+    /// An address that names no table and no collection.
+    #[error("{address} names no {kind}: {reason}", kind = kind(address))]
     Address {
         /// The address, without a password.
         address: String,
@@ -49,22 +49,22 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
-    /// The server has no pgvector, or one that is too old.
-    #[error("the database {place} cannot keep vectors: {reason}")]
+    /// The server has no pgvector, or one that is too old, or does not compare such vectors.
+    #[error("{place} cannot keep the vectors: {reason}")]
     NoVectors {
         /// The database.
         place: String,
         /// What it lacks.
         reason: String,
     },
-    /// There is no such table.
-    #[error("there is no table {place}")]
+    /// There is no such table or collection.
+    #[error("there is no {kind} {place}", kind = kind(place))]
     NoTable {
         /// The table.
         place: String,
     },
     /// The table was made by somebody else.
-    #[error("the table {place} was not made by Akin: {reason}")]
+    #[error("the {kind} {place} was not made by Akin: {reason}", kind = kind(place))]
     NotOurs {
         /// The table.
         place: String,
@@ -113,6 +113,12 @@ pub enum Error {
         /// The table.
         place: String,
     },
+    /// What a corpus brought is not remembered there, so what vanished from it cannot be removed.
+    #[error("{place} does not remember what a corpus brought")]
+    NotRemembered {
+        /// The place.
+        place: String,
+    },
     /// The words are kept in another way, or cannot be kept as asked.
     #[error("the words of {place} cannot be kept by the text configuration {asked:?}: {reason}")]
     TextConfig {
@@ -139,4 +145,9 @@ pub enum Error {
     /// The index reports it.
     #[error(transparent)]
     Index(#[from] akin_index::Error),
+}
+
+/// What an address is one of.
+fn kind(address: &str) -> &'static str {
+    if crate::milvus::Address::is_one(address) { "collection" } else { "table" }
 }

@@ -1,15 +1,20 @@
 //! Engines that keep documents and find them by meaning, behind one trait.
 //!
+//! - [`Address`]: where an engine is.
 //! - [`Source`]: what can be shown whole, and [`Engine`]: what a program may ask of any of them.
 //! - [`copy`]: brings the documents of one into another.
 //! - [`folder`]: the index of this house, in a folder.
+//! - [`milvus`]: a collection of Milvus.
 //! - [`postgres`]: a table of PostgreSQL with pgvector.
 //!
 //! An engine knows vectors and documents, and no model: it remembers which model its vectors are of.
 
+mod address;
+mod boxed;
 pub mod copy;
 mod error;
 pub mod folder;
+pub mod milvus;
 pub mod postgres;
 
 use std::ops::ControlFlow;
@@ -17,6 +22,7 @@ use std::ops::ControlFlow;
 use akin_index::{Background, Document, Filter, Hit, ModelIdentity, Passage, Upserted, WordQuery};
 use akin_kernels::Embeddings;
 
+pub use address::Address;
 pub use error::{Error, Result};
 
 /// Hears how much of some work is done and how much there is, and may stop it.
@@ -57,6 +63,13 @@ pub struct Both {
     pub background: Background,
     /// How well the model understands the documents; 0 where nobody has estimated it.
     pub trust: f32,
+}
+
+/// A run over a corpus, of which an engine remembers what it brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncRun {
+    source: String,
+    number: i64,
 }
 
 /// The figures of what an engine keeps.
@@ -105,7 +118,7 @@ pub trait Source {
 }
 
 /// Keeps documents with their vectors, and finds the nearest.
-pub trait Engine: Source {
+pub trait Engine: Source + Send {
     /// Which of these documents it has with the same text and metadata.
     ///
     /// # Errors
@@ -155,6 +168,50 @@ pub trait Engine: Source {
             Ok(())
         })?;
         Ok(found)
+    }
+
+    /// Keeps words from now on, in the way that is named or in the engine's own. Nothing changes where words are kept already.
+    ///
+    /// # Errors
+    /// [`Error::NoWords`] if a way is named and the engine has none.
+    fn keep_words(&mut self, config: Option<&str>) -> Result<()> {
+        match config {
+            None => Ok(()),
+            Some(_) => Err(Error::NoWords { place: self.place() }),
+        }
+    }
+
+    /// In which way the engine keeps words, where it has a name for that.
+    fn text_config(&self) -> Option<&str> {
+        None
+    }
+
+    /// Begins a run over the corpus of a name.
+    ///
+    /// # Errors
+    /// What the engine reports; [`Error::NotRemembered`] if it does not remember what a corpus brought.
+    fn begin_sync(&mut self, source: &str) -> Result<SyncRun> {
+        let _ = source;
+        Err(Error::NotRemembered { place: self.place() })
+    }
+
+    /// Remembers documents that a run has brought or found unchanged.
+    ///
+    /// # Errors
+    /// As [`Engine::begin_sync`].
+    fn brought(&mut self, run: &SyncRun, ids: &[&str]) -> Result<()> {
+        let _ = (run, ids);
+        Err(Error::NotRemembered { place: self.place() })
+    }
+
+    /// Removes the documents that earlier runs over the corpus brought and this one did not, all of them or none, and tells how
+    /// many. Those that `stays` says stay, and so do those that another corpus brought.
+    ///
+    /// # Errors
+    /// As [`Engine::begin_sync`].
+    fn remove_vanished(&mut self, run: &SyncRun, stays: &dyn Fn(&str) -> bool) -> Result<usize> {
+        let _ = (run, stays);
+        Err(Error::NotRemembered { place: self.place() })
     }
 
     /// Whether documents are found by their words, too.

@@ -1,5 +1,5 @@
 //! Every engine keeps and finds the same. The tests of PostgreSQL start a server of their own, or take that of the variable
-//! AKIN_POSTGRES; they say that they are left out where its package cannot be installed.
+//! AKIN_POSTGRES; those of Milvus take that of AKIN_MILVUS. They say that they are left out where its package cannot be installed.
 
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use akin_engines::folder::FolderEngine;
+use akin_engines::milvus::{self, MilvusEngine};
 use akin_engines::postgres::{Address, PostgresEngine};
 use akin_engines::{Ask, Engine, Error, Source, Stored};
 use akin_fixtures::random::{self, clustered};
@@ -20,12 +21,26 @@ fn table() -> Option<String> {
     Some(format!("{server}/t{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)))
 }
 
+/// The address of a collection of its own, if there is a server of Milvus.
+fn collection() -> Option<String> {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let server = akin_fixtures::milvus()?;
+    Some(format!("{server}/t{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)))
+}
+
 /// Runs a test on each engine there is.
 fn on_each(model: &ModelIdentity, test: &dyn Fn(&mut dyn Engine)) {
     let folder = tempfile::tempdir().unwrap();
     test(&mut FolderEngine::open_or_create(&folder.path().join("index"), model).unwrap());
     if let Some(table) = table() {
         test(&mut PostgresEngine::open_or_create(Address::parse(&table).unwrap(), model).unwrap());
+    }
+    // Milvus has no such similarity.
+    if model.similarity != Similarity::Manhattan
+        && let Some(collection) = collection()
+    {
+        let address = milvus::Address::parse(&collection).unwrap();
+        test(&mut MilvusEngine::open_or_create(address, model).unwrap());
     }
 }
 

@@ -53,7 +53,7 @@ recall_worst, regions and recall_reached.
 Some models are trained with a prompt before each query and another before each document. Those that are in the directory of the model are used. Others are given with --query-prompt and --document-prompt when the index is begun. The index remembers them. \
 With --dimensions the first numbers of each embedding are kept alone, of a model that was trained for it; the index remembers how many.
 
-postgres://USER:PASSWORD@HOST:PORT/DATABASE/TABLE in the place of the folder keeps the documents in a table of PostgreSQL with pgvector 0.8 or newer; the password may be in PGPASSWORD, and ?sslmode=verify-full&sslrootcert=FILE asks for an encrypted connection to the host that is named. `query`, `batch`, `delete`, `stat`, `export` and `copy` take it too. Vectors have 16 bits a number there. Documents are found by meaning and by words, with filters and --rerank; words are kept by the text configuration simple, or by --engine-option text_config=english; a table of an earlier release gets its words when it is indexed again. With --sync the table remembers which documents the files and folders that are named together brought, and removes those that an earlier run with --sync brought and this one does not; without it nothing is removed, of texts and folders neither. --watch and --recall are not for tables; what else there is not is refused by its option.
+postgres://USER:PASSWORD@HOST:PORT/DATABASE/TABLE in the place of the folder keeps the documents in a table of PostgreSQL with pgvector 0.8 or newer; the password may be in PGPASSWORD, and ?sslmode=verify-full&sslrootcert=FILE asks for an encrypted connection to the host that is named. `query`, `batch`, `delete`, `stat`, `export` and `copy` take it too. Vectors have 16 bits a number there. Documents are found by meaning and by words, with filters and --rerank; words are kept by the text configuration simple, or by --engine-option text_config=english; a table of an earlier release gets its words when it is indexed again. With --sync the table remembers which documents the files and folders that are named together brought, and removes those that an earlier run with --sync brought and this one does not; without it nothing is removed, of texts and folders neither. --watch and --recall are not for tables; what else there is not is refused by its option. milvus://USER:PASSWORD@HOST:PORT/COLLECTION keeps them in a collection of Milvus 2.3 or newer in the same way, found by meaning alone; the password may be in MILVUS_PASSWORD, and ?tls=true&roots=FILE encrypts. A text longer than 65,000 bytes needs as many passages there as it has times that, and metadata takes 65,536 bytes at most. --sync is not for collections: what vanished from a text or folder stays there.
 
 Examples:
   akin index notes notes.txt
@@ -69,9 +69,10 @@ Examples:
   akin index notes notes.txt --recall 0.99
   akin index reports reports.jsonl --passages 128
   akin index postgres://me@db.example/search/notes notes.txt --engine-option text_config=english
+  akin index milvus://milvus.example:19530/notes notes.txt
   akin index notes notes.txt --model sentence-transformers/all-MiniLM-L12-v2")]
 pub struct IndexArguments {
-    /// The folder of the index, or postgres://USER@HOST:PORT/DATABASE/TABLE; it is made if it does not exist
+    /// The folder of the index, postgres://USER@HOST:PORT/DATABASE/TABLE, or milvus://HOST:PORT/COLLECTION; it is made if it does not exist
     pub index: PathBuf,
     #[command(flatten)]
     pub corpus: CorpusArguments,
@@ -166,7 +167,7 @@ Examples:
   akin export papers --documents papers.jsonl --id-field doi --text-field abstract
   akin export notes --documents - | jq -r .text")]
 pub struct ExportArguments {
-    /// The folder of the index, or postgres://USER@HOST:PORT/DATABASE/TABLE
+    /// The folder of the index, postgres://USER@HOST:PORT/DATABASE/TABLE, or milvus://HOST:PORT/COLLECTION
     pub index: PathBuf,
     /// The NumPy file for the vectors, complete or not there at all
     #[arg(long, value_name = "FILE", required_unless_present = "documents")]
@@ -220,7 +221,7 @@ Examples:
   akin delete notes notes.txt:17
   akin delete notes old-1 old-2")]
 pub struct DeleteArguments {
-    /// The folder of the index, or postgres://USER@HOST:PORT/DATABASE/TABLE
+    /// The folder of the index, postgres://USER@HOST:PORT/DATABASE/TABLE, or milvus://HOST:PORT/COLLECTION
     pub index: PathBuf,
     /// The ids of the documents
     #[arg(required = true, value_name = "ID")]
@@ -260,7 +261,7 @@ Examples:
   akin stat notes
   akin stat notes --json | jq .documents")]
 pub struct StatArguments {
-    /// The folder of the index, or postgres://USER@HOST:PORT/DATABASE/TABLE
+    /// The folder of the index, postgres://USER@HOST:PORT/DATABASE/TABLE, or milvus://HOST:PORT/COLLECTION
     pub index: PathBuf,
     /// Print one JSON line
     #[arg(long)]

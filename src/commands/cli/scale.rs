@@ -82,7 +82,7 @@ pub struct AdoptArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-FROM and TO are folders of indexes, or tables of PostgreSQL as in postgres://USER@HOST:PORT/DATABASE/TABLE. Texts, fields, \
+FROM and TO are folders of indexes, tables of PostgreSQL as in postgres://USER@HOST:PORT/DATABASE/TABLE, or collections of Milvus as in milvus://HOST:PORT/COLLECTION. Texts, fields, \
 passages and vectors are copied; nothing is encoded. TO is made if it does not exist, and has the model, prompts, similarity and \
 passages of FROM; one that has others is refused.
 
@@ -96,7 +96,8 @@ nothing that has not changed. Between two folders `akin adopt` is faster: it lin
 
 Examples:
   akin copy notes postgres://me@db.example.org/company/notes
-  akin copy postgres://me@db.example.org/company/notes backup")]
+  akin copy postgres://me@db.example.org/company/notes backup
+  akin copy notes milvus://milvus.example.org:19530/notes")]
 pub struct CopyArguments {
     /// The index to copy
     pub from: PathBuf,

@@ -55,7 +55,7 @@ Examples:
   akin query notes < questions.txt
   akin query notes")]
 pub struct QueryArguments {
-    /// The folder of the index, or postgres://USER@HOST:PORT/DATABASE/TABLE
+    /// The folder of the index, postgres://USER@HOST:PORT/DATABASE/TABLE, or milvus://HOST:PORT/COLLECTION
     pub index: PathBuf,
     /// What to look for
     pub text: Option<String>,
@@ -86,7 +86,7 @@ Examples:
   akin batch papers questions.txt --filter \"year in (2001, 2002)\"
   generate-questions | akin batch notes -")]
 pub struct BatchArguments {
-    /// The folder of the index, or postgres://USER@HOST:PORT/DATABASE/TABLE
+    /// The folder of the index, postgres://USER@HOST:PORT/DATABASE/TABLE, or milvus://HOST:PORT/COLLECTION
     pub index: PathBuf,
     /// The file of queries, or - for stdin
     pub queries: PathBuf,

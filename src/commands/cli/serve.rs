@@ -19,7 +19,7 @@ POST /v1/indexes/NAME/query takes the options of `akin query` under their names,
 --json prints. What is unknown is refused by its name. GET /v1/indexes, /v1/indexes/NAME/stat and /v1/indexes/NAME/documents/ID tell \
 the rest, /health and /ready whether it lives, /metrics what it counts.
 
-postgres://USER@HOST:PORT/DATABASE/TABLE serves a table of PostgreSQL under the name of the table: queries, stat, and documents by their \
+postgres://USER@HOST:PORT/DATABASE/TABLE serves a table of PostgreSQL under the name of the table, and milvus://HOST:PORT/COLLECTION a collection of Milvus: queries, stat, and documents by their \
 ids, with --writable also POST and DELETE of documents. What needs the files of an index (like, facets, highlight, export, map, the page, \
 other interfaces) is answered with 501 there. It takes up to 8 connections.
 
@@ -61,7 +61,7 @@ Examples:
   akin serve notes --listen 0.0.0.0:7700 --api-key-file keys.txt --tls-certificate cert.pem --tls-key key.pem --rate 20
   akin serve --config akin.toml --log-format json")]
 pub struct ServeArguments {
-    /// The folders of the indexes, or postgres://USER@HOST:PORT/DATABASE/TABLE
+    /// The folders of the indexes, postgres://USER@HOST:PORT/DATABASE/TABLE, or milvus://HOST:PORT/COLLECTION
     #[arg(value_name = "INDEX", required_unless_present_any = ["model", "rerank", "create_in"])]
     pub indexes: Vec<PathBuf>,
     // Read before the arguments are parsed: its settings are among them then.

@@ -1,11 +1,10 @@
-//! `akin query` and `akin batch` of a table.
+//! `akin query` and `akin batch` of an engine.
 
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use akin_encoder::EncoderOptions;
-use akin_engines::Engine;
-use akin_engines::postgres::{Address, PostgresEngine};
+use akin_engines::{Address, Engine};
 use akin_index::Filter;
 use akin_indexer::corpus::{CorpusOptions, CorpusReader};
 use akin_query::rerank::RerankModel;
@@ -24,9 +23,9 @@ use crate::commands::terminal::Terminal;
 /// Queries that are encoded together.
 const QUERIES: usize = 256;
 
-/// Asks a table, whose model is loaded once.
+/// Asks an engine, whose model is loaded once.
 struct Asking {
-    searcher: EngineSearcher<PostgresEngine>,
+    searcher: EngineSearcher<Box<dyn Engine>>,
     filter: Option<Filter>,
     options: AskOptions,
 }
@@ -51,14 +50,14 @@ impl Asking {
             ("--per-document", options.per_document > 1, "leave it out"),
             ("--facet", !options.facets.is_empty(), "leave it out"),
         ])?;
-        let engine = PostgresEngine::open(address)?;
+        let engine = address.open()?;
         let mode = search.mode();
         if mode.is_some_and(Mode::needs_words) && !engine.has_words() {
-            return Err(akin_engines::Error::NoWords { place: akin_engines::Source::place(&engine) }.into());
+            return Err(akin_engines::Error::NoWords { place: engine.place() }.into());
         }
         let encoder = match mode {
             Some(Mode::Keyword) => None,
-            _ => Some(Arc::new(encoder_of(&engine, named, encoding)?)),
+            _ => Some(Arc::new(encoder_of(&*engine, named, encoding)?)),
         };
         let mut searcher = EngineSearcher::new(engine, encoder, mode)?;
         if let Some(name) = &rerank.model {

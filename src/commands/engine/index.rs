@@ -1,12 +1,12 @@
-//! `akin index` of a table: brings its documents up to date with a corpus.
+//! `akin index` of an engine: brings its documents up to date with a corpus.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use akin_encoder::{DEFAULT_MODEL, SentenceEncoder};
-use akin_engines::postgres::{Address, PostgresEngine, SyncRun};
-use akin_engines::{Engine, Error, Source};
+use akin_engines::postgres::PostgresEngine;
+use akin_engines::{Address, Engine, Error, SyncRun};
 use akin_index::{Document, ModelIdentity, PassageSize};
 use akin_indexer::corpus::CorpusReader;
 use akin_indexer::passages::PassageEncoder;
@@ -25,7 +25,9 @@ use crate::commands::terminal::{Terminal, counted, duration, grouped};
 
 /// `akin index`.
 pub fn index(arguments: &IndexArguments, address: Address, terminal: &Terminal) -> anyhow::Result<()> {
+    let remembers = matches!(address, Address::Postgres(_));
     refuse(&[
+        ("--sync", arguments.sync && !remembers, "delete documents with `akin delete`"),
         ("--watch", arguments.watch, "run the command again when files have changed"),
         ("--recall", arguments.recall.is_some(), "choose --ef when you query"),
     ])?;
@@ -43,7 +45,7 @@ pub fn index(arguments: &IndexArguments, address: Address, terminal: &Terminal) 
     let (mut engine, encoder) = open_to_write(arguments, address)?;
     let _clean = Clean::begin();
     let sync = source.map(|source| engine.begin_sync(&source)).transpose()?;
-    let mut run = Run { engine: &mut engine, counts: Counts::default(), sync };
+    let mut run = Run { engine: &mut *engine, counts: Counts::default(), sync };
     let done = run.index(documents, &encoder, terminal);
     let committed = run.counts.added + run.counts.replaced;
     let kept = || format!("{} kept; the same command goes on", counted(committed, "document"));
@@ -84,7 +86,7 @@ struct Counts {
 }
 
 struct Run<'a> {
-    engine: &'a mut PostgresEngine,
+    engine: &'a mut dyn Engine,
     counts: Counts,
     /// With --sync: what the corpus brings is remembered.
     sync: Option<SyncRun>,
@@ -170,21 +172,21 @@ impl Run<'_> {
 fn open_to_write(
     arguments: &IndexArguments,
     address: Address,
-) -> anyhow::Result<(PostgresEngine, SentenceEncoder)> {
+) -> anyhow::Result<(Box<dyn Engine>, SentenceEncoder)> {
     let options = arguments.prompts.with(arguments.compute.options());
-    let text_config = text_config(&arguments.engine_option)?;
-    let found = match PostgresEngine::open(address.clone()) {
+    let text_config = text_config(&address, &arguments.engine_option)?;
+    let found = match address.clone().open() {
         Ok(engine) => Some(engine),
         Err(Error::NoTable { .. } | Error::NoVectors { .. }) => None,
         Err(error) => return Err(error.into()),
     };
     if let Some(mut engine) = found {
         let of_table = engine.model().clone();
-        let encoder = encoder_of(&engine, arguments.model.as_deref(), &options)?;
+        let encoder = encoder_of(&*engine, arguments.model.as_deref(), &options)?;
         match arguments.passages {
             Some(asked) if asked != of_table.passages => bail!(
                 "{} was begun with --passages {}, and its documents would be cut in two ways: leave --passages out, or \
-                 name another table",
+                 name another place",
                 engine.place(),
                 passage_size(of_table.passages)
             ),
@@ -200,7 +202,13 @@ fn open_to_write(
     let identity = ModelIdentity { passages, ..model::identity(name, &encoder)? };
     // A size that the model cannot read is refused before a table is made.
     PassageEncoder::new(&encoder, passages)?;
-    Ok((PostgresEngine::open_or_create_with(address, &identity, text_config)?, encoder))
+    let engine: Box<dyn Engine> = match address {
+        Address::Postgres(address) => {
+            Box::new(PostgresEngine::open_or_create_with(address, &identity, text_config)?)
+        }
+        other => other.open_or_create(&identity)?,
+    };
+    Ok((engine, encoder))
 }
 
 /// The name of a corpus: its files and folders, from wherever they are named.
@@ -228,12 +236,14 @@ fn is_of_file(id: &str, path: &str) -> bool {
 }
 
 /// The text configuration among the options of the engine.
-fn text_config(options: &[(String, String)]) -> anyhow::Result<Option<&str>> {
+fn text_config<'a>(address: &Address, options: &'a [(String, String)]) -> anyhow::Result<Option<&'a str>> {
     let mut found = None;
     for (name, value) in options {
         match name.as_str() {
-            "text_config" => found = Some(value.as_str()),
-            _ => bail!("--engine-option {name}: a table of PostgreSQL has the option text_config alone"),
+            "text_config" if matches!(address, Address::Postgres(_)) => found = Some(value.as_str()),
+            _ => bail!(
+                "--engine-option {name}: there is no such option; a table of PostgreSQL has text_config, a collection of Milvus none"
+            ),
         }
     }
     Ok(found)

@@ -1,4 +1,5 @@
-//! Commands whose INDEX is the address of an engine: `postgres://USER@HOST:PORT/DATABASE/TABLE`.
+//! Commands whose INDEX is the address of an engine: `postgres://USER@HOST:PORT/DATABASE/TABLE` or
+//! `milvus://HOST:PORT/COLLECTION`.
 //!
 //! Each does what its namesake does with a folder. What an engine does not do is refused by its option.
 
@@ -10,8 +11,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use akin_encoder::{EncoderOptions, SentenceEncoder};
-use akin_engines::postgres::{Address, PostgresEngine};
-use akin_engines::{Engine, Error, Source};
+use akin_engines::{Address, Engine, Error};
 use akin_index::Embeddings;
 use akin_query::json::passage_size;
 use anyhow::{Context, bail};
@@ -28,14 +28,14 @@ use crate::commands::terminal::{Terminal, bytes, counted, grouped};
 use crate::commands::vectors::VectorsOutput;
 
 /// The engines that there are not.
-const UNKNOWN: [&str; 3] = ["milvus://", "s3://", "http://"];
+const UNKNOWN: [&str; 2] = ["s3://", "http://"];
 
 /// The address that a path is, if it is one.
 pub fn address(path: &Path) -> anyhow::Result<Option<Address>> {
     let Some(text) = path.to_str() else { return Ok(None) };
     if let Some(scheme) = UNKNOWN.iter().find(|scheme| text.starts_with(**scheme)) {
         bail!(
-            "{scheme} is no engine that this release knows: name a folder, or postgres://USER@HOST:PORT/DATABASE/TABLE"
+            "{scheme} is no engine that this release knows: name a folder, postgres://USER@HOST:PORT/DATABASE/TABLE, or milvus://HOST:PORT/COLLECTION"
         );
     }
     Ok(if Address::is_one(text) { Some(Address::parse(text)?) } else { None })
@@ -61,13 +61,13 @@ pub fn without_passwords(text: &str) -> String {
 
 /// `akin delete`.
 pub fn delete(arguments: &DeleteArguments, address: Address, terminal: &Terminal) -> anyhow::Result<()> {
-    let mut engine = PostgresEngine::open(address)?;
+    let mut engine = address.open()?;
     let mut ids: Vec<&str> = arguments.ids.iter().map(String::as_str).collect();
     ids.sort_unstable();
     ids.dedup();
     let existed = engine.delete(&ids)?;
     for (id, _) in ids.iter().zip(&existed).filter(|(_, existed)| !**existed) {
-        terminal.note(format_args!("not in the table: {id}"));
+        terminal.note(format_args!("not there: {id}"));
     }
     let deleted = existed.iter().filter(|existed| **existed).count();
     let left = engine.figures()?.documents;
@@ -77,9 +77,9 @@ pub fn delete(arguments: &DeleteArguments, address: Address, terminal: &Terminal
 
 /// `akin stat`.
 pub fn stat(arguments: &StatArguments, address: Address) -> anyhow::Result<()> {
-    let mut engine = PostgresEngine::open(address)?;
+    let mut engine = address.open()?;
     let figures = engine.figures()?;
-    let model = engine.model();
+    let (model, text_config) = (engine.model(), engine.text_config());
     let mut output = BufWriter::new(io::stdout().lock());
     let written = if arguments.json {
         let line = json!({
@@ -88,7 +88,7 @@ pub fn stat(arguments: &StatArguments, address: Address) -> anyhow::Result<()> {
             "passages": figures.passages,
             "passage_size": passage_size(model.passages),
             "graph": figures.has_graph,
-            "text_config": engine.text_config(),
+            "text_config": text_config,
             "dimension": model.dimension,
             "similarity": model.similarity.name(),
             "model": {
@@ -109,12 +109,15 @@ pub fn stat(arguments: &StatArguments, address: Address) -> anyhow::Result<()> {
                 format!("{} (--passages {})", grouped(figures.passages), passage_size(model.passages)),
             ),
             ("graph", if figures.has_graph { "yes" } else { "no, a query is compared with all" }.into()),
-            ("words", engine.text_config().unwrap_or("none").into()),
+            ("words", text_config.unwrap_or("none").into()),
             ("dimension", grouped(model.dimension)),
             ("similarity", model.similarity.name().into()),
             ("model", model.location.clone()),
             ("fingerprint", model.fingerprint.clone()),
-            ("on disk", bytes(figures.bytes)),
+            (
+                "on disk",
+                if figures.bytes > 0 { bytes(figures.bytes) } else { "the server does not tell".into() },
+            ),
         ];
         lines.iter().try_for_each(|(name, figure)| writeln!(output, "{name:11}  {figure}"))
     };
@@ -126,7 +129,7 @@ pub fn export(arguments: &ExportArguments, address: Address, terminal: &Terminal
     if arguments.id_field == arguments.text_field {
         bail!("--id-field and --text-field are both {:?}: a document has both", arguments.id_field);
     }
-    let mut engine = PostgresEngine::open(address)?;
+    let mut engine = address.open()?;
     let figures = engine.figures()?;
     if arguments.vectors.is_some() && figures.passages > figures.documents {
         bail!(
@@ -167,7 +170,7 @@ pub fn export(arguments: &ExportArguments, address: Address, terminal: &Terminal
 
 /// The model named, else that of the table, with the prompts and dimensions of the table.
 fn encoder_of(
-    engine: &PostgresEngine,
+    engine: &dyn Engine,
     named: Option<&str>,
     options: &EncoderOptions,
 ) -> anyhow::Result<SentenceEncoder> {
@@ -178,7 +181,7 @@ fn encoder_of(
     };
     if encoder.fingerprint() != of_table.fingerprint {
         bail!(
-            "{} was built with the model {}, and this is another: use that model, or name another table",
+            "{} was built with the model {}, and this is another: use that model, or name another place",
             engine.place(),
             of_table.location
         );
@@ -197,7 +200,7 @@ fn interrupted() -> Result<(), Error> {
 fn refuse(options: &[(&str, bool, &str)]) -> anyhow::Result<()> {
     for (option, is_given, instead) in options {
         if *is_given {
-            bail!("{option}: a table of PostgreSQL has no such thing: {instead}");
+            bail!("{option}: this is for folders alone: {instead}");
         }
     }
     Ok(())

@@ -20,7 +20,7 @@ pub(super) struct Literal {
 }
 
 /// The text that a filter compares of a value: none of null, lists and objects.
-pub(crate) fn text_of(value: &Value) -> Option<Cow<'_, str>> {
+pub fn text_of(value: &Value) -> Option<Cow<'_, str>> {
     Some(match value {
         Value::String(text) => text.into(),
         Value::Number(number) => number.to_string().into(),
@@ -28,6 +28,16 @@ pub(crate) fn text_of(value: &Value) -> Option<Cow<'_, str>> {
         Value::Bool(false) => "false".into(),
         Value::Null | Value::Array(_) | Value::Object(_) => return None,
     })
+}
+
+/// The number that the text of a value reads as, where a filter compares it with one.
+pub fn number_of(text: &str) -> Option<f64> {
+    Number::of(text).map(Number::real)
+}
+
+/// The time that the text of a value names, where a filter compares it with one: first and end, in microseconds since 1970.
+pub fn time_of(text: &str) -> Option<(i64, i64)> {
+    Date::of(text).map(Date::bounds)
 }
 
 impl Literal {

@@ -34,7 +34,7 @@ use serde_json::Value;
 
 pub use self::fields::field;
 use self::literal::Literal;
-pub(crate) use self::literal::text_of;
+pub use self::literal::{number_of, text_of, time_of};
 pub(crate) use self::select::{DocumentSet, Fits};
 pub use self::tree::{Asked, Tree};
 use crate::{Metadata, Result};

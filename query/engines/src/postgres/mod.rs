@@ -19,10 +19,11 @@ mod write;
 
 pub use self::address::Address;
 use self::connect::Connection;
-pub use self::sources::SyncRun;
+pub(crate) use self::schema::{model_from, model_json};
+pub(crate) use self::write::stored as unit;
 use akin_index::{Document, Embeddings, Hit, ModelIdentity, Passage, Upserted, WordQuery};
 
-use crate::{Ask, Both, Engine, Error, Figures, Progress, Result, Source, Stored};
+use crate::{Ask, Both, Engine, Error, Figures, Progress, Result, Source, Stored, SyncRun};
 
 /// With fewer passages than this a query is compared with all of them.
 const GRAPH_PASSAGES: i64 = 2000;
@@ -168,6 +169,26 @@ impl Engine for PostgresEngine {
 
     fn get(&mut self, ids: &[&str]) -> Result<Vec<Option<Document>>> {
         search::get(&mut self.connection, ids)
+    }
+
+    fn keep_words(&mut self, config: Option<&str>) -> Result<()> {
+        PostgresEngine::keep_words(self, config)
+    }
+
+    fn text_config(&self) -> Option<&str> {
+        PostgresEngine::text_config(self)
+    }
+
+    fn begin_sync(&mut self, source: &str) -> Result<SyncRun> {
+        PostgresEngine::begin_sync(self, source)
+    }
+
+    fn brought(&mut self, run: &SyncRun, ids: &[&str]) -> Result<()> {
+        PostgresEngine::brought(self, run, ids)
+    }
+
+    fn remove_vanished(&mut self, run: &SyncRun, stays: &dyn Fn(&str) -> bool) -> Result<usize> {
+        PostgresEngine::remove_vanished(self, run, stays)
     }
 
     fn has_words(&self) -> bool {

@@ -225,7 +225,7 @@ pub(super) fn build_graph(address: &Address, similarity: Similarity) -> String {
     )
 }
 
-fn model_json(model: &ModelIdentity) -> Value {
+pub(crate) fn model_json(model: &ModelIdentity) -> Value {
     json!({
         "akin": VERSION,
         "fingerprint": model.fingerprint,
@@ -242,7 +242,7 @@ fn model_json(model: &ModelIdentity) -> Value {
     })
 }
 
-fn model_from(value: &Value) -> Option<ModelIdentity> {
+pub(crate) fn model_from(value: &Value) -> Option<ModelIdentity> {
     let text = |name: &str| value[name].as_str().map(str::to_owned);
     let dimension = usize::try_from(value["dimension"].as_u64()?).ok()?;
     if !(1..=DIMENSION_LIMIT).contains(&dimension) {

@@ -8,17 +8,10 @@ use akin_index::Error as IndexError;
 use super::address::Address;
 use super::write::{delete_ids, lock};
 use super::{PostgresEngine, schema};
-use crate::{Engine, Error, Result};
+use crate::{Engine, Error, Result, SyncRun};
 
 /// What the comment of the table of sources says.
 const COMMENT: &str = "sources of Akin, form 1";
-
-/// A run over a corpus, of which the table remembers what it brought.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SyncRun {
-    source: String,
-    number: i64,
-}
 
 fn table(address: &Address) -> String {
     address.named(&format!("{}_sources", address.table_name()))

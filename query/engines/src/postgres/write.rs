@@ -244,7 +244,7 @@ fn has_nul(json: &str) -> bool {
 }
 
 /// A vector as it is compared: of length one for the cosine.
-pub(super) fn stored(similarity: Similarity, vector: &[f32]) -> Vec<f32> {
+pub(crate) fn stored(similarity: Similarity, vector: &[f32]) -> Vec<f32> {
     let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
     match similarity == Similarity::Cosine && length > 0.0 {
         true => vector.iter().map(|value| value / length).collect(),

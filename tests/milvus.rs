@@ -1,0 +1,94 @@
+//! Commands whose INDEX is a collection of Milvus. Left out where no server can be started.
+
+#![allow(clippy::unwrap_used)] // a test that panics has found something
+
+mod common;
+
+use std::fs;
+
+use akin_fixtures::models;
+use common::{Workplace, ids, sentences};
+
+fn collection(name: &str) -> Option<String> {
+    Some(format!("{}/{name}_{}", akin_fixtures::milvus()?, std::process::id()))
+}
+
+#[test]
+fn a_collection_is_indexed_asked_changed_exported_and_copied_as_a_folder_is() {
+    let Some(collection) = collection("notes") else { return };
+    let workplace = Workplace::new();
+    let lines: Vec<String> = sentences(200)
+        .iter()
+        .enumerate()
+        .map(|(n, text)| {
+            serde_json::json!({"id": format!("n{n}"), "text": text, "year": 1900 + n % 100}).to_string()
+        })
+        .collect();
+    workplace.write("notes.jsonl", lines.join("\n"));
+    let index = ["index", &collection, "notes.jsonl", "--json"];
+    let report = workplace.akin(&index).succeeded().json();
+    assert_eq!((&report["added"], &report["unchanged"]), (&200.into(), &0.into()));
+    let again = workplace.akin(&index).succeeded().json();
+    assert_eq!((&again["added"], &again["unchanged"]), (&0.into(), &200.into()));
+    workplace.akin(&["index", "folder", "notes.jsonl"]).succeeded();
+    for arguments in
+        [&["-k", "3"][..], &["--filter", "year > 1950 and year <= 1960"], &["--offset", "2", "-k", "2"]]
+    {
+        let ask = |index: &str| {
+            let question =
+                ["query", index, "a painter of bridges", "--exact", "--mode", "semantic", "--json"];
+            let answer = workplace.akin(&[&question[..], arguments].concat()).succeeded().json();
+            let hits = answer["hits"].as_array().unwrap().clone();
+            hits.iter().map(|hit| (hit["id"].clone(), hit["rank"].clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(ask("folder"), ask(&collection), "{arguments:?}");
+    }
+    workplace.write("questions.txt", "frozen lake\n\nseven stones\n");
+    let answers =
+        workplace.akin(&["batch", &collection, "questions.txt", "-k", "2"]).succeeded().json_lines();
+    assert_eq!(answers.iter().map(|answer| ids(answer).len()).collect::<Vec<_>>(), [2, 0, 2]);
+    let said = workplace.akin(&["delete", &collection, "n7", "nobody"]).succeeded().stderr;
+    assert!(said.contains("not there: nobody") && said.contains("deleted 1 document, 199 left"), "{said}");
+    let stat = workplace.akin(&["stat", &collection, "--json"]).succeeded().json();
+    assert_eq!((&stat["documents"], &stat["graph"]), (&199.into(), &false.into()));
+    workplace.akin(&["export", &collection, "--documents", "out.jsonl", "--vectors", "out.npy"]).succeeded();
+    let out = fs::read_to_string(workplace.path("out.jsonl")).unwrap();
+    let kept: Vec<&String> = lines.iter().filter(|line| !line.contains("\"n7\"")).collect();
+    assert_eq!(out.lines().collect::<Vec<_>>(), kept);
+    let copied = workplace.akin(&["copy", &collection, "back", "--json"]).succeeded().json();
+    assert_eq!((&copied["documents"], &copied["added"]), (&199.into(), &199.into()));
+    let other = models::tiny("roberta");
+    for (arguments, said) in [
+        (
+            &["index", &collection, "notes.jsonl", "--model", other.to_str().unwrap()][..],
+            "was built with the model",
+        ),
+        (&["index", &collection, "notes.jsonl", "--passages", "7"], "was begun with --passages auto"),
+        (&["query", &collection, "x", "--diverse"], "--diverse"),
+        (&["query", &collection, " "], "the query is blank"),
+    ] {
+        let sentence = workplace.akin(arguments).refused();
+        assert!(sentence.contains(said), "{sentence}");
+    }
+}
+
+#[test]
+fn what_a_collection_cannot_be_is_refused_in_a_sentence_without_the_password() {
+    let workplace = Workplace::new();
+    workplace.write("a.txt", "one\ntwo\n");
+    for (arguments, said) in [
+        (&["query", "milvus://a:hidden@127.0.0.1:9/t", "x"][..], "cannot reach the server at 127.0.0.1:9"),
+        (&["stat", "milvus://a:hidden@127.0.0.1:9/T-1"], "is no name for a collection"),
+        (&["verify", "milvus://a:hidden@127.0.0.1:9/t"], "this command takes folders alone"),
+        (&["index", "milvus://a:hidden@127.0.0.1:9/t", "a.txt", "--sync"], "--sync"),
+    ] {
+        let sentence = workplace.akin(arguments).refused();
+        assert!(sentence.contains(said) && !sentence.contains("hidden"), "{sentence}");
+    }
+    let Some(collection) = collection("refused") else { return };
+    let nothing = workplace.akin(&["query", &collection, "x"]).refused();
+    assert!(
+        nothing.contains("there is no collection") && nothing.contains("`akin index` makes one"),
+        "{nothing}"
+    );
+}
