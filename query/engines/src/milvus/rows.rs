@@ -211,6 +211,7 @@ mod tests {
         assert_eq!(rows(sent.clone()), Some(all));
         for cut in 0..sent.len() {
             let mut short = sent.clone();
+            let name = short[cut].name.clone();
             match &mut short[cut].column {
                 Some(Column::Scalars(Scalars { values: Some(Values::Longs(longs)) })) => {
                     drop(longs.data.pop())
@@ -219,7 +220,7 @@ mod tests {
                     drop(texts.data.pop())
                 }
                 Some(Column::Scalars(Scalars { values: Some(Values::Json(blobs)) }))
-                    if short[cut].name == "metadata" =>
+                    if name == "metadata" =>
                 {
                     drop(blobs.data.pop());
                 }
