@@ -38,6 +38,22 @@ fn with_parts(count: usize, parts: usize) -> (Workplace, Vec<String>) {
 }
 
 #[test]
+fn an_index_whose_creation_was_interrupted_is_begun_anew() {
+    let (workplace, parts) = with_parts(30, 2);
+    for made in [&[][..], &["writer.lock"], &["writer.lock", "manifest.next"]] {
+        let index = format!("index-{}", made.len());
+        fs::create_dir(workplace.path(&index)).unwrap();
+        made.iter().for_each(|file| fs::write(workplace.path(&index).join(file), "").unwrap());
+        workplace.akin(&["adopt", &index, &parts[0], &parts[1]]).succeeded();
+        assert_eq!(workplace.akin(&["stat", &index, "--json"]).succeeded().json()["documents"], 30);
+    }
+    fs::create_dir(workplace.path("other")).unwrap();
+    workplace.write("other/letter.txt", "kept");
+    let refused = workplace.akin(&["adopt", "other", &parts[0]]).refused();
+    assert!(refused.contains("a folder of other things"), "{refused}");
+}
+
+#[test]
 fn parts_that_are_indexed_apart_become_the_index_of_the_whole() {
     let (workplace, parts) = with_parts(900, 3);
     let adopt = ["adopt", "index", &parts[0], &parts[1], &parts[2]];

@@ -2,18 +2,21 @@
 
 use std::path::Path;
 
-use akin_index::{Adopted, Adoption, Index, Part, Progress};
+use akin_index::{Adopted, Adoption, Error, Found, Index, Part, Progress};
 
 use crate::{Result, own_ids, sources};
 
-/// Opens the index at `path`, or begins one there that is like the parts.
+/// Opens the index at `path`, or begins one there that is like the parts, also where that was interrupted before.
 ///
 /// # Errors
 /// What the index reports, [`OtherPart`](akin_index::Error::OtherPart) if a part is not like the index or like the first part: then
 /// no index is begun.
 pub fn open_like(path: &Path, parts: &[Part]) -> Result<Index> {
-    let begins = !path.exists() || std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
-    let Some(first) = parts.first().filter(|_| begins) else { return Ok(Index::open(path)?) };
+    let begins = |found| matches!(found, Found::Nothing | Found::EmptyFolder | Found::Interrupted);
+    let first = match (Index::open(path), parts.first()) {
+        (Err(Error::NotAnIndex { found, .. }), Some(first)) if begins(found) => first,
+        (opened, _) => return Ok(opened?),
+    };
     let model = first.snapshot().model();
     for part in parts {
         part.require_like(path, model)?;

@@ -44,6 +44,21 @@ fn on_each(model: &ModelIdentity, test: &dyn Fn(&mut dyn Engine)) {
     }
 }
 
+/// The same on those that keep words; the others say that they keep none.
+fn on_each_with_words(model: &ModelIdentity, test: &dyn Fn(&mut dyn Engine)) {
+    on_each(model, &|engine| match engine.has_words() {
+        true => test(engine),
+        false => {
+            let query = WordQuery::parse("fox");
+            let refused = engine.by_words(&query, &Ask::default()).unwrap_err();
+            assert!(matches!(refused, Error::NoWords { .. }), "{refused}");
+            let vector = vec![1.0; engine.model().dimension];
+            let refused = engine.by_both(&query, &vector, &Ask::default()).unwrap_err();
+            assert!(matches!(refused, Error::NoWords { .. }), "{refused}");
+        }
+    });
+}
+
 fn model(dimension: usize) -> ModelIdentity {
     ModelIdentity::new("a".repeat(64), "somewhere", dimension)
 }
@@ -156,7 +171,7 @@ fn words_are_found_by_their_rarity_with_phrases_beginnings_and_exclusions() {
     let all: Vec<Document> =
         texts.iter().zip(0..).map(|((id, text), n)| document(id, text, json!({"n": n}))).collect();
     let vectors = random::unit_vectors(all.len(), 3, 1);
-    on_each(&model(3), &|engine| {
+    on_each_with_words(&model(3), &|engine| {
         engine.upsert(&all, None, &vectors).unwrap();
         assert!(engine.has_words());
         let place = engine.place();
@@ -200,7 +215,7 @@ fn words_are_found_by_their_rarity_with_phrases_beginnings_and_exclusions() {
 
 #[test]
 fn words_and_meaning_come_with_what_the_other_says_of_each() {
-    on_each(&model(2), &|engine| {
+    on_each_with_words(&model(2), &|engine| {
         let long = document("long", "aaa bbb ccc", json!({"n": 1}));
         let texts =
             [long, document("short", "ccc", json!({"n": 2})), document("other", "ddd", json!({"n": 3}))];
