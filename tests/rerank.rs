@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use akin_encoder::{CrossEncoder, Precision, Role, SentenceEncoder};
 use akin_fixtures::models::ModelCopy;
-use common::{Workplace, ids, sentences, tiny_model};
+use common::{Workplace, ids, sentences};
 use serde_json::Value;
 
 const QUESTION: &str = "the baker repairs a wooden bridge";

@@ -10,7 +10,7 @@ use crate::{Engine, Result};
 #[derive(Debug, Clone)]
 pub enum Address {
     /// A table of PostgreSQL.
-    Postgres(postgres::Address),
+    Postgres(Box<postgres::Address>),
     /// A collection of Milvus.
     Milvus(milvus::Address),
 }
@@ -28,7 +28,7 @@ impl Address {
     pub fn parse(text: &str) -> Result<Self> {
         match milvus::Address::is_one(text) {
             true => milvus::Address::parse(text).map(Self::Milvus),
-            false => postgres::Address::parse(text).map(Self::Postgres),
+            false => postgres::Address::parse(text).map(|address| Self::Postgres(Box::new(address))),
         }
     }
 
@@ -46,7 +46,7 @@ impl Address {
     /// As [`PostgresEngine::open`] and [`MilvusEngine::open`].
     pub fn open(self) -> Result<Box<dyn Engine>> {
         Ok(match self {
-            Self::Postgres(address) => Box::new(PostgresEngine::open(address)?),
+            Self::Postgres(address) => Box::new(PostgresEngine::open(*address)?),
             Self::Milvus(address) => Box::new(MilvusEngine::open(address)?),
         })
     }
@@ -57,7 +57,7 @@ impl Address {
     /// As [`PostgresEngine::open_or_create`] and [`MilvusEngine::open_or_create`].
     pub fn open_or_create(self, model: &ModelIdentity) -> Result<Box<dyn Engine>> {
         Ok(match self {
-            Self::Postgres(address) => Box::new(PostgresEngine::open_or_create(address, model)?),
+            Self::Postgres(address) => Box::new(PostgresEngine::open_or_create(*address, model)?),
             Self::Milvus(address) => Box::new(MilvusEngine::open_or_create(address, model)?),
         })
     }

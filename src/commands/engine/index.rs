@@ -204,7 +204,7 @@ fn open_to_write(
     PassageEncoder::new(&encoder, passages)?;
     let engine: Box<dyn Engine> = match address {
         Address::Postgres(address) => {
-            Box::new(PostgresEngine::open_or_create_with(address, &identity, text_config)?)
+            Box::new(PostgresEngine::open_or_create_with(*address, &identity, text_config)?)
         }
         other => other.open_or_create(&identity)?,
     };

@@ -214,17 +214,20 @@ mod tests {
             let name = short[cut].name.clone();
             match &mut short[cut].column {
                 Some(Column::Scalars(Scalars { values: Some(Values::Longs(longs)) })) => {
-                    drop(longs.data.pop())
+                    longs.data.truncate(longs.data.len() - 1);
                 }
                 Some(Column::Scalars(Scalars { values: Some(Values::Texts(texts)) })) => {
-                    drop(texts.data.pop())
+                    texts.data.truncate(texts.data.len() - 1);
                 }
                 Some(Column::Scalars(Scalars { values: Some(Values::Json(blobs)) }))
                     if name == "metadata" =>
                 {
-                    drop(blobs.data.pop());
+                    blobs.data.truncate(blobs.data.len() - 1);
                 }
-                Some(Column::Vectors(vectors)) => drop(vectors.floats.as_mut().unwrap().data.pop()),
+                Some(Column::Vectors(vectors)) => {
+                    let floats = &mut vectors.floats.as_mut().unwrap().data;
+                    floats.truncate(floats.len() - 1);
+                }
                 _ => continue,
             }
             assert_eq!(rows(short), None, "{cut}");
