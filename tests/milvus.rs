@@ -7,7 +7,9 @@ mod common;
 use std::fs;
 
 use akin_fixtures::models;
+use common::server::Server;
 use common::{Workplace, ids, sentences};
+use serde_json::{Value, json};
 
 fn collection(name: &str) -> Option<String> {
     Some(format!("{}/{name}_{}", akin_fixtures::milvus()?, std::process::id()))
@@ -91,4 +93,29 @@ fn what_a_collection_cannot_be_is_refused_in_a_sentence_without_the_password() {
         nothing.contains("there is no collection") && nothing.contains("`akin index` makes one"),
         "{nothing}"
     );
+}
+
+#[test]
+fn a_collection_is_served_by_meaning() {
+    let Some(collection) = collection("served") else { return };
+    let name = collection.rsplit('/').next().unwrap().to_owned();
+    let workplace = Workplace::new();
+    workplace.write("notes.txt", sentences(40).join("\n"));
+    workplace.akin(&["index", &collection, "notes.txt"]).succeeded();
+    let server = Server::start(&workplace, &[&collection, "--writable"]);
+    let path = |rest: &str| format!("/v1/indexes/{name}{rest}");
+    let text = &sentences(40)[3];
+    let line = workplace.akin(&["query", &collection, text, "--json"]).succeeded().stdout;
+    assert_eq!(server.post(&path("/query"), &json!({ "text": text })), (200, line));
+    let document = json!({ "id": "new", "text": "zebras of the steppe", "metadata": { "year": 7 } });
+    let write = json!({ "documents": [document] });
+    assert_eq!(server.post(&path("/documents"), &write).0, 200);
+    let (status, found) = server.get(&path("/documents/new"));
+    assert_eq!((status, serde_json::from_str::<Value>(&found).unwrap()), (200, document));
+    assert_eq!(server.get(&path("/documents/nobody")).0, 404);
+    let (status, error) = server.post(&path("/query"), &json!({ "text": "x", "mode": "hybrid" }));
+    assert!(status >= 400 && error.contains("keeps no words"), "{status} {error}");
+    server.stop("-TERM");
+    let sync = workplace.akin(&["index", &collection, "notes.txt", "--sync"]).refused();
+    assert!(sync.contains("--sync"), "{sync}");
 }
