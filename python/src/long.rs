@@ -50,7 +50,7 @@ impl Watch {
 }
 
 /// Does `work` on another thread. `progress` is called with a phase, how much is done and how much there is, whenever that has
-/// changed; what it raises stops the work, as Ctrl-C does.
+/// changed and at the end; what it raises stops the work, as Ctrl-C does.
 pub fn run<T: Send + 'static>(
     py: Python<'_>,
     progress: Option<&Bound<'_, PyAny>>,
@@ -68,7 +68,12 @@ pub fn run<T: Send + 'static>(
         let (answer, back) = py.detach(move || (results.recv_timeout(TICK), results));
         results = back;
         match answer {
-            Ok(result) => return Ok(result?),
+            Ok(result) => {
+                let result = result?;
+                // Work that ends before the next tick is told of, too: a bar comes to its end.
+                tell(&watch, progress, &mut told)?;
+                return Ok(result);
+            }
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(Failure::new(
                     "Error",
