@@ -294,7 +294,7 @@ class Index:
             return self._native.nearest_to(_arrays.row(query, "the query", self._native.dimension)[0], k)
         manner = _options.of_values(k, mode, filter, ef, exact, offset, min_score, diverse, passages, facets, like, unlike, depth, weight)
         if isinstance(query, str):
-            return self._native.ask([query], manner, rerank._native if rerank is not None else None)[0]
+            return self._native.ask([query], manner, _options.native_reranker(rerank, manner))[0]
         if query is None or isinstance(query, (bytes, bytearray)):
             raise TypeError(f"a query is a str or a vector, and not of type {type(query).__name__}")
         _options.require_text(manner, rerank)
@@ -309,7 +309,7 @@ class Index:
         if not hasattr(queries, "ndim"):
             queries = list(queries)
             if all(isinstance(query, str) for query in queries):
-                return self._native.ask(queries, manner, rerank._native if rerank is not None else None)
+                return self._native.ask(queries, manner, _options.native_reranker(rerank, manner))
         _options.require_text(manner, rerank)
         array = _arrays.matrix(queries, "the queries")
         if len(array) and array.shape[1] != self._native.dimension:

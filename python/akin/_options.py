@@ -92,6 +92,17 @@ def _whole(text: Any, what: str) -> Any:
     return text
 
 
+def native_reranker(rerank: Union[CrossEncoder, SentenceEncoder, None], manner: Dict[str, Any]) -> Any:
+    """The native half of what ranks again."""
+    if rerank is None:
+        if manner["weight"] is not None:
+            raise InvalidArgument("weight= counts beside the search what rerank= says, and there is no rerank=")
+        return None
+    if not isinstance(rerank, (CrossEncoder, SentenceEncoder)):
+        raise TypeError(f"rerank= is a model, as akin.CrossEncoder(name) opens it, and not of type {type(rerank).__name__}")
+    return rerank._native
+
+
 def require_text(manner: Dict[str, Any], rerank: Union[CrossEncoder, SentenceEncoder, None]) -> None:
     """Refuses, of a search by a vector, the options that only a text can have."""
     given = [name for name in ("mode", "diverse", "facets", "like", "unlike") if manner[name]]

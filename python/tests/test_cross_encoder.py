@@ -48,6 +48,14 @@ def test_with_a_weight_the_search_counts_too(index, scorer):
     assert most.ids == index.search("a man", k=5, depth=5, rerank=scorer, mode="semantic").ids
     with pytest.raises(ValueError, match="weight is -1"):
         index.search("a man", rerank=scorer, weight=-1)
+    with pytest.raises(ValueError, match="no rerank="):
+        index.search("a man", weight=0.5)
+
+
+def test_what_ranks_again_is_a_model(index):
+    for search in (index.search, lambda query, **options: index.search_many([query], **options)):
+        with pytest.raises(TypeError, match="rerank= is a model.*not of type str"):
+            search("a man", rerank="all-MiniLM-L6-v2")
 
 
 def test_a_scorer_is_pickled(scorer):

@@ -1,9 +1,36 @@
 //! The JSON that programs read of an index and of its documents; that of an answer is [`Answer`](crate::Answer) itself.
 
+use akin_engines::Engine;
 use akin_index::{DocId, Document, Passage, PassageSize, Snapshot, Stat};
 use serde_json::{Value, json};
 
 use crate::Result;
+
+/// The figures of an engine, such as a table of PostgreSQL.
+///
+/// # Errors
+/// What the engine reports.
+pub fn engine_stat(engine: &mut dyn Engine) -> Result<Value> {
+    let figures = engine.figures()?;
+    let model = engine.model();
+    Ok(json!({
+        "engine": engine.place(),
+        "documents": figures.documents,
+        "passages": figures.passages,
+        "passage_size": passage_size(model.passages),
+        "graph": figures.has_graph,
+        "text_config": engine.text_config(),
+        "dimension": model.dimension,
+        "similarity": model.similarity.name(),
+        "model": {
+            "location": model.location,
+            "fingerprint": model.fingerprint,
+            "query_prompt": model.query_prompt,
+            "document_prompt": model.document_prompt,
+        },
+        "bytes_on_disk": figures.bytes,
+    }))
+}
 
 /// The figures of an index.
 pub fn stat(stat: &Stat) -> Value {

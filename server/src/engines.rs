@@ -7,11 +7,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use akin_encoder::Role;
-use akin_engines::{Address, Engine, Figures};
+use akin_engines::{Address, Engine};
 use akin_index::{Document, ModelIdentity, Passage};
 use akin_indexer::passages::Cutter;
 use akin_query::{Answer, EngineSearcher, QueryEncoder};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::app::App;
 use crate::error::{ApiError, Kind, StartError};
@@ -179,35 +179,12 @@ impl ServedEngine {
 
     /// Its figures, as `akin stat --json` prints them.
     pub fn stat(&self) -> Result<Value, ApiError> {
-        let (figures, text_config) =
-            self.call(|engine| Ok((self.figures_of(engine)?, engine.text_config().map(str::to_owned))))?;
-        let model = &self.model;
-        Ok(json!({
-            "engine": self.place,
-            "documents": figures.documents,
-            "passages": figures.passages,
-            "passage_size": akin_query::json::passage_size(model.passages),
-            "graph": figures.has_graph,
-            "text_config": text_config,
-            "dimension": model.dimension,
-            "similarity": model.similarity.name(),
-            "model": {
-                "location": model.location,
-                "fingerprint": model.fingerprint,
-                "query_prompt": model.query_prompt,
-                "document_prompt": model.document_prompt,
-            },
-            "bytes_on_disk": figures.bytes,
-        }))
-    }
-
-    fn figures_of(&self, engine: &mut dyn Engine) -> Result<Figures, ApiError> {
-        Ok(engine.figures()?)
+        self.call(|engine| Ok(akin_query::json::engine_stat(engine)?))
     }
 
     /// How many documents it has.
     pub fn len(&self) -> Result<usize, ApiError> {
-        self.call(|engine| Ok(self.figures_of(engine)?.documents))
+        self.call(|engine| Ok(engine.figures()?.documents))
     }
 
     /// The document of an id.

@@ -13,9 +13,8 @@ use std::path::Path;
 use akin_encoder::{EncoderOptions, SentenceEncoder};
 use akin_engines::{Address, Engine, Error};
 use akin_index::Embeddings;
-use akin_query::json::passage_size;
+use akin_query::json::{engine_stat, passage_size};
 use anyhow::{Context, bail};
-use serde_json::json;
 
 pub use self::ask::{batch, query};
 pub use self::index::index;
@@ -78,29 +77,13 @@ pub fn delete(arguments: &DeleteArguments, address: Address, terminal: &Terminal
 /// `akin stat`.
 pub fn stat(arguments: &StatArguments, address: Address) -> anyhow::Result<()> {
     let mut engine = address.open()?;
-    let figures = engine.figures()?;
-    let (model, text_config) = (engine.model(), engine.text_config());
     let mut output = BufWriter::new(io::stdout().lock());
     let written = if arguments.json {
-        let line = json!({
-            "engine": engine.place(),
-            "documents": figures.documents,
-            "passages": figures.passages,
-            "passage_size": passage_size(model.passages),
-            "graph": figures.has_graph,
-            "text_config": text_config,
-            "dimension": model.dimension,
-            "similarity": model.similarity.name(),
-            "model": {
-                "location": model.location,
-                "fingerprint": model.fingerprint,
-                "query_prompt": model.query_prompt,
-                "document_prompt": model.document_prompt,
-            },
-            "bytes_on_disk": figures.bytes,
-        });
+        let line = engine_stat(&mut *engine)?;
         writeln!(output, "{line}")
     } else {
+        let figures = engine.figures()?;
+        let (model, text_config) = (engine.model(), engine.text_config());
         let lines = [
             ("engine", engine.place()),
             ("documents", grouped(figures.documents)),
