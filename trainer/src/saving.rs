@@ -72,6 +72,7 @@ impl BaseModel {
             Architecture::Bert => ("BertForSequenceClassification", "bert."),
             Architecture::XlmRoberta => ("XLMRobertaForSequenceClassification", "roberta."),
             Architecture::Camembert => ("CamembertForSequenceClassification", "roberta."),
+            Architecture::MpNet => ("MPNetForSequenceClassification", "mpnet."),
             _ => ("RobertaForSequenceClassification", "roberta."),
         };
         let mut config = self.dir.config_json()?;
@@ -169,7 +170,7 @@ mod tests {
     fn a_model_of_another_family_has_the_names_that_it_had() {
         let (networks, _) = akin_fixtures::families::networks();
         let device = Device::flex().autodiff();
-        for name in ["distilbert", "electra", "xlm-roberta", "camembert"] {
+        for name in ["distilbert", "electra", "xlm-roberta", "camembert", "mpnet"] {
             let model = networks.iter().find(|network| network.name == name).unwrap().model("mean");
             let base = BaseModel::open(model.path(), None, None).unwrap();
             let bert = base.network(&device).unwrap();
