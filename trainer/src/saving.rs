@@ -15,7 +15,7 @@ use crate::named_weights::{NamedTensor, name_in, named_weights};
 use crate::{Error, Result};
 
 /// Files of a base model that are copied as they are, where there are any.
-const COPIED: [&str; 11] = [
+const COPIED: [&str; 14] = [
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -26,6 +26,9 @@ const COPIED: [&str; 11] = [
     "merges.txt",
     "sentencepiece.bpe.model",
     "spiece.model",
+    "spm.model",
+    "sentencepiece.model",
+    "tokenizer.model",
     "config_sentence_transformers.json",
 ];
 

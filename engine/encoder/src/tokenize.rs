@@ -109,7 +109,11 @@ impl SentenceTokenizer {
         // A file of its own has its side among its settings; those of `tokenizer_config.json` count more.
         let written = tokenizer.get_truncation().map_or(TruncationDirection::Right, |found| found.direction);
         let side = model.tokenizer_config.truncation_side()?.unwrap_or(written);
+        let is_whole_model = file.is_whole_model(&tokenizer);
         let (mut tokenizer, mut changes) = model.tokenizer_config.apply(tokenizer)?;
+        if is_whole_model {
+            model.tokenizer_config.frame_whole_model(&mut tokenizer, &mut changes)?;
+        }
         if side == TruncationDirection::Left {
             changes += " truncation_side left";
         }
