@@ -337,6 +337,9 @@ mod tests {
         }
     }
 
+    /// Shape and bytes of each tensor by name.
+    type Tensors = BTreeMap<String, (Vec<usize>, Vec<u8>)>;
+
     /// A state of a tiny network as it was saved, in a folder of checkpoints.
     fn saved(network: &Linear) -> (tempfile::TempDir, Checkpoints) {
         let output = tempfile::tempdir().unwrap();
@@ -349,7 +352,7 @@ mod tests {
     }
 
     /// Writes the tensors of the network of a state again, changed.
-    fn change(checkpoints: &Checkpoints, change: impl FnOnce(&mut BTreeMap<String, (Vec<usize>, Vec<u8>)>)) {
+    fn change(checkpoints: &Checkpoints, change: impl FnOnce(&mut Tensors)) {
         let path = checkpoints.folder.join("step-7/network.safetensors");
         let bytes = fs::read(&path).unwrap();
         let read = SafeTensors::deserialize(&bytes).unwrap().tensors().into_iter();
@@ -396,7 +399,7 @@ mod tests {
     #[test]
     fn a_state_of_another_network_is_refused_in_one_sentence_with_its_tensor() {
         let device = Device::flex();
-        let refused = |changed: &dyn Fn(&mut BTreeMap<String, (Vec<usize>, Vec<u8>)>)| {
+        let refused = |changed: &dyn Fn(&mut Tensors)| {
             let mut network = LinearConfig::new(3, 2).init(&device);
             let (_output, checkpoints) = saved(&network);
             change(&checkpoints, changed);
