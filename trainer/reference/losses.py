@@ -24,7 +24,7 @@ FIXTURES = HERE.parent.parent / "fixtures"
 sys.path.insert(0, str(FIXTURES))
 import families
 
-FAMILIES = ("xlm-roberta", "camembert", "distilbert", "electra")
+FAMILIES = ("xlm-roberta", "camembert", "distilbert", "electra", "mpnet")
 STEPS, BATCH, RATE, WARMUP, DECAY, MAX_TOKENS, SEED = 50, 8, 5e-4, 0.1, 0.01, 48, 42
 CUTS = (32, 16, 8)
 MASK = (1 << 64) - 1
@@ -73,6 +73,8 @@ def linear(random, inputs, outputs, bias):
 
 class Encoder:
     def __init__(self, name):
+        # Between the two texts of a pair: BERT has one, and gives the second text another type.
+        self.separators = 2 if name == "mpnet" else 1
         if name in FAMILIES:
             self.of_family(name)
             return
@@ -137,12 +139,14 @@ def cross_encoder(encoder, head, batch):
     sequences, types = [], []
     for row in batch:
         first, second = encoder.ids(row[2]), encoder.ids(row[3])[1:]
+        if encoder.separators == 2:
+            second = first[-1:] + second
         while len(first) + len(second) > MAX_TOKENS:
             longer = first if len(first) > len(second) else second
             del longer[-2]
         sequences.append(first + second)
         types.append([0] * len(first) + [1] * len(second))
-    hidden, _ = encoder.hidden(sequences, types)
+    hidden, _ = encoder.hidden(sequences, types if encoder.separators == 1 else None)
     scores = torch.tensor([float(row[0]) / 5 for row in batch])
     logits = head(hidden[:, 0])[:, 0]
     return torch.nn.functional.binary_cross_entropy_with_logits(logits, scores)
@@ -212,16 +216,19 @@ def adapt(everywhere, rank=4, alpha=32):
 
 
 def losses(name, loss_of, examples, make_head=lambda random, width: torch.nn.Identity(), change=None,
-           rate=RATE):
+           rate=RATE, keep=None):
     torch.manual_seed(0)
     encoder = Encoder(name)
     if change is not None:
         change(encoder.model)
     head = make_head(Random(SEED ^ 0x68656164), encoder.model.config.hidden_size)
-    parameters = [p for module in (encoder.model, head) for p in module.parameters() if p.requires_grad]
+    named = [pair for module in (encoder.model, head) for pair in module.named_parameters() if pair[1].requires_grad]
+    parameters = [p for _, p in named]
+    # transformers decays no parameter that has "bias" in its name, and so not what MPNet adds to scores by distance.
+    decayed = lambda name, p: p.dim() > 1 and "bias" not in name
     optimizer = torch.optim.AdamW([
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": DECAY},
-        {"params": [p for p in parameters if p.dim() == 1], "weight_decay": 0.0}], lr=rate, eps=1e-8)
+        {"params": [p for name, p in named if decayed(name, p)], "weight_decay": DECAY},
+        {"params": [p for name, p in named if not decayed(name, p)], "weight_decay": 0.0}], lr=rate, eps=1e-8)
     warmup = math.ceil(WARMUP * STEPS)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: step / warmup if step < warmup else (STEPS - step) / (STEPS - warmup))
@@ -236,7 +243,7 @@ def losses(name, loss_of, examples, make_head=lambda random, width: torch.nn.Ide
         schedule.step()
         found.append(loss.item())
     print(f"{name} {loss_of.__name__}: {found[0]:.4f} to {found[-1]:.4f}")
-    return found
+    return found if keep is None else encoder.model.get_parameter(keep).detach().flatten().tolist()
 
 
 def main():
@@ -268,6 +275,8 @@ def main():
             "tiny-bert", of_library(library.MultipleNegativesRankingLoss, (0, 1, 2)), ranked, change=adapt(False),
             rate=5e-3),
         "lora-all": losses("tiny-bert", regression, pairs, change=adapt(True), rate=5e-3),
+        "mpnet-cross-encoder": losses("mpnet", cross_encoder, pairs, scorer),
+        "mpnet-distances": losses("mpnet", regression, pairs, keep="encoder.relative_attention_bias.weight"),
         **{f"{name}-regression": losses(name, regression, pairs) for name in FAMILIES},
     }
     (HERE / "losses.json").write_text(json.dumps(results, indent=0) + "\n")

@@ -92,7 +92,8 @@ impl BaseModel {
             Architecture::Bert
             | Architecture::Roberta
             | Architecture::XlmRoberta
-            | Architecture::Camembert => Ok(()),
+            | Architecture::Camembert
+            | Architecture::MpNet => Ok(()),
             _ => {
                 let path = self.dir.transformer.join("config.json");
                 Err(akin_encoder::Error::Model { path, reason: NO_PAIRS.into() }.into())
@@ -143,7 +144,7 @@ impl BaseModel {
             let [first, second] = pair.map(inner);
             let begin = pair[0].first().into_iter();
             let end = || pair[0].last().into_iter();
-            // RoBERTa has a second separator between the two, and tokens of one type.
+            // RoBERTa and MPNet have a second separator between the two, and tokens of one type.
             let between = if is_bert { 1 } else { 2 };
             let room = self.dir.max_tokens.saturating_sub(2 + between);
             let [kept, other] = longest_first([first.len(), second.len()], room);
@@ -193,11 +194,11 @@ impl BaseModel {
 }
 
 /// Why a model cannot be a base.
-const NOT_TRAINED: &str = "the network is another than BERT's with GELU, and Akin trains BERT, RoBERTa, XLM-R, CamemBERT, DistilBERT and ELECTRA";
+const NOT_TRAINED: &str = "the network is another than BERT's with GELU, and Akin trains BERT, RoBERTa, XLM-R, CamemBERT, DistilBERT, ELECTRA and MPNet";
 
 /// Why a model cannot be the base of a cross-encoder.
 const NO_PAIRS: &str =
-    "Akin trains cross-encoders of BERT, RoBERTa, XLM-R and CamemBERT, and the network is another";
+    "Akin trains cross-encoders of BERT, RoBERTa, XLM-R, CamemBERT and MPNet, and the network is another";
 
 /// The tokens of a sentence without those that begin and end it.
 fn inner(ids: &[u32]) -> &[u32] {

@@ -13,7 +13,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn_store::{ModuleSnapshot, SafetensorsStore};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+use burn_store::{ApplyError, ApplyResult, ModuleSnapshot, SafetensorsStore};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -136,26 +138,46 @@ impl Checkpoints {
         }
     }
 
-    /// Reads the last state into `network`; nothing where there is none.
+    /// The progress of the last state; nothing where there is none.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Invalid`] when a state cannot be read.
-    pub fn load<M: ModuleSnapshot>(&self, network: &mut M) -> Result<Option<(Vec<Memory>, Progress)>> {
+    /// [`Error::Io`] or [`Error::Invalid`] when it cannot be read.
+    pub fn progress(&self) -> Result<Option<Progress>> {
         let Some((_, folder)) = self.states()?.into_iter().max() else {
             return Ok(None);
         };
-        let invalid = |path: &Path, error: String| {
-            Error::Invalid(format!("the checkpoint {} cannot be read: {error}", path.display()))
-        };
         let path = folder.join("progress.json");
         let bytes = fs::read(&path).map_err(io("read", &path))?;
-        let progress = serde_json::from_slice(&bytes).map_err(|error| invalid(&path, error.to_string()))?;
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| unread(&path, &error))
+    }
+
+    /// Reads the last state into `network`, and returns the state of the optimizer for each parameter; nothing where there
+    /// is no state. A state holds tensors by the names of their fields, and no other field: what a release adds beside
+    /// tensors does not matter to it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Invalid`] when a state cannot be read, or is not one of this network: it lacks a tensor,
+    /// or has one of another shape or one more.
+    pub fn load<M: ModuleSnapshot>(&self, network: &mut M) -> Result<Option<Vec<Memory>>> {
+        let Some((_, folder)) = self.states()?.into_iter().max() else {
+            return Ok(None);
+        };
         let path = folder.join("network.safetensors");
-        network
-            .load_from(&mut SafetensorsStore::from_file(&path))
-            .map_err(|error| invalid(&path, error.to_string()))?;
-        let memories = load_memories(&folder.join("optimizer.safetensors"))?;
-        Ok(Some((memories, progress)))
+        let mut store = SafetensorsStore::from_file(&path).validate(false).allow_partial(true);
+        let applied = network.load_from(&mut store).map_err(|error| unread(&path, &error))?;
+        if let Some(reason) = misfit(&applied) {
+            return Err(unfit(&path, &reason));
+        }
+        let path = folder.join("optimizer.safetensors");
+        let memories = load_memories(&path)?;
+        let expected = parameter_lengths(network);
+        let fits = |(memory, length): (&Memory, &usize)| {
+            [&memory.means, &memory.squares].iter().all(|values| [0, *length].contains(&values.len()))
+        };
+        if memories.len() != expected.len() || !memories.iter().zip(&expected).all(fits) {
+            return Err(unfit(&path, "its numbers are not those of the parameters"));
+        }
+        Ok(Some(memories))
     }
 
     /// Removes all checkpoints.
@@ -192,6 +214,52 @@ fn remove(folder: &Path) -> Result<()> {
     }
 }
 
+fn unread(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::Invalid(format!("the checkpoint {} cannot be read: {error}", path.display()))
+}
+
+fn unfit(path: &Path, reason: &str) -> Error {
+    Error::Invalid(format!(
+        "the checkpoint {} is of another network than the one to be trained: {reason}; a run with another output begins anew",
+        path.display()
+    ))
+}
+
+/// The first tensor by which a checkpoint is not one of the network; none where it is.
+fn misfit(applied: &ApplyResult) -> Option<String> {
+    let differing = applied.errors.first().map(|error| match error {
+        ApplyError::ShapeMismatch { path, expected, found } => {
+            format!(
+                "the tensor {path} has shape {:?}, and the network {:?}",
+                found.as_slice(),
+                expected.as_slice()
+            )
+        }
+        ApplyError::DTypeMismatch { path, expected, found } => {
+            format!("the tensor {path} is {found:?}, and the network has {expected:?}")
+        }
+        ApplyError::AdapterError { path, message } | ApplyError::LoadError { path, message } => {
+            format!("the tensor {path} cannot be read: {message}")
+        }
+    });
+    let missing = || applied.missing.first().map(|(name, _)| format!("it has no tensor {name}"));
+    let unused = || applied.unused.first().map(|name| format!("the network has no tensor {name}"));
+    differing.or_else(missing).or_else(unused)
+}
+
+/// How many values each parameter has, in the order of the module.
+fn parameter_lengths(network: &impl Module) -> Vec<usize> {
+    struct Lengths(Vec<usize>);
+    impl ModuleVisitor for Lengths {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.push(param.val().dims().iter().product());
+        }
+    }
+    let mut lengths = Lengths(Vec::new());
+    network.visit(&mut lengths);
+    lengths.0
+}
+
 fn save_memories(path: &Path, memories: &[Memory]) -> Result<()> {
     let tensors = memories.iter().enumerate().flat_map(|(number, memory)| {
         [("means", &memory.means), ("squares", &memory.squares)].map(|(name, values)| {
@@ -205,11 +273,9 @@ fn save_memories(path: &Path, memories: &[Memory]) -> Result<()> {
 
 fn load_memories(path: &Path) -> Result<Vec<Memory>> {
     let bytes = fs::read(path).map_err(io("read", path))?;
-    let invalid =
-        |error: String| Error::Invalid(format!("the checkpoint {} cannot be read: {error}", path.display()));
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| invalid(error.to_string()))?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| unread(path, &error))?;
     let floats = |name: String| -> Result<Vec<f32>> {
-        let tensor = tensors.tensor(&name).map_err(|error| invalid(error.to_string()))?;
+        let tensor = tensors.tensor(&name).map_err(|error| unread(path, &error))?;
         let (values, _) = tensor.data().as_chunks::<4>();
         Ok(values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
     };
@@ -222,6 +288,11 @@ fn load_memories(path: &Path) -> Result<Vec<Memory>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::{Device, TensorData};
+
     use super::*;
 
     fn write(text: &'static str) -> impl FnOnce(&Path) -> Result<()> {
@@ -264,6 +335,90 @@ mod tests {
                 .collect();
             assert_eq!(left, ["best"], "{folders:?}");
         }
+    }
+
+    /// Shape and bytes of each tensor by name.
+    type Tensors = BTreeMap<String, (Vec<usize>, Vec<u8>)>;
+
+    /// A state of a tiny network as it was saved, in a folder of checkpoints.
+    fn saved(network: &Linear) -> (tempfile::TempDir, Checkpoints) {
+        let output = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::of(output.path());
+        checkpoints.create().unwrap();
+        let memories = [Memory::new(vec![1.0; 6], vec![2.0; 6]), Memory::new(vec![3.0; 2], vec![4.0; 2])];
+        let progress = Progress { steps: 7, asked: "{}".into(), ..Progress::default() };
+        checkpoints.save(network, &memories, &progress).unwrap();
+        (output, checkpoints)
+    }
+
+    /// Writes the tensors of the network of a state again, changed.
+    fn change(checkpoints: &Checkpoints, change: impl FnOnce(&mut Tensors)) {
+        let path = checkpoints.folder.join("step-7/network.safetensors");
+        let bytes = fs::read(&path).unwrap();
+        let read = SafeTensors::deserialize(&bytes).unwrap().tensors().into_iter();
+        let mut tensors =
+            read.map(|(name, view)| (name, (view.shape().to_vec(), view.data().to_vec()))).collect();
+        change(&mut tensors);
+        let views = tensors
+            .iter()
+            .map(|(name, (shape, data))| (name, TensorView::new(Dtype::F32, shape.clone(), data).unwrap()));
+        fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_state_is_tensors_alone_and_a_release_that_adds_another_field_reads_it() {
+        let device = Device::flex();
+        let network = LinearConfig::new(3, 2).init(&device);
+        let (_output, checkpoints) = saved(&network);
+        change(&checkpoints, |tensors| {
+            let names: Vec<&str> = tensors.keys().map(String::as_str).collect();
+            assert_eq!(names, ["bias", "weight"]);
+        });
+
+        /// The network with fields that are no tensors, as a later release may have it.
+        #[derive(Module, Debug)]
+        struct Later {
+            weight: Param<Tensor<2>>,
+            bias: Param<Tensor<1>>,
+            has_types: bool,
+            further: Option<Linear>,
+        }
+        let zeros = |shape: &[usize]| TensorData::new(vec![0.0f32; shape.iter().product()], shape.to_vec());
+        let mut later = Later {
+            weight: Param::from_data(zeros(&[3, 2]), &device),
+            bias: Param::from_data(zeros(&[2]), &device),
+            has_types: true,
+            further: None,
+        };
+        let memories = checkpoints.load(&mut later).unwrap().unwrap();
+        assert_eq!((memories.len(), checkpoints.progress().unwrap().unwrap().steps), (2, 7));
+        assert_eq!(later.weight.val().into_data(), network.weight.val().into_data());
+        assert!(later.has_types && later.further.is_none());
+    }
+
+    #[test]
+    fn a_state_of_another_network_is_refused_in_one_sentence_with_its_tensor() {
+        let device = Device::flex();
+        let refused = |changed: &dyn Fn(&mut Tensors)| {
+            let mut network = LinearConfig::new(3, 2).init(&device);
+            let (_output, checkpoints) = saved(&network);
+            change(&checkpoints, changed);
+            let error = checkpoints.load(&mut network).unwrap_err().to_string();
+            assert!(error.contains("network.safetensors") && !error.contains('\n'), "{error}");
+            error
+        };
+        let missing = refused(&|tensors| drop(tensors.remove("bias")));
+        assert!(missing.contains("no tensor bias"), "{missing}");
+        let shape = refused(&|tensors| tensors.get_mut("weight").unwrap().0 = vec![2, 3]);
+        assert!(shape.contains("weight") && shape.contains("[2, 3]"), "{shape}");
+        let more = refused(&|tensors| drop(tensors.insert("further.weight".into(), (vec![1], vec![0; 4]))));
+        assert!(more.contains("further.weight"), "{more}");
+
+        let mut other = LinearConfig::new(3, 2).with_bias(false).init(&device);
+        let (_output, checkpoints) = saved(&LinearConfig::new(3, 2).init(&device));
+        change(&checkpoints, |tensors| drop(tensors.remove("bias")));
+        let error = checkpoints.load(&mut other).unwrap_err().to_string();
+        assert!(error.contains("optimizer.safetensors") && error.contains("parameters"), "{error}");
     }
 
     #[test]

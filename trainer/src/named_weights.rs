@@ -37,31 +37,47 @@ pub(crate) fn named_weights(bert: &Bert) -> Vec<NamedTensor> {
         push_norm(&mut weights, &format!("{prefix}.attention.output.LayerNorm"), &layer.attention.norm);
         push_norm(&mut weights, &format!("{prefix}.output.LayerNorm"), &layer.norm);
     }
+    if let Some(distances) = &bert.distances {
+        let table = distances.weight.val().reshape([distances.buckets, distances.heads]);
+        weights.push(named("encoder.relative_attention_bias.weight".into(), table));
+    }
     weights
 }
 
 /// What the files of a family call a weight of BERT; none for one that the family does not have.
 pub(crate) fn name_in(architecture: Architecture, name: &str) -> Option<String> {
-    if architecture != Architecture::DistilBert {
-        return Some(name.to_owned());
-    }
+    let parts: &[(&str, &str)] = match architecture {
+        Architecture::DistilBert => &DISTILBERT_PARTS,
+        Architecture::MpNet => &MPNET_PARTS,
+        _ => return Some(name.to_owned()),
+    };
     if name.starts_with("embeddings.token_type_embeddings") {
         return None;
     }
-    // The longer names first: one ends another.
-    const PARTS: [(&str, &str); 9] = [
-        ("encoder.layer.", "transformer.layer."),
-        ("attention.self.query", "attention.q_lin"),
-        ("attention.self.key", "attention.k_lin"),
-        ("attention.self.value", "attention.v_lin"),
-        ("attention.output.dense", "attention.out_lin"),
-        ("attention.output.LayerNorm", "sa_layer_norm"),
-        ("intermediate.dense", "ffn.lin1"),
-        ("output.dense", "ffn.lin2"),
-        ("output.LayerNorm", "output_layer_norm"),
-    ];
-    Some(PARTS.iter().fold(name.to_owned(), |name, (of_bert, own)| name.replace(of_bert, own)))
+    Some(parts.iter().fold(name.to_owned(), |name, (of_bert, own)| name.replace(of_bert, own)))
 }
+
+/// What the files of DistilBERT call parts of BERT. The longer names first: one ends another.
+const DISTILBERT_PARTS: [(&str, &str); 9] = [
+    ("encoder.layer.", "transformer.layer."),
+    ("attention.self.query", "attention.q_lin"),
+    ("attention.self.key", "attention.k_lin"),
+    ("attention.self.value", "attention.v_lin"),
+    ("attention.output.dense", "attention.out_lin"),
+    ("attention.output.LayerNorm", "sa_layer_norm"),
+    ("intermediate.dense", "ffn.lin1"),
+    ("output.dense", "ffn.lin2"),
+    ("output.LayerNorm", "output_layer_norm"),
+];
+
+/// The same of MPNet.
+const MPNET_PARTS: [(&str, &str); 5] = [
+    ("attention.self.query", "attention.attn.q"),
+    ("attention.self.key", "attention.attn.k"),
+    ("attention.self.value", "attention.attn.v"),
+    ("attention.output.dense", "attention.attn.o"),
+    ("attention.output.LayerNorm", "attention.LayerNorm"),
+];
 
 fn named<const D: usize>(name: String, tensor: Tensor<D>) -> NamedTensor {
     let shape = tensor.dims().to_vec();

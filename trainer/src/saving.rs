@@ -15,7 +15,7 @@ use crate::named_weights::{NamedTensor, name_in, named_weights};
 use crate::{Error, Result};
 
 /// Files of a base model that are copied as they are, where there are any.
-const COPIED: [&str; 11] = [
+const COPIED: [&str; 14] = [
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -26,6 +26,9 @@ const COPIED: [&str; 11] = [
     "merges.txt",
     "sentencepiece.bpe.model",
     "spiece.model",
+    "spm.model",
+    "sentencepiece.model",
+    "tokenizer.model",
     "config_sentence_transformers.json",
 ];
 
@@ -72,6 +75,7 @@ impl BaseModel {
             Architecture::Bert => ("BertForSequenceClassification", "bert."),
             Architecture::XlmRoberta => ("XLMRobertaForSequenceClassification", "roberta."),
             Architecture::Camembert => ("CamembertForSequenceClassification", "roberta."),
+            Architecture::MpNet => ("MPNetForSequenceClassification", "mpnet."),
             _ => ("RobertaForSequenceClassification", "roberta."),
         };
         let mut config = self.dir.config_json()?;
@@ -169,7 +173,7 @@ mod tests {
     fn a_model_of_another_family_has_the_names_that_it_had() {
         let (networks, _) = akin_fixtures::families::networks();
         let device = Device::flex().autodiff();
-        for name in ["distilbert", "electra", "xlm-roberta", "camembert"] {
+        for name in ["distilbert", "electra", "xlm-roberta", "camembert", "mpnet"] {
             let model = networks.iter().find(|network| network.name == name).unwrap().model("mean");
             let base = BaseModel::open(model.path(), None, None).unwrap();
             let bert = base.network(&device).unwrap();

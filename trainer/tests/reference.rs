@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use akin_encoder::burn::Bert;
 use akin_fixtures::families::networks;
 use akin_fixtures::models::tiny;
 use akin_trainer::base::BaseModel;
@@ -46,6 +47,11 @@ fn settings(objective: Objective) -> TrainingSettings {
 }
 
 fn losses(base: &BaseModel, set: &TrainingSet, settings: TrainingSettings) -> Vec<f64> {
+    train(base, set, settings).0
+}
+
+/// The losses of all steps, and the network after the last.
+fn train(base: &BaseModel, set: &TrainingSet, settings: TrainingSettings) -> (Vec<f64>, Network) {
     let device = device();
     let bert = base.network(&device).unwrap();
     let mut network = Network::new(bert, base, settings.objective, set.labels.len(), 42, &device).unwrap();
@@ -53,13 +59,12 @@ fn losses(base: &BaseModel, set: &TrainingSet, settings: TrainingSettings) -> Ve
         network = network.with_adapters(&lora, 42);
     }
     let mut trainer = Trainer::new(base, network, settings, STEPS);
-    (0..STEPS)
-        .map(|step| {
-            let examples: Vec<&Example> =
-                (0..BATCH).map(|i| &set.examples[(step * BATCH + i) % set.examples.len()]).collect();
-            trainer.step(&examples).unwrap()
-        })
-        .collect()
+    let losses = (0..STEPS).map(|step| {
+        let examples: Vec<&Example> =
+            (0..BATCH).map(|i| &set.examples[(step * BATCH + i) % set.examples.len()]).collect();
+        trainer.step(&examples).unwrap()
+    });
+    (losses.collect(), trainer.into_network())
 }
 
 #[track_caller]
@@ -74,11 +79,16 @@ fn check_with(name: &str, settings: TrainingSettings) {
     compare(name, &losses(&base, &set, settings));
 }
 
-#[track_caller]
-fn compare(name: &str, found: &[f64]) {
+/// What the reference keeps under a name.
+fn kept(name: &str) -> Vec<f64> {
     let file = std::fs::read_to_string(path("reference/losses.json")).unwrap();
     let kept: serde_json::Value = serde_json::from_str(&file).unwrap();
-    let expected: Vec<f64> = serde_json::from_value(kept[name].clone()).unwrap();
+    serde_json::from_value(kept[name].clone()).unwrap()
+}
+
+#[track_caller]
+fn compare(name: &str, found: &[f64]) {
+    let expected = kept(name);
     assert_eq!((expected.len(), found.len()), (STEPS, STEPS));
     let worst = expected
         .iter()
@@ -120,13 +130,38 @@ fn roberta_goes_as_in_pytorch() {
 #[test]
 fn networks_of_other_families_go_as_in_pytorch() {
     let (networks, _) = networks();
-    for name in ["xlm-roberta", "camembert", "distilbert", "electra"] {
+    for name in ["xlm-roberta", "camembert", "distilbert", "electra", "mpnet"] {
         let network = networks.iter().find(|network| network.name == name).unwrap();
         let model = network.model("mean");
         let base = BaseModel::open(model.path(), None, Some(48)).unwrap();
         let set = read_training_set(&path("reference/pairs.tsv"), &base, Objective::Regression, 5.0).unwrap();
         compare(&format!("{name}-regression"), &losses(&base, &set, settings(Objective::Regression)));
     }
+}
+
+/// The numbers that MPNet adds to scores by distance are those of PyTorch after the last step too.
+#[test]
+fn mpnet_learns_what_distances_add_as_in_pytorch() {
+    let (networks, _) = networks();
+    let model = networks.iter().find(|network| network.name == "mpnet").unwrap().model("mean");
+    let base = BaseModel::open(model.path(), None, Some(48)).unwrap();
+    let pairs = path("reference/pairs.tsv");
+    let set = read_training_set(&pairs, &base, Objective::Regression, 5.0).unwrap();
+    let before = base.network(&device()).unwrap();
+    let trained = train(&base, &set, settings(Objective::Regression)).1;
+    let of = |bert: &Bert| -> Vec<f32> {
+        let weight = bert.distances.as_ref().unwrap().weight.val();
+        weight.inner().into_data().try_into_vec().unwrap()
+    };
+    let (before, after, expected) = (of(&before), of(trained.bert()), kept("mpnet-distances"));
+    assert_eq!(after.len(), expected.len());
+    let moved = before.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+    let apart = after.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+    println!("mpnet-distances: moved by {moved:.1e}, at most {apart:.1e} apart");
+    assert!(apart < 1e-3 * moved, "{apart} apart, and they moved by {moved}");
+
+    let set = read_training_set(&pairs, &base, Objective::CrossEncoder, 5.0).unwrap();
+    compare("mpnet-cross-encoder", &losses(&base, &set, settings(Objective::CrossEncoder)));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! [`SentenceEncoder`] opens a sentence-transformers directory (`model_dir`, `config`, `weights`), cuts texts into
 //! tokens (`tokenize`), runs the network (`transformer`, `executors`: `cpu`, or `burn` over batches of like length), makes
 //! one vector of the vectors of the tokens (`pooling`), and applies the modules that follow (`after_pooling`). A model
-//! without layers is the mean of a vector for each token (`static_embedding`). [`CrossEncoder`] scores pairs of texts with
+//! without layers is the mean of a vector for each token (`static_embedding`) or word (`word_embeddings`). [`CrossEncoder`] scores pairs of texts with
 //! the same kernels.
 //!
 //! Features, both on by default: `burn`, the executor on burn and the module that training differentiates; `hub`, models
@@ -31,6 +31,7 @@ mod tokenizer_config;
 mod tokenizer_files;
 mod transformer;
 mod weights;
+mod word_embeddings;
 
 use std::num::NonZeroUsize;
 

@@ -6,12 +6,14 @@ use akin_kernels::{Embeddings, Similarity};
 
 use crate::after_pooling::{AfterPooling, Chain};
 use crate::files::refuse;
-use crate::model::{ModelDir, Piece, SentenceTokenizer, Tokens};
+use crate::model::{ModelDir, Piece, Tokens};
 use crate::pooling::{Pooling, normalize};
 use crate::prompts::{Prompts, Role, TextSettings};
 use crate::static_embedding::{StaticDir, StaticEmbedding};
+use crate::tokenize::TextTokenizer;
 use crate::transformer::Transformer;
 use crate::weights::TensorFile;
+use crate::word_embeddings::{WordDir, WordEmbeddings};
 use crate::{EncoderOptions, Error, Result};
 
 /// Encodes sentences with a sentence-transformers model.
@@ -43,6 +45,7 @@ pub struct SentenceEncoder {
 enum Body {
     Transformer(Box<Transformer>),
     Static(Box<StaticEmbedding>),
+    Words(Box<WordEmbeddings>),
 }
 
 /// The embeddings of some texts.
@@ -71,8 +74,11 @@ impl SentenceEncoder {
     /// [`Error::Model`](crate::Error::Model) with the file at fault and what is expected of it;
     /// [`Error::Precision`](crate::Error::Precision) for a precision that the executor or this processor does not compute in.
     pub fn load_with(dir: &Path, options: &EncoderOptions) -> Result<Self> {
-        match StaticDir::find(dir)? {
-            Some(model) => Self::open_static(model, options),
+        if let Some(model) = StaticDir::find(dir)? {
+            return Self::open_static(model, options);
+        }
+        match WordDir::find(dir)? {
+            Some(model) => Self::open_words(model, options),
             None => Self::open(ModelDir::open(dir)?, options),
         }
     }
@@ -106,6 +112,18 @@ impl SentenceEncoder {
         let StaticDir { root, folder, texts, .. } = model;
         let weights = TensorFile::of_folder(&folder);
         let body = Body::Static(body.into());
+        let prompts = options.prompts.clone();
+        Self { root, weights, body, chain, after, texts, fingerprint, prompts, asked: None }.cut_as(options)
+    }
+
+    fn open_words(model: WordDir, options: &EncoderOptions) -> Result<Self> {
+        let (body, after, hashed) = WordEmbeddings::load(&model)?;
+        let settings = body.settings() + &after.described() + &model.texts.described(after.width());
+        let (chain, hashed) = Chain::load(&after, hashed)?;
+        let fingerprint = hashed.with(settings.as_bytes()).digits();
+        let WordDir { root, folder, texts, .. } = model;
+        let weights = TensorFile::of_folder(&folder);
+        let body = Body::Words(body.into());
         let prompts = options.prompts.clone();
         Self { root, weights, body, chain, after, texts, fingerprint, prompts, asked: None }.cut_as(options)
     }
@@ -158,12 +176,13 @@ impl SentenceEncoder {
         self.texts.similarity_of(&self.after)
     }
 
-    /// How one vector is made of those of the tokens: the vectors of several poolings are joined. The mean for a model without
-    /// layers.
+    /// How one vector is made of those of the tokens: the vectors of several poolings are joined. The mean for a static
+    /// embedding.
     pub fn poolings(&self) -> &[Pooling] {
         match &self.body {
             Body::Transformer(body) => body.poolings(),
             Body::Static(_) => &[Pooling::Mean],
+            Body::Words(body) => body.poolings(),
         }
     }
 
@@ -187,13 +206,15 @@ impl SentenceEncoder {
         match &self.body {
             Body::Transformer(body) => body.max_tokens(),
             Body::Static(body) => body.max_tokens(),
+            Body::Words(body) => body.tokenizer().max_tokens(),
         }
     }
 
-    fn tokenizer(&self) -> &SentenceTokenizer {
+    fn tokenizer(&self) -> &dyn TextTokenizer {
         match &self.body {
             Body::Transformer(body) => body.tokenizer(),
             Body::Static(body) => body.tokenizer(),
+            Body::Words(body) => body.tokenizer(),
         }
     }
 
@@ -287,7 +308,7 @@ impl SentenceEncoder {
     pub fn token_embeddings_after(&self, prompt: &str, texts: &[&str]) -> Result<Vec<Embeddings>> {
         match &self.body {
             Body::Transformer(body) => body.token_states(prompt, texts),
-            Body::Static(_) => Err(Error::Invalid(
+            Body::Static(_) | Body::Words(_) => Err(Error::Invalid(
                 "the model has no layers, and gives no vectors of tokens in a text".into(),
             )),
         }
@@ -328,6 +349,7 @@ impl SentenceEncoder {
         let pooled = match &self.body {
             Body::Transformer(body) => body.pool(prompt, texts)?,
             Body::Static(body) => body.pool(prompt, texts)?,
+            Body::Words(body) => body.pool(prompt, texts),
         };
         let rows = self.chain.apply(pooled.rows);
         for (embedding, text) in rows.chunks_exact(self.chain.width()).zip(texts) {
@@ -344,7 +366,9 @@ impl SentenceEncoder {
     pub fn encode_padded(&self, texts: &[&str], batch: usize) -> Result<Embeddings> {
         match &self.body {
             Body::Transformer(body) => Ok(self.cut(self.chain.apply(body.pool_padded(texts, batch)?))),
-            Body::Static(_) => Err(Error::Invalid("a model without layers pads nothing".into())),
+            Body::Static(_) | Body::Words(_) => {
+                Err(Error::Invalid("a model without layers pads nothing".into()))
+            }
         }
     }
 

@@ -249,6 +249,12 @@ pub const SENTENCE: FileKeys = FileKeys {
     ],
 };
 
+/// `wordembedding_config.json`: how words are cut, and how many of a text are read.
+pub(crate) const WORD_EMBEDDINGS: FileKeys = FileKeys {
+    file: "wordembedding_config.json",
+    keys: &[("tokenizer_class", Honoured), ("max_seq_length", Honoured), ("update_embeddings", Nothing)],
+};
+
 /// `config.json` of the Pooling module.
 pub const POOLING: FileKeys = FileKeys {
     file: "1_Pooling/config.json",
@@ -334,7 +340,7 @@ pub const ALL_FILES: [FileKeys; 7] =
 
 /// The files of settings that further modules have, and models without layers.
 #[cfg(test)]
-pub(crate) const FURTHER_FILES: [FileKeys; 3] = [DENSE, LAYER_NORM, MODEL2VEC];
+pub(crate) const FURTHER_FILES: [FileKeys; 4] = [DENSE, LAYER_NORM, MODEL2VEC, WORD_EMBEDDINGS];
 
 impl FileKeys {
     /// What a key means; none where it is not known. Keys that begin with `_` are notes of the program that wrote them.

@@ -60,6 +60,42 @@ pub struct Piece {
     pub span: Range<usize>,
 }
 
+/// What an encoder asks of the tokenizer of its model.
+pub(crate) trait TextTokenizer {
+    /// As [`SentenceTokenizer::tokenize`].
+    fn tokenize(&self, texts: &[&str]) -> Result<Vec<Tokens>>;
+    /// As [`SentenceTokenizer::token_starts`].
+    fn token_starts(&self, text: &str) -> Result<Vec<usize>>;
+    /// As [`SentenceTokenizer::pieces`].
+    fn pieces(&self, text: &str, special: bool) -> Result<Vec<Piece>>;
+    /// As [`SentenceTokenizer::decode`].
+    fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String>;
+    /// As [`SentenceTokenizer::text_of`].
+    fn text_of(&self, ids: &[u32]) -> Result<Option<String>>;
+}
+
+impl TextTokenizer for SentenceTokenizer {
+    fn tokenize(&self, texts: &[&str]) -> Result<Vec<Tokens>> {
+        Self::tokenize(self, texts)
+    }
+
+    fn token_starts(&self, text: &str) -> Result<Vec<usize>> {
+        Self::token_starts(self, text)
+    }
+
+    fn pieces(&self, text: &str, special: bool) -> Result<Vec<Piece>> {
+        Self::pieces(self, text, special)
+    }
+
+    fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String> {
+        Self::decode(self, ids, skip_special)
+    }
+
+    fn text_of(&self, ids: &[u32]) -> Result<Option<String>> {
+        Self::text_of(self, ids)
+    }
+}
+
 impl SentenceTokenizer {
     /// Reads `tokenizer.json`, and changes it as the settings beside it say.
     ///
@@ -73,7 +109,11 @@ impl SentenceTokenizer {
         // A file of its own has its side among its settings; those of `tokenizer_config.json` count more.
         let written = tokenizer.get_truncation().map_or(TruncationDirection::Right, |found| found.direction);
         let side = model.tokenizer_config.truncation_side()?.unwrap_or(written);
+        let is_whole_model = file.is_whole_model(&tokenizer);
         let (mut tokenizer, mut changes) = model.tokenizer_config.apply(tokenizer)?;
+        if is_whole_model {
+            model.tokenizer_config.frame_whole_model(&mut tokenizer, &mut changes)?;
+        }
         if side == TruncationDirection::Left {
             changes += " truncation_side left";
         }

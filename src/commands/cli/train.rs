@@ -45,7 +45,7 @@ pub struct TrainArguments {
     /// The objective: what the model is trained for
     #[arg(long, value_enum, value_name = "NAME")]
     pub objective: ObjectiveName,
-    /// The model to begin with: a directory or hub id, of a sentence-transformers, BERT, RoBERTa, XLM-R, CamemBERT, DistilBERT or ELECTRA model
+    /// The model to begin with: a directory or hub id, of a sentence-transformers, BERT, RoBERTa, XLM-R, CamemBERT, DistilBERT, ELECTRA or MPNet model
     #[arg(long, value_name = "DIR|HUB-ID")]
     pub base: String,
     /// The file of training examples

@@ -22,17 +22,22 @@ use super::Randomness;
 use super::operation::{FlexFloats, input, record, values};
 use crate::lora::{Adapter, LayerAdapters};
 
-/// The input, then weight and bias of: query, key, value, output, first norm, intermediate, output, second norm.
-const INPUTS: usize = 17;
+/// The input, then weight and bias of: query, key, value, output, first norm, intermediate, output, second norm; then what
+/// scores get by distance.
+const INPUTS: usize = 18;
+
+/// The number of that last input.
+const DISTANCES: usize = INPUTS - 1;
 
 /// Rows of a weight's gradient that one thread computes at a time.
 const ROWS: usize = 192;
 
-/// `hidden` (`[tokens, hidden]`) through layer `number`.
+/// `hidden` (`[tokens, hidden]`) through layer `number`. `distances` are what scores get, if anything.
 pub(super) fn forward(
     module: &BertLayer,
     adapters: Option<&LayerAdapters>,
     hidden: Tensor<2>,
+    distances: Option<Tensor<2>>,
     groups: &[Vec<Range<usize>>],
     randomness: &Randomness,
     number: usize,
@@ -47,10 +52,14 @@ pub(super) fn forward(
     let [iw, ib] = linear(&module.intermediate, adapter(4));
     let [fw, fb] = linear(&module.output, adapter(5));
     let [nw, nb] = layer_norm(&module.norm);
-    let inputs = [hidden, qw, qb, kw, kb, vw, vb, ow, ob, aw, ab, iw, ib, fw, fb, nw, nb];
+    let by_distance = distances.is_some();
+    // A constant stands in where nothing is added: no gradient is computed for it.
+    let distances = distances.unwrap_or_else(|| Tensor::from_inner(nb.clone().inner()));
+    let inputs = [hidden, qw, qb, kw, kb, vw, vb, ow, ob, aw, ab, iw, ib, fw, fb, nw, nb, distances];
     let dropout = |probability, place| Dropout::new(probability, randomness.seed).at(1 + 3 * number + place);
     let shape = Shape {
         heads: attention.heads,
+        by_distance,
         epsilon: module.layer_norm_eps as f32,
         shares: dropout(randomness.attention_dropout, 0),
         attended: dropout(randomness.hidden_dropout, 1),
@@ -109,6 +118,8 @@ struct LayerWeights<'a> {
     intermediate: Pair<'a>,
     output: Pair<'a>,
     norm: Pair<'a>,
+    /// Of the scores, `[heads, 2 * reach - 1]`.
+    distances: &'a [f32],
 }
 
 impl<'a> LayerWeights<'a> {
@@ -123,6 +134,7 @@ impl<'a> LayerWeights<'a> {
             intermediate: pair(5),
             output: pair(6),
             norm: pair(7),
+            distances: values(&inputs[DISTANCES]),
         }
     }
 }
@@ -131,6 +143,8 @@ impl<'a> LayerWeights<'a> {
 #[derive(Clone, Copy)]
 struct Shape {
     heads: usize,
+    /// Whether scores get something by distance.
+    by_distance: bool,
     epsilon: f32,
     shares: Dropout,
     attended: Dropout,
@@ -166,11 +180,18 @@ struct Upstream {
     inner: Vec<f32>,
     output: Vec<f32>,
     hidden: Vec<f32>,
+    /// Of what scores get by distance; empty where they get nothing.
+    distances: Vec<f32>,
     /// Weight and bias of the first norm, then of the second.
     norms: [Vec<f32>; 4],
 }
 
 impl Shape {
+    /// What scores get by distance; empty for nothing.
+    fn distances<'a>(&self, weights: &LayerWeights<'a>) -> &'a [f32] {
+        if self.by_distance { weights.distances } else { &[] }
+    }
+
     fn forward(
         &self,
         weights: &LayerWeights<'_>,
@@ -194,6 +215,7 @@ impl Shape {
                 values: &values[place.clone()],
                 heads: self.heads,
                 width,
+                by_distance: self.distances(weights),
             };
             let mut own = vec![0.0; self.heads * span.len() * span.len()];
             let dropout = self.shares.at(span.start);
@@ -307,11 +329,13 @@ impl Shape {
             sums
         });
 
+        let mut of_distances = vec![0.0; self.distances(weights).len()];
+        gradients.iter().for_each(|gradient| add(&mut of_distances, &gradient.distances));
         let of_hidden = gradients.iter().flat_map(|gradient| &gradient.hidden).copied().collect();
         let [qw, kw, vw, ow, iw, fw] = of_weights;
         let [qb, kb, vb, ob, ib, fb] = of_biases;
         let [aw, ab, nw, nb] = norms;
-        [of_hidden, qw, qb, kw, kb, vw, vb, ow, ob, aw, ab, iw, ib, fw, fb, nw, nb]
+        [of_hidden, qw, qb, kw, kb, vw, vb, ow, ob, aw, ab, iw, ib, fw, fb, nw, nb, of_distances]
     }
 
     fn backward(&self, weights: &LayerWeights<'_>, kept: &Activations, upstream: &[f32]) -> Upstream {
@@ -337,6 +361,7 @@ impl Shape {
         self.attended.apply(isa, first * width, &mut attended);
         let context = through(&attended, weights.attended);
         let [mut queries, mut keys, mut values] = [0; 3].map(|_| vec![0.0; context.len()]);
+        let mut distances = vec![0.0; self.distances(weights).len()];
         for (span, shares) in kept.spans.iter().zip(&kept.shares) {
             let place = (span.start - first) * width..(span.end - first) * width;
             let projections = Projections {
@@ -345,16 +370,21 @@ impl Shape {
                 values: &kept.values[place.clone()],
                 heads: self.heads,
                 width,
+                by_distance: self.distances(weights),
             };
-            let gradients =
-                [&mut queries[place.clone()], &mut keys[place.clone()], &mut values[place.clone()]];
+            let gradients = [
+                &mut queries[place.clone()],
+                &mut keys[place.clone()],
+                &mut values[place.clone()],
+                &mut distances[..],
+            ];
             let dropout = self.shares.at(span.start);
             attention::backward(isa, projections, dropout, shares, &context[place], gradients);
         }
         add_through(&queries, weights.query, &mut residual);
         add_through(&keys, weights.key, &mut residual);
         add_through(&values, weights.value, &mut residual);
-        Upstream { queries, keys, values, attended, inner, output, hidden: residual, norms }
+        Upstream { queries, keys, values, attended, inner, output, hidden: residual, distances, norms }
     }
 }
 

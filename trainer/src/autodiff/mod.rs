@@ -1,11 +1,12 @@
-//! The network as training runs it on processors: burn's autodiff over three operations of our own, each with its
+//! The network as training runs it on processors: burn's autodiff over four operations of our own, each with its
 //! gradient, in place of some two hundred small ones.
 //!
 //! The sentences of a batch lie end to end in one `[tokens, hidden]` matrix, so nothing is padded. `embedding` looks up
-//! and normalises, `layer` is a whole transformer layer, `pooling` makes one vector of each sentence; `operation` adds
-//! them to burn's graph. Heads, losses and their gradients are ordinary burn code. The module
+//! and normalises, `layer` is a whole transformer layer, `pooling` makes one vector of each sentence, `distances` spreads
+//! the numbers that MPNet adds to scores; `operation` adds them to burn's graph. Heads, losses and their gradients are ordinary burn code. The module
 //! and its parameters are those of the reference ([`Bert`]), which the tests compare this with.
 
+mod distances;
 mod embedding;
 mod layer;
 mod operation;
@@ -83,6 +84,11 @@ impl RaggedBatch {
         self.offsets.windows(2).map(|pair| pair[0]..pair[1]).collect()
     }
 
+    /// The tokens of the longest sentence.
+    fn longest(&self) -> usize {
+        self.offsets.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
+    }
+
     /// The sentences in as many groups as rayon has threads, of about as many tokens each.
     fn groups(&self) -> Vec<Vec<Range<usize>>> {
         let share = self.tokens().div_ceil(rayon::current_num_threads()).max(1);
@@ -129,9 +135,14 @@ pub fn forward(
 ) -> Tensor<2> {
     let embedded = embedding::embed(&bert.embeddings, batch, randomness, words);
     let groups = batch.groups();
+    let [_, width] = embedded.dims();
+    let distances = bert.distances.as_ref().map(|distances| {
+        let scale = akin_kernels::gradient::attention::scale(width, distances.heads);
+        distances::table(distances, batch.longest(), scale)
+    });
     bert.layers.iter().enumerate().fold(embedded, |hidden, (number, module)| {
         let adapters = adapters.and_then(|adapters| adapters.layer(number));
-        layer::forward(module, adapters, hidden, &groups, randomness, number)
+        layer::forward(module, adapters, hidden, distances.clone(), &groups, randomness, number)
     })
 }
 

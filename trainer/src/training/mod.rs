@@ -134,7 +134,7 @@ impl Run<'_> {
         let mut progress = Progress { asked: asked.clone(), ..Progress::default() };
         let mut memories = Vec::new();
         if resume && checkpoints.exist() {
-            if let Some((kept, state)) = checkpoints.load(&mut network)? {
+            if let Some(state) = checkpoints.progress()? {
                 if state.asked != asked {
                     return Err(Error::Invalid(format!(
                         "the run in {} was begun with other settings, and cannot go on with these: {}",
@@ -142,7 +142,8 @@ impl Run<'_> {
                         difference(&state.asked, &asked)
                     )));
                 }
-                (memories, progress) = (kept, state);
+                memories = checkpoints.load(&mut network)?.unwrap_or_default();
+                progress = state;
                 // It is stopped after its next step at the latest.
                 let _ = observer(Event::Resumed { steps: progress.steps });
             }

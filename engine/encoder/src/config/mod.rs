@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::Result;
-use crate::families::{self, Form, Layout};
+use crate::families::{self, BiasForm, Form, Layout};
 use crate::files::{read_json, refuse};
 use crate::settings::NETWORK;
 
@@ -111,9 +111,15 @@ impl BertConfig {
         self.position_offset == 0 && self.layout(&|_| true).types.is_some()
     }
 
-    /// Whether training differentiates this network: BERT's own, under whatever names, with or without types of tokens.
+    /// Whether training differentiates this network: BERT's own, under whatever names, with or without types of tokens and
+    /// learned numbers for distances (MPNet).
     pub fn is_trainable(&self) -> bool {
-        self.form == Form::bert(self.hidden_size, self.num_attention_heads)
+        let bert = Form::bert(self.hidden_size, self.num_attention_heads);
+        let bias = match self.form.bias {
+            buckets @ BiasForm::Buckets { .. } => buckets,
+            _ => bert.bias,
+        };
+        self.form == Form { bias, ..bert }
     }
 
     /// The longest sequence that the position embeddings reach, in tokens.

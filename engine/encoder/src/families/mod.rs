@@ -20,6 +20,8 @@ mod t5;
 
 pub(crate) use form::{BiasForm, Form, LayerForm, NormOrder};
 pub(crate) use layout::{LayerTensors, Layout, LinearRef, NormRef};
+#[cfg(feature = "burn")]
+pub(crate) use positions::bucket;
 pub(crate) use positions::{bias_of_layer, relative_bucket, rotary_of_layer};
 
 use crate::Result;

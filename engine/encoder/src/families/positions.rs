@@ -40,7 +40,7 @@ pub(crate) fn rotary_of_layer(config: &BertConfig, number: usize) -> Option<Rota
 
 /// The bucket of a distance (Raffel et al. 2020): half of them for each direction, of each direction half for single
 /// distances, and the others growing by a factor up to `farthest`.
-fn bucket(distance: isize, count: usize, farthest: usize) -> usize {
+pub(crate) fn bucket(distance: isize, count: usize, farthest: usize) -> usize {
     let half = count / 2;
     let first = if distance > 0 { half } else { 0 };
     let (far, exact) = (distance.unsigned_abs(), half / 2);

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use super::client::{Download, Failure};
 use crate::model_dir::{AfterKind, First, Modules, SENTENCE_CONFIGS};
+use crate::settings::WORD_EMBEDDINGS;
 use crate::tokenizer_files::{TOKENIZER_FILES, TokenizerFile};
 use crate::weights::{TensorFile, WEIGHT_FILES, shards};
+use crate::word_embeddings::TOKENIZER_SETTINGS;
 
 /// The files of a model.
 pub(super) struct ModelFiles {
@@ -13,8 +15,8 @@ pub(super) struct ModelFiles {
     required: Vec<String>,
     /// Files of settings that not every model has.
     optional: Vec<String>,
-    /// The folder of the tokenizer.
-    tokenizer: String,
+    /// The folder of the tokenizer, where it has files of its own kind.
+    tokenizer: Option<String>,
     /// The folders with weights.
     weights: Vec<String>,
 }
@@ -31,7 +33,17 @@ impl ModelFiles {
             First::StaticEmbedding { folder } => Self {
                 required: Vec::new(),
                 optional: Vec::new(),
-                tokenizer: folder.clone(),
+                tokenizer: Some(folder.clone()),
+                weights: vec![folder.clone()],
+            },
+            First::WordEmbeddings { folder, pooling } => Self {
+                required: vec![
+                    join(folder, WORD_EMBEDDINGS.file),
+                    join(folder, TOKENIZER_SETTINGS),
+                    join(pooling, "config.json"),
+                ],
+                optional: Vec::new(),
+                tokenizer: None,
                 weights: vec![folder.clone()],
             },
         };
@@ -55,7 +67,7 @@ impl ModelFiles {
         Self {
             required: vec![join(folder, "config.json")],
             optional: beside.iter().chain(&SENTENCE_CONFIGS).map(|name| join(folder, name)).collect(),
-            tokenizer: folder.into(),
+            tokenizer: Some(folder.into()),
             weights: vec![folder.into()],
         }
     }
@@ -69,7 +81,10 @@ impl ModelFiles {
     /// Whether a directory has every file that is needed.
     pub(super) fn are_in(&self, directory: &Path) -> bool {
         self.required.iter().all(|file| directory.join(file).is_file())
-            && TokenizerFile::find(&directory.join(&self.tokenizer)).path().is_file()
+            && self
+                .tokenizer
+                .iter()
+                .all(|folder| TokenizerFile::find(&directory.join(folder)).path().is_file())
             && self.weights.iter().all(|folder| has_weights(&directory.join(folder)))
     }
 
@@ -81,7 +96,9 @@ impl ModelFiles {
         for file in &self.required {
             download.fetch(file)?;
         }
-        fetch_tokenizer(download, &self.tokenizer)?;
+        if let Some(folder) = &self.tokenizer {
+            fetch_tokenizer(download, folder)?;
+        }
         // The network's own weights are first in the list, and the largest.
         for folder in self.weights.iter().rev() {
             fetch_weights(download, folder)?;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use akin_kernels::Similarity;
 
 pub(crate) use self::modules::{AfterKind, First, Module, Modules, read_modules};
-use self::pooling_settings::PoolingSettings;
+pub(crate) use self::pooling_settings::PoolingSettings;
 pub(crate) use self::sentence_settings::SENTENCE_CONFIGS;
 use self::sentence_settings::SentenceSettings;
 use crate::after_pooling::AfterPooling;
@@ -124,7 +124,8 @@ impl ModelDir {
     fn read(root: &Path, modules: Option<&Modules>) -> Result<Self> {
         let (folder, pooling) = match modules.map(|modules| &modules.first) {
             Some(First::Transformer { folder, pooling }) => (folder.as_str(), Some(pooling)),
-            Some(First::StaticEmbedding { .. }) => return Err(without_layers(root)),
+            Some(First::StaticEmbedding { .. }) => return Err(without_layers(root, "StaticEmbedding")),
+            Some(First::WordEmbeddings { .. }) => return Err(without_layers(root, "WordEmbeddings")),
             None => ("", None),
         };
         let transformer = root.join(folder);
@@ -270,6 +271,6 @@ fn pooling_names(poolings: &[Pooling]) -> String {
 }
 
 /// The error for a model that is no network, where a network is wanted.
-fn without_layers(root: &Path) -> Error {
-    refuse(root, "it is a StaticEmbedding, which has no layers: what is asked for needs a Transformer")
+fn without_layers(root: &Path, kind: &str) -> Error {
+    refuse(root, format!("it is a {kind}, which has no layers: what is asked for needs a Transformer"))
 }

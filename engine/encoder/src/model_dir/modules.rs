@@ -8,7 +8,7 @@ use crate::Result;
 use crate::files::{read_json, refuse};
 
 /// What Akin runs, for the sentence that refuses anything else.
-const RUNS: &str = "Akin runs Transformer and Pooling, or StaticEmbedding, and after them Dense, LayerNorm, Normalize and Dropout";
+const RUNS: &str = "Akin runs Transformer or WordEmbeddings and Pooling, or StaticEmbedding, and after them Dense, LayerNorm, Normalize and Dropout";
 
 /// The modules of a model, in their order.
 #[derive(Debug, PartialEq)]
@@ -25,6 +25,13 @@ pub(crate) enum First {
     /// A network, and the pooling of its token vectors.
     Transformer {
         /// The folder of the network.
+        folder: String,
+        /// The folder of the pooling.
+        pooling: String,
+    },
+    /// A vector for each word, and the pooling of these.
+    WordEmbeddings {
+        /// The folder of the vectors and the words.
         folder: String,
         /// The folder of the pooling.
         pooling: String,
@@ -55,6 +62,7 @@ impl Modules {
                 "Transformer"
                     | "Pooling"
                     | "StaticEmbedding"
+                    | "WordEmbeddings"
                     | "Dense"
                     | "LayerNorm"
                     | "Normalize"
@@ -69,6 +77,9 @@ impl Modules {
         let (first, rest) = match folders.as_slice() {
             [("Transformer", folder), ("Pooling", pooling), rest @ ..] => {
                 (First::Transformer { folder: folder.clone(), pooling: pooling.clone() }, rest)
+            }
+            [("WordEmbeddings", folder), ("Pooling", pooling), rest @ ..] => {
+                (First::WordEmbeddings { folder: folder.clone(), pooling: pooling.clone() }, rest)
             }
             [("StaticEmbedding", folder), rest @ ..] => {
                 (First::StaticEmbedding { folder: folder.clone() }, rest)
@@ -170,7 +181,10 @@ mod tests {
     #[test]
     fn other_modules_and_other_orders_are_refused_by_name() {
         for (modules, word) in [
-            (&[("Transformer", ""), ("LSTM", "1")][..], "LSTM"),
+            (&[("WordEmbeddings", ""), ("LSTM", "1"), ("Pooling", "2")][..], "LSTM"),
+            (&[("WordEmbeddings", ""), ("CNN", "1"), ("Pooling", "2")], "CNN"),
+            (&[("BoW", "")], "BoW"),
+            (&[("WordEmbeddings", ""), ("Normalize", "1")], "WordEmbeddings, Normalize"),
             (&[("Transformer", "")], "Transformer"),
             (&[("Pooling", ""), ("Transformer", "1")], "Pooling, Transformer"),
             (&[("Transformer", ""), ("Dense", "1"), ("Pooling", "2")], "Transformer, Dense, Pooling"),

@@ -11,7 +11,7 @@ use crate::settings::{POOLING, shortened};
 
 /// How the vectors of tokens are pooled.
 #[derive(Debug, PartialEq)]
-pub(super) struct PoolingSettings {
+pub(crate) struct PoolingSettings {
     /// Each makes a vector; the vectors are joined.
     pub poolings: Vec<Pooling>,
     /// Whether the tokens of a prompt take part.
@@ -20,7 +20,7 @@ pub(super) struct PoolingSettings {
 
 impl PoolingSettings {
     /// Reads the file. `width` is that of the vectors of the tokens.
-    pub(super) fn read(path: &Path, width: usize) -> Result<Self> {
+    pub(crate) fn read(path: &Path, width: usize) -> Result<Self> {
         let settings: Map<String, Value> = read_json(path)?;
         POOLING.check(path, &settings)?;
         check_width(path, &settings, width)?;

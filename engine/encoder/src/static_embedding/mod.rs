@@ -7,6 +7,8 @@
 mod settings;
 mod words;
 
+use std::path::Path;
+
 use rayon::prelude::*;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -174,16 +176,8 @@ impl Table {
                 "it has no tensor embedding.weight or embeddings, which has a vector for each token".into(),
             )
         })?;
-        let [count, width] = *table.shape() else {
-            return Err(refused(format!(
-                "the vectors of tokens have shape {:?}, and must be a table",
-                table.shape()
-            )));
-        };
-        if width == 0 || count == 0 || u32::try_from(count).is_err() {
-            return Err(refused(format!("the vectors of tokens have shape {:?}", table.shape())));
-        }
-        let vectors = numbers(&table).ok_or_else(|| refused(unread("the vectors of tokens", &table)))?;
+        let (vectors, width) = read_vectors(file.path(), &table)?;
+        let count = vectors.len() / width;
         let mapping = tensors.tensor("mapping").ok().filter(|_| !is_own);
         let rows = mapping.map(|mapping| row_numbers(&mapping, count).ok_or("mapping")).transpose();
         let rows =
@@ -199,10 +193,8 @@ impl Table {
             }
             Some(weights) => Some(numbers(&weights).ok_or_else(|| refused(unread("weights", &weights)))?),
         };
-        if !vectors.iter().chain(weights.iter().flatten()).all(|value| value.is_finite()) {
-            return Err(refused(
-                "it holds NaN or infinite values: the model is broken, fetch it again".into(),
-            ));
+        if !weights.iter().flatten().all(|value| value.is_finite()) {
+            return Err(refused(NOT_FINITE.into()));
         }
         Ok(Self { vectors, width, rows, weights })
     }
@@ -210,6 +202,26 @@ impl Table {
     /// How many tokens there are vectors for.
     fn tokens(&self) -> usize {
         self.rows.as_ref().map_or(self.vectors.len() / self.width, Vec::len)
+    }
+}
+
+/// Why a table is refused that holds what is no number.
+const NOT_FINITE: &str = "it holds NaN or infinite values: the model is broken, fetch it again";
+
+/// The vectors of a table, one after the other, and their length. The file is that of `path`.
+pub(crate) fn read_vectors(path: &Path, table: &TensorView<'_>) -> Result<(Vec<f32>, usize)> {
+    let refused = |reason: String| refuse(path, reason);
+    let [count, width] = *table.shape() else {
+        let reason = format!("the vectors of tokens have shape {:?}, and must be a table", table.shape());
+        return Err(refused(reason));
+    };
+    if width == 0 || count == 0 || u32::try_from(count).is_err() {
+        return Err(refused(format!("the vectors of tokens have shape {:?}", table.shape())));
+    }
+    let vectors = numbers(table).ok_or_else(|| refused(unread("the vectors of tokens", table)))?;
+    match vectors.iter().all(|value| value.is_finite()) {
+        true => Ok((vectors, width)),
+        false => Err(refused(NOT_FINITE.into())),
     }
 }
 

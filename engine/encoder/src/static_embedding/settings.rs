@@ -49,7 +49,9 @@ impl StaticDir {
                 Modules { first: First::StaticEmbedding { folder }, after } => {
                     (root.join(folder), Kind::SentenceTransformers, after)
                 }
-                Modules { first: First::Transformer { .. }, .. } => return Ok(None),
+                Modules { first: First::Transformer { .. } | First::WordEmbeddings { .. }, .. } => {
+                    return Ok(None);
+                }
             }
         } else {
             let path = root.join("config.json");

@@ -9,6 +9,7 @@ use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizers;
 use tokenizers::pre_tokenizers::whitespace::WhitespaceSplit;
 use tokenizers::processors::bert::BertProcessing;
 use tokenizers::processors::roberta::RobertaProcessing;
+use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{ModelWrapper, NormalizerWrapper, Tokenizer};
 
 use super::TokenizerConfig;
@@ -150,6 +151,39 @@ impl TokenizerConfig {
             *changes += &format!(" between {} and {}", first.1, last.1);
             tokenizer.with_post_processor(Some(BertProcessing::new(last, first)));
         }
+        Ok(())
+    }
+
+    /// Puts the tokens around a text that a model of sentencepiece alone is given: those that `add_bos_token` and
+    /// `add_eos_token` ask for. `tokenizer` is one that [`apply`](Self::apply) changed.
+    pub(crate) fn frame_whole_model(&self, tokenizer: &mut Tokenizer, changes: &mut String) -> Result<()> {
+        let asked = |flag: &str, name: &str| match self.flag(flag)? {
+            Some(true) => self.framing_token(tokenizer, name).map(Some),
+            _ => Ok(None),
+        };
+        let (first, last) = (asked("add_bos_token", "bos_token")?, asked("add_eos_token", "eos_token")?);
+        if first.is_none() && last.is_none() {
+            return Ok(());
+        }
+        let around = |text: &str, kind: u32| -> Vec<String> {
+            let named =
+                |token: &Option<(String, u32)>| token.as_ref().map(|(name, _)| format!("{name}:{kind}"));
+            named(&first).into_iter().chain([format!("{text}:{kind}")]).chain(named(&last)).collect()
+        };
+        let (single, pair) = (around("$A", 0), [around("$A", 0), around("$B", 1)].concat());
+        let named: Vec<(String, u32)> = first.into_iter().chain(last).collect();
+        *changes += &format!(" template {named:?}");
+        let cannot = |reason: String| {
+            refuse(&self.path, format!("the tokens around a text cannot be set as it says: {reason}"))
+        };
+        let mut builder = TemplateProcessing::builder();
+        builder
+            .try_single(single)
+            .and_then(|builder| builder.try_pair(pair))
+            .map_err(cannot)?
+            .special_tokens(named);
+        let processor = builder.build().map_err(|error| cannot(error.to_string()))?;
+        tokenizer.with_post_processor(Some(processor));
         Ok(())
     }
 

@@ -24,11 +24,16 @@ use crate::files::{read_optional, refuse};
 use crate::settings::{SPECIAL_TOKENS, TOKENIZER, shortened};
 use crate::tokenizer_files::TokenizerFile;
 
+/// The names of the class of transformers that takes every setting from the files of the tokenizer.
+const PLAIN_CLASSES: [&str; 2] = ["PreTrainedTokenizerFast", "TokenizersBackend"];
+
 /// The settings of a tokenizer beside `tokenizer.json`.
 #[derive(Debug, Clone)]
 pub(crate) struct TokenizerConfig {
     path: PathBuf,
     class: Class,
+    /// Whether the class is the one of transformers that takes every setting from the files of the tokenizer.
+    is_plain: bool,
     values: Map<String, Value>,
     /// The added tokens by id, where `tokenizer_config.json` lists them.
     listed: Option<BTreeMap<u32, AddedToken>>,
@@ -42,7 +47,9 @@ impl TokenizerConfig {
         let path = folder.join(TOKENIZER.file);
         let mut values = read_optional(&path)?;
         TOKENIZER.check(&path, &values)?;
-        let class = match (values.get("tokenizer_class").and_then(Value::as_str).or(class), architecture) {
+        let name = values.get("tokenizer_class").and_then(Value::as_str).or(class);
+        let is_plain = name.is_some_and(|name| PLAIN_CLASSES.contains(&name));
+        let class = match (name, architecture) {
             (Some(name), _) => Class::of(name),
             (None, Architecture::Bert | Architecture::DistilBert | Architecture::Electra) => Class::Bert,
             (None, Architecture::MpNet) => Class::MpNet,
@@ -65,7 +72,7 @@ impl TokenizerConfig {
             earlier = numbered.collect();
             earlier.sort_unstable();
         }
-        let config = Self { path, class, values, listed, earlier };
+        let config = Self { path, class, is_plain, values, listed, earlier };
         config.check(architecture)?;
         Ok(config)
     }
@@ -93,14 +100,36 @@ impl TokenizerConfig {
 
     /// Refuses a vocabulary alone that is not of the class: nothing says how texts are cut then.
     pub(crate) fn check_vocabulary(&self, file: &TokenizerFile, tokenizer: &Tokenizer) -> Result<()> {
-        if file.is_vocabulary()
-            && (self.class == Class::AsWritten || !self.class.takes(tokenizer.get_model()))
-        {
+        let is_whole_model = file.is_whole_model(tokenizer);
+        if is_whole_model && self.is_plain {
+            return self.check_whole_model(tokenizer);
+        }
+        let builds = self.class != Class::AsWritten && self.class.takes(tokenizer.get_model());
+        if file.is_vocabulary() && (is_whole_model || !builds) {
             let name = self.get("tokenizer_class").map_or("of the network".into(), shortened);
             let reason = format!(
                 "tokenizer.json is missing, and Akin makes no tokenizer of this vocabulary alone for the class {name}"
             );
             return Err(refuse(file.path(), reason));
+        }
+        Ok(())
+    }
+
+    /// Refuses settings beside a model of sentencepiece that Akin does not follow there.
+    fn check_whole_model(&self, tokenizer: &Tokenizer) -> Result<()> {
+        if self.flag("legacy")? == Some(false) {
+            let reason =
+                "legacy is false, and Akin puts a space before each part of a text between special tokens";
+            return Err(refuse(&self.path, reason));
+        }
+        for (id, token) in self.listed.iter().flatten() {
+            if tokenizer.token_to_id(&token.content) != Some(*id) || token.normalized {
+                let reason = format!(
+                    "added_tokens_decoder has the token {:?} under {id}, which the model of sentencepiece has not, or which is normalized",
+                    token.content
+                );
+                return Err(refuse(&self.path, reason));
+            }
         }
         Ok(())
     }

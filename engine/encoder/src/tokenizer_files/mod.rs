@@ -7,26 +7,27 @@ mod whole;
 
 use std::path::{Path, PathBuf};
 
-use tokenizers::Tokenizer;
 use tokenizers::models::bpe::BPE;
 use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::{ModelWrapper, Tokenizer};
 
 use crate::Result;
 use crate::files::{read_file, refuse};
 
 /// The names that vocabularies of sentencepiece are kept under.
-const SENTENCE_PIECES: [&str; 4] =
-    ["sentencepiece.bpe.model", "spiece.model", "spm.model", "sentencepiece.model"];
+const SENTENCE_PIECES: [&str; 5] =
+    ["sentencepiece.bpe.model", "spiece.model", "spm.model", "sentencepiece.model", "tokenizer.model"];
 
 /// Every file that a tokenizer may be made of: `tokenizer.json` counts first.
 #[cfg(feature = "hub")]
-pub(crate) const TOKENIZER_FILES: [&str; 8] = [
+pub(crate) const TOKENIZER_FILES: [&str; 9] = [
     "tokenizer.json",
     "vocab.txt",
     SENTENCE_PIECES[0],
     SENTENCE_PIECES[1],
     SENTENCE_PIECES[2],
     SENTENCE_PIECES[3],
+    SENTENCE_PIECES[4],
     "vocab.json",
     "merges.txt",
 ];
@@ -75,6 +76,11 @@ impl TokenizerFile {
     /// Whether it is a vocabulary alone.
     pub(crate) fn is_vocabulary(&self) -> bool {
         !matches!(self, Self::Whole(_))
+    }
+
+    /// Whether such a tokenizer is a vocabulary of sentencepiece that says itself how texts are cut: one of BPE.
+    pub(crate) fn is_whole_model(&self, tokenizer: &Tokenizer) -> bool {
+        matches!(self, Self::SentencePieces(_)) && matches!(tokenizer.get_model(), ModelWrapper::BPE(_))
     }
 
     /// The content of each file.

@@ -23,6 +23,8 @@ use safetensors::{Dtype, SafeTensors};
 pub(crate) use self::file::TensorFile;
 #[cfg(feature = "hub")]
 pub(crate) use self::file::{WEIGHT_FILES, shards};
+#[cfg(test)]
+pub(crate) use self::packed::FORMAT as PACKED_FORMAT;
 pub(crate) use self::packed::{PackedFile, PackedPlace};
 use self::place::Place;
 use self::receipt::{Identity, Receipt};

@@ -41,8 +41,9 @@ use super::file::{TensorFile, map_open};
 use super::place::{Place, hex, seal_of};
 use super::receipt::Identity;
 
-/// The first of the lines. The number is that of the format.
-const FORMAT: &str = "akin packed 1\n";
+/// The first of the lines. The number is that of the format: it must change with the order of the sections and their parts
+/// (`executors::cpu::kept`), and with what the lines say.
+pub(crate) const FORMAT: &str = "akin packed 1\n";
 /// Digits of the last line.
 const DIGITS: usize = 16;
 /// The lines are longer than this in no case.

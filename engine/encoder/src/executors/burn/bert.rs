@@ -1,7 +1,8 @@
 //! The BERT network as a burn module: what training differentiates, and its reference forward pass.
 //!
-//! Devlin et al. 2019; RoBERTa (Liu et al. 2019), XLM-R and CamemBERT differ only in where their positions begin, and
-//! DistilBERT (Sanh et al. 2019) has no types of tokens.
+//! Devlin et al. 2019; RoBERTa (Liu et al. 2019), XLM-R and CamemBERT differ only in where their positions begin,
+//! DistilBERT (Sanh et al. 2019) has no types of tokens, and MPNet (Song et al. 2020) adds a number to each score by the
+//! distance of the two tokens (`distances`).
 
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
@@ -10,6 +11,7 @@ use burn::tensor::module::attention;
 use burn::tensor::{Bool, Device, Tensor};
 
 use super::PaddedBatch;
+use super::distances::DistanceBuckets;
 use super::load::Loader;
 use crate::Result;
 use crate::config::BertConfig;
@@ -28,6 +30,8 @@ pub struct Bert {
     pub embeddings: BertEmbeddings,
     /// The transformer layers, the first first.
     pub layers: Vec<BertLayer>,
+    /// What all layers add to scores by distance; none in most networks.
+    pub distances: Option<DistanceBuckets>,
 }
 
 impl Bert {
@@ -36,6 +40,7 @@ impl Bert {
         Self {
             embeddings: BertEmbeddings::new(config, device),
             layers: (0..config.num_hidden_layers).map(|_| BertLayer::new(config, device)).collect(),
+            distances: DistanceBuckets::new(config, device),
         }
     }
 
@@ -64,6 +69,9 @@ impl Bert {
             embeddings.token_type_embeddings = loader.table(types, config.type_vocab_size)?;
         }
         embeddings.norm = loader.norm(norm)?;
+        if let Some(distances) = &mut self.distances {
+            distances.weight = loader.buckets(layout)?;
+        }
         for (layer, tensors) in self.layers.iter_mut().zip(&layout.layers) {
             let (Some(attention_norm), Some(norm)) = (&tensors.after_attention, &tensors.after_feed_forward)
             else {
@@ -85,7 +93,9 @@ impl Bert {
     pub fn forward(&self, batch: &PaddedBatch) -> Tensor<3> {
         let mask = batch.attention_mask();
         let embedded = self.embeddings.forward(batch);
-        self.layers.iter().fold(embedded, |hidden, layer| layer.forward(hidden, mask.clone()))
+        let [rows, longest, _] = embedded.dims();
+        let bias = self.distances.as_ref().map(|distances| distances.added(rows, longest));
+        self.layers.iter().fold(embedded, |hidden, layer| layer.forward(hidden, mask.clone(), bias.clone()))
     }
 }
 
@@ -157,8 +167,13 @@ impl BertLayer {
         }
     }
 
-    fn forward(&self, hidden: Tensor<3>, mask: Option<Tensor<4, Bool>>) -> Tensor<3> {
-        let hidden = self.attention.forward(hidden, mask);
+    fn forward(
+        &self,
+        hidden: Tensor<3>,
+        mask: Option<Tensor<4, Bool>>,
+        bias: Option<Tensor<4>>,
+    ) -> Tensor<3> {
+        let hidden = self.attention.forward(hidden, mask, bias);
         let inner = gelu(self.intermediate.forward(hidden.clone()));
         self.norm.forward(self.output.forward(inner) + hidden)
     }
@@ -194,7 +209,12 @@ impl SelfAttention {
         }
     }
 
-    fn forward(&self, hidden: Tensor<3>, mask: Option<Tensor<4, Bool>>) -> Tensor<3> {
+    fn forward(
+        &self,
+        hidden: Tensor<3>,
+        mask: Option<Tensor<4, Bool>>,
+        bias: Option<Tensor<4>>,
+    ) -> Tensor<3> {
         let [rows, longest, width] = hidden.dims();
         let by_head = |linear: &Linear| {
             linear
@@ -203,7 +223,7 @@ impl SelfAttention {
                 .swap_dims(1, 2)
         };
         let (query, key, value) = (by_head(&self.query), by_head(&self.key), by_head(&self.value));
-        let attended = attention(query, key, value, mask, None, Default::default());
+        let attended = attention(query, key, value, mask, bias, Default::default());
         let attended = attended.swap_dims(1, 2).reshape([rows, longest, width]);
         self.norm.forward(self.output.forward(attended) + hidden)
     }

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::config::BertConfig;
 use crate::executors::cpu::TensorReader;
-use crate::families::{LinearRef, NormRef};
+use crate::families::{Layout, LinearRef, NormRef};
 
 /// Makes burn's layers of the tensors of a file.
 pub(super) struct Loader<'a> {
@@ -45,6 +45,13 @@ impl Loader<'_> {
         let mut table = EmbeddingConfig::new(rows, width).init(self.device);
         table.weight = self.parameter(values, [rows, width]);
         Ok(table)
+    }
+
+    /// The numbers of the buckets of distances, `[buckets * heads]`.
+    pub fn buckets(&self, layout: &Layout) -> Result<Param<Tensor<1>>, String> {
+        let values = self.reader.buckets(self.config, layout)?.into_owned();
+        let count = values.len();
+        Ok(self.parameter(values, [count]))
     }
 
     fn parameter<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<D>> {

@@ -5,6 +5,7 @@
 
 mod batches;
 mod bert;
+mod distances;
 mod load;
 mod pooling;
 mod transformer;
@@ -15,6 +16,7 @@ use rayon::prelude::*;
 pub use self::batches::PaddedBatch;
 use self::batches::smart_batches;
 pub use self::bert::{Bert, BertEmbeddings, BertLayer, SelfAttention};
+pub use self::distances::DistanceBuckets;
 pub use self::pooling::pool;
 use self::transformer::Transformer;
 use crate::config::BertConfig;

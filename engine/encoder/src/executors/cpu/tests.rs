@@ -8,6 +8,7 @@ use super::reference::{self, Tensors};
 use super::*;
 use crate::config::Architecture;
 use crate::families::{BiasForm, Form, LayerForm};
+use akin_kernels::gemm::PackedLinear;
 use safetensors::SafeTensors;
 
 /// Numbers of chance between -1 and 1.
@@ -361,4 +362,46 @@ fn memory_grows_with_the_length_of_a_text_and_not_with_its_square() {
         // as a query and as a key (64), with the buckets of two distances.
         assert!(long <= 2048 * (32 + 32 + 48 + 16 + 40 + 64 + 2), "{name}: {long} numbers for 2048 tokens");
     }
+}
+
+/// Packed weights are kept on disks, and read again by programs that think of them as these sums do.
+#[test]
+fn kept_weights_lie_as_the_number_of_their_format_says() {
+    let numbers = (crate::weights::PACKED_FORMAT, PackedLinear::FORMAT);
+    assert_eq!(numbers, ("akin packed 1\n", 1), "then the sums below are those of another format");
+    let config = config(2, 2, 8, 40, 0);
+    let bytes = file(&tensors(&config, 2020), "");
+    let checkpoint = SafeTensors::deserialize(&bytes).expect("a checkpoint");
+    let isa = Isa::named("portable").expect("every processor has it");
+    let expected = [
+        (Precision::F32, 0x4605_af57_b7bf_437f_u64),
+        (Precision::Bf16, 0x4a01_6a3a_188b_c40d),
+        (Precision::Int8, 0x7cc3_0b43_1a0c_50de),
+    ];
+    let found = expected.map(|(precision, _)| {
+        let bert = load(Packing { isa, precision }, &config, &checkpoint, "").expect("it loads");
+        (precision, sum_of_sections(&Kept::sections(&bert)))
+    });
+    // The factors of int8 are powers, whose last bit another C library may round otherwise.
+    let has_same_powers = cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"));
+    let compared = if has_same_powers { 3 } else { 2 };
+    assert_eq!(
+        found[..compared],
+        expected[..compared],
+        "kept weights lie otherwise: raise a number of the format, or files that are there are read wrong"
+    );
+}
+
+/// FNV-1a over all parts, each after its length.
+fn sum_of_sections(sections: &[Vec<&[u8]>]) -> u64 {
+    let mut bytes = Vec::new();
+    for section in sections {
+        bytes.extend((section.len() as u64).to_le_bytes());
+        for part in section {
+            bytes.extend((part.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(part);
+        }
+    }
+    let add = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, add)
 }

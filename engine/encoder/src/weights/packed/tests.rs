@@ -1,5 +1,7 @@
 //! What is kept of packed weights, and what it is worth after it was damaged.
 
+use std::io::{Read, Seek, SeekFrom};
+
 use akin_kernels::shared::Shared;
 
 use super::*;
@@ -63,6 +65,23 @@ fn what_was_kept_is_found_again() {
     assert_eq!(bytemuck::cast_slice::<u32, u8>(&one), [1, 2, 3, 4]);
     let next: Shared<u32> = short.take(16).expect("a line");
     assert!(next.iter().all(|word| *word == 0x0505_0505) && short.is_empty());
+}
+
+#[test]
+fn a_file_is_written_as_the_number_of_its_format_says() {
+    assert_eq!(FORMAT, "akin packed 1\n", "then the text below is that of another format");
+    let mut file = tempfile::tempfile().expect("a file");
+    write_sections(&mut file, "akin packed 1\nkey\n", &[vec![b"one", b"two"], vec![&[7; 65]]])
+        .expect("written");
+    let mut written = Vec::new();
+    file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut written)).expect("a file");
+    let (sections, lines) = written.split_at(256);
+    let padded = |bytes: &[u8], length: usize| [bytes, &vec![0; length - bytes.len()]].concat();
+    assert_eq!(sections, [padded(b"one", 64), padded(b"two", 64), padded(&[7; 65], 128)].concat());
+    let sum = crc32fast::hash(sections);
+    let key = format!("akin packed 1\nkey\nsection 0 128\nsection 128 128\nblock {sum:08x}\n");
+    let lines_of_key = format!("{key}seal {}", seal_of(&key));
+    assert_eq!(lines, format!("{lines_of_key}{:016x}", lines_of_key.len()).as_bytes());
 }
 
 #[test]
