@@ -17,12 +17,12 @@ mod wire;
 mod words;
 mod write;
 
+use std::collections::HashSet;
+
 pub use self::address::Address;
 use self::connect::Connection;
 pub(crate) use self::schema::{model_from, model_json};
 pub(crate) use self::write::stored as unit;
-use std::collections::HashSet;
-
 use akin_index::{Document, Embeddings, Hit, ModelIdentity, Passage, Upserted, WordQuery};
 
 use crate::{Ask, Both, Engine, Error, Figures, Progress, Result, Source, Stored, SyncRun};
