@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from . import _program
 from ._encoder import SentenceEncoder
+from .errors import Error
+
+#: How the program says that a part has a writer.
+IN_USE = "is being changed by another process"
+
+#: Seconds until a part that had a writer is tried again.
+TRY_AGAIN = 0.5
 
 _loaded: Dict[Tuple[str, str], SentenceEncoder] = {}
 
@@ -28,10 +36,19 @@ def encode(texts: Sequence[str], model: str, precision: str, role: str, threads:
 
 
 def index_part(shard: str, part: str, options: List[str], threads: Optional[int]) -> str:
-    """Makes an index of one shard, or goes on with it: what is there already is not encoded again. Gives its folder."""
+    """Makes an index of one shard, or goes on with it: what is there already is not encoded again. Gives its folder.
+
+    The program of a worker that was killed lives on until its part is done. Its successor waits for it.
+    """
     limit = [] if threads is None else ["--threads", str(threads)]
-    _program.call("index", part, shard, "--quiet", *options, *limit)
-    return part
+    while True:
+        try:
+            _program.call("index", part, shard, "--quiet", *options, *limit)
+            return part
+        except Error as error:
+            if IN_USE not in str(error):
+                raise
+            time.sleep(TRY_AGAIN)
 
 
 def parts_of(shards: Sequence[Any], folder: Any) -> List[Tuple[str, str]]:

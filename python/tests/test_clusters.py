@@ -44,6 +44,19 @@ def ray():
     ray.shutdown()
 
 
+def test_a_part_that_a_lost_worker_still_writes_is_waited_for(tiny, shards, tmp_path, monkeypatch):
+    from akin import _cluster
+
+    part = tmp_path / "part"
+    writer = akin.open(part, create=True, model=tiny)
+    writer.add([{"id": "0-0", "text": TEXTS[0]}])
+    waited = []
+    monkeypatch.setattr(_cluster.time, "sleep", lambda seconds: waited.append(seconds) or writer.close())
+    _cluster.index_part(str(shards[0]), str(part), ["--model", tiny], 1)
+    assert len(waited) == 1
+    check([part], shards)
+
+
 class TestDask:
     def test_texts_are_encoded(self, client, tiny, encoder):
         import akin.dask

@@ -14,6 +14,8 @@ mod terms;
 mod wire;
 mod write;
 
+use std::collections::HashSet;
+
 use akin_index::{Document, Embeddings, Hit, ModelIdentity, Passage, Upserted};
 
 pub use self::address::Address;
@@ -29,6 +31,8 @@ pub struct MilvusEngine {
     model: ModelIdentity,
     /// Of what was written last.
     seq: i64,
+    /// The ids that the collection had not when it was last asked what is unchanged.
+    absent: HashSet<String>,
 }
 
 impl MilvusEngine {
@@ -76,7 +80,7 @@ impl MilvusEngine {
 
     fn with(connection: Connection, model: ModelIdentity) -> Result<Self> {
         schema::make_ready(&connection, &model)?;
-        Ok(Self { connection, model, seq: 0 })
+        Ok(Self { connection, model, seq: 0, absent: HashSet::new() })
     }
 }
 
@@ -106,7 +110,9 @@ impl Source for MilvusEngine {
 
 impl Engine for MilvusEngine {
     fn unchanged(&mut self, documents: &[Document]) -> Result<Vec<bool>> {
-        write::unchanged(&self.connection, documents)
+        let (same, absent) = write::unchanged(&self.connection, documents)?;
+        self.absent = absent;
+        Ok(same)
     }
 
     fn upsert(
@@ -115,7 +121,10 @@ impl Engine for MilvusEngine {
         passages: Option<&[Vec<Passage>]>,
         embeddings: &Embeddings,
     ) -> Result<Upserted> {
-        write::upsert(&self.connection, &self.model, &mut self.seq, documents, passages, embeddings)
+        let absent = std::mem::take(&mut self.absent);
+        let rows =
+            write::rows_of(&self.connection.address.place(), &self.model, documents, passages, embeddings)?;
+        write::upsert(&self.connection, &self.model, &mut self.seq, &absent, rows)
     }
 
     fn delete(&mut self, ids: &[&str]) -> Result<Vec<bool>> {

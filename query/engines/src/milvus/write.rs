@@ -28,26 +28,38 @@ pub(super) const KEYS: usize = 4000;
 /// Bytes of a text in one row.
 const PIECE_BYTES: usize = 65_000;
 
-pub(super) fn unchanged(connection: &Connection, documents: &[Document]) -> Result<Vec<bool>> {
+/// Which documents the collection has as they are, and the ids of those that it does not have at all.
+pub(super) fn unchanged(
+    connection: &Connection,
+    documents: &[Document],
+) -> Result<(Vec<bool>, HashSet<String>)> {
     let keys: Vec<String> = documents.iter().map(|document| first_key(&document.id)).collect();
     let known = first_rows(connection, &keys)?;
-    let same = |(document, key): (&Document, &String)| {
-        known.get(key).is_some_and(|row| row.hash == content_hash(document))
-    };
-    Ok(documents.iter().zip(&keys).map(same).collect())
+    let mut absent = HashSet::new();
+    let same = documents.iter().zip(&keys).map(|(document, key)| match known.get(key) {
+        Some(row) => row.hash == content_hash(document),
+        None => {
+            absent.insert(document.id.clone());
+            false
+        }
+    });
+    Ok((same.collect(), absent))
 }
 
+/// Adds documents or replaces them. Those of `absent` were not there a moment ago, and are not looked for again: a row of the same key
+/// is replaced all the same.
 pub(super) fn upsert(
     connection: &Connection,
     model: &ModelIdentity,
     last_seq: &mut i64,
-    documents: &[Document],
-    passages: Option<&[Vec<Passage>]>,
-    embeddings: &Embeddings,
+    absent: &HashSet<String>,
+    mut rows: Vec<Row>,
 ) -> Result<Upserted> {
-    let mut rows = rows_of(&connection.address.place(), model, documents, passages, embeddings)?;
-    let firsts: Vec<String> = rows.iter().filter(|row| row.part == 0).map(|row| row.key.clone()).collect();
-    let before = first_rows(connection, &firsts)?;
+    let firsts = rows.iter().filter(|row| row.part == 0);
+    let documents = firsts.clone().count();
+    let perhaps: Vec<String> =
+        firsts.filter(|row| !absent.contains(&row.id)).map(|row| row.key.clone()).collect();
+    let before = first_rows(connection, &perhaps)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64);
     let mut seq = now.max(*last_seq);
     for row in &mut rows {
@@ -65,7 +77,7 @@ pub(super) fn upsert(
         send(connection, model.dimension, rows)?;
     }
     delete_keys(connection, &stale)?;
-    Ok(Upserted { added: documents.len() - before.len(), replaced: before.len() })
+    Ok(Upserted { added: documents - before.len(), replaced: before.len() })
 }
 
 pub(super) fn delete(connection: &Connection, ids: &[&str]) -> Result<Vec<bool>> {
@@ -124,7 +136,7 @@ fn delete_keys(connection: &Connection, keys: &[String]) -> Result<()> {
 }
 
 /// Documents as rows, where the collection can keep all of them.
-fn rows_of(
+pub(super) fn rows_of(
     place: &str,
     model: &ModelIdentity,
     documents: &[Document],

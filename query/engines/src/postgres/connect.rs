@@ -1,11 +1,13 @@
 //! A connection that is made again when it is lost.
 
+use std::collections::HashMap;
 use std::error::Error as _;
+use std::ops::{Deref, DerefMut};
 use std::thread;
 use std::time::Duration;
 
-use postgres::Client;
 use postgres::error::SqlState;
+use postgres::{Client, Statement};
 
 use super::address::Address;
 use crate::{Error, Result};
@@ -18,10 +20,42 @@ const WAITS: [Duration; 4] =
 const SETTINGS: &str = "SET client_min_messages = warning; SET jit = off; SET hnsw.iterative_scan = relaxed_order; \
                         SET hnsw.max_scan_tuples = 200000; SET hnsw.scan_mem_multiplier = 4";
 
+/// A client with the statements that its server has prepared: each costs one exchange with the server, once a connection.
+pub(super) struct Session {
+    client: Client,
+    statements: HashMap<String, Statement>,
+}
+
+impl Session {
+    /// A statement that is run for each batch.
+    pub(super) fn prepared(&mut self, sql: &str) -> Result<Statement, postgres::Error> {
+        if let Some(known) = self.statements.get(sql) {
+            return Ok(known.clone());
+        }
+        let statement = self.client.prepare(sql)?;
+        self.statements.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+}
+
+impl Deref for Session {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl DerefMut for Session {
+    fn deref_mut(&mut self) -> &mut Client {
+        &mut self.client
+    }
+}
+
 /// A connection to the server of a table.
 pub(super) struct Connection {
     pub(super) address: Address,
-    client: Client,
+    session: Session,
     /// Changes with each new connection: what was prepared for another is gone.
     pub(super) number: usize,
 }
@@ -29,19 +63,19 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects.
     pub(super) fn open(address: Address) -> Result<Self> {
-        let client = connect(&address)?;
-        Ok(Self { address, client, number: 0 })
+        let session = connect(&address)?;
+        Ok(Self { address, session, number: 0 })
     }
 
     /// Runs a call. Where the connection is lost meanwhile, it waits, connects again and runs it again, a few times: the call must do
     /// no harm when it is run twice.
     pub(super) fn run<T>(
         &mut self,
-        call: &mut dyn FnMut(&mut Client) -> Result<T, postgres::Error>,
+        call: &mut dyn FnMut(&mut Session) -> Result<T, postgres::Error>,
     ) -> Result<T> {
         let mut waits = WAITS.iter();
-        let mut lost = match call(&mut self.client) {
-            Err(error) if is_lost(&error) || self.client.is_closed() => chain(&error),
+        let mut lost = match call(&mut self.session) {
+            Err(error) if is_lost(&error) || self.session.is_closed() => chain(&error),
             other => return other.map_err(|error| self.refused(&error)),
         };
         loop {
@@ -54,8 +88,8 @@ impl Connection {
             );
             thread::sleep(*wait);
             match connect(&self.address) {
-                Ok(client) => {
-                    self.client = client;
+                Ok(session) => {
+                    self.session = session;
                     self.number += 1;
                 }
                 Err(Error::Unreachable { reason, .. }) => {
@@ -64,8 +98,8 @@ impl Connection {
                 }
                 Err(error) => return Err(error),
             }
-            match call(&mut self.client) {
-                Err(error) if is_lost(&error) || self.client.is_closed() => lost = chain(&error),
+            match call(&mut self.session) {
+                Err(error) if is_lost(&error) || self.session.is_closed() => lost = chain(&error),
                 other => return other.map_err(|error| self.refused(&error)),
             }
         }
@@ -74,9 +108,9 @@ impl Connection {
     /// Runs a call that must not be run twice.
     pub(super) fn run_once<T>(
         &mut self,
-        call: &mut dyn FnMut(&mut Client) -> Result<T, postgres::Error>,
+        call: &mut dyn FnMut(&mut Session) -> Result<T, postgres::Error>,
     ) -> Result<T> {
-        call(&mut self.client).map_err(|error| match is_lost(&error) || self.client.is_closed() {
+        call(&mut self.session).map_err(|error| match is_lost(&error) || self.session.is_closed() {
             true => Error::Gone { server: self.address.server(), reason: chain(&error) },
             false => self.refused(&error),
         })
@@ -88,7 +122,7 @@ impl Connection {
     }
 }
 
-fn connect(address: &Address) -> Result<Client> {
+fn connect(address: &Address) -> Result<Session> {
     let server = address.server();
     let encrypted = |reason: String| Error::Encryption { server: server.clone(), reason };
     let connector = address.tls.connector().map_err(encrypted)?;
@@ -110,7 +144,7 @@ fn connect(address: &Address) -> Result<Client> {
         }
     })?;
     match client.batch_execute(SETTINGS) {
-        Ok(()) => Ok(client),
+        Ok(()) => Ok(Session { client, statements: HashMap::new() }),
         Err(error) => Err(Error::Refused { server, reason: chain(&error) }),
     }
 }

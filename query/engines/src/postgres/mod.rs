@@ -17,6 +17,8 @@ mod wire;
 mod words;
 mod write;
 
+use std::collections::HashSet;
+
 pub use self::address::Address;
 use self::connect::Connection;
 pub(crate) use self::schema::{model_from, model_json};
@@ -38,6 +40,8 @@ pub struct PostgresEngine {
     prepared: Option<search::Prepared>,
     /// Vectors from all over the table.
     sample: Option<Vec<Vec<f32>>>,
+    /// The ids that the table had not when it was last asked what is unchanged.
+    absent: HashSet<String>,
 }
 
 impl PostgresEngine {
@@ -55,7 +59,7 @@ impl PostgresEngine {
     }
 
     fn with(connection: Connection, (model, text_config): (ModelIdentity, Option<String>)) -> Self {
-        Self { connection, model, text_config, prepared: None, sample: None }
+        Self { connection, model, text_config, prepared: None, sample: None, absent: HashSet::new() }
     }
 
     /// Opens a table, or creates one for vectors of a model. It keeps words, by `simple` if it has none yet
@@ -140,7 +144,9 @@ impl Source for PostgresEngine {
 
 impl Engine for PostgresEngine {
     fn unchanged(&mut self, documents: &[Document]) -> Result<Vec<bool>> {
-        write::unchanged(&mut self.connection, documents)
+        let (same, absent) = write::unchanged(&mut self.connection, documents)?;
+        self.absent = absent;
+        Ok(same)
     }
 
     fn upsert(
@@ -150,7 +156,8 @@ impl Engine for PostgresEngine {
         embeddings: &Embeddings,
     ) -> Result<Upserted> {
         let config = self.text_config.as_deref().filter(|config| *config != words::NO_WORDS);
-        write::upsert(&mut self.connection, &self.model, config, documents, passages, embeddings)
+        let absent = std::mem::take(&mut self.absent);
+        write::upsert(&mut self.connection, &self.model, config, &absent, documents, passages, embeddings)
     }
 
     fn delete(&mut self, ids: &[&str]) -> Result<Vec<bool>> {

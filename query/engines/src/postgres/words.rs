@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 
 use akin_index::{Background, Hit, Pointless, WordKind, WordQuery};
+use postgres::Client;
 use postgres::types::ToSql;
-use postgres::{Client, Transaction};
 
 use super::address::Address;
 use super::condition::Condition;
@@ -103,18 +103,12 @@ pub(super) fn create(connection: &mut Connection, config: &str) -> Result<()> {
     })
 }
 
-/// Adds the words of documents to the table of words.
-pub(super) fn add(
-    transaction: &mut Transaction<'_>,
-    address: &Address,
-    config: &str,
-    ids: &[&str],
-) -> Result<(), postgres::Error> {
-    transaction.execute(&add_statement(address, config, "WHERE p.id = ANY($1)"), &[&ids]).map(drop)
-}
+/// The documents of the ids that a statement is given.
+pub(super) const OF_IDS: &str = "WHERE p.id = ANY($1)";
 
+/// Adds the words of passages to the table of words.
 /// The text of a passage is that of its document, or lies between two bytes of it.
-fn add_statement(address: &Address, config: &str, which: &str) -> String {
+pub(super) fn add_statement(address: &Address, config: &str, which: &str) -> String {
     let (documents, words) = (address.table(), table(address));
     format!(
         "INSERT INTO {words} (seq, words) SELECT p.seq, to_tsvector('{config}'::regconfig, left(CASE WHEN p.first IS NULL \

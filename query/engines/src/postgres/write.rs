@@ -4,12 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use akin_index::{Document, Embeddings, ModelIdentity, Passage, Similarity, Upserted};
 use postgres::binary_copy::BinaryCopyInWriter;
+use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
-use postgres::{Client, Transaction};
+use postgres::{Statement, Transaction};
 use sha2::{Digest, Sha256};
 
 use super::address::Address;
-use super::connect::Connection;
+use super::connect::{Connection, Session};
 use super::wire::{HalfVector, Jsonb};
 use super::{GRAPH_PASSAGES, schema, words};
 use crate::{Error, Result};
@@ -20,6 +21,9 @@ const POINT_BYTES: usize = 600;
 /// The most memory that building a graph asks the server for, in KiB.
 const MOST_MEMORY: usize = 4 << 20;
 
+/// Has the server look for ids by their key: one that has not counted a growing table yet would read all of it for each batch.
+const BY_KEY: &str = "SET LOCAL enable_seqscan = off";
+
 /// A document as rows of the table.
 struct Row<'a> {
     document: &'a Document,
@@ -29,20 +33,39 @@ struct Row<'a> {
     vectors: Vec<HalfVector>,
 }
 
-pub(super) fn unchanged(connection: &mut Connection, documents: &[Document]) -> Result<Vec<bool>> {
-    let find = format!("SELECT id, hash FROM {} WHERE part = 0 AND id = ANY($1)", connection.address.table());
+/// Which documents the table has as they are, and the ids of those that it does not have at all.
+pub(super) fn unchanged(
+    connection: &mut Connection,
+    documents: &[Document],
+) -> Result<(Vec<bool>, HashSet<String>)> {
+    // The server knows that a join finds one row at most for each id; of `id = ANY($1)` it may expect the whole table, and read it.
+    let find = format!(
+        "SELECT t.id, t.hash FROM unnest($1::text[]) asked(id) JOIN {} t ON t.id = asked.id AND t.part = 0",
+        connection.address.table()
+    );
     let ids: Vec<&str> = documents.iter().map(|document| document.id.as_str()).collect();
-    let rows = connection.run(&mut |client| client.query(&find, &[&ids]))?;
-    let known: HashMap<String, Vec<u8>> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-    let same =
-        |document: &Document| known.get(&document.id) == Some(&content_hash(document, &fields_of(document)));
-    Ok(documents.iter().map(same).collect())
+    let rows = connection.run(&mut |session| {
+        let find = session.prepared(&find)?;
+        session.query(&find, &[&ids])
+    })?;
+    let known: HashMap<&str, &[u8]> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let mut absent = HashSet::new();
+    let same = documents.iter().map(|document| match known.get(document.id.as_str()) {
+        Some(hash) => *hash == content_hash(document, &fields_of(document)),
+        None => {
+            absent.insert(document.id.clone());
+            false
+        }
+    });
+    Ok((same.collect(), absent))
 }
 
+/// Adds documents or replaces them. Those of `absent` are most likely new.
 pub(super) fn upsert(
     connection: &mut Connection,
     model: &ModelIdentity,
     text_config: Option<&str>,
+    absent: &HashSet<String>,
     documents: &[Document],
     passages: Option<&[Vec<Passage>]>,
     embeddings: &Embeddings,
@@ -52,21 +75,54 @@ pub(super) fn upsert(
         return Ok(Upserted::default());
     }
     let address = connection.address.clone();
-    let table = address.table();
     let ids: Vec<&str> = documents.iter().map(|document| document.id.as_str()).collect();
-    let replaced = connection.run(&mut |client| {
-        let vectors = vector_type(client)?;
-        let mut transaction = client.transaction()?;
-        lock(&mut transaction, &table)?;
-        let replaced = delete_ids(&mut transaction, &address, text_config.is_some(), &ids)?.len();
-        copy(&mut transaction, &table, &vectors, &rows)?;
-        if let Some(config) = text_config {
-            words::add(&mut transaction, &address, config, &ids)?;
+    let batch = Batch { address: &address, text_config, ids: &ids, rows: &rows };
+    let mut is_new = ids.iter().all(|id| absent.contains(*id));
+    let replaced = connection.run(&mut |session| {
+        if is_new {
+            match batch.write(session, true) {
+                // Another writer was faster, or this one did not hear that it was done.
+                Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => is_new = false,
+                written => return written,
+            }
+        }
+        batch.write(session, false)
+    })?;
+    Ok(Upserted { added: documents.len() - replaced, replaced })
+}
+
+/// Documents that one transaction brings.
+struct Batch<'a> {
+    address: &'a Address,
+    text_config: Option<&'a str>,
+    ids: &'a [&'a str],
+    rows: &'a [Row<'a>],
+}
+
+impl Batch<'_> {
+    /// Writes it, and tells how many documents it has replaced. Where all are said to be new nothing is looked for, and the table
+    /// refuses one that it has.
+    fn write(&self, session: &mut Session, are_new: bool) -> Result<usize, postgres::Error> {
+        let table = self.address.table();
+        let copy = session.prepared(&copy_statement(&table))?;
+        let vectors = session.prepared("SELECT $1::halfvec")?.params()[0].clone();
+        let add_words = self
+            .text_config
+            .map(|config| session.prepared(&words::add_statement(self.address, config, words::OF_IDS)))
+            .transpose()?;
+        let mut transaction = session.transaction()?;
+        transaction.batch_execute(&format!("{BY_KEY}; {}", lock_statement(&table)))?;
+        let replaced = match are_new {
+            true => 0,
+            false => delete_ids(&mut transaction, self.address, add_words.is_some(), self.ids)?.len(),
+        };
+        send(&mut transaction, &copy, &vectors, self.rows)?;
+        if let Some(add) = add_words {
+            transaction.execute(&add, &[&self.ids])?;
         }
         transaction.commit()?;
         Ok(replaced)
-    })?;
-    Ok(Upserted { added: documents.len() - replaced, replaced })
+    }
 }
 
 pub(super) fn delete(connection: &mut Connection, has_words: bool, ids: &[&str]) -> Result<Vec<bool>> {
@@ -118,7 +174,11 @@ pub(super) fn finish(connection: &mut Connection, model: &ModelIdentity, has_wor
 
 /// Has writers of one table take turns: each sees what the one before it did.
 pub(super) fn lock(transaction: &mut Transaction<'_>, table: &str) -> Result<(), postgres::Error> {
-    transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", &[&table]).map(drop)
+    transaction.batch_execute(&lock_statement(table))
+}
+
+fn lock_statement(table: &str) -> String {
+    format!("SELECT pg_advisory_xact_lock(hashtextextended('{}', 0))", table.replace('\'', "''"))
 }
 
 /// Deletes documents with their words, and tells which there were.
@@ -128,8 +188,7 @@ pub(super) fn delete_ids(
     has_words: bool,
     ids: &[&str],
 ) -> Result<HashSet<String>, postgres::Error> {
-    // A server that has not counted a growing table yet would read all of it for each batch.
-    transaction.batch_execute("SET LOCAL enable_seqscan = off")?;
+    transaction.batch_execute(BY_KEY)?;
     let delete = format!("DELETE FROM {} WHERE id = ANY($1) RETURNING id, seq", address.table());
     let rows = transaction.query(&delete, &[&ids])?;
     if has_words && !rows.is_empty() {
@@ -140,21 +199,18 @@ pub(super) fn delete_ids(
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// The type of vectors, whose number each database chooses.
-fn vector_type(client: &mut Client) -> Result<Type, postgres::Error> {
-    let statement = client.prepare("SELECT $1::halfvec")?;
-    Ok(statement.params()[0].clone())
+fn copy_statement(table: &str) -> String {
+    format!(
+        "COPY {table} (id, part, first, last, text, fields, hash, metadata, embedding) FROM STDIN (FORMAT binary)"
+    )
 }
 
-fn copy(
+fn send(
     transaction: &mut Transaction<'_>,
-    table: &str,
+    copy: &Statement,
     vectors: &Type,
     rows: &[Row<'_>],
 ) -> Result<(), postgres::Error> {
-    let copy = format!(
-        "COPY {table} (id, part, first, last, text, fields, hash, metadata, embedding) FROM STDIN (FORMAT binary)"
-    );
     let types = [
         Type::TEXT,
         Type::INT4,
@@ -166,7 +222,7 @@ fn copy(
         Type::JSONB,
         vectors.clone(),
     ];
-    let mut writer = BinaryCopyInWriter::new(transaction.copy_in(&copy)?, &types);
+    let mut writer = BinaryCopyInWriter::new(transaction.copy_in(copy)?, &types);
     for row in rows {
         for (part, (passage, vector)) in row.passages.iter().zip(&row.vectors).enumerate() {
             let is_first = part == 0;

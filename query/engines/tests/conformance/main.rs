@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
 mod words;
+mod writers;
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
