@@ -29,7 +29,7 @@ pub use akin_index as index;
 pub use akin_indexer as indexer;
 pub use akin_query as query;
 
-pub use akin_encoder::{CrossEncoder, EncoderOptions, Precision, Prompts, Role};
+pub use akin_encoder::{CrossEncoder, Device, EncoderOptions, Precision, Prompts, Role};
 pub use akin_index::{
     Compaction, Document, Filter, Metadata, ReaderOptions, Reload, SearchOptions, Selection, Snapshot, Stat,
     Upserted,

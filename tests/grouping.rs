@@ -236,6 +236,7 @@ fn what_makes_no_sense_beside_an_index_is_refused() {
         (&["pairs", "notes.txt", "ix"], "name it alone"),
         (&["cluster", "ix", "--clusters", "2", "--format", "jsonl"], "--format"),
         (&["dedup", "ix", "--precision", "int8"], "--precision"),
+        (&["dedup", "ix", "--device", "cuda"], "--device"),
         (&["dedup", "empty"], "is empty"),
         (&["cluster", "ix", "--clusters", "41"], "40 documents"),
         (&["dedup", ".", "--format", "csv"], "directory"),

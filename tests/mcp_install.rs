@@ -82,6 +82,10 @@ fn each_client_has_its_file_written() {
         assert!(again.stdout.contains("has it already"), "{again:?}");
     }
     let home = Home::new();
+    home.install(&["cursor", "--yes", "--device", "cuda"]).succeeded();
+    let found: Value = serde_json::from_str(&home.read("cursor")).unwrap();
+    assert_eq!(found["mcpServers"]["my-notes"]["args"], home.arguments(&["--device", "cuda:0"]));
+    let home = Home::new();
     home.write("codex", "# mine\nmodel = \"x\"\n");
     home.install(&["codex", "--yes", "--name", "n"]).succeeded();
     let found = home.read("codex");

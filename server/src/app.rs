@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use akin_encoder::Precision;
+use akin_encoder::{Device, Precision};
 use akin_index::{Index, ModelIdentity, PassageSize, Similarity};
 use akin_query::rerank::RerankModel;
 use tokio::sync::Semaphore;
@@ -79,6 +79,8 @@ pub struct App {
     pub stopping: AtomicBool,
     /// The numbers that models compute in.
     pub encoder_precision: Precision,
+    /// Where they compute.
+    pub encoder_device: Device,
     /// The same in words.
     pub precision: &'static str,
     /// Threads that encode together.
@@ -129,6 +131,7 @@ impl App {
             sockets: Sockets::default(),
             stopping: AtomicBool::new(false),
             encoder_precision: options.encoder.precision,
+            encoder_device: options.encoder.device,
             threads: rayon::current_num_threads(),
             precision: match options.encoder.precision {
                 Precision::F32 => "float32",

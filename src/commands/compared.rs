@@ -6,7 +6,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use akin_encoder::{Embeddings, EncoderOptions, Precision, SentenceEncoder, Similarity};
+use akin_encoder::{Device, Embeddings, EncoderOptions, Precision, SentenceEncoder, Similarity};
 use akin_index::{Document, Error, Reader, Snapshot};
 use akin_indexer::corpus::CorpusReader;
 use akin_indexer::distinct::{TextHash, parts, text_hash};
@@ -105,6 +105,9 @@ fn require_alone(arguments: &ComparedArguments, index: &Path) -> anyhow::Result<
     }
     if arguments.compute.options().precision != Precision::F32 {
         bail!("--precision is for encoding, and the vectors of the index {index} are stored: leave it out");
+    }
+    if arguments.compute.options().device != Device::Cpu {
+        bail!("--device is for encoding, and the vectors of the index {index} are stored: leave it out");
     }
     Ok(())
 }

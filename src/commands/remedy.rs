@@ -142,6 +142,13 @@ fn of_encoder(error: &akin_encoder::Error) -> Option<&'static str> {
              cross-encoder` writes; --model takes a sentence encoder"
         }
         akin_encoder::Error::Precision { .. } => "--precision f32 works everywhere",
+        akin_encoder::Error::DeviceNotBuilt { feature: "cuda", .. } => {
+            "build akin with `cargo build --release --features cuda`, or leave --device out"
+        }
+        akin_encoder::Error::DeviceNotBuilt { .. } => {
+            "build akin with `cargo build --release --features wgpu`, or leave --device out"
+        }
+        akin_encoder::Error::Device { .. } => "--device cpu works everywhere",
         _ => return None,
     })
 }

@@ -51,7 +51,8 @@ fn question(arguments: &QueryArguments, threads: Option<NonZeroUsize>) -> Option
     {
         return None;
     }
-    let here = Surroundings::new(compute.precision, threads.map_or_else(default_threads, NonZeroUsize::get));
+    let threads = threads.map_or_else(default_threads, NonZeroUsize::get);
+    let here = Surroundings::new(compute.precision, compute.device, threads);
     let mut ask = Ask::new(index, here, text.unwrap_or_default(), search.mode(), &search.options())?;
     ask.filter.clone_from(&search.filter);
     ask.json = *json;

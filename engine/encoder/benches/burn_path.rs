@@ -36,7 +36,7 @@ fn main() {
     let options = EncoderOptions { executor: Executor::Burn, ..Default::default() };
     let encoder = SentenceEncoder::load_with(&model, &options).expect("the model loads");
 
-    let device = Device::default();
+    let device = Device::flex();
     let random = Plain::new(&device);
     let trained = Plain::new(&device).with_weights_of(&model, &device);
     let batches = batches(&model, &texts, &device);

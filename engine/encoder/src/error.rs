@@ -57,6 +57,22 @@ pub enum Error {
         /// What there is instead.
         reason: String,
     },
+    /// A device whose feature was left out when this crate was compiled.
+    #[error("the device {device} needs the feature `{feature}`, which this build lacks")]
+    DeviceNotBuilt {
+        /// The device that was asked for.
+        device: crate::Device,
+        /// The feature of this crate.
+        feature: &'static str,
+    },
+    /// A device that is not there, or that failed.
+    #[error("the device {device} {reason}")]
+    Device {
+        /// The device that was asked for.
+        device: crate::Device,
+        /// What is wrong with it, as the end of a sentence that begins with the device.
+        reason: String,
+    },
     /// More numbers of an embedding were asked for than the model makes, or none.
     #[error("the model makes embeddings of {made} numbers, and {asked} of them were asked for")]
     Dimensions {

@@ -6,13 +6,14 @@
 //! without layers is the mean of a vector for each token (`static_embedding`) or word (`word_embeddings`). [`CrossEncoder`] scores pairs of texts with
 //! the same kernels.
 //!
-//! Features, both on by default: `burn`, the executor on burn and the module that training differentiates; `hub`, models
+//! Features that are on by default: `burn`, the executor on burn and the module that training differentiates; `hub`, models
 //! by name, downloaded where they are not on this machine. Without them the crate loads a model directory and runs it on
-//! processors.
+//! processors. Features that are not: `cuda` and `wgpu`, by which burn computes on GPUs ([`Device`]).
 
 mod after_pooling;
 mod config;
 mod cross_encoder;
+mod device;
 mod error;
 mod executors;
 mod families;
@@ -38,6 +39,7 @@ use std::num::NonZeroUsize;
 pub use akin_kernels::rows::Precision;
 pub use akin_kernels::{Embeddings, Similarity};
 pub use cross_encoder::{CrossEncoder, PairScores};
+pub use device::Device;
 pub use error::{Error, Result};
 #[cfg(feature = "burn")]
 pub use executors::burn;
@@ -59,7 +61,7 @@ pub mod model {
 /// The model that is used when none is named.
 pub const DEFAULT_MODEL: &str = "sentence-transformers/all-MiniLM-L6-v2";
 
-/// What computes the network.
+/// What computes the network on the processor. On any other [`Device`] burn does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Executor {
     /// The module on burn: the reference, and what training differentiates. With the feature `burn`.
@@ -72,9 +74,11 @@ pub enum Executor {
 /// How to load an encoder.
 #[derive(Clone, Debug, Default)]
 pub struct EncoderOptions {
-    /// What computes the network.
+    /// Where the network is computed. A model without layers is always computed by the processor.
+    pub device: Device,
+    /// What computes the network on the processor.
     pub executor: Executor,
-    /// In what numbers. [`Executor::Burn`] computes in f32 only.
+    /// In what numbers. [`Executor::Burn`] and GPUs compute in f32 only.
     pub precision: Precision,
     /// Prompts in place of the model's own.
     pub prompts: Prompts,

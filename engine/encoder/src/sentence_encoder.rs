@@ -72,7 +72,9 @@ impl SentenceEncoder {
     ///
     /// # Errors
     /// [`Error::Model`](crate::Error::Model) with the file at fault and what is expected of it;
-    /// [`Error::Precision`](crate::Error::Precision) for a precision that the executor or this processor does not compute in.
+    /// [`Error::Precision`](crate::Error::Precision) for a precision that the device, the executor or this processor does not
+    /// compute in; [`Error::DeviceNotBuilt`](crate::Error::DeviceNotBuilt) and [`Error::Device`](crate::Error::Device) for a
+    /// device that this build lacks, or that is not there.
     pub fn load_with(dir: &Path, options: &EncoderOptions) -> Result<Self> {
         if let Some(model) = StaticDir::find(dir)? {
             return Self::open_static(model, options);
@@ -105,6 +107,7 @@ impl SentenceEncoder {
     }
 
     fn open_static(model: StaticDir, options: &EncoderOptions) -> Result<Self> {
+        options.device.require_built()?;
         let (body, after, hashed) = StaticEmbedding::load(&model)?;
         let settings = body.settings() + &after.described() + &model.texts.described(after.width());
         let (chain, hashed) = Chain::load(&after, hashed)?;

@@ -2,9 +2,9 @@
 
 use crate::executors::Network;
 use crate::fingerprint::Fingerprint;
-use crate::model::{ModelDir, ModelWeights, SentenceTokenizer};
+use crate::model::{ModelDir, ModelWeights, SentenceTokenizer, Tokens};
 use crate::pooling::Pooling;
-use crate::{EncoderOptions, Error, Executor, Result};
+use crate::{Device, EncoderOptions, Error, Executor, Result};
 use akin_kernels::Embeddings;
 use akin_kernels::cpu::isa;
 use akin_kernels::rows::Precision;
@@ -62,30 +62,40 @@ impl Transformer {
         &self.tokenizer
     }
 
-    /// The pooled vectors of `texts`, each after `prompt`.
+    /// The pooled vectors of `texts`, each after `prompt`. A device computes the first texts while the next ones are cut into
+    /// tokens.
     pub(crate) fn pool(&self, prompt: &str, texts: &[&str]) -> Result<Pooled> {
-        let prompted: Vec<String>;
-        let (tokens, skipped) = if prompt.is_empty() {
-            (self.tokenizer.tokenize(texts)?, 0)
-        } else {
-            prompted = texts.iter().map(|text| format!("{prompt}{text}")).collect();
-            let prompted: Vec<&str> = prompted.iter().map(String::as_str).collect();
-            let skipped = if self.model.include_prompt { 0 } else { self.tokenizer.prompt_tokens(prompt)? };
-            (self.tokenizer.tokenize(&prompted)?, skipped)
+        let skipped = match prompt.is_empty() || self.model.include_prompt {
+            true => 0,
+            false => self.tokenizer.prompt_tokens(prompt)?,
         };
-        let sentences: Vec<&[u32]> = tokens.iter().map(|text| text.ids.as_slice()).collect();
-        Ok(Pooled {
-            rows: self.network.embed(&sentences, skipped)?,
-            tokens: sentences.iter().map(|ids| ids.len()).sum(),
-            truncated: tokens.iter().filter(|text| text.truncated).count(),
-        })
+        let (mut started, mut tokens, mut truncated) = (Vec::new(), 0, 0);
+        for texts in texts.chunks(self.network.texts_at_once()) {
+            let cut = self.tokenize_after(prompt, texts)?;
+            let sentences: Vec<&[u32]> = cut.iter().map(|text| text.ids.as_slice()).collect();
+            started.push(self.network.start(&sentences, skipped)?);
+            tokens += sentences.iter().map(|ids| ids.len()).sum::<usize>();
+            truncated += cut.iter().filter(|text| text.truncated).count();
+        }
+        let mut rows = Vec::new();
+        for part in started {
+            let part = part.finish()?;
+            if rows.is_empty() { rows = part } else { rows.extend_from_slice(&part) }
+        }
+        Ok(Pooled { rows, tokens, truncated })
+    }
+
+    fn tokenize_after(&self, prompt: &str, texts: &[&str]) -> Result<Vec<Tokens>> {
+        if prompt.is_empty() {
+            return self.tokenizer.tokenize(texts);
+        }
+        let prompted: Vec<String> = texts.iter().map(|text| format!("{prompt}{text}")).collect();
+        self.tokenizer.tokenize(&prompted.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// The last hidden states of the tokens of each text, each text after `prompt`: a matrix `[tokens, hidden]` a text.
     pub(crate) fn token_states(&self, prompt: &str, texts: &[&str]) -> Result<Vec<Embeddings>> {
-        let prompted: Vec<String> = texts.iter().map(|text| format!("{prompt}{text}")).collect();
-        let prompted: Vec<&str> = prompted.iter().map(String::as_str).collect();
-        let tokens = self.tokenizer.tokenize(&prompted)?;
+        let tokens = self.tokenize_after(prompt, texts)?;
         let sentences: Vec<&[u32]> = tokens.iter().map(|text| text.ids.as_slice()).collect();
         let (width, states) = (self.model.config.hidden_size, self.network.token_states(&sentences)?);
         let mut rest = &states[..];
@@ -105,17 +115,18 @@ impl Transformer {
     }
 }
 
-/// Refuses a precision that the executor or this processor does not compute in.
+/// Refuses a device that this build lacks, and a precision that the device, the executor or this processor does not compute in.
 pub(crate) fn check_options(options: &EncoderOptions) -> Result<()> {
-    match (options.executor, options.precision) {
-        (Executor::Burn, precision @ (Precision::Bf16 | Precision::Int8)) => {
-            Err(Error::Precision { precision, reason: "the burn executor computes in f32 only".into() })
-        }
-        (Executor::Cpu, precision @ Precision::Bf16) if !isa().multiplies_bf16() => {
+    options.device.require_built()?;
+    let reason = match (options.device, options.executor, options.precision) {
+        (_, _, Precision::F32) => return Ok(()),
+        (Device::Cpu, Executor::Burn, _) => "the burn executor computes in f32 only".into(),
+        (Device::Cpu, Executor::Cpu, Precision::Bf16) if !isa().multiplies_bf16() => {
             let name = isa().name();
-            let reason = format!("this processor ({name}) does not multiply bf16, only f32 and int8");
-            Err(Error::Precision { precision, reason })
+            format!("this processor ({name}) does not multiply bf16, only f32 and int8")
         }
-        _ => Ok(()),
-    }
+        (Device::Cpu, Executor::Cpu, _) => return Ok(()),
+        (device, _, _) => format!("the device {device} computes in f32 only"),
+    };
+    Err(Error::Precision { precision: options.precision, reason })
 }

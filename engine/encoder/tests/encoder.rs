@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
+mod common;
+
 use std::path::{Path, PathBuf};
 
 use akin_encoder::{DEFAULT_MODEL, Embeddings, Error, SentenceEncoder, hub};
@@ -12,15 +14,18 @@ use akin_fixtures::npy::reference;
 use akin_fixtures::sentences;
 use akin_fixtures::similarity::{cosines, greatest_difference};
 use akin_kernels::cpu::isa;
-
-const EXECUTORS: [Executor; 2] = [Executor::Burn, Executor::Cpu];
+use common::{executors, name};
 
 fn minilm() -> PathBuf {
     models::minilm(hub::installed(DEFAULT_MODEL))
 }
 
 fn load(model: &Path, executor: Executor) -> SentenceEncoder {
-    SentenceEncoder::load_with(model, &EncoderOptions { executor, ..Default::default() }).unwrap()
+    load_with(model, &EncoderOptions { executor, ..Default::default() })
+}
+
+fn load_with(model: &Path, options: &EncoderOptions) -> SentenceEncoder {
+    SentenceEncoder::load_with(model, options).unwrap()
 }
 
 fn encode(encoder: &SentenceEncoder, texts: &[String]) -> Embeddings {
@@ -33,10 +38,10 @@ fn embeddings_are_those_of_sentence_transformers() {
     let texts = sentences();
     assert!(texts.len() >= 200);
     let reference = reference("minilm");
-    for executor in EXECUTORS {
-        let embeddings = encode(&load(&minilm(), executor), &texts);
+    for options in executors() {
+        let embeddings = encode(&load_with(&minilm(), &options), &texts);
         for (row, cosine) in cosines(&embeddings, &reference).enumerate() {
-            assert!(cosine >= 0.99999, "{executor:?}: cosine {cosine} for {:?}", texts[row]);
+            assert!(cosine >= 0.99999, "{}: cosine {cosine} for {:?}", name(&options), texts[row]);
         }
     }
 }
@@ -308,8 +313,8 @@ fn old_names_of_layer_norms_and_prefixes_are_understood() {
             tensors.insert(format!("bert.{old}"), tensor);
         }
     });
-    for executor in EXECUTORS {
-        let embeddings = encode(&load(renamed.path(), executor), &texts);
+    for options in executors() {
+        let embeddings = encode(&load_with(renamed.path(), &options), &texts);
         assert!(cosines(&embeddings, &plain).all(|cosine| cosine > 0.999999));
     }
 }
@@ -325,13 +330,14 @@ fn tiny_models_agree_with_transformers_in_every_architecture_pooling_and_type() 
                 let rounding = if exact && dtype != "f32" { format!("-{dtype}") } else { String::new() };
                 let reference = reference(&format!("tiny-{architecture}{rounding}-{pooling}"));
                 let model = ModelCopy::tiny(architecture).pooled(pooling).in_type(dtype);
-                for executor in EXECUTORS {
-                    let embeddings = encode(&load(model.path(), executor), &texts);
+                for options in executors() {
+                    let embeddings = encode(&load_with(model.path(), &options), &texts);
                     let bound = if exact { 0.99999 } else { 0.999 };
                     for (row, cosine) in cosines(&embeddings, &reference).enumerate() {
                         assert!(
                             cosine >= bound,
-                            "{executor:?} {architecture} {pooling} {dtype}: cosine {cosine} for {:?}",
+                            "{} {architecture} {pooling} {dtype}: cosine {cosine} for {:?}",
+                            name(&options),
                             texts[row]
                         );
                     }

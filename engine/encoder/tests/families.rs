@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
-use akin_encoder::{Embeddings, EncoderOptions, Error, Executor, Precision, SentenceEncoder};
+mod common;
+
+use akin_encoder::{Embeddings, EncoderOptions, Error, Precision, SentenceEncoder};
 use akin_fixtures::families::{Network, networks};
 use akin_fixtures::models::ModelCopy;
 use akin_fixtures::on_threads;
+use common::executors;
 
 /// Cosines of the first numbers of each row, as many as the reference has.
 fn cosines(found: &Embeddings, expected: &Embeddings) -> Vec<f64> {
@@ -32,7 +35,8 @@ fn below(least: f64, options: &EncoderOptions, networks: &[Network], texts: &[St
     let mut wrong = Vec::new();
     for network in networks {
         for (pooling, expected) in [("mean", &network.mean), ("cls", &network.first)] {
-            let name = format!("{} {pooling} {:?} {:?}", network.name, options.executor, options.precision);
+            let name =
+                format!("{} {pooling} {} {:?}", network.name, common::name(options), options.precision);
             match encode(&network.model(pooling), options, texts) {
                 // Not every processor multiplies bf16.
                 Err(Error::Precision { precision: Precision::Bf16, .. }) => {}
@@ -51,11 +55,10 @@ fn below(least: f64, options: &EncoderOptions, networks: &[Network], texts: &[St
 }
 
 #[test]
-fn every_family_agrees_with_transformers_on_both_executors() {
+fn every_family_agrees_with_transformers_on_every_executor() {
     let (networks, texts) = networks();
     assert!(networks.len() > 25);
-    for executor in [Executor::Cpu, Executor::Burn] {
-        let options = EncoderOptions { executor, ..Default::default() };
+    for options in executors() {
         let wrong = on_threads(3, || below(0.99999, &options, &networks, &texts));
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }

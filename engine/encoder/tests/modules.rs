@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
+mod common;
+
 use std::fs;
 use std::path::Path;
 
@@ -66,12 +68,12 @@ fn least_cosine(encoder: &SentenceEncoder, case: &str) -> f64 {
     expected.iter().enumerate().map(cosine).fold(1.0, f64::min)
 }
 
-/// Holds a model against a case: on both executors exactly, and in coarser numbers nearly.
+/// Holds a model against a case: on every executor exactly, and in coarser numbers nearly.
 fn holds(model: &ModelCopy, case: &str, prompts: &Prompts) {
-    for executor in [Executor::Cpu, Executor::Burn] {
-        let options = EncoderOptions { executor, prompts: prompts.clone(), ..Default::default() };
+    for executor in common::executors() {
+        let options = EncoderOptions { prompts: prompts.clone(), ..executor };
         let cosine = least_cosine(&load(model, &options), case);
-        assert!(cosine >= 0.99999, "{case} {executor:?}: {cosine}");
+        assert!(cosine >= 0.99999, "{case} {}: {cosine}", common::name(&options));
     }
     for (precision, least) in [(Precision::Int8, 0.97), (Precision::Bf16, 0.99)] {
         if precision == Precision::Bf16 && !isa().multiplies_bf16() {

@@ -40,7 +40,7 @@ fn manner(app: &App, ask: &Ask) -> Option<Manner> {
     let mode = ask.mode()?;
     let by_example = ask.text.trim().is_empty();
     let with_model = !by_example && mode != Some(Mode::Keyword);
-    let here = Surroundings::new(app.encoder_precision, app.threads);
+    let here = Surroundings::new(app.encoder_precision, app.encoder_device, app.threads);
     here.equal(&ask.surroundings, with_model).then_some(Manner { mode, by_example, ..Manner::default() })
 }
 

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use akin_encoder::{EncoderOptions, Executor, Precision, Prompts};
+use akin_encoder::{Device, EncoderOptions, Executor, Precision, Prompts};
 use akin_index::SearchOptions;
 use akin_index::storage::{Folder, Storage};
 use akin_query::{Answer, AskOptions, Highlight, Mode};
@@ -36,18 +36,22 @@ pub struct Surroundings {
     processor: String,
     /// Whether several threads share a query, which adds in another order.
     several_threads: bool,
+    /// In what numbers, and where if that is not the processor.
     precision: String,
 }
 
 impl Surroundings {
-    /// Those of this process, which computes in a precision on so many threads.
-    pub fn new(precision: Precision, threads: usize) -> Self {
+    /// Those of this process, which computes in a precision on a device and so many threads.
+    pub fn new(precision: Precision, device: Device, threads: usize) -> Self {
         Self {
             protocol: PROTOCOL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             processor: akin_kernels::cpu::isa().name().to_owned(),
             several_threads: threads > 1,
-            precision: format!("{precision:?}"),
+            precision: match device {
+                Device::Cpu => format!("{precision:?}"),
+                device => format!("{precision:?} on {device}"),
+            },
         }
     }
 
@@ -65,9 +69,9 @@ impl Surroundings {
     }
 }
 
-/// Whether a server computes with these options as it does without any but a precision.
+/// Whether a server computes with these options as it does without any but a precision and a device.
 pub fn is_plain(options: &EncoderOptions) -> bool {
-    let EncoderOptions { executor, precision: _, prompts, dimensions } = options;
+    let EncoderOptions { device: _, executor, precision: _, prompts, dimensions } = options;
     matches!(executor, Executor::Cpu) && *prompts == Prompts::default() && dimensions.is_none()
 }
 
@@ -194,7 +198,7 @@ mod tests {
             like: vec!["b".into()],
             unlike: vec!["c".into()],
         };
-        let here = Surroundings::new(Precision::F32, 2);
+        let here = Surroundings::new(Precision::F32, Device::Cpu, 2);
         for mode in [None, Some(Mode::Semantic), Some(Mode::Keyword), Some(Mode::Hybrid)] {
             let ask = Ask::new(folder.root(), here.clone(), "text", mode, &options).unwrap();
             let sent = serde_json::to_string(&ask).unwrap();
@@ -207,17 +211,20 @@ mod tests {
 
     #[test]
     fn processes_that_compute_otherwise_are_told_apart() {
-        let here = Surroundings::new(Precision::F32, 2);
-        assert!(here.equal(&Surroundings::new(Precision::F32, 8), true));
+        let here = Surroundings::new(Precision::F32, Device::Cpu, 2);
+        assert!(here.equal(&Surroundings::new(Precision::F32, Device::Cpu, 8), true));
         for other in [
-            Surroundings::new(Precision::F32, 1),
+            Surroundings::new(Precision::F32, Device::Cpu, 1),
             Surroundings { version: "0.0.1".into(), ..here.clone() },
             Surroundings { protocol: 0, ..here.clone() },
             Surroundings { processor: "abacus".into(), ..here.clone() },
         ] {
             assert!(!here.equal(&other, true) && !here.equal(&other, false), "{other:?}");
         }
-        let int8 = Surroundings::new(Precision::Int8, 2);
-        assert!(!here.equal(&int8, true) && here.equal(&int8, false));
+        let int8 = Surroundings::new(Precision::Int8, Device::Cpu, 2);
+        let gpu = Surroundings::new(Precision::F32, Device::Cuda(1), 2);
+        for other in [int8, gpu] {
+            assert!(!here.equal(&other, true) && here.equal(&other, false), "{other:?}");
+        }
     }
 }

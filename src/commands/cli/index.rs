@@ -191,7 +191,7 @@ sentence-transformers' `encode` does, with the model's default prompt if it has 
 
 Examples:
   akin encode notes.txt --output notes.npy
-  akin encode papers.jsonl --text-field abstract --output papers.npy --executor cpu
+  akin encode papers.jsonl --text-field abstract --output papers.npy --device cuda
   akin encode questions.txt --output questions.npy --role query")]
 pub struct EncodeArguments {
     #[command(flatten)]
@@ -208,7 +208,7 @@ pub struct EncodeArguments {
     pub prompts: PromptArguments,
     #[command(flatten)]
     pub precision: PrecisionArguments,
-    /// What computes the network: our kernels, or the reference, burn [default: cpu]
+    /// What computes the network on the processor: our kernels, or the reference, burn [default: cpu]
     #[arg(long, value_enum, value_name = "NAME")]
     pub executor: Option<ExecutorName>,
 }

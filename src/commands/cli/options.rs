@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use akin_encoder::{EncoderOptions, Executor, Pooling, Precision, Prompts, Role, Similarity};
+use akin_encoder::{Device, EncoderOptions, Executor, Pooling, Precision, Prompts, Role, Similarity};
 use akin_indexer::corpus::{CorpusOptions, Encoding, Format};
 use akin_indexer::documents::DocumentFormat;
 use clap::{Args, ValueEnum};
@@ -225,22 +225,31 @@ pub struct PrecisionArguments {
     /// The numbers the network computes with: int8 is the fastest, bf16 needs a processor that multiplies it
     #[arg(long, value_enum, default_value_t, value_name = "PRECISION")]
     precision: PrecisionName,
+    /// Where the network computes: cpu, or a GPU by cuda or wgpu, the second one as in cuda:1; a GPU needs a program that was built for
+    /// it, and computes in f32
+    #[arg(long, default_value_t, value_name = "cpu|cuda|wgpu")]
+    device: Device,
 }
 
 impl PrecisionArguments {
     /// The same on a command line; nothing where it is the default.
     pub fn flags(&self) -> Vec<String> {
-        match self.precision.to_possible_value() {
-            Some(name) if self.precision != PrecisionName::default() => {
-                vec!["--precision".into(), name.get_name().to_owned()]
-            }
-            _ => Vec::new(),
+        let mut flags = Vec::new();
+        if let Some(name) = self.precision.to_possible_value()
+            && self.precision != PrecisionName::default()
+        {
+            flags.extend(["--precision".into(), name.get_name().to_owned()]);
         }
+        if self.device != Device::default() {
+            flags.extend(["--device".into(), self.device.to_string()]);
+        }
+        flags
     }
 
     /// The same for the encoder, with this executor or the default one.
     pub fn options(&self, executor: Option<ExecutorName>) -> EncoderOptions {
         EncoderOptions {
+            device: self.device,
             precision: match self.precision {
                 PrecisionName::F32 => Precision::F32,
                 PrecisionName::Bf16 => Precision::Bf16,

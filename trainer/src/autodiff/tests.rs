@@ -69,7 +69,7 @@ fn loss_and_every_gradient_are_those_of_the_reference() {
         let sentences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
         for pooling in [Pooling::Mean, Pooling::Cls, Pooling::Max] {
             let padded = PaddedBatch::new(&sentences, &base.dir.config, &device);
-            let expected = loss(reference::pool(bert.forward(&padded), padded.padding, pooling));
+            let expected = loss(reference::pool(bert.forward(&padded), &padded.lengths, pooling));
             let ragged = base.batch(&sentences);
             let found =
                 loss(pool(forward(&bert, None, &ragged, &Randomness::none(), None), &ragged, pooling));
