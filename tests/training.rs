@@ -126,6 +126,55 @@ fn a_student_follows_its_teacher_also_over_translations() {
 }
 
 #[test]
+fn a_student_learns_to_read_a_script_that_its_base_does_not_know() {
+    let place = workshop();
+    let teacher = tiny_model();
+    let teacher = teacher.to_str().unwrap();
+    place.write("runes.tsv", "english\tnon_english\nThe shop opens at nine.\tᚠ ᚢ\nA big dog sleeps.\tᚦ ᚨ\n");
+    let score = |model: &str| {
+        place.write(
+            "order.tsv",
+            "anchor\tpositive\tnegative\nThe shop opens at nine.\tᚠ ᚢ\tᚦ ᚨ\nA big dog sleeps.\tᚦ ᚨ\tᚠ ᚢ\n",
+        );
+        let run = place.akin(&["eval", "triplets", "order.tsv", "--model", model, "--json"]).succeeded();
+        run.json()["cosine"].as_f64().unwrap()
+    };
+    let more = [
+        "--objective",
+        "distillation",
+        "--teacher",
+        teacher,
+        "--train",
+        "runes.tsv",
+        "--epochs",
+        "40",
+        "--add-characters",
+    ];
+    let run = run(&mut train(&place, "student", &more)).succeeded();
+    assert!(run.stderr.contains("4 pieces added to the vocabulary"), "{run:?}");
+    assert_eq!((score(teacher), score("student")), (0.0, 100.0));
+    // It goes on from there without being told again.
+    let more =
+        ["--objective", "distillation", "--teacher", teacher, "--train", "runes.tsv", "--base", "student"];
+    let mut again = place.command(&["train", "--output", "again"]);
+    common::Run::of(again.args(more)).succeeded();
+    assert_eq!(score("again"), 100.0);
+    let more = [
+        "--objective",
+        "distillation",
+        "--teacher",
+        teacher,
+        "--train",
+        "runes.tsv",
+        "--add-characters",
+        "--lora",
+        "2",
+    ];
+    let error = common::Run::of(&mut train(&place, "no", &more)).refused();
+    assert!(error.contains("--lora"), "{error}");
+}
+
+#[test]
 fn a_run_that_was_killed_goes_on_to_the_same_model() {
     let place = workshop();
     let more = [&REGRESSION[..], &["--epochs", "6", "--evaluate-every", "2", "--threads", "1"]].concat();
