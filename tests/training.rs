@@ -139,39 +139,18 @@ fn a_student_learns_to_read_a_script_that_its_base_does_not_know() {
         let run = place.akin(&["eval", "triplets", "order.tsv", "--model", model, "--json"]).succeeded();
         run.json()["cosine"].as_f64().unwrap()
     };
-    let more = [
-        "--objective",
-        "distillation",
-        "--teacher",
-        teacher,
-        "--train",
-        "runes.tsv",
-        "--epochs",
-        "40",
-        "--add-characters",
-    ];
+    let taught = ["--objective", "distillation", "--teacher", teacher, "--train", "runes.tsv"];
+    let more = [&taught[..], &["--epochs", "40", "--add-characters"]].concat();
     let run = run(&mut train(&place, "student", &more)).succeeded();
     assert!(run.stderr.contains("4 pieces added to the vocabulary"), "{run:?}");
     assert_eq!((score(teacher), score("student")), (0.0, 100.0));
     // It goes on from there without being told again.
-    let more =
-        ["--objective", "distillation", "--teacher", teacher, "--train", "runes.tsv", "--base", "student"];
-    let mut again = place.command(&["train", "--output", "again"]);
-    common::Run::of(again.args(more)).succeeded();
+    let mut again = place.command(&["train", "--output", "again", "--base", "student"]);
+    common::Run::of(again.args(taught)).succeeded();
     assert_eq!(score("again"), 100.0);
-    let more = [
-        "--objective",
-        "distillation",
-        "--teacher",
-        teacher,
-        "--train",
-        "runes.tsv",
-        "--add-characters",
-        "--lora",
-        "2",
-    ];
-    let error = common::Run::of(&mut train(&place, "no", &more)).refused();
-    assert!(error.contains("--lora"), "{error}");
+    let more = [&taught[..], &["--add-characters", "--lora", "2"]].concat();
+    let refused = common::Run::of(&mut train(&place, "no", &more));
+    assert!(refused.code == Some(2) && refused.stderr.contains("--lora"), "{refused:?}");
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn open_base(
     let folder = tempfile::tempdir().context("cannot make a folder for the base with more characters")?;
     let copy = folder.path().join("base");
     let added = base.save_with_characters_of(&arguments.train, &copy)?;
-    terminal.step(format_args!("{} added to the vocabulary", counted(added, "piece")));
+    terminal.note(format_args!("{} added to the vocabulary", counted(added, "piece")));
     Ok((open(&copy)?, Some(folder)))
 }
 

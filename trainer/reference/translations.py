@@ -3,7 +3,7 @@
 
     translations.py DATA LANGUAGE FOLDER
 
-DATA is the folder `data` of stsb-multi-mt (github.com/PhilipMay/stsb-multi-mt), LANGUAGE one of its languages, such as zh.
+DATA is the folder `data` of stsb-multi-mt (by PhilipMay, on GitHub), LANGUAGE one of its languages, such as zh.
 Writes talks.tsv, of the training split without any sentence that is in the development or test split in either language,
 and dev.tsv and test.tsv, the other splits with their scores.
 """
