@@ -126,6 +126,34 @@ fn a_student_follows_its_teacher_also_over_translations() {
 }
 
 #[test]
+fn a_student_learns_to_read_a_script_that_its_base_does_not_know() {
+    let place = workshop();
+    let teacher = tiny_model();
+    let teacher = teacher.to_str().unwrap();
+    place.write("runes.tsv", "english\tnon_english\nThe shop opens at nine.\tᚠ ᚢ\nA big dog sleeps.\tᚦ ᚨ\n");
+    let score = |model: &str| {
+        place.write(
+            "order.tsv",
+            "anchor\tpositive\tnegative\nThe shop opens at nine.\tᚠ ᚢ\tᚦ ᚨ\nA big dog sleeps.\tᚦ ᚨ\tᚠ ᚢ\n",
+        );
+        let run = place.akin(&["eval", "triplets", "order.tsv", "--model", model, "--json"]).succeeded();
+        run.json()["cosine"].as_f64().unwrap()
+    };
+    let taught = ["--objective", "distillation", "--teacher", teacher, "--train", "runes.tsv"];
+    let more = [&taught[..], &["--epochs", "40", "--add-characters"]].concat();
+    let run = run(&mut train(&place, "student", &more)).succeeded();
+    assert!(run.stderr.contains("4 pieces added to the vocabulary"), "{run:?}");
+    assert_eq!((score(teacher), score("student")), (0.0, 100.0));
+    // It goes on from there without being told again.
+    let mut again = place.command(&["train", "--output", "again", "--base", "student"]);
+    common::Run::of(again.args(taught)).succeeded();
+    assert_eq!(score("again"), 100.0);
+    let more = [&taught[..], &["--add-characters", "--lora", "2"]].concat();
+    let refused = common::Run::of(&mut train(&place, "no", &more));
+    assert!(refused.code == Some(2) && refused.stderr.contains("--lora"), "{refused:?}");
+}
+
+#[test]
 fn a_run_that_was_killed_goes_on_to_the_same_model() {
     let place = workshop();
     let more = [&REGRESSION[..], &["--epochs", "6", "--evaluate-every", "2", "--threads", "1"]].concat();

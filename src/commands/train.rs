@@ -13,7 +13,8 @@ use akin_trainer::objective::Objective;
 use akin_trainer::teacher::Teacher;
 use akin_trainer::training::{self, Event, Run, TrainingReport, TrainingSettings};
 use anyhow::{Context, bail};
-use serde_json::json;
+use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::commands::cli::{AdaptedName, ObjectiveName, TrainArguments};
 use crate::commands::eval::base_directory;
@@ -29,9 +30,8 @@ pub fn run(arguments: &TrainArguments, terminal: &Terminal) -> anyhow::Result<()
             arguments.output.display()
         );
     }
-    let base = base_directory(&arguments.base)?;
-    let pooling = arguments.pooling.map(|name| name.pooling());
-    let base = BaseModel::open(&base, pooling, arguments.max_tokens.map(usize::from))?;
+    // Files of the base are read until the model is written.
+    let (base, _folder) = open_base(arguments, terminal)?;
     let settings = settings(arguments);
     settings.check(base.dimension())?;
     let set = read_set(arguments, &base, settings.objective, terminal)?;
@@ -65,18 +65,7 @@ pub fn run(arguments: &TrainArguments, terminal: &Terminal) -> anyhow::Result<()
         set: &set,
         dev: dev.as_ref(),
         output: arguments.output.clone(),
-        identity: json!({
-            "base": arguments.base,
-            "train": arguments.train,
-            "dev": arguments.dev,
-            "teacher": arguments.teacher,
-            "examples": set.examples.len(),
-            "max_score": arguments.max_score,
-            "max_tokens": arguments.max_tokens,
-            "pooling": format!("{:?}", base.pooling()).to_lowercase(),
-            "from_scratch": arguments.from_scratch,
-            "reinitialize": arguments.reinitialize,
-        }),
+        identity: identity(arguments, &base, &set),
     };
     let mut dev_score = String::new();
     let mut taken = 0;
@@ -110,6 +99,45 @@ pub fn run(arguments: &TrainArguments, terminal: &Terminal) -> anyhow::Result<()
     let report = interrupt::with_kept(report.map_err(Into::into), kept);
     let report = report.with_context(|| format!("cannot train {}", arguments.output.display()))?;
     tell(&report, &arguments.output, arguments.json, terminal).context("cannot write to stdout")
+}
+
+/// What distinguishes a run from others with the same settings.
+fn identity(arguments: &TrainArguments, base: &BaseModel, set: &TrainingSet) -> Value {
+    let mut identity = json!({
+        "base": arguments.base,
+        "train": arguments.train,
+        "dev": arguments.dev,
+        "teacher": arguments.teacher,
+        "examples": set.examples.len(),
+        "max_score": arguments.max_score,
+        "max_tokens": arguments.max_tokens,
+        "pooling": format!("{:?}", base.pooling()).to_lowercase(),
+        "from_scratch": arguments.from_scratch,
+        "reinitialize": arguments.reinitialize,
+    });
+    // Without it the identity is that of earlier releases, whose runs can be resumed.
+    if arguments.add_characters {
+        identity["add_characters"] = json!(true);
+    }
+    identity
+}
+
+/// Opens the base. With characters to add that is a copy which has them, in a folder that is removed when it is dropped.
+fn open_base(
+    arguments: &TrainArguments,
+    terminal: &Terminal,
+) -> anyhow::Result<(BaseModel, Option<TempDir>)> {
+    let pooling = arguments.pooling.map(|name| name.pooling());
+    let open = |dir: &Path| BaseModel::open(dir, pooling, arguments.max_tokens.map(usize::from));
+    let base = open(&base_directory(&arguments.base)?)?;
+    if !arguments.add_characters {
+        return Ok((base, None));
+    }
+    let folder = tempfile::tempdir().context("cannot make a folder for the base with more characters")?;
+    let copy = folder.path().join("base");
+    let added = base.save_with_characters_of(&arguments.train, &copy)?;
+    terminal.note(format_args!("{} added to the vocabulary", counted(added, "piece")));
+    Ok((open(&copy)?, Some(folder)))
 }
 
 /// Reads the examples, with what a teacher says of them where there is one.

@@ -15,7 +15,7 @@ use crate::initialize::reinitialized;
 /// A base model: a sentence-transformers directory, or a Hugging Face one with `config.json` and `tokenizer.json`.
 pub struct BaseModel {
     pub(crate) dir: ModelDir,
-    tokenizer: SentenceTokenizer,
+    pub(crate) tokenizer: SentenceTokenizer,
     hidden_dropout: f64,
     attention_dropout: f64,
 }

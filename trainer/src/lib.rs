@@ -2,10 +2,10 @@
 //!
 //! Training, in the order that data passes: [`table`], [`sentence_pairs`] and [`anchors`] read files of sentences,
 //! [`examples`] tokenises them, with what a [`teacher`] says of them where there is one; [`base`] is the model that training
-//! begins with, [`network`] is the encoder under an [`objective`] (section 3 of the paper, and what came after it), perhaps
-//! with adapters ([`lora`]), whose layers [`autodiff`] computes with their gradients; [`losses`] are functions of embeddings;
-//! [`training`] runs the steps with [`gradients`], [`optimizer`] and [`schedule`], evaluates on a [`dev`] set in between, and
-//! keeps [`checkpoint`]s and the loss [`curve`].
+//! begins with, whose [`vocabulary`] may get the characters of the texts; [`network`] is the encoder under an [`objective`]
+//! (section 3 of the paper, and what came after it), perhaps with adapters ([`lora`]), whose layers [`autodiff`] computes
+//! with their gradients; [`losses`] are functions of embeddings; [`training`] runs the steps with [`gradients`],
+//! [`optimizer`] and [`schedule`], evaluates on a [`dev`] set in between, and keeps [`checkpoint`]s and the loss [`curve`].
 //!
 //! Evaluation, of whatever is an [`embedder`]: [`sts`] compares similarities with people's scores (sections 4.1 and 4.2),
 //! [`cross_validation`] trains and tests on one set in turn (4.3), [`triplets`] asks which of two sentences is closer
@@ -53,6 +53,7 @@ pub mod table;
 pub mod teacher;
 pub mod training;
 pub mod triplets;
+pub mod vocabulary;
 pub mod words;
 
 pub use error::{Error, Result};

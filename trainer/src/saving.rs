@@ -137,7 +137,7 @@ impl BaseModel {
     }
 }
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Io { action: "write", path, source }
 }
@@ -146,7 +146,7 @@ fn create(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).map_err(io(folder))
 }
 
-fn write_json(path: &Path, value: &Value) -> Result<()> {
+pub(crate) fn write_json(path: &Path, value: &Value) -> Result<()> {
     fs::write(path, format!("{value:#}\n")).map_err(io(path))
 }
 

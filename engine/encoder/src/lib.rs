@@ -54,7 +54,7 @@ pub mod model {
     pub use crate::model_dir::ModelDir;
     pub use crate::pooling::pool_tokens;
     pub use crate::settings::{ALL_FILES, Effect, FileKeys};
-    pub use crate::tokenize::{Piece, SentenceTokenizer, Tokens};
+    pub use crate::tokenize::{Piece, SentenceTokenizer, Tokens, WordPieces};
     pub use crate::weights::ModelWeights;
 }
 

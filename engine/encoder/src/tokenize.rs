@@ -1,6 +1,7 @@
-//! Texts to token ids; `ids` goes back.
+//! Texts to token ids; `ids` goes back, and `word_pieces` tells what a vocabulary lacks.
 
 mod ids;
+mod word_pieces;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 use tokenizers::{PostProcessor, Tokenizer, TruncationDirection, TruncationParams};
 
+pub use self::word_pieces::WordPieces;
 use crate::files::refuse;
 use crate::model_dir::ModelDir;
 use crate::tokenizer_config::lower_case;

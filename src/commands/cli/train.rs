@@ -25,6 +25,9 @@ embedding of the source
 For ranking all other texts of the batch are negatives, except those that equal the anchor or its positive: large \
 batches teach more, and --cached makes room for them. `akin negatives` finds hard ones.
 
+A word with a character that a vocabulary of WordPiece lacks is unknown as a whole, and an English model knows few \
+Chinese characters: with --add-characters those of the training file are added, and learned.
+
 The development set is scored after each epoch, or every N steps: by \
 Spearman's correlation where it has scores, by accuracy where it has labels or triplets, by the mean reciprocal rank \
 where it has pairs. The model with the best score is kept.
@@ -37,6 +40,7 @@ Examples:
   akin train --objective regression --base all-MiniLM-L6-v2 --train stsb/train.tsv --dev stsb/dev.tsv --output tuned
   akin train --objective cosent --base all-MiniLM-L6-v2 --train stsb/train.tsv --matryoshka 384,192,96 --output short
   akin train --objective distillation --teacher all-MiniLM-L6-v2 --base multilingual --train talks.tsv --output student
+  akin train --objective distillation --teacher all-MiniLM-L6-v2 --base all-MiniLM-L6-v2 --add-characters --train talks.tsv --output student
   akin train --objective margin --teacher ms-marco --base all-MiniLM-L6-v2 --train mined.jsonl --lora 8 --output tuned
   akin train --objective classification --concatenation u,v,diff --base bert-base --train nli.tsv --dev stsb/dev.tsv --output nli
   akin train --objective triplet --base nli --train sections.tsv --output sections --epochs 2 --resume
@@ -99,6 +103,9 @@ pub struct TrainArguments {
     /// Begin with random weights in the last N layers
     #[arg(long, value_name = "N", conflicts_with = "from_scratch")]
     pub reinitialize: Option<usize>,
+    /// Add the characters of the training file that the vocabulary lacks, such as those of another language (models with a WordPiece vocabulary: BERT, DistilBERT, ELECTRA)
+    #[arg(long, conflicts_with = "lora")]
+    pub add_characters: bool,
     /// Train without dropout
     #[arg(long)]
     pub no_dropout: bool,
