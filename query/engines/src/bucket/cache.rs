@@ -121,8 +121,8 @@ fn remove_unnamed(folder: &Folder, commit: &CommitFiles) -> io::Result<()> {
     let named = commit.files();
     let is_named = |name: &str| named.iter().any(|file| file.name == name);
     let listed = folder.list()?;
-    let unnamed = listed.iter().filter(|(name, _)| CommitFile::is_name(name) && !is_named(name));
-    unnamed.into_iter().try_for_each(|(name, _)| folder.remove(name))
+    let mut unnamed = listed.iter().filter(|(name, _)| CommitFile::is_name(name) && !is_named(name));
+    unnamed.try_for_each(|(name, _)| folder.remove(name))
 }
 
 /// The folder of the folders.

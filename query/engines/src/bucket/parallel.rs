@@ -13,9 +13,11 @@ pub(super) fn for_each<T: Sync>(things: &[T], work: impl Fn(&T) -> Result<()> + 
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
     let first = || failed.lock().unwrap_or_else(PoisonError::into_inner);
     let run = || {
-        while first().is_none()
-            && let Some(thing) = things.get(next.fetch_add(1, Ordering::Relaxed))
-        {
+        while let Some(thing) = things.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let is_over = first().is_some();
+            if is_over {
+                return;
+            }
             if let Err(error) = work(thing) {
                 first().get_or_insert(error);
             }
