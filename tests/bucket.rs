@@ -355,7 +355,7 @@ fn a_store_that_is_away_is_asked_again_a_few_times_and_each_is_told() {
     assert_eq!((away.code, retries(&away)), (Some(2), 4));
     let sentence = away.stderr.lines().last().unwrap();
     assert!(
-        sentence.contains("no answer from the object store at http://127.0.0.1:9 in 5 tries"),
+        sentence.contains("no answer from the object store at http://127.0.0.1:9 (tries: 5)"),
         "{sentence}"
     );
     assert!(sentence.contains("AWS_ENDPOINT_URL"), "{sentence}");

@@ -21,7 +21,7 @@ pub enum BucketError {
         reason: String,
     },
     /// The object store does not answer, however often it is asked.
-    #[error("no answer from the object store at {server} in {tries} tries: {reason}")]
+    #[error("no answer from the object store at {server} (tries: {tries}): {reason}")]
     NoAnswer {
         /// Its URL.
         server: String,
