@@ -1,14 +1,15 @@
-//! `akin copy`: brings the documents of one index into another, wherever the two are.
+//! `akin copy`: brings the documents of one index into another, wherever the two are, or its files into a bucket and back.
 
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
 
 use akin_encoder::EncoderOptions;
+use akin_engines::bucket::Freshness;
 use akin_engines::copy::{Copied, Step, copy};
 use akin_engines::folder::{FolderEngine, FolderSource};
 use akin_engines::{Engine, Source};
-use akin_index::Index;
+use akin_index::{Index, Reader};
 use akin_indexer::pipeline::estimate_trust;
 use anyhow::bail;
 use serde_json::json;
@@ -17,11 +18,41 @@ use crate::commands::cli::CopyArguments;
 use crate::commands::index::print_json;
 use crate::commands::interrupt::{self, Clean};
 use crate::commands::terminal::{Terminal, counted, duration, grouped};
-use crate::commands::{engine, model};
+use crate::commands::{bucket, engine, model};
 
-/// Sends what is not there, reads everything back, and says what came of it.
+/// Brings files into a bucket or out of one, and documents elsewhere.
 pub fn run(arguments: &CopyArguments, terminal: &Terminal) -> anyhow::Result<()> {
     require_different(arguments)?;
+    let (from, to) = (bucket::address(&arguments.from)?, bucket::address(&arguments.to)?);
+    let to_engine = engine::address(&arguments.to)?.is_some();
+    match (from, to) {
+        (None, None) => copy_documents(arguments, terminal),
+        (None, Some(to)) => match engine::address(&arguments.from)? {
+            None => bucket::back_up(arguments, &arguments.from, &to, terminal),
+            Some(_) => bail!(
+                "{} is no folder, and a bucket takes the files of one: copy it to a folder first, and the folder to {to}",
+                arguments.from.display()
+            ),
+        },
+        (Some(from), None) if !to_engine && Reader::open(&arguments.to).is_err() => {
+            bucket::restore(arguments, &from, &arguments.to, terminal)
+        }
+        (Some(from), to) => {
+            let cached = bucket::open(&from, Freshness::Kept, terminal)?;
+            let folder = cached.folder();
+            match to {
+                Some(to) => bucket::back_up(arguments, &folder, &to, terminal),
+                None => copy_documents(
+                    &CopyArguments { from: folder, to: arguments.to.clone(), json: arguments.json },
+                    terminal,
+                ),
+            }
+        }
+    }
+}
+
+/// Sends what is not there, reads everything back, and says what came of it.
+fn copy_documents(arguments: &CopyArguments, terminal: &Terminal) -> anyhow::Result<()> {
     let begin = Instant::now();
     let mut from = source(&arguments.from)?;
     let mut to = target(&arguments.to, &*from)?;

@@ -8,6 +8,7 @@ mod answer;
 mod asking;
 mod batch;
 mod bench;
+mod bucket;
 mod cli;
 mod cluster;
 mod compact;
@@ -96,7 +97,7 @@ pub fn main_from(arguments: Vec<OsString>, program: &Path, first: &[&str]) -> u8
     main(arguments)
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
+fn run(mut cli: Cli) -> anyhow::Result<()> {
     let requests = match &cli.command {
         Command::Serve(arguments) => arguments.log_format,
         _ => None,
@@ -117,6 +118,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     if cli.command.is_long() {
         interrupt::listen()?;
     }
+    let _copies = bucket::bring(&mut cli.command, &terminal)?;
     match cli.command {
         Command::Index(arguments) => index::run(&arguments, &terminal),
         Command::Query(arguments) => query::run(&arguments, &terminal),

@@ -2,6 +2,7 @@
 //!
 //! The libraries say what is wrong, and know no options.
 
+use akin_engines::bucket::{BucketAddress, BucketError};
 use akin_engines::{Address, milvus};
 use akin_index::{Error as IndexError, Found};
 use akin_indexer::{Error, FieldRole};
@@ -109,9 +110,36 @@ fn of_engine(error: &akin_engines::Error) -> Option<&'static str> {
         Error::TextConfig { .. } => "leave --engine-option text_config out, or name another table",
         Error::OtherModel { .. } => "use that model with its options, or name another place",
         Error::Index(error) => return of_index(error),
+        Error::Bucket(error) => return of_bucket(error),
         _ => return None,
     })
 }
+
+/// What to do about an index in a bucket.
+fn of_bucket(error: &BucketError) -> Option<&'static str> {
+    Some(match error {
+        BucketError::Settings { .. } => {
+            "AWS_ENDPOINT_URL names the object store, and AWS_ALLOW_HTTP=true one of another machine that does not encrypt"
+        }
+        BucketError::NoAnswer { .. } => {
+            "AWS_ENDPOINT_URL names the object store, AWS_REGION that of AWS; the same command goes on when it answers"
+        }
+        BucketError::Access { .. } => {
+            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN say who asks, and AWS_REGION where the bucket is"
+        }
+        BucketError::NoCredentials { .. } => "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        BucketError::NoBucket { .. } => "make it with a tool of the object store, or name another",
+        BucketError::NoIndex { .. } => "`akin copy FOLDER s3://BUCKET/PREFIX` puts one there",
+        BucketError::Other { .. } => "name another PREFIX, or remove what is there",
+        BucketError::Overtaken { .. } => "run the same command again",
+        BucketError::Damaged { .. } => DAMAGED_OBJECT,
+        BucketError::NoCache(_) => "set XDG_CACHE_HOME to a folder",
+        _ => return None,
+    })
+}
+
+/// What to do about an object that is damaged: a copy does not send again what has the right length and end.
+const DAMAGED_OBJECT: &str = "remove that object and copy the index there again, or name another copy of it";
 
 /// What to do about a server that cannot be started.
 fn of_server(error: &akin_server::StartError) -> Option<&'static str> {
@@ -172,6 +200,9 @@ fn of_index(error: &IndexError) -> Option<&'static str> {
         }
         IndexError::UnknownModel { .. } => {
             "search it with vectors (`akin bench`), or index the texts in another folder with `akin index`"
+        }
+        IndexError::Damaged { path, .. } if path.to_str().is_some_and(BucketAddress::is_one) => {
+            DAMAGED_OBJECT
         }
         IndexError::Damaged { .. } => {
             "restore a copy, or build it anew from its corpus (`akin repair` saves what can be read)"

@@ -33,6 +33,7 @@ mod catalogue;
 mod columns;
 mod document;
 mod error;
+mod files;
 pub mod filter;
 mod folder;
 #[cfg(any(fuzzing, test))]
@@ -54,6 +55,7 @@ pub use akin_kernels::{Embeddings, Similarity};
 pub use self::catalogue::catches_panics;
 pub use self::document::{Document, Metadata, Passage};
 pub use self::error::{Error, Found, Result};
+pub use self::files::{CommitFile, CommitFiles};
 pub use self::filter::{Filter, field};
 pub use self::progress::{Cancelled, Counter, Progress};
 pub use self::reader::{Background, Marker, Reader, ReaderOptions, Reload, Selection, Snapshot};

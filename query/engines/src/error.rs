@@ -145,6 +145,9 @@ pub enum Error {
     /// The index reports it.
     #[error(transparent)]
     Index(#[from] akin_index::Error),
+    /// It concerns an index in a bucket.
+    #[error(transparent)]
+    Bucket(#[from] crate::bucket::BucketError),
 }
 
 /// What an address is one of.

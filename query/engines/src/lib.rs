@@ -3,6 +3,7 @@
 //! - [`Address`]: where an engine is.
 //! - [`Source`]: what can be shown whole, and [`Engine`]: what a program may ask of any of them.
 //! - [`copy`]: brings the documents of one into another.
+//! - [`bucket`]: the files of an index in an object store, to be copied and read.
 //! - [`folder`]: the index of this house, in a folder.
 //! - [`milvus`]: a collection of Milvus.
 //! - [`postgres`]: a table of PostgreSQL with pgvector.
@@ -11,6 +12,7 @@
 
 mod address;
 mod boxed;
+pub mod bucket;
 pub mod copy;
 mod error;
 pub mod folder;

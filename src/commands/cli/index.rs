@@ -167,7 +167,7 @@ Examples:
   akin export papers --documents papers.jsonl --id-field doi --text-field abstract
   akin export notes --documents - | jq -r .text")]
 pub struct ExportArguments {
-    /// The folder of the index, postgres://USER@HOST:PORT/DATABASE/TABLE, or milvus://HOST:PORT/COLLECTION
+    /// The folder of the index, postgres://USER@HOST:PORT/DATABASE/TABLE, milvus://HOST:PORT/COLLECTION, or s3://BUCKET/PREFIX
     pub index: PathBuf,
     /// The NumPy file for the vectors, complete or not there at all
     #[arg(long, value_name = "FILE", required_unless_present = "documents")]
@@ -261,7 +261,7 @@ Examples:
   akin stat notes
   akin stat notes --json | jq .documents")]
 pub struct StatArguments {
-    /// The folder of the index, postgres://USER@HOST:PORT/DATABASE/TABLE, or milvus://HOST:PORT/COLLECTION
+    /// The folder of the index, postgres://USER@HOST:PORT/DATABASE/TABLE, milvus://HOST:PORT/COLLECTION, or s3://BUCKET/PREFIX
     pub index: PathBuf,
     /// Print one JSON line
     #[arg(long)]
@@ -275,6 +275,6 @@ Reads all of the index and compares every checksum. The first fault is printed a
 Example:
   akin verify notes && cp -r notes backup/")]
 pub struct VerifyArguments {
-    /// The folder of the index
+    /// The folder of the index, or s3://BUCKET/PREFIX to fetch and check every byte of one in a bucket
     pub index: PathBuf,
 }

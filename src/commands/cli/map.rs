@@ -22,7 +22,7 @@ Examples:
   akin map notes --csv --output map.csv
   akin map notes --json | jq -r 'select(.region == 12).id'")]
 pub struct MapArguments {
-    /// The folder of the index
+    /// The folder of the index, or s3://BUCKET/PREFIX
     pub index: PathBuf,
     /// The file for the map, complete or not there at all; - for stdout
     #[arg(short, long, value_name = "FILE")]

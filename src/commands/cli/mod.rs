@@ -113,7 +113,7 @@ pub enum Command {
     Shard(ShardArguments),
     /// Make one index of several, without encoding or building again
     Adopt(AdoptArguments),
-    /// Copy an index to another place: a folder or a table of PostgreSQL
+    /// Copy an index to another place: a folder, a bucket, PostgreSQL or Milvus
     Copy(CopyArguments),
     /// Delete documents from an index by their ids
     Delete(DeleteArguments),

@@ -82,7 +82,7 @@ pub struct AdoptArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-FROM and TO are folders of indexes, tables of PostgreSQL as in postgres://USER@HOST:PORT/DATABASE/TABLE, or collections of Milvus as in milvus://HOST:PORT/COLLECTION. Texts, fields, \
+FROM and TO are folders of indexes, tables of PostgreSQL as in postgres://USER@HOST:PORT/DATABASE/TABLE, collections of Milvus as in milvus://HOST:PORT/COLLECTION, or places in a bucket of an object store as in s3://BUCKET/PREFIX. Texts, fields, \
 passages and vectors are copied; nothing is encoded. TO is made if it does not exist, and has the model, prompts, similarity and \
 passages of FROM; one that has others is refused.
 
@@ -94,10 +94,25 @@ copied is its state at the beginning.
 What an index knows of the files that its documents came from is not copied: `akin index` reads them again, and encodes \
 nothing that has not changed. Between two folders `akin adopt` is faster: it links files, and builds no graph.
 
+With s3://BUCKET/PREFIX the files of the last commit are copied, byte for byte, from a folder into the bucket and from the bucket into a new \
+folder, which is then an index like any other. Only files that are not there are sent, in the order manifest last, so that readers see \
+the old commit or the new one, and an interrupted copy goes on. Each file is compared with its checksums before it is sent and after it is \
+fetched. Objects of earlier commits are removed when the new one is published. PREFIX is refused if it has another index or a newer \
+commit, and of two copies at a time the second to publish fails. `akin query`, `batch`, `show`, `stat`, `export`, `verify`, `bench`, `map`, `pairs`, `dedup`, `cluster`, \
+`negatives`, `eval retrieval --index`, `serve` and `mcp` read s3://BUCKET/PREFIX through a copy in ~/.cache/akin/buckets (or \
+$XDG_CACHE_HOME/akin/buckets), at most 32 GiB in all. `akin verify` fetches every byte again.
+
+AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN say who asks, AWS_REGION where the bucket is, AWS_ENDPOINT_URL which object \
+store; a machine or container of AWS may give credentials itself. Files of the AWS command line and proxies are not read. http:// \
+is for an endpoint on this machine, unless AWS_ALLOW_HTTP=true. Large files go in parts of 8 MiB: what a killed copy \
+leaves of them, a rule of the bucket that ends incomplete uploads removes.
+
 Examples:
   akin copy notes postgres://me@db.example.org/company/notes
   akin copy postgres://me@db.example.org/company/notes backup
-  akin copy notes milvus://milvus.example.org:19530/notes")]
+  akin copy notes milvus://milvus.example.org:19530/notes
+  akin copy notes s3://backups/notes
+  akin copy s3://backups/notes restored")]
 pub struct CopyArguments {
     /// The index to copy
     pub from: PathBuf,

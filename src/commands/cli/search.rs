@@ -38,6 +38,9 @@ In a table of PostgreSQL words are read as its text configuration says (--engine
 ts_rank times rarity, not BM25's, and whether the model is to be trusted beside words is not estimated there. A table that keeps no \
 words is searched by meaning alone.
 
+An index in a bucket (s3://BUCKET/PREFIX, which `akin copy` puts there) is read from a copy of its files in the user's cache; each command \
+asks for the newest commit first and fetches only what is new (see akin help copy).
+
 While `akin serve` runs for the index, a TEXT is answered by it: the model is loaded there already. The answer is the same, and \
 without an answer within two seconds, or with a --model or --rerank, the query is answered without it. --no-server never asks it.
 
@@ -52,10 +55,11 @@ Examples:
   akin query papers bridges --filter \"year >= 1990 and tags not in (draft, 'to do')\"
   akin query papers bridges --filter \"date > 2024-05\" --facet author.name
   akin query notes --like note-17 --unlike note-3
+  akin query s3://backups/notes \"fear of heights\"
   akin query notes < questions.txt
   akin query notes")]
 pub struct QueryArguments {
-    /// The folder of the index, postgres://USER@HOST:PORT/DATABASE/TABLE, or milvus://HOST:PORT/COLLECTION
+    /// The folder of the index, postgres://USER@HOST:PORT/DATABASE/TABLE, milvus://HOST:PORT/COLLECTION, or s3://BUCKET/PREFIX
     pub index: PathBuf,
     /// What to look for
     pub text: Option<String>,
@@ -86,7 +90,7 @@ Examples:
   akin batch papers questions.txt --filter \"year in (2001, 2002)\"
   generate-questions | akin batch notes -")]
 pub struct BatchArguments {
-    /// The folder of the index, postgres://USER@HOST:PORT/DATABASE/TABLE, or milvus://HOST:PORT/COLLECTION
+    /// The folder of the index, postgres://USER@HOST:PORT/DATABASE/TABLE, milvus://HOST:PORT/COLLECTION, or s3://BUCKET/PREFIX
     pub index: PathBuf,
     /// The file of queries, or - for stdin
     pub queries: PathBuf,
@@ -117,7 +121,7 @@ Examples:
   akin bench papers --vectors questions.npy --filter \"year > 2000\"
   akin bench notes --vectors questions.npy -k 100 --ef 100,200,400 --json | jq .recall")]
 pub struct BenchArguments {
-    /// The folder of the index
+    /// The folder of the index, or s3://BUCKET/PREFIX
     pub index: PathBuf,
     /// The queries: a NumPy file of a matrix of floats, one query in each row
     #[arg(long, value_name = "FILE")]
@@ -145,7 +149,7 @@ Examples:
   akin show notes alps.md
   akin query notes \"fear of heights\" -k 1 --json | jq -r '.hits[].id' | xargs akin show notes")]
 pub struct ShowArguments {
-    /// The folder of the index
+    /// The folder of the index, or s3://BUCKET/PREFIX
     pub index: PathBuf,
     /// The ids of the documents
     #[arg(required = true, value_name = "ID")]

@@ -23,6 +23,9 @@ postgres://USER@HOST:PORT/DATABASE/TABLE serves a table of PostgreSQL under the 
 ids, with --writable also POST and DELETE of documents. What needs the files of an index (like, facets, highlight, export, map, the page, \
 other interfaces) is answered with 501 there. It takes up to 8 connections.
 
+s3://BUCKET/PREFIX serves an index that `akin copy` has put into a bucket, for reading, under the last part of PREFIX, from a copy of its \
+files in the user's cache. Every 10 seconds newer commits are looked for; while the object store is away, what was there before is served.
+
 With --writable, POST /v1/indexes/NAME/documents takes {\"documents\": [{\"id\", \"text\", \"metadata\"}]} and answers when they are on the \
 disk, DELETE takes {\"ids\": [...]} there or one id in the path. POST /v1/indexes with {\"name\"} creates an index in the folder of \
 --create-in, and DELETE /v1/indexes/NAME drops one of it.
@@ -54,6 +57,7 @@ that its header traceparent names. A collector that is slow or away costs spans 
 Examples:
   akin serve notes
   akin serve postgres://me@db.example/search/notes --writable
+  akin serve s3://backups/notes
   akin serve notes papers --listen 127.0.0.1:8080 --precision int8
   curl localhost:7700/v1/indexes/notes/query -d '{\"text\": \"fear of heights\", \"k\": 3}'
   akin serve --model all-MiniLM-L6-v2 --rerank cross-encoder/ms-marco-MiniLM-L6-v2
@@ -61,7 +65,7 @@ Examples:
   akin serve notes --listen 0.0.0.0:7700 --api-key-file keys.txt --tls-certificate cert.pem --tls-key key.pem --rate 20
   akin serve --config akin.toml --log-format json")]
 pub struct ServeArguments {
-    /// The folders of the indexes, postgres://USER@HOST:PORT/DATABASE/TABLE, or milvus://HOST:PORT/COLLECTION
+    /// The folders of the indexes, postgres://USER@HOST:PORT/DATABASE/TABLE, milvus://HOST:PORT/COLLECTION, or s3://BUCKET/PREFIX
     #[arg(value_name = "INDEX", required_unless_present_any = ["model", "rerank", "create_in"])]
     pub indexes: Vec<PathBuf>,
     // Read before the arguments are parsed: its settings are among them then.
@@ -211,7 +215,7 @@ Examples:
   akin mcp notes --install claude-code
   akin mcp notes --writable --install codex --print")]
 pub struct McpArguments {
-    /// The folders of the indexes
+    /// The folders of the indexes, or s3://BUCKET/PREFIX to read one in a bucket
     #[arg(value_name = "INDEX", required = true)]
     pub indexes: Vec<PathBuf>,
     #[command(flatten)]
@@ -272,6 +276,11 @@ impl McpArguments {
             writable: self.writable,
             ..ServerOptions::new(self.indexes.clone())
         }
+    }
+
+    /// Whether the agent may change the indexes.
+    pub fn is_writable(&self) -> bool {
+        self.writable
     }
 
     /// The options that say how to serve, as they are given on a command line.

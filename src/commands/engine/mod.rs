@@ -26,15 +26,15 @@ use crate::commands::output::write_whole;
 use crate::commands::terminal::{Terminal, bytes, counted, grouped};
 use crate::commands::vectors::VectorsOutput;
 
-/// The engines that there are not.
-const UNKNOWN: [&str; 2] = ["s3://", "http://"];
+/// Addresses that people try and that name no engine.
+const UNKNOWN: [&str; 4] = ["http://", "https://", "gs://", "az://"];
 
 /// The address that a path is, if it is one.
 pub fn address(path: &Path) -> anyhow::Result<Option<Address>> {
     let Some(text) = path.to_str() else { return Ok(None) };
     if let Some(scheme) = UNKNOWN.iter().find(|scheme| text.starts_with(**scheme)) {
         bail!(
-            "{scheme} is no engine that this release knows: name a folder, postgres://USER@HOST:PORT/DATABASE/TABLE, or milvus://HOST:PORT/COLLECTION"
+            "{scheme} is no engine that this release knows: name a folder, postgres://USER@HOST:PORT/DATABASE/TABLE, milvus://HOST:PORT/COLLECTION, or s3://BUCKET/PREFIX"
         );
     }
     Ok(if Address::is_one(text) { Some(Address::parse(text)?) } else { None })

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use super::background::Sample;
@@ -373,9 +374,16 @@ pub(crate) enum Opened {
 
 /// Reads a published manifest.
 pub(crate) fn read_manifest(storage: &dyn Storage, published: &[u8]) -> Result<Manifest> {
+    read_manifest_at(storage.path(), published)
+}
+
+/// Reads a published manifest. `path` names its index in messages.
+pub(crate) fn read_manifest_at(path: &Path, published: &[u8]) -> Result<Manifest> {
     Manifest::from_bytes(published).map_err(|unreadable| match unreadable {
-        Unreadable::Format(found) => Error::Format { path: storage.path().to_owned(), found, known: FORMAT },
-        Unreadable::Damaged(why) => Error::damaged(storage, format!("manifest: {why}")),
+        Unreadable::Format(found) => Error::Format { path: path.to_owned(), found, known: FORMAT },
+        Unreadable::Damaged(why) => {
+            Error::Damaged { path: path.to_owned(), what: format!("manifest: {why}") }
+        }
     })
 }
 

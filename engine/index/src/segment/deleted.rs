@@ -120,6 +120,19 @@ impl Deleted {
             }
             Ok(blob) => blob,
         };
+        Self::of_blob(storage, index, segment, generation, passages, &blob).map(Some)
+    }
+
+    /// The same of a file of `storage` that is open.
+    pub(crate) fn of_blob(
+        storage: &dyn Storage,
+        index: IndexId,
+        segment: u64,
+        generation: u64,
+        passages: usize,
+        blob: &Blob,
+    ) -> Result<(Arc<Self>, DeletedRecord)> {
+        let name = deleted_file_name(segment, generation);
         let damaged = |why: &str| Error::damaged(storage, format!("{name}: {why}"));
         let words = passages.div_ceil(64);
         let length = blob.bytes().len();
@@ -157,7 +170,7 @@ impl Deleted {
             length: length as u64,
             checksum: u32::from_le_bytes(*checksum.first_chunk().expect("four bytes were split off")),
         };
-        Ok(Some((Arc::new(Self { words, documents: documents as usize, passages: set }), record)))
+        Ok((Arc::new(Self { words, documents: documents as usize, passages: set }), record))
     }
 }
 

@@ -187,6 +187,17 @@ impl Trailer {
         self.length
     }
 
+    /// Whether bytes are a trailer of this origin, length and checksum.
+    pub(crate) fn says(bytes: &[u8], origin: Origin, length: u64, checksum: u32) -> bool {
+        bytes.len() == TRAILER
+            && bytes[..8] == MAGIC
+            && bytes[8..24] == origin.index.0
+            && bytes[24..32] == origin.segment.to_le_bytes()
+            && bytes[48..56] == length.to_le_bytes()
+            && bytes[60..] == checksum.to_le_bytes()
+            && crc32fast::hash(&bytes[..60]) == checksum
+    }
+
     /// Reads the trailer of a file.
     pub(crate) fn read(blob: &Blob) -> Result<Self, String> {
         let file = blob.bytes().len();

@@ -37,7 +37,7 @@ use self::write::{Header, file_name};
 use crate::graph::codes::{longer_stride, stride};
 use crate::graph::{Fault, Graph, Pages};
 use crate::manifest::{DIMENSION_LIMIT, IndexId, ModelRecord, Origin, PASSAGE_LIMIT, SegmentRecord};
-use crate::storage::Storage;
+use crate::storage::{Blob, Storage};
 use crate::{Error, Result, Similarity};
 
 /// An open segment.
@@ -75,38 +75,44 @@ impl Segment {
         model: &ModelRecord,
         record: &SegmentRecord,
     ) -> Result<Arc<Self>, Unopened> {
+        let blob = open_blob(storage, record.id)?;
+        Self::of_record(storage, index, model, record, blob).map(Arc::new).map_err(Unopened::Failed)
+    }
+
+    /// The segment that a manifest names, of a file of `storage` that is open.
+    pub(crate) fn of_record(
+        storage: &dyn Storage,
+        index: IndexId,
+        model: &ModelRecord,
+        record: &SegmentRecord,
+        blob: Blob,
+    ) -> Result<Self> {
         let origin = record.origin.unwrap_or(Origin { index, segment: record.id });
-        let segment = Self::open_file(storage, origin, record.id)?;
-        let damaged = |why: &str| {
-            Unopened::Failed(Error::damaged(storage, format!("{}: {why}", segment.sections.name())))
-        };
+        let segment = Self::of_blob(storage, origin, record.id, blob)?;
+        let damaged = |why: &str| Err(Error::damaged(storage, format!("{}: {why}", segment.sections.name())));
         let is_named =
             segment.trailer.checksum == record.checksum && segment.trailer.length() == record.length;
         let is_alike =
             segment.header.dimension == model.dimension && segment.similarity() == model.similarity;
         if !is_named || !is_alike {
-            return Err(damaged("it is not the file that the manifest names"));
+            return damaged("it is not the file that the manifest names");
         }
         if segment.documents() as u64 != record.documents
             || segment.passages() as u64 != record.passages
             || segment.has_graph() != record.is_sealed()
         {
-            return Err(damaged("it has other counts than the manifest says"));
+            return damaged("it has other counts than the manifest says");
         }
-        Ok(Arc::new(segment))
+        Ok(segment)
     }
 
     /// Opens the file of segment `id`, which says that it is of `origin`, whatever a manifest says of it.
     pub(crate) fn open_file(storage: &dyn Storage, origin: Origin, id: u64) -> Result<Self, Unopened> {
+        Self::of_blob(storage, origin, id, open_blob(storage, id)?).map_err(Unopened::Failed)
+    }
+
+    fn of_blob(storage: &dyn Storage, origin: Origin, id: u64, blob: Blob) -> Result<Self> {
         let name = file_name(id);
-        let blob = storage.open(&name).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Unopened::Missing,
-            _ => Unopened::Failed(Error::Io {
-                action: "read",
-                path: storage.path().join("segments").join(&name),
-                source: error,
-            }),
-        })?;
         let open = || {
             let trailer = Trailer::read(&blob)?;
             if trailer.origin() != origin {
@@ -125,7 +131,7 @@ impl Segment {
                 walked: AtomicU64::new(0),
             })
         };
-        open().map_err(|why| Unopened::Failed(Error::damaged(storage, format!("{name}: {why}"))))
+        open().map_err(|why| Error::damaged(storage, format!("{name}: {why}")))
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -182,6 +188,15 @@ impl Segment {
         self.header.graph.is_some()
     }
 
+    /// Compares every block of every section with its checksum.
+    pub(crate) fn check_blocks(&self) -> Result<(), Fault> {
+        for section in Section::ALL {
+            self.check_section(section)?;
+            self.sections.forget(section);
+        }
+        Ok(())
+    }
+
     /// Checks every block of every section, and what they say of each other. `look` hears how many bytes are
     /// checked; none if it says to stop.
     pub(crate) fn verify(&self, look: &dyn Fn(u64) -> bool) -> Result<Option<Verified>, Fault> {
@@ -215,6 +230,18 @@ impl Segment {
         Section::ALL.iter().for_each(|section| self.sections.forget(*section));
         Ok(Some(verified))
     }
+}
+
+fn open_blob(storage: &dyn Storage, id: u64) -> Result<Blob, Unopened> {
+    let name = file_name(id);
+    storage.open(&name).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Unopened::Missing,
+        _ => Unopened::Failed(Error::Io {
+            action: "read",
+            path: storage.path().join("segments").join(&name),
+            source: error,
+        }),
+    })
 }
 
 /// What a verification of a segment went through.

@@ -14,7 +14,7 @@ use crate::graph::Fault;
 use crate::manifest::decode;
 use crate::storage::Blob;
 
-pub(crate) use super::layout::{ALIGNMENT, BLOCK, Placed, Section, Trailer};
+pub(crate) use super::layout::{ALIGNMENT, BLOCK, Placed, Section, TRAILER, Trailer};
 
 /// Blocks that are asked for together where many are checked in a row: two megabytes.
 const READ_AHEAD: usize = 128;
