@@ -229,18 +229,18 @@ fn a_precision_that_cannot_be_had_is_refused_with_those_that_can() {
 fn a_device_that_cannot_be_had_is_refused_with_what_would_give_it() {
     let workplace = with_notes(3);
     for (device, built) in [("cuda:99", cfg!(feature = "cuda")), ("wgpu:99", cfg!(feature = "wgpu"))] {
-        let sentence = workplace.akin(&["index", "notes", "notes.txt", "--device", device]).refused();
+        let sentence = workplace.akin(&["index", "other", "notes.txt", "--device", device]).refused();
         let remedy = match built {
             true => "--device cpu".to_owned(),
             false => format!("cargo build --release --features {}", &device[..4]),
         };
         assert!(sentence.contains(device) && sentence.contains(&remedy), "{sentence}");
-        assert!(!workplace.path("notes").exists());
+        assert!(!workplace.path("other").exists());
     }
-    let unknown = workplace.akin(&["index", "notes", "notes.txt", "--device", "tpu"]);
+    let unknown = workplace.akin(&["index", "other", "notes.txt", "--device", "tpu"]);
     assert_eq!(unknown.code, Some(2));
     assert!(unknown.stderr.contains("\"tpu\"") && unknown.stderr.contains("cuda"), "{unknown:#?}");
-    workplace.akin(&["index", "notes", "notes.txt", "--device", "cpu"]).succeeded();
+    workplace.akin(&["index", "other", "notes.txt", "--device", "cpu"]).succeeded();
 }
 
 #[test]
