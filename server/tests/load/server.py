@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -16,7 +17,7 @@ class Server:
 
     def __init__(self, akin, folder, index, precision):
         self.command = [akin, "serve", str(index), "--writable", "--precision", precision, "--timeout", "60"]
-        self.log = open(folder / "server.log", "ab")
+        self.log = open(folder / "server.log", "a+b")
         self.port = free_port()
         self.child = None
         self.peaks = []
@@ -27,7 +28,9 @@ class Server:
         self.child = subprocess.Popen(command, stdout=self.log, stderr=self.log)
         while True:
             if self.child.poll() is not None:
-                raise SystemExit(f"the server ended with {self.child.returncode} when it was started; see server.log")
+                self.log.seek(0)
+                said = self.log.read()[-2000:].decode(errors="replace")
+                raise SystemExit(f"the server ended with {self.child.returncode} when it was started: {said}")
             try:
                 if ask(self.port, "GET", "/ready")[0] == 200:
                     return time.monotonic() - began
@@ -54,9 +57,15 @@ class Server:
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that no connection gets by itself: while the server is down, a client that asks again and again would at last be given the
+    port it asks, be connected with itself, and keep the server from listening there."""
+    while True:
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", random.randrange(10_000, 30_000)))
+            except OSError:
+                continue
+            return listener.getsockname()[1]
 
 
 def ask(port, method, path, body=None, timeout=120):
