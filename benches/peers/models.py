@@ -77,7 +77,7 @@ class Peer:
     def __init__(self, model, hidden):
         self.tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
         self.tokenizer.no_padding()
-        self.tokenizer.enable_truncation(json.loads((model / "sentence_bert_config.json").read_text())["max_seq_length"])
+        self.tokenizer.enable_truncation(json.loads((model / "sentence_bert_config.json").read_text()).get("max_seq_length", 8192))
         self.hidden = hidden
 
     def encode(self, texts):
@@ -152,6 +152,7 @@ def main():
         expected = None
         for name, encode in contenders.items():
             vectors = np.asarray(encode(texts))
+            vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
             expected = vectors if expected is None else expected
             print(f"{name}: least cosine with Akin f32 {np.einsum('ij,ij->i', vectors, expected).min():.6f}", flush=True)
         wall, spent = {name: [] for name in contenders}, {name: [] for name in contenders}
