@@ -12,11 +12,9 @@ import sys
 from itertools import islice
 from pathlib import Path
 
-import nncf
 import numpy as np
 import openvino
 import torch
-from onnxruntime.quantization import QuantType, quantize_dynamic
 from tokenizers import Tokenizer
 from transformers import AutoModel
 
@@ -50,6 +48,8 @@ def export_f32(model, path):
 
 def calibrating(model, corpus):
     """Some hundred texts as the network reads them: NNCF looks at the activations that they make."""
+    import nncf
+
     tokenizer = Tokenizer.from_file(f"{model}/tokenizer.json")
     tokenizer.no_padding()
 
@@ -63,6 +63,9 @@ def calibrating(model, corpus):
 
 
 def main(model, corpus, out):
+    import nncf
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     f32, int8, openvino_int8 = out / "f32.onnx", out / "int8.onnx", out / "int8.xml"
@@ -77,4 +80,5 @@ def main(model, corpus, out):
         openvino.save_model(network, openvino_int8, compress_to_fp16=False)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -24,32 +24,13 @@ import numpy as np
 import onnxruntime
 import openvino
 import torch
+from export import export_f32
 from tokenizers import Tokenizer
-from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
+from transformers import AutoTokenizer, BertConfig, BertModel
 
 THREADS = len(os.sched_getaffinity(0))
 # Larger batches are no faster for the peers: they leave the cache.
 BATCH = 32
-
-
-class TokenStates(torch.nn.Module):
-    """Token ids and their mask to the last hidden states: pooling is the caller's."""
-
-    def __init__(self, directory):
-        super().__init__()
-        self.network = AutoModel.from_pretrained(directory, attn_implementation="eager").eval()
-
-    def forward(self, input_ids, attention_mask):
-        return self.network(input_ids, attention_mask).last_hidden_state
-
-
-def export(directory, path):
-    ids = torch.tensor([[101, 7592, 2088, 102], [101, 7592, 102, 0]])
-    names = ["input_ids", "attention_mask"]
-    axes = {name: {0: "texts", 1: "tokens"} for name in [*names, "hidden"]}
-    given = (ids, torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]]))
-    torch.onnx.export(TokenStates(directory), given, path, input_names=names, output_names=["hidden"], dynamic_axes=axes,
-                      opset_version=17, dynamo=False)
 
 
 def random_model(shape, tokenizer_of, folder):
@@ -143,7 +124,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         model = random_model(options.random, options.model, folder) if options.random else options.model
-        export(model, folder / "f32.onnx")
+        export_f32(model, folder / "f32.onnx")
         texts = texts_of(options.corpus, options.texts, options.tokens, model)
         ours = {precision: akin.SentenceEncoder(str(model), precision=precision) for precision in ("f32", "int8")}
         contenders = {f"Akin {precision}": encoder.encode for precision, encoder in ours.items()}
