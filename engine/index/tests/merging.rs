@@ -94,6 +94,34 @@ fn a_merge_that_was_never_taken_leaves_nothing() {
 }
 
 #[test]
+fn what_is_replaced_again_and_again_takes_no_more_than_the_room_of_a_few() {
+    let folder = TempDir::new().unwrap();
+    let mut index = filled(folder.path(), 2000);
+    for round in 0..60 {
+        let first = round * 100 % 2000;
+        let renewed: Vec<Document> = documents(first..first + 100)
+            .into_iter()
+            .map(|document| Document { text: format!("{} {round}", document.text), ..document })
+            .collect();
+        index.upsert(&renewed, &embeddings(first..first + 100)).unwrap();
+        let stat = index.stat().unwrap();
+        assert_eq!(stat.documents, 2000);
+        assert!(stat.deleted <= 2000, "round {round}: {}", stat.deleted);
+    }
+    // Deleting frees room as well.
+    let dead: Vec<String> = (0..1990).map(|i| document(i).id).collect();
+    for part in dead.chunks(199) {
+        index.delete(&part.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+    }
+    let stat = index.stat().unwrap();
+    assert!(stat.deleted <= 1024 && stat.documents == 10, "{}", stat.deleted);
+    assert_eq!(index.verify().unwrap().documents, 10);
+    assert_eq!(ids(&index, &embedding(1995), &exact(1)), [document(1995).id]);
+    drop(index);
+    assert_eq!(Index::open(folder.path()).unwrap().len(), 10);
+}
+
+#[test]
 fn compacting_leaves_one_segment_without_the_dead() {
     for n in [300, SEAL_PASSAGES as u64 + 500] {
         let folder = TempDir::new().unwrap();

@@ -185,8 +185,10 @@ pub async fn delete(app: &Arc<App>, arguments: Map<String, Value>) -> Result<Val
     let (index, own) = find(app, &id)?;
     let (writer, patience) = (index.writer()?, Patience::default());
     let waiting = patience.waiting();
-    let deleted = blocking(move || writer.delete(&[own], &waiting)).await;
+    let by = Arc::clone(&writer);
+    let deleted = blocking(move || by.delete(&[own], &waiting)).await;
     drop(patience);
+    merge_later(&writer);
     match deleted? {
         0 => Err(ApiError::not_found(format!(
             "no document has the id {}: take one that search gave",

@@ -121,7 +121,10 @@ async fn delete_of(app: &App, name: &str, ids: Vec<String>, waiting: Waiting) ->
         return blocking(move || table.delete(&ids, &waiting)).await;
     }
     let writer = app.index(name)?.writer()?;
-    blocking(move || writer.delete(&ids, &waiting)).await
+    let by = Arc::clone(&writer);
+    let deleted = blocking(move || by.delete(&ids, &waiting)).await;
+    merge_later(&writer);
+    deleted
 }
 
 /// Deletes a document.

@@ -29,6 +29,7 @@ impl Index {
             let mut manifest = snapshot.manifest.clone();
             self.bury(&snapshot, &docs, &mut manifest)?;
             self.commit(manifest)?;
+            self.reclaim_flats()?;
         }
         Ok(existed)
     }

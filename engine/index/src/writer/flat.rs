@@ -24,6 +24,9 @@ const FAN: usize = 64;
 /// So many segments without a graph may be left at the end of a run.
 const LEFT: usize = 8;
 
+/// Up to so many deleted passages stay where they are: to write them out takes longer than their room is worth.
+const KEPT_DEAD: usize = 1024;
+
 impl Index {
     /// Builds the graph of the documents that have none yet, if they have at least [`SEAL_PASSAGES`] passages;
     /// else puts their segments together where they are many.
@@ -38,9 +41,7 @@ impl Index {
         let snapshot = self.now();
         let flats: Vec<&SegmentView> =
             snapshot.segments.iter().filter(|view| !view.segment.has_graph()).collect();
-        let (live, all): (usize, usize) = flats
-            .iter()
-            .fold((0, 0), |(live, all), view| (live + view.live_passages(), all + view.segment.passages()));
+        let (live, all) = live_and_all(&snapshot);
         let by_product = snapshot.model().similarity.is_product();
         let graph = live >= SEAL_PASSAGES && by_product;
         // What never gets a graph is put together by size alone, as it is added.
@@ -51,11 +52,26 @@ impl Index {
         self.join_flats(0, graph, progress)
     }
 
-    /// Passages of segments without a graph.
+    /// Live passages of segments without a graph.
     pub(super) fn flat_passages(&self) -> usize {
-        let snapshot = self.now();
-        let flats = snapshot.segments.iter().filter(|view| !view.segment.has_graph());
-        flats.map(SegmentView::live_passages).sum()
+        live_and_all(&self.now()).0
+    }
+
+    /// Makes one segment of those without a graph where more of their passages are deleted than live: what is replaced
+    /// again and again would take many times the room of what is left. Each copy of a live passage is paid for by a deleted
+    /// one. The change before it stands where this fails, and is not made to fail by it while the index is sound.
+    pub(super) fn reclaim_flats(&mut self) -> Result<()> {
+        let (live, all) = live_and_all(&self.now());
+        if all - live <= live.max(KEPT_DEAD) {
+            return Ok(());
+        }
+        match self.join_flats(0, false, &|_, _| ControlFlow::Continue(())) {
+            Err(error) if !self.failed => {
+                tracing::warn!("the room of deleted documents could not be freed, and stays taken: {error}");
+                Ok(())
+            }
+            joined => joined,
+        }
     }
 
     /// Puts the newest segments without a graph together where there are [`FAN`] of about one size.
@@ -99,4 +115,10 @@ impl Index {
         }
         self.commit(manifest).map(drop)
     }
+}
+
+/// The live passages of segments without a graph, and all of them.
+fn live_and_all(snapshot: &crate::Snapshot) -> (usize, usize) {
+    let flats = snapshot.segments.iter().filter(|view| !view.segment.has_graph());
+    flats.fold((0, 0), |(live, all), view| (live + view.live_passages(), all + view.segment.passages()))
 }

@@ -83,6 +83,7 @@ impl Index {
             self.recent.insert(id_hash(&document.id), (id, place));
         }
         self.join_small_flats()?;
+        self.reclaim_flats()?;
         if snapshot.model().similarity.is_product() && self.flat_passages() >= SEGMENT_PASSAGES {
             self.seal(progress)?;
         }

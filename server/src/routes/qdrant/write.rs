@@ -232,14 +232,14 @@ pub async fn delete(
     let index = app.index(&name)?;
     let PointsDeleteRequest { points, filter, shard_key } = request;
     let chosen = chosen(points, filter, shard_key)?;
-    index.writer()?;
-    let waiting = patience.waiting();
+    let (writer, waiting) = (index.writer()?, patience.waiting());
     let deleted = blocking(move || {
         delete_chosen(&index, &chosen, &waiting)?;
         Ok(done(&index, started))
     })
     .await;
     drop(patience);
+    merge_later(&writer);
     deleted
 }
 
