@@ -294,3 +294,35 @@ fn an_agent_is_answered_on_stdin_and_stdout() {
     let found = &answers[1]["result"]["structuredContent"]["results"];
     assert_eq!((found.as_array().unwrap().len(), &found[0]["id"]), (2, &json!("notes.txt:4")));
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_server_that_begins_on_a_full_disk_answers_and_takes_changes_when_there_is_room() {
+    let workplace = with_notes();
+    let mut command = Command::new("bash");
+    workplace.settle(&mut command);
+    // A write past the limit fails as on a full disk, instead of ending the process.
+    let script =
+        "trap '' XFSZ; exec prlimit --fsize=64:unlimited \"$0\" serve notes --writable --listen 127.0.0.1:0";
+    let server = Server::of(command.args(["-c", script, common::AKIN]));
+    let text = &sentences(40)[3];
+    let asked = json!({ "text": text, "k": 1 });
+    let (status, answer) = server.post("/v1/indexes/notes/query", &asked);
+    assert!(status == 200 && answer.contains(text.as_str()), "{answer}");
+    let write = json!({ "documents": [{ "id": "new", "text": "zebras" }] });
+    let refused = server.post("/v1/indexes/notes/documents", &write);
+    assert!(refused.0 == 503 && refused.1.contains("cannot write to the index"), "{refused:?}");
+    let (status, state) = server.get("/v1/indexes/notes/state");
+    assert!(status == 200 && state.contains("\"skipped\":null"), "{state}");
+    let lifted = ["--pid", &server.child.id().to_string(), "--fsize=unlimited:unlimited"];
+    assert!(Command::new("prlimit").args(lifted).status().unwrap().success());
+    assert_eq!(server.post("/v1/indexes/notes/documents", &write).0, 200);
+    let zebras = json!({ "text": "zebras", "k": 1, "mode": "keyword" });
+    assert!(server.post("/v1/indexes/notes/query", &zebras).1.contains("\"id\":\"new\""));
+    let deleted = server.send("DELETE", "/v1/indexes/notes/documents/new", "");
+    assert_eq!(deleted.0, 200, "{deleted:?}");
+    assert!(!server.post("/v1/indexes/notes/query", &zebras).1.contains("\"id\":\"new\""));
+    server.stop("-TERM");
+    workplace.akin(&["verify", "notes"]).succeeded();
+    assert_eq!(workplace.figures("notes")["documents"], 40);
+}

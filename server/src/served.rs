@@ -83,7 +83,8 @@ impl ServedIndex {
 
     /// Its reader, which follows commits.
     pub fn reader(&self) -> &Reader {
-        &self.reader
+        let of_writer = self.writer.as_ref().and_then(|writer| writer.reader());
+        of_writer.unwrap_or(&self.reader)
     }
 
     /// The room of its model.
@@ -122,7 +123,7 @@ impl ServedIndex {
             name: name.to_owned(),
             reader: index.reader(),
             room,
-            writer: Some(Arc::new(Writer::new(index))),
+            writer: Some(Arc::new(Writer::new(index, folder.clone()))),
             folder,
             may_drop: true,
             map: MapCache::default(),
@@ -148,7 +149,7 @@ impl ServedIndex {
     /// A searcher whose texts are encoded by themselves.
     pub fn searcher_alone(&self, manner: &Manner) -> Result<Searcher, ApiError> {
         let with_model =
-            || Ok(Searcher::new(self.reader.clone(), Arc::clone(self.require_room()?.encoder()))?);
+            || Ok(Searcher::new(self.reader().clone(), Arc::clone(self.require_room()?.encoder()))?);
         self.in_mode(manner, with_model)
     }
 
@@ -158,8 +159,8 @@ impl ServedIndex {
         with_model: impl FnOnce() -> Result<Searcher, ApiError>,
     ) -> Result<Searcher, ApiError> {
         Ok(match manner.mode {
-            Some(Mode::Keyword) => Searcher::without_model(self.reader.clone(), Mode::Keyword),
-            _ if manner.by_example => Searcher::without_model(self.reader.clone(), Mode::Semantic),
+            Some(Mode::Keyword) => Searcher::without_model(self.reader().clone(), Mode::Keyword),
+            _ if manner.by_example => Searcher::without_model(self.reader().clone(), Mode::Semantic),
             Some(mode) => with_model()?.with_mode(mode)?,
             None => {
                 let searcher = with_model()?;
@@ -171,7 +172,7 @@ impl ServedIndex {
 
     fn require_room(&self) -> Result<&Room, ApiError> {
         if self.room.is_none() {
-            self.reader.snapshot().require_known_model()?;
+            self.reader().snapshot().require_known_model()?;
         }
         self.room.as_ref().ok_or_else(|| akin_query::Error::NoEncoder.into())
     }
@@ -185,7 +186,7 @@ impl ServedIndex {
             spent.add(started.elapsed());
             encoded.map_err(|error| akin_query::Error::QueryEncoder(Box::new(error)))
         });
-        let searcher = Searcher::new(self.reader.clone(), Arc::clone(room.encoder()))?;
+        let searcher = Searcher::new(self.reader().clone(), Arc::clone(room.encoder()))?;
         Ok(searcher.with_query_encoder(encode))
     }
 }
@@ -285,16 +286,7 @@ fn taken(path: PathBuf, name: &str) -> StartError {
 
 fn open(path: &Path, writable: bool, may_drop: bool, models: &mut Models) -> Result<ServedIndex, StartError> {
     let name = name_of(path)?;
-    let (reader, writer) = match writable {
-        true => {
-            let index = Index::open(path)?;
-            (index.reader(), Some(Arc::new(Writer::new(index))))
-        }
-        false => {
-            let reading = ReaderOptions { reload: Reload::OnChange, ..ReaderOptions::default() };
-            (Reader::open_with(path, reading)?, None)
-        }
-    };
+    let (reader, writer) = if writable { open_to_write(path)? } else { (open_to_read(path)?, None) };
     let identity = reader.model();
     let room = if identity.is_known() { Some(models.of_index(&identity)?) } else { None };
     if let Some(room) = &room {
@@ -303,6 +295,23 @@ fn open(path: &Path, writable: bool, may_drop: bool, models: &mut Models) -> Res
     let folder = path.to_owned();
     let (map, sets, slow) = (MapCache::default(), Sets::default(), SlowQueries::default());
     Ok(ServedIndex { name, reader, room, writer, folder, may_drop, map, sets, slow })
+}
+
+fn open_to_read(path: &Path) -> akin_index::Result<Reader> {
+    Reader::open_with(path, ReaderOptions { reload: Reload::OnChange, ..ReaderOptions::default() })
+}
+
+/// A reader of an index, and its writer. A disk without room does not keep an index from being read.
+fn open_to_write(path: &Path) -> akin_index::Result<(Reader, Option<Arc<Writer>>)> {
+    let (reader, writer) = match Index::open(path) {
+        Ok(index) => (index.reader(), Writer::new(index, path.to_owned())),
+        Err(error @ akin_index::Error::Write { is_full: true, .. }) => {
+            tracing::warn!("{error}: it is read, and takes changes when there is room");
+            (open_to_read(path)?, Writer::waiting_for_room(path.to_owned()))
+        }
+        Err(error) => return Err(error),
+    };
+    Ok((reader, Some(Arc::new(writer))))
 }
 
 /// The indexes in a folder, in the order of their names. The folder is made if it is not there.

@@ -1,12 +1,13 @@
 //! Changes an index: one writer, whose commits are on the disk when a request is acknowledged.
 
 use std::collections::HashSet;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Deref, DerefMut};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use akin_encoder::Role;
-use akin_index::{Document, Embeddings, Index, Passage, Selection, Snapshot};
+use akin_index::{Document, Embeddings, Index, Passage, Reader, Selection, Snapshot};
 use akin_indexer::corpus::Skipped;
 use akin_indexer::passages::Cutter;
 
@@ -16,8 +17,12 @@ use crate::room::Room;
 
 /// The writer of an index.
 pub struct Writer {
-    /// Taken for a commit, not while texts are encoded.
-    index: Mutex<Index>,
+    /// Taken for a commit, not while texts are encoded. None while it cannot be opened for want of room.
+    index: Mutex<Option<Index>>,
+    /// Its folder.
+    folder: PathBuf,
+    /// The reader that sees each commit at once, when the index is open.
+    reader: OnceLock<Reader>,
     /// Whether segments are being merged.
     merging: AtomicBool,
 }
@@ -34,9 +39,21 @@ pub struct Written {
 }
 
 impl Writer {
-    /// The writer of an index that is open.
-    pub fn new(index: Index) -> Self {
-        Self { index: Mutex::new(index), merging: AtomicBool::new(false) }
+    /// The writer of an index that is open, in the folder at `path`.
+    pub fn new(index: Index, folder: PathBuf) -> Self {
+        let reader = OnceLock::from(index.reader());
+        Self { index: Mutex::new(Some(index)), folder, reader, merging: AtomicBool::new(false) }
+    }
+
+    /// The writer of the index in a folder, on a disk without room: opening an index for changes writes to it. Each change tries
+    /// that again, and is refused until there is room.
+    pub fn waiting_for_room(folder: PathBuf) -> Self {
+        Self { index: Mutex::new(None), folder, reader: OnceLock::new(), merging: AtomicBool::new(false) }
+    }
+
+    /// The reader that sees each commit at once, when the index is open.
+    pub fn reader(&self) -> Option<&Reader> {
+        self.reader.get()
     }
 
     /// Adds documents, or replaces those of the same ids. All of them are on the disk when it returns, or none. Their
@@ -104,7 +121,7 @@ impl Writer {
     ) -> Result<(), ApiError> {
         // Locked first: nothing is committed between the reading and the writing.
         let mut index = self.lock()?;
-        let snapshot = index.reader().snapshot();
+        let snapshot = index.snapshot();
         let (documents, embeddings) = make(&snapshot)?;
         if waiting.is_gone() {
             return Err(gone());
@@ -144,14 +161,15 @@ impl Writer {
         Ok(index.delete(&ids)?.into_iter().filter(|existed| *existed).count())
     }
 
-    /// Files of which no document could be made when they were indexed.
-    pub fn skipped_files(&self) -> Result<Vec<Skipped>, ApiError> {
-        Ok(akin_indexer::skipped_files(&*self.held()?)?)
+    /// Files of which no document could be made when they were indexed; none while nobody can tell for want of room.
+    pub fn skipped_files(&self) -> Result<Option<Vec<Skipped>>, ApiError> {
+        let held = self.held()?;
+        Ok(held.as_ref().map(akin_indexer::skipped_files).transpose()?)
     }
 
     /// Merges segments that are many. Only the moment in which a merged one takes its place holds up a commit.
     pub fn merge(&self) {
-        if self.merging.swap(true, Ordering::AcqRel) {
+        if self.reader.get().is_none() || self.merging.swap(true, Ordering::AcqRel) {
             return;
         }
         if let Err(error) = self.merge_due() {
@@ -170,20 +188,44 @@ impl Writer {
     }
 
     /// The index, to change it: after a write that failed it goes on once the disk takes it.
-    fn lock(&self) -> Result<MutexGuard<'_, Index>, ApiError> {
-        let mut index = self.held()?;
-        index.recover()?;
-        Ok(index)
+    fn lock(&self) -> Result<Held<'_>, ApiError> {
+        let mut held = self.held()?;
+        match &mut *held {
+            Some(index) => index.recover()?,
+            None => {
+                let index = Index::open(&self.folder)?;
+                self.reader.get_or_init(|| index.reader());
+                *held = Some(index);
+                tracing::info!("{} takes changes again", self.folder.display());
+            }
+        }
+        Ok(Held(held))
     }
 
-    /// The index, to read what a reader does not see. A writer that panicked is not trusted with more.
-    fn held(&self) -> Result<MutexGuard<'_, Index>, ApiError> {
+    /// The index, if it is open. A writer that panicked is not trusted with more.
+    fn held(&self) -> Result<MutexGuard<'_, Option<Index>>, ApiError> {
         self.index.lock().map_err(|_: PoisonError<_>| {
             ApiError::new(
                 Kind::Unavailable,
                 "the writer of this index has failed: what was acknowledged is on the disk",
             )
         })
+    }
+}
+
+/// An index that is open, and held by one change.
+struct Held<'a>(MutexGuard<'a, Option<Index>>);
+
+impl Deref for Held<'_> {
+    type Target = Index;
+    fn deref(&self) -> &Index {
+        self.0.as_ref().expect("it is held only when it is open")
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut Index {
+        self.0.as_mut().expect("it is held only when it is open")
     }
 }
 

@@ -111,6 +111,8 @@ pub enum Error {
         path: PathBuf,
         /// What the system said.
         reason: String,
+        /// Whether it was for want of room (of the disk, a quota or a limit): it can be tried again when there is some.
+        is_full: bool,
     },
     /// The expression of a filter cannot be read.
     #[error("at character {at} of the filter: {reason}")]
@@ -171,8 +173,10 @@ impl Error {
     }
 
     /// The error of a write to the index at `path` that failed.
-    pub(crate) fn writing_at(path: &Path, error: &io::Error) -> Self {
-        Self::Write { path: path.to_owned(), reason: reason(error) }
+    pub fn writing_at(path: &Path, error: &io::Error) -> Self {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        let is_full = matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge);
+        Self::Write { path: path.to_owned(), reason: reason(error), is_full }
     }
 
     /// The error of a read that failed.

@@ -53,9 +53,8 @@ pub async fn state(
 ) -> Result<Response, ApiError> {
     let index = app.index(&name)?;
     blocking(move || {
-        let skipped = match index.writer() {
-            Ok(writer) => {
-                let skipped = writer.skipped_files()?;
+        let skipped = match index.writer().ok().map(|writer| writer.skipped_files()).transpose()?.flatten() {
+            Some(skipped) => {
                 let files: Vec<Value> = skipped
                     .iter()
                     .take(TOLD)
@@ -63,7 +62,7 @@ pub async fn state(
                     .collect();
                 json!({ "count": skipped.len(), "files": files })
             }
-            Err(_) => Value::Null,
+            None => Value::Null,
         };
         let slow = index.slow().told(SystemTime::now(), scope >= Scope::Admin);
         Ok(body::json(&json!({ "skipped": skipped, "slow": slow })))

@@ -4,7 +4,8 @@ load.py AKIN [--seconds N] [--model M] [--corpus FILE.jsonl] [--disk FOLDER] [--
 
 Runs `akin serve --writable` over an index, with clients that query, write, delete, read slowly and go away midway. Every
 few minutes the server is killed with SIGKILL and started again, and every document is compared with what was
-acknowledged. With --disk, a folder on a small file system of its own, the disk is full at times. For the last part of
+acknowledged. With --disk, a folder on a small file system of its own, the disk is full at times, also when the
+server is started. For the last part of
 the time (--calm) there are no kills, and the memory of the server is watched. Prints one line of JSON; fails when
 anything acknowledged was lost.
 
@@ -61,6 +62,14 @@ def recovers(load):
         time.sleep(0.2)
     load.wrong(f"30 s after the disk had room again: {status} {answer[:200]!r}")
     return None
+
+
+def answers_without_room(load):
+    """A server that was started on a full disk answers queries."""
+    status, answer = ask(load.server.port, "POST", load.path("query"), {"text": load.texts[0], "k": 1})
+    load.count("starts on a full disk")
+    if status != 200:
+        load.wrong(f"a query on a full disk: {status} {answer[:200]!r}")
 
 
 def memory_growth(samples):
@@ -155,10 +164,14 @@ def run(options, folder, kill_every):
             server.kill()
             kills += 1
             load.rest()
+            if state == "full" and random_.random() < 0.5:
+                starts.append(server.start())
+                answers_without_room(load)
             if disk:
                 disk.empty()
             load.disk_is_full = False
-            starts.append(server.start())
+            if server.child.poll() is not None:
+                starts.append(server.start())
         else:
             load.rest()
             before = server.memory()

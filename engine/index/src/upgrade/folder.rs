@@ -165,13 +165,8 @@ fn sync(folder: &Path) -> io::Result<()> {
 
 /// The error of a write that failed.
 pub(super) fn write_error(index: &Path, source: io::Error) -> Error {
-    let path = index.to_owned();
-    match source.kind() {
-        ErrorKind::StorageFull => Error::Write { path, reason: "no space left on the disk".into() },
-        kind @ (ErrorKind::QuotaExceeded
-        | ErrorKind::FileTooLarge
-        | ErrorKind::PermissionDenied
-        | ErrorKind::ReadOnlyFilesystem) => Error::Write { path, reason: kind.to_string() },
-        _ => Error::Io { action: "write", path, source },
+    match crate::catalogue::refuses_writes(source.kind()) {
+        true => Error::writing_at(index, &source),
+        false => Error::Io { action: "write", path: index.to_owned(), source },
     }
 }

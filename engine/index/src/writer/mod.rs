@@ -99,6 +99,7 @@ impl Index {
             true => Err(Error::Write {
                 path: self.reader.storage().path().to_owned(),
                 reason: "an earlier write failed, so nothing more is written until it is opened again".into(),
+                is_full: false,
             }),
         }
     }

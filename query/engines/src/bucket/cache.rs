@@ -113,7 +113,7 @@ impl CachedIndex {
 }
 
 fn writing(path: &Path, error: &io::Error) -> crate::Error {
-    akin_index::Error::Write { path: path.to_owned(), reason: error.to_string() }.into()
+    akin_index::Error::writing_at(path, error).into()
 }
 
 /// Removes files that the published commit does not name. Readers that have them open can go on reading them.

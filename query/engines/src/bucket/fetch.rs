@@ -64,11 +64,7 @@ struct Target<'a> {
 
 impl Target<'_> {
     fn writing(&self, error: &io::Error) -> Error {
-        let reason = match error.kind() {
-            io::ErrorKind::StorageFull => "no space left on the disk".into(),
-            _ => error.to_string(),
-        };
-        akin_index::Error::Write { path: self.path.to_owned(), reason }.into()
+        akin_index::Error::writing_at(self.path, error).into()
     }
 
     /// The files that are not there, or not as their length and end must be.

@@ -40,7 +40,7 @@ pub fn restore(from: &BucketAddress, to: &Path, watch: Watch<'_>) -> Result<Rest
         Err(error) => return Err(error.into()),
     }
     let store = Store::open(from)?;
-    let writing = |error: std::io::Error| Error::Write { path: to.to_owned(), reason: error.to_string() };
+    let writing = |error: std::io::Error| Error::writing_at(to, &error);
     // Nothing is made for an index that is not there.
     if store.commit()?.is_none() {
         return Err(super::BucketError::NoIndex { place: from.to_string() }.into());
