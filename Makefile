@@ -9,12 +9,17 @@ demo: tools model wordnet  ## see semantic search work: a reverse dictionary ove
 	cargo build --release
 	fixtures/demo $(AKIN)
 
-test: tools model wordnet  ## everything that the continuous integration runs
+test: tools model wordnet check-gpu  ## everything that the continuous integration runs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	@fixtures/audit policy
 	cargo test --workspace
+
+# DOCS_RS: the crate below burn's cuda downloads a compiled LLVM otherwise, which nothing that is only checked needs. In a folder of its
+# own, for some crates are built otherwise under it.
+check-gpu: tools  ## that the features cuda and wgpu compile
+	DOCS_RS=1 cargo clippy -p akin-encoder --features cuda,wgpu --target-dir $(or $(CARGO_TARGET_DIR),target)/check-gpu -- -D warnings
 
 torture: tools  ## at length: kills, flipped bytes, cut files and full disks
 	AKIN_TORTURE=1 cargo test --workspace --test torture --test crash --test histories --test damage --test failures --test killed --test load -- --nocapture
@@ -69,4 +74,4 @@ peers: model wordnet  ## install what the encoder is compared with (benches/peer
 tools:
 	@fixtures/install-tools
 
-.PHONY: help demo test torture load fuzz wheel sdist test-python audit page build model wordnet peers tools
+.PHONY: help demo test check-gpu torture load fuzz wheel sdist test-python audit page build model wordnet peers tools
