@@ -3,12 +3,14 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use akin_encoder::EncoderOptions;
 use akin_index::PassageSize;
 use akin_query::Mode;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
-    ComputeArguments, DefaultModel, PoolingName, RerankArguments, parse_count, parse_passages, parse_positive,
+    ComputeArguments, DefaultModel, PoolingName, PromptArguments, RerankArguments, parse_count,
+    parse_passages, parse_positive,
 };
 
 #[derive(Debug, Args)]
@@ -211,10 +213,19 @@ pub struct RetrievalArguments {
     #[command(flatten)]
     pub model: EvaluatedModel,
     #[command(flatten)]
+    pub prompts: PromptArguments,
+    #[command(flatten)]
     pub compute: ComputeArguments,
     /// Print a JSON line, or one a mode
     #[arg(long)]
     pub json: bool,
+}
+
+impl RetrievalArguments {
+    /// How the model is computed, and what is put before its texts.
+    pub fn encoder_options(&self) -> EncoderOptions {
+        self.prompts.with(self.compute.options())
+    }
 }
 
 /// How an index is asked that is evaluated.

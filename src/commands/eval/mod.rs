@@ -11,12 +11,12 @@ mod triplets;
 
 use std::path::PathBuf;
 
-use akin_encoder::SentenceEncoder;
 use akin_encoder::hub;
+use akin_encoder::{EncoderOptions, SentenceEncoder};
 use akin_trainer::embedder::Embedder;
 use akin_trainer::words::WordVectors;
 
-use crate::commands::cli::{ComputeArguments, EvalArguments, EvaluatedModel, Evaluation};
+use crate::commands::cli::{EvalArguments, EvaluatedModel, Evaluation};
 use crate::commands::model;
 use crate::commands::terminal::{Terminal, counted};
 
@@ -42,16 +42,16 @@ struct Evaluated {
 
 impl Evaluated {
     /// Loads the model, or the word vectors, that were asked for.
-    fn load(arguments: &EvaluatedModel, compute: &ComputeArguments) -> anyhow::Result<Self> {
+    fn load(arguments: &EvaluatedModel, options: &EncoderOptions) -> anyhow::Result<Self> {
         if let Some(path) = &arguments.word_vectors {
             let embedder = Box::new(WordVectors::read(path)?);
             return Ok(Self { embedder, max_tokens: usize::MAX });
         }
         let name = &arguments.model.model;
         let encoder = match arguments.pooling {
-            None => model::load(name, &compute.options())?,
+            None => model::load(name, options)?,
             Some(pooling) => {
-                SentenceEncoder::load_pooled(&base_directory(name)?, &compute.options(), pooling.pooling())?
+                SentenceEncoder::load_pooled(&base_directory(name)?, options, pooling.pooling())?
             }
         };
         Ok(Self { max_tokens: encoder.max_tokens(), embedder: Box::new(encoder) })

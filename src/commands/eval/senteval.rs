@@ -13,7 +13,7 @@ use crate::commands::terminal::{Style, Terminal, grouped};
 /// Prints the accuracy of each task, and their mean.
 pub fn run(arguments: &SentevalArguments, terminal: &Terminal) -> anyhow::Result<()> {
     let tasks = arguments.folders.iter().map(|folder| Task::read(folder)).collect::<Result<Vec<_>, _>>()?;
-    let model = Evaluated::load(&arguments.model, &arguments.compute)?;
+    let model = Evaluated::load(&arguments.model, &arguments.compute.options())?;
     let mut output = io::stdout().lock();
     if !arguments.json {
         let heading = format!("{:12}  {:>8}  {:>8}", "task", "examples", "accuracy");

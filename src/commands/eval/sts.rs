@@ -19,7 +19,7 @@ pub fn run(arguments: &StsArguments, terminal: &Terminal) -> anyhow::Result<()> 
         .iter()
         .map(|path| Ok((path.display().to_string(), read_scored_pairs(path)?)))
         .collect::<anyhow::Result<Vec<(String, Vec<ScoredPair>)>>>()?;
-    let model = Evaluated::load(&arguments.model, &arguments.compute)?;
+    let model = Evaluated::load(&arguments.model, &arguments.compute.options())?;
     let mut results = Vec::new();
     for (name, pairs) in &files {
         let result = model.watch(terminal, |embedder, observer| sts::evaluate(embedder, pairs, observer));

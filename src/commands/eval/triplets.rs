@@ -14,7 +14,7 @@ use crate::commands::terminal::{Style, Terminal, grouped};
 /// Prints the accuracy by each distance.
 pub fn run(arguments: &TripletsArguments, terminal: &Terminal) -> anyhow::Result<()> {
     let triplets = read_triplets(&arguments.file)?;
-    let model = Evaluated::load(&arguments.model, &arguments.compute)?;
+    let model = Evaluated::load(&arguments.model, &arguments.compute.options())?;
     let result =
         model.watch(terminal, |embedder, observer| triplets::evaluate(embedder, &triplets, observer))?;
     model.note_truncated(terminal, &arguments.file.display().to_string(), result.truncated);

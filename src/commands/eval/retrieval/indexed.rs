@@ -93,7 +93,7 @@ fn build(
     kept: Option<&Path>,
     terminal: &Terminal,
 ) -> anyhow::Result<Built> {
-    let encoder = model::load(&setting.model, &arguments.compute.options())?;
+    let encoder = model::load(&setting.model, &arguments.encoder_options())?;
     let identity = ModelIdentity { passages: setting.passages, ..model::identity(&setting.model, &encoder)? };
     let clean = Clean::begin();
     let folder = tempfile::tempdir().context("cannot make a folder for the corpus")?;

@@ -75,7 +75,7 @@ impl Evaluation<'_> {
     fn evaluate_model(&self, setting: &Setting) -> anyhow::Result<RetrievalResult> {
         let mut named = self.arguments.model.clone();
         named.model.model.clone_from(&setting.model);
-        let model = Evaluated::load(&named, &self.arguments.compute)?;
+        let model = Evaluated::load(&named, &self.arguments.encoder_options())?;
         let result = model
             .watch(self.terminal, |embedder, observer| self.set.evaluate(embedder, &self.ks, observer))?;
         let name = self.arguments.folder.display().to_string();
