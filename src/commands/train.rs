@@ -46,7 +46,7 @@ pub fn run(arguments: &TrainArguments, terminal: &Terminal) -> anyhow::Result<()
 
     let device = training::device();
     let mut bert = match arguments.from_scratch {
-        true => base.random_network(arguments.seed, &device),
+        true => base.random_network(arguments.seed, &device)?,
         false => base.network(&device)?,
     };
     if let Some(layers) = arguments.reinitialize {

@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut gradients = ParameterGradients::of(&network, loss.backward());
         backward += clock.elapsed();
         let clock = Instant::now();
-        gradients.set_rows(word_embeddings(network.bert()), words.take());
+        gradients.set_rows(word_embeddings(network.encoder()), words.take());
         (network, _) = optimizer.step(network, gradients, 2e-5);
         optimize += clock.elapsed();
     }

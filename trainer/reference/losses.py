@@ -24,9 +24,26 @@ FIXTURES = HERE.parent.parent / "fixtures"
 sys.path.insert(0, str(FIXTURES))
 import families
 
+# Those of BERT's module, then those that are trained by their description.
 FAMILIES = ("xlm-roberta", "camembert", "distilbert", "electra", "mpnet")
+DESCRIBED = ("modernbert", "modernbert-biases", "deberta-v3", "deberta-v2", "deberta-unshared", "nomic", "gte", "jina-v3",
+             "albert", "jina-v2", "t5", "t5-gated", "qwen3", "gemma3", "electra-narrow", "bert-relu")
+# What of the head of a cross-encoder is not BERT's: the activation, and whether a norm follows it.
+HEADS = {"modernbert": (torch.nn.GELU, True), "deberta-v3": (torch.nn.GELU, False), "deberta-v2": (torch.nn.GELU, False),
+         "distilbert": (torch.nn.ReLU, False), "electra": (torch.nn.GELU, False)}
+# Networks that are given the type of each token of a pair.
+TYPED = ("bert", "albert", "deberta-v2", "electra")
+# The parts of a layer that get adapters, and where the layers are.
+PARTS = {"tiny-bert": ("encoder.layer", ["attention.self.query", "attention.self.key", "attention.self.value",
+                                         "attention.output.dense", "intermediate.dense", "output.dense"]),
+         "deberta-v3": ("encoder.layer", ["attention.self.query_proj", "attention.self.key_proj", "attention.self.value_proj",
+                                          "attention.output.dense", "intermediate.dense", "output.dense"]),
+         "nomic": ("layers", ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+                              "mlp.up_proj", "mlp.down_proj", "mlp.gate_proj"])}
 STEPS, BATCH, RATE, WARMUP, DECAY, MAX_TOKENS, SEED = 50, 8, 5e-4, 0.1, 0.01, 48, 42
 CUTS = (32, 16, 8)
+# The most numbers that are kept of a parameter.
+KEPT = 128
 MASK = (1 << 64) - 1
 
 
@@ -75,7 +92,8 @@ class Encoder:
     def __init__(self, name):
         # Between the two texts of a pair: BERT has one, and gives the second text another type.
         self.separators = 2 if name == "mpnet" else 1
-        if name in FAMILIES:
+        self.is_typed = self.separators == 1
+        if name in FAMILIES + DESCRIBED:
             self.of_family(name)
             return
         folder = FIXTURES / "models" / name
@@ -94,9 +112,15 @@ class Encoder:
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(MAX_TOKENS)
         self.padding = settings["pad_token_id"]
-        names = ["dropout", "attention_dropout"] if name == "distilbert" else ["hidden_dropout_prob", "attention_probs_dropout_prob"]
+        self.is_typed = model_type in TYPED
+        names = {"distilbert": ["dropout", "attention_dropout"], "t5": ["dropout_rate"]}.get(
+            model_type, ["hidden_dropout_prob", "attention_probs_dropout_prob"])
         self.model, _ = families.network(model_type, settings | dict.fromkeys(names, 0.0))
         families.draw(self.model, name)
+        if isinstance(self.model, families.JinaBert):
+            self.model.weights = {name: torch.nn.Parameter(weight) for name, weight in self.model.weights.items()}
+            for name, weight in self.model.weights.items():
+                self.model.register_parameter(name.replace(".", "_"), weight)
         # No loss reaches it.
         if getattr(self.model, "pooler", None) is not None:
             self.model.pooler = None
@@ -109,6 +133,9 @@ class Encoder:
         longest = max(map(len, sentences))
         pad = lambda rows, value: torch.tensor([row + [value] * (longest - len(row)) for row in rows])
         mask = pad([[1] * len(row) for row in sentences], 0)
+        if isinstance(self.model, families.JinaBert):
+            states = [self.model.hidden_states(torch.tensor(row)) for row in sentences]
+            return torch.nn.utils.rnn.pad_sequence(states, batch_first=True), mask
         extra = {"token_type_ids": pad(types, 0)} if types else {}
         return self.model(input_ids=pad(sentences, self.padding), attention_mask=mask, **extra).last_hidden_state, mask
 
@@ -146,7 +173,7 @@ def cross_encoder(encoder, head, batch):
             del longer[-2]
         sequences.append(first + second)
         types.append([0] * len(first) + [1] * len(second))
-    hidden, _ = encoder.hidden(sequences, types if encoder.separators == 1 else None)
+    hidden, _ = encoder.hidden(sequences, types if encoder.is_typed else None)
     scores = torch.tensor([float(row[0]) / 5 for row in batch])
     logits = head(hidden[:, 0])[:, 0]
     return torch.nn.functional.binary_cross_entropy_with_logits(logits, scores)
@@ -194,25 +221,33 @@ class Adapted(torch.nn.Module):
         return self.linear(x) + x @ self.down @ self.up * self.scale
 
 
-def adapt(everywhere, rank=4, alpha=32):
+def adapt(name, everywhere, rank=4, alpha=32):
     """Freezes a model and gives its linear layers adapters: query and value, or all."""
 
     def change(model):
         random = Random(SEED ^ 0x6C6F7261)
         model.requires_grad_(False)
-        new = lambda linear: Adapted(linear, random, rank, alpha)
-        for layer in model.encoder.layer:
-            own = layer.attention.self
-            own.query = new(own.query)
-            if everywhere:
-                own.key = new(own.key)
-            own.value = new(own.value)
-            if everywhere:
-                layer.attention.output.dense = new(layer.attention.output.dense)
-                layer.intermediate.dense = new(layer.intermediate.dense)
-                layer.output.dense = new(layer.output.dense)
+        layers, parts = PARTS[name]
+        for layer in model.get_submodule(layers):
+            for part in parts if everywhere else [parts[0], parts[2]]:
+                around, _, last = part.rpartition(".")
+                around = layer.get_submodule(around)
+                setattr(around, last, Adapted(getattr(around, last), random, rank, alpha))
 
     return change
+
+
+def scorer(name):
+    """The head of a cross-encoder."""
+
+    def make(random, width):
+        activation, has_norm = HEADS.get(name, (torch.nn.Tanh, False))
+        # ModernBERT's dense layer has no bias, and neither has its norm.
+        pooler = linear(random, width, width, not has_norm)
+        norm = [torch.nn.LayerNorm(width, eps=1e-5, bias=False)] if has_norm else []
+        return torch.nn.Sequential(pooler, activation(), *norm, linear(random, width, 1, True))
+
+    return make
 
 
 def losses(name, loss_of, examples, make_head=lambda random, width: torch.nn.Identity(), change=None,
@@ -221,7 +256,9 @@ def losses(name, loss_of, examples, make_head=lambda random, width: torch.nn.Ide
     encoder = Encoder(name)
     if change is not None:
         change(encoder.model)
-    head = make_head(Random(SEED ^ 0x68656164), encoder.model.config.hidden_size)
+    config = encoder.model.config
+    width = config["hidden_size"] if isinstance(config, dict) else config.hidden_size
+    head = make_head(Random(SEED ^ 0x68656164), width)
     named = [pair for module in (encoder.model, head) for pair in module.named_parameters() if pair[1].requires_grad]
     parameters = [p for _, p in named]
     # transformers decays no parameter that has "bias" in its name, and so not what MPNet adds to scores by distance.
@@ -243,7 +280,24 @@ def losses(name, loss_of, examples, make_head=lambda random, width: torch.nn.Ide
         schedule.step()
         found.append(loss.item())
     print(f"{name} {loss_of.__name__}: {found[0]:.4f} to {found[-1]:.4f}")
-    return found if keep is None else encoder.model.get_parameter(keep).detach().flatten().tolist()
+    if keep is None:
+        return found
+    values = encoder.model.get_parameter(keep).detach().flatten()
+    # The middle of a table of distances: no batch has the farthest.
+    first = max(0, (len(values) - KEPT) // 2)
+    return values[first:first + KEPT].tolist()
+
+
+def described(pairs):
+    """What proves the families that are trained by their description."""
+    adapted = ("deberta-v3", "nomic")
+    scored = ("modernbert", "deberta-v3", "deberta-v2", "albert", "distilbert", "electra")
+    return {
+        **{f"{name}-regression": losses(name, regression, pairs) for name in DESCRIBED},
+        **{f"{name}-cross-encoder": losses(name, cross_encoder, pairs, scorer(name)) for name in scored},
+        **{f"{name}-lora": losses(name, regression, pairs, change=adapt(name, True), rate=5e-3) for name in adapted},
+        "deberta-v3-distances": losses("deberta-v3", regression, pairs, keep="encoder.rel_embeddings.weight"),
+    }
 
 
 def main():
@@ -252,16 +306,11 @@ def main():
     classifier = lambda random, width: linear(random, 3 * width, 3, False)
 
     score = lambda row: float(row[0]) / 5
-
-    def scorer(random, width):
-        pooler = linear(random, width, width, True)
-        return torch.nn.Sequential(pooler, torch.nn.Tanh(), linear(random, width, 1, True))
-
     results = {
         "regression": losses("tiny-bert", regression, pairs),
         "classification": losses("tiny-bert", classification, pairs, classifier),
         "triplet": losses("tiny-bert", triplet, triplets),
-        "cross-encoder": losses("tiny-bert", cross_encoder, pairs, scorer),
+        "cross-encoder": losses("tiny-bert", cross_encoder, pairs, scorer("bert")),
         "roberta-regression": losses("tiny-roberta", regression, pairs),
         "ranking": losses("tiny-bert", of_library(library.MultipleNegativesRankingLoss, (0, 1, 2)), ranked),
         "ranking-pairs": losses("tiny-bert", of_library(library.MultipleNegativesRankingLoss, (0, 1)), ranked),
@@ -272,12 +321,13 @@ def main():
             "tiny-bert", of_library(library.MultipleNegativesRankingLoss, (0, 1, 2), dimensions=CUTS), ranked),
         "matryoshka-cosent": losses("tiny-bert", of_library(library.CoSENTLoss, (2, 3), score, CUTS), pairs),
         "lora-query-value": losses(
-            "tiny-bert", of_library(library.MultipleNegativesRankingLoss, (0, 1, 2)), ranked, change=adapt(False),
+            "tiny-bert", of_library(library.MultipleNegativesRankingLoss, (0, 1, 2)), ranked, change=adapt("tiny-bert", False),
             rate=5e-3),
-        "lora-all": losses("tiny-bert", regression, pairs, change=adapt(True), rate=5e-3),
-        "mpnet-cross-encoder": losses("mpnet", cross_encoder, pairs, scorer),
+        "lora-all": losses("tiny-bert", regression, pairs, change=adapt("tiny-bert", True), rate=5e-3),
+        "mpnet-cross-encoder": losses("mpnet", cross_encoder, pairs, scorer("mpnet")),
         "mpnet-distances": losses("mpnet", regression, pairs, keep="encoder.relative_attention_bias.weight"),
         **{f"{name}-regression": losses(name, regression, pairs) for name in FAMILIES},
+        **described(pairs),
     }
     (HERE / "losses.json").write_text(json.dumps(results, indent=0) + "\n")
 

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use akin_encoder::Pooling;
-use akin_encoder::burn::Bert;
-use akin_encoder::model::{Architecture, ModelDir, ModelWeights, SentenceTokenizer, longest_first};
+use akin_encoder::model::{Architecture, HeadForm, ModelDir, ModelWeights, SentenceTokenizer, longest_first};
 use burn::tensor::Device;
 use safetensors::Dtype;
 
 use crate::Result;
 use crate::autodiff::{RaggedBatch, Randomness};
+use crate::dropout::probabilities;
+use crate::encoder::Encoder;
 use crate::initialize::reinitialized;
 
 /// A base model: a sentence-transformers directory, or a Hugging Face one with `config.json` and `tokenizer.json`.
@@ -28,10 +29,6 @@ impl BaseModel {
     /// [`akin_encoder::Error::Model`] with the file at fault and what is expected of it.
     pub fn open(dir: &Path, pooling: Option<Pooling>, max_tokens: Option<usize>) -> Result<Self> {
         let opened = ModelDir::open_base(dir)?;
-        if !opened.config.is_trainable() {
-            let path = opened.transformer.join("config.json");
-            return Err(akin_encoder::Error::Model { path, reason: NOT_TRAINED.into() }.into());
-        }
         let mut dir = match pooling {
             Some(pooling) => opened.with_pooling(pooling)?,
             None => opened,
@@ -43,36 +40,30 @@ impl BaseModel {
             return Err(akin_encoder::Error::Model { path: dir.root, reason }.into());
         }
         dir.max_tokens = max_tokens.map_or(dir.max_tokens, |most| most.min(dir.max_tokens));
-        let config = dir.config_json()?;
-        let [of_hidden, of_attention] = match dir.config.architecture {
-            Architecture::DistilBert => ["dropout", "attention_dropout"],
-            _ => ["hidden_dropout_prob", "attention_probs_dropout_prob"],
-        };
-        let probability =
-            |name: &str| config[name].as_f64().filter(|p| (0.0..1.0).contains(p)).unwrap_or(0.1);
-        Ok(Self {
-            tokenizer: SentenceTokenizer::load(&dir)?,
-            hidden_dropout: probability(of_hidden),
-            attention_dropout: probability(of_attention),
-            dir,
-        })
+        let [hidden_dropout, attention_dropout] = probabilities(dir.config.architecture, &dir.config_json()?);
+        Ok(Self { tokenizer: SentenceTokenizer::load(&dir)?, hidden_dropout, attention_dropout, dir })
     }
 
     /// The network with the weights of the model, on `device`.
     ///
     /// # Errors
     /// [`akin_encoder::Error::Model`] when the weights are missing or do not fit.
-    pub fn network(&self, device: &Device) -> Result<Bert> {
-        Ok(Bert::load(&self.dir.config, &ModelWeights::open(&self.dir)?, device)?)
+    pub fn network(&self, device: &Device) -> Result<Encoder> {
+        Encoder::load(&self.dir.config, &ModelWeights::open(&self.dir)?, device)
     }
 
     /// The network with random weights: normal with deviation 0.02, as BERT is initialised.
-    pub fn random_network(&self, seed: u64, device: &Device) -> Bert {
-        reinitialized(Bert::new(&self.dir.config, device), self.dir.config.num_hidden_layers, true, seed)
+    ///
+    /// # Errors
+    /// None that is known: nothing is read.
+    pub fn random_network(&self, seed: u64, device: &Device) -> Result<Encoder> {
+        let network = Encoder::new(&self.dir.config, device)?;
+        let layers = network.sets();
+        Ok(reinitialized(network, layers, true, seed))
     }
 
     /// `network` with the linear layers and norms of its last `layers` layers initialised again, as in BERT.
-    pub fn reinitialized(&self, network: Bert, layers: usize, seed: u64) -> Bert {
+    pub fn reinitialized(&self, network: Encoder, layers: usize, seed: u64) -> Encoder {
         reinitialized(network, layers, false, seed)
     }
 
@@ -86,19 +77,12 @@ impl BaseModel {
         self.dir.config.architecture
     }
 
-    /// Refuses a network that Akin trains no cross-encoder of: the head that scores pairs is another there.
-    pub(crate) fn check_scores_pairs(&self) -> Result<()> {
-        match self.architecture() {
-            Architecture::Bert
-            | Architecture::Roberta
-            | Architecture::XlmRoberta
-            | Architecture::Camembert
-            | Architecture::MpNet => Ok(()),
-            _ => {
-                let path = self.dir.transformer.join("config.json");
-                Err(akin_encoder::Error::Model { path, reason: NO_PAIRS.into() }.into())
-            }
-        }
+    /// What the head computes that makes a cross-encoder of this network, its names beginning as they are written.
+    ///
+    /// # Errors
+    /// [`akin_encoder::Error::NoCrossEncoder`] for a family that has none.
+    pub(crate) fn head_form(&self) -> Result<HeadForm> {
+        Ok(HeadForm::of(&self.dir, self.architecture().prefix())?)
     }
 
     /// How many transformer layers there are.
@@ -138,14 +122,19 @@ impl BaseModel {
     /// that is too long loses the end of its longer sentence, and then of both.
     pub fn pair_batch(&self, pairs: &[[&[u32]; 2]]) -> RaggedBatch {
         let config = &self.dir.config;
-        let is_bert = config.architecture == Architecture::Bert;
+        // RoBERTa and MPNet have a second separator between the two, and tokens of one type.
+        let between = match config.architecture {
+            Architecture::Roberta
+            | Architecture::XlmRoberta
+            | Architecture::Camembert
+            | Architecture::MpNet => 2,
+            _ => 1,
+        };
         let mut batch = RaggedBatch::default();
         for pair in pairs {
             let [first, second] = pair.map(inner);
             let begin = pair[0].first().into_iter();
             let end = || pair[0].last().into_iter();
-            // RoBERTa and MPNet have a second separator between the two, and tokens of one type.
-            let between = if is_bert { 1 } else { 2 };
             let room = self.dir.max_tokens.saturating_sub(2 + between);
             let [kept, other] = longest_first([first.len(), second.len()], room);
             let mut ids: Vec<u32> = begin.chain(&first[..kept]).chain(end()).copied().collect();
@@ -153,7 +142,7 @@ impl BaseModel {
             ids.extend(
                 std::iter::repeat_n(end(), between - 1).flatten().chain(&second[..other]).chain(end()),
             );
-            types.resize(ids.len(), u32::from(is_bert && config.type_vocab_size > 1));
+            types.resize(ids.len(), u32::from(between == 1 && config.type_vocab_size > 1));
             batch.push(&ids, &types, config);
         }
         batch
@@ -164,41 +153,44 @@ impl BaseModel {
         self.dir.root.display().to_string()
     }
 
-    /// Weight, as `[inputs, outputs]`, and bias of a linear layer that is not the encoder's own, such as
-    /// `bert.pooler.dense`, where the model has one in f32.
+    /// Weight, as `[inputs, outputs]`, and bias, if it is `biased`, of a linear layer that is not the encoder's own, such
+    /// as `bert.pooler.dense`, where the model has one in f32.
     ///
     /// # Errors
     /// [`akin_encoder::Error::Model`] when the weights do not fit.
-    pub fn dense(&self, name: &str, inputs: usize, outputs: usize) -> Result<Option<(Vec<f32>, Vec<f32>)>> {
+    pub fn dense(
+        &self,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        biased: bool,
+    ) -> Result<Option<(Vec<f32>, Vec<f32>)>> {
+        let weight = self.vector(&format!("{name}.weight"), inputs * outputs)?;
+        let bias = match biased {
+            true => self.vector(&format!("{name}.bias"), outputs)?,
+            false => Some(Vec::new()),
+        };
+        let (Some(weight), Some(bias)) = (weight, bias) else { return Ok(None) };
+        let transposed =
+            (0..inputs * outputs).map(|at| weight[at % outputs * inputs + at / outputs]).collect();
+        Ok(Some((transposed, bias)))
+    }
+
+    /// The values of a tensor that is not the encoder's own, where the model has it in f32 and so long.
+    pub(crate) fn vector(&self, name: &str, length: usize) -> Result<Option<Vec<f32>>> {
         if !self.dir.weights().is_file() {
             return Ok(None);
         }
         let weights = ModelWeights::open(&self.dir)?;
         let tensors = weights.tensors()?;
-        let read = |part: &str, length: usize| {
-            // A file without a head has no prefix before its names.
-            let bare = name.strip_prefix("bert.").unwrap_or(name);
-            let tensor = tensors.tensor(&format!("{name}.{part}"));
-            let tensor = tensor.or_else(|_| tensors.tensor(&format!("{bare}.{part}"))).ok()?;
-            let (values, rest) = tensor.data().as_chunks::<4>();
-            (tensor.dtype() == Dtype::F32 && rest.is_empty() && values.len() == length)
-                .then(|| values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect::<Vec<f32>>())
-        };
-        let (Some(weight), Some(bias)) = (read("weight", inputs * outputs), read("bias", outputs)) else {
-            return Ok(None);
-        };
-        let transposed =
-            (0..inputs * outputs).map(|at| weight[at % outputs * inputs + at / outputs]).collect();
-        Ok(Some((transposed, bias)))
+        // A file without a head has no prefix before its names.
+        let bare = name.strip_prefix(self.architecture().prefix()).unwrap_or(name);
+        let Ok(tensor) = tensors.tensor(name).or_else(|_| tensors.tensor(bare)) else { return Ok(None) };
+        let (values, rest) = tensor.data().as_chunks::<4>();
+        Ok((tensor.dtype() == Dtype::F32 && rest.is_empty() && values.len() == length)
+            .then(|| values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()))
     }
 }
-
-/// Why a model cannot be a base.
-const NOT_TRAINED: &str = "the network is another than BERT's with GELU, and Akin trains BERT, RoBERTa, XLM-R, CamemBERT, DistilBERT, ELECTRA and MPNet";
-
-/// Why a model cannot be the base of a cross-encoder.
-const NO_PAIRS: &str =
-    "Akin trains cross-encoders of BERT, RoBERTa, XLM-R, CamemBERT and MPNet, and the network is another";
 
 /// The tokens of a sentence without those that begin and end it.
 fn inner(ids: &[u32]) -> &[u32] {
@@ -215,26 +207,23 @@ mod tests {
     }
 
     #[test]
-    fn a_network_that_is_not_berts_is_refused_by_what_it_is() {
-        let model = akin_fixtures::models::ModelCopy::tiny("bert")
-            .edited("config.json", |json| json["hidden_act"] = "relu".into());
-        let error = BaseModel::open(model.path(), None, None).err().unwrap().to_string();
-        assert!(error.contains("config.json") && error.contains("Akin trains BERT"), "{error}");
-        let camembert = akin_fixtures::models::ModelCopy::tiny("roberta")
-            .edited("config.json", |json| json["model_type"] = "camembert".into());
-        assert!(BaseModel::open(camembert.path(), None, None).is_ok());
+    fn a_model_without_a_transformer_is_refused_by_what_it_has() {
+        let words = akin_fixtures::fixture("models/words");
+        let error = BaseModel::open(&words, None, None).err().unwrap().to_string();
+        assert!(error.contains("WordEmbeddings"), "{error}");
     }
 
     #[test]
     fn a_network_whose_pairs_are_scored_otherwise_is_no_base_of_a_cross_encoder() {
         let (networks, _) = akin_fixtures::families::networks();
-        for name in ["distilbert", "electra"] {
+        for name in ["nomic", "gte", "jina-v2", "jina-v3", "t5", "qwen3", "gemma3"] {
             let model = networks.iter().find(|network| network.name == name).unwrap().model("mean");
             let base = BaseModel::open(model.path(), None, None).unwrap();
-            let error = base.check_scores_pairs().unwrap_err().to_string();
-            assert!(error.contains("config.json") && error.contains("cross-encoders of BERT"), "{error}");
+            let error = base.head_form().err().unwrap().to_string();
+            let named = format!("its network is {:?}", base.architecture());
+            assert!(error.contains(&named) && error.contains("cross-encoders of BERT"), "{error}");
         }
-        assert!(base("tiny-roberta").check_scores_pairs().is_ok());
+        assert!(base("tiny-roberta").head_form().is_ok());
     }
 
     #[test]

@@ -163,7 +163,11 @@ impl Checkpoints {
             return Ok(None);
         };
         let path = folder.join("network.safetensors");
-        let mut store = SafetensorsStore::from_file(&path).validate(false).allow_partial(true);
+        let mut store = SafetensorsStore::from_file(&path)
+            .validate(false)
+            .allow_partial(true)
+            // What the fields of a network were called before there were others than BERT's.
+            .with_key_remapping("^bert\\.", "encoder.Bert.");
         let applied = network.load_from(&mut store).map_err(|error| unread(&path, &error))?;
         if let Some(reason) = misfit(&applied) {
             return Err(unfit(&path, &reason));

@@ -13,13 +13,14 @@ pub(crate) fn base_linear(
     base: &BaseModel,
     name: &str,
     outputs: usize,
+    biased: bool,
     device: &Device,
 ) -> Result<Option<Linear>> {
     let width = base.dimension();
-    let Some((weight, bias)) = base.dense(name, width, outputs)? else { return Ok(None) };
-    let mut linear = LinearConfig::new(width, outputs).init(device);
+    let Some((weight, bias)) = base.dense(name, width, outputs, biased)? else { return Ok(None) };
+    let mut linear = LinearConfig::new(width, outputs).with_bias(biased).init(device);
     linear.weight = parameter(weight, [width, outputs], device);
-    linear.bias = Some(parameter(bias, [outputs], device));
+    linear.bias = biased.then(|| parameter(bias, [outputs], device));
     Ok(Some(linear))
 }
 
@@ -43,6 +44,11 @@ pub(crate) fn linear(
     linear
 }
 
-fn parameter<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
+/// A parameter with these values.
+pub(crate) fn parameter<const D: usize>(
+    values: Vec<f32>,
+    shape: [usize; D],
+    device: &Device,
+) -> Param<Tensor<D>> {
     Param::from_data(TensorData::new(values, shape), device)
 }

@@ -1,16 +1,16 @@
 //! Weights drawn anew, as BERT begins.
 
-use akin_encoder::burn::Bert;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
 
+use crate::encoder::Encoder;
 use crate::random::Random;
 
 /// The same network, the linear layers and norms of its last `layers` layers random again: weights normal with
 /// deviation 0.02, biases 0, the scales of the norms 1. With `embeddings` these too.
-pub(crate) fn reinitialized(bert: Bert, layers: usize, embeddings: bool, seed: u64) -> Bert {
-    let first = bert.layers.len().saturating_sub(layers);
-    bert.map(&mut Reinitialize { first, embeddings, random: Random::new(seed), path: Vec::new() })
+pub(crate) fn reinitialized(encoder: Encoder, layers: usize, embeddings: bool, seed: u64) -> Encoder {
+    let first = encoder.sets().saturating_sub(layers);
+    encoder.map(&mut Reinitialize { first, embeddings, random: Random::new(seed), path: Vec::new() })
 }
 
 /// Draws parameters anew.

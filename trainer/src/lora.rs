@@ -1,12 +1,13 @@
 //! Low-rank adapters (LoRA, Hu et al. 2021): the weights of the base stay, and products of two thin matrices are learned
 //! that are added to them.
 
-use akin_encoder::burn::{Bert, BertLayer};
-use burn::module::{Module, Param};
+use akin_encoder::burn::Transformer;
+use burn::module::{Module, Param, ParamId};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Serialize;
 
+use crate::encoder::Encoder;
 use crate::random::Random;
 
 /// Which linear layers get an adapter.
@@ -15,7 +16,7 @@ use crate::random::Random;
 pub enum Adapted {
     /// Query and value of the attention, as in the paper of LoRA.
     QueryValue,
-    /// All six of each transformer layer.
+    /// All of each transformer layer.
     All,
 }
 
@@ -56,7 +57,8 @@ impl Adapter {
     }
 }
 
-/// The adapters of a transformer layer, where it has them: of query, key, value, attention output, intermediate, output.
+/// The adapters of a transformer layer, where it has them: of query, key, value, attention output, the two of the
+/// feed-forward network, and its gate.
 #[derive(Module, Debug)]
 pub struct LayerAdapters {
     adapters: Vec<Option<Adapter>>,
@@ -76,12 +78,11 @@ pub struct Adapters {
 }
 
 impl Adapters {
-    /// New adapters for `bert`, drawn from `seed`.
-    pub fn new(bert: &Bert, settings: &LoraSettings, seed: u64, device: &Device) -> Self {
+    /// New adapters for `encoder`, drawn from `seed`.
+    pub fn new(encoder: &Encoder, settings: &LoraSettings, seed: u64, device: &Device) -> Self {
         let mut random = Random::new(seed ^ 0x6c6f_7261);
-        let layers = bert.layers.iter().map(|layer| {
-            let linears = linears(layer).into_iter().enumerate();
-            let adapters = linears.map(|(number, linear)| {
+        let layers = encoder.linears().into_iter().map(|linears| {
+            let adapters = linears.into_iter().enumerate().map(|(number, linear)| {
                 let chosen = settings.on == Adapted::All || matches!(number, 0 | 2);
                 chosen.then(|| Adapter::new(linear, settings, &mut random, device))
             });
@@ -95,40 +96,30 @@ impl Adapters {
         self.layers.get(number)
     }
 
-    /// `bert` with what the adapters add in its weights: an encoder like any other.
-    pub fn merged(&self, bert: &Bert) -> Bert {
-        let mut bert = bert.clone();
-        for (layer, adapters) in bert.layers.iter_mut().zip(&self.layers) {
-            for (linear, adapter) in linears_mut(layer).into_iter().zip(&adapters.adapters) {
+    /// `encoder` with what the adapters add in its weights: an encoder like any other.
+    pub fn merged(&self, encoder: &Encoder) -> Encoder {
+        let mut encoder = encoder.clone();
+        for (linears, adapters) in encoder.linears_mut().into_iter().zip(&self.layers) {
+            for (linear, adapter) in linears.into_iter().zip(&adapters.adapters) {
                 if let Some(adapter) = adapter {
                     linear.weight = Param::from_tensor(adapter.applied(linear.weight.val()).detach());
                 }
             }
         }
-        bert
+        encoder
     }
-}
 
-fn linears(layer: &BertLayer) -> [&Linear; 6] {
-    let attention = &layer.attention;
-    [
-        &attention.query,
-        &attention.key,
-        &attention.value,
-        &attention.output,
-        &layer.intermediate,
-        &layer.output,
-    ]
-}
-
-fn linears_mut(layer: &mut BertLayer) -> [&mut Linear; 6] {
-    let attention = &mut layer.attention;
-    [
-        &mut attention.query,
-        &mut attention.key,
-        &mut attention.value,
-        &mut attention.output,
-        &mut layer.intermediate,
-        &mut layer.output,
-    ]
+    /// The same for one pass of training: the gradients of its weights go on to the adapters.
+    pub(crate) fn attached(&self, network: &Transformer) -> Transformer {
+        let mut network = network.clone();
+        for (layer, adapters) in network.layers.iter_mut().zip(&self.layers) {
+            for (linear, adapter) in layer.linears_mut().into_iter().zip(&adapters.adapters) {
+                if let Some(adapter) = adapter {
+                    let weight = adapter.applied(linear.weight.val());
+                    linear.weight = Param::initialized(ParamId::new(), weight);
+                }
+            }
+        }
+        network
+    }
 }

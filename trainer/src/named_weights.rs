@@ -1,14 +1,11 @@
-//! The weights of a network under the names of Hugging Face's files.
+//! The weights of BERT's module under the names of Hugging Face's files.
 
-use akin_encoder::burn::Bert;
+use akin_encoder::burn::{Bert, NamedTensor};
 use akin_encoder::model::Architecture;
 use burn::nn::LayerNorm;
 use burn::tensor::Tensor;
 
-/// Name, shape and values of a tensor.
-pub(crate) type NamedTensor = (String, Vec<usize>, Vec<f32>);
-
-/// Every weight under its name in Hugging Face's files, with its shape there: linear layers as `[out, in]`.
+/// Every weight of BERT's module under its name in Hugging Face's files, with its shape there: linear layers as `[out, in]`.
 pub(crate) fn named_weights(bert: &Bert) -> Vec<NamedTensor> {
     let mut weights = Vec::new();
     let embeddings = &bert.embeddings;

@@ -2,23 +2,23 @@
 
 use std::path::Path;
 
-use akin_encoder::Pooling;
-use akin_encoder::burn::Bert;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::autodiff::{self, RaggedBatch, Randomness, SparseGradient};
 use crate::base::BaseModel;
+use crate::encoder::Encoder;
 use crate::example::{Example, Target, check_sides, scores, sentences_of, teacher_rows, wrong_kind};
-use crate::heads::{base_linear, linear};
+use crate::heads::linear;
 use crate::lora::{Adapters, LoraSettings};
 use crate::losses::{
     binary_cross_entropy, cosent_loss, cross_entropy, distillation_loss, margin_loss, not_negatives,
     ranking_loss, regression_loss, triplet_loss, unit_rows,
 };
-use crate::objective::{Goal, Objective, ScoreHead, head_names, logits};
+use crate::objective::{Goal, Objective, logits};
 use crate::random::Random;
+use crate::score_head::ScoreHead;
 use crate::{Error, Result};
 
 /// What a pass through the network depends on apart from its examples.
@@ -40,20 +40,20 @@ impl Conditions<'_> {
 /// The encoder and its head.
 #[derive(Module, Debug)]
 pub struct Network {
-    bert: Bert,
+    encoder: Encoder,
     classifier: Option<Linear>,
     score: Option<ScoreHead>,
     adapters: Option<Adapters>,
 }
 
 impl Network {
-    /// `bert` with the head that `objective` needs, drawn from `seed`; a cross-encoder begins with the pooler of the
+    /// `encoder` with the head that `objective` needs, drawn from `seed`; a cross-encoder begins with the pooler of the
     /// base, or its whole head, where there is one.
     ///
     /// # Errors
     /// When the weights of the base do not fit its config.
     pub fn new(
-        bert: Bert,
+        encoder: Encoder,
         base: &BaseModel,
         objective: Objective,
         labels: usize,
@@ -62,20 +62,14 @@ impl Network {
     ) -> Result<Self> {
         let mut random = Random::new(seed ^ 0x6865_6164);
         let width = base.dimension();
-        let mut network = Self { bert, classifier: None, score: None, adapters: None };
+        let mut network = Self { encoder, classifier: None, score: None, adapters: None };
         match objective {
             Objective::Classification(concatenation) => {
                 let wide = concatenation.parts() * width;
                 network.classifier = Some(linear(wide, labels, false, &mut random, device));
             }
             Objective::CrossEncoder => {
-                base.check_scores_pairs()?;
-                let [dense, score] = head_names(base.architecture());
-                let mut layer = |name: &str, outputs: usize| -> Result<Linear> {
-                    let drawn = linear(width, outputs, true, &mut random, device);
-                    Ok(base_linear(base, name, outputs, device)?.unwrap_or(drawn))
-                };
-                network.score = Some(ScoreHead { pooler: layer(dense, width)?, score: layer(score, 1)? });
+                network.score = Some(ScoreHead::new(base, &mut random, device)?);
             }
             _ => {}
         }
@@ -84,8 +78,8 @@ impl Network {
 
     /// The same, whose encoder stays as it is apart from adapters, drawn from `seed`. A head is trained whole.
     pub fn with_adapters(self, settings: &LoraSettings, seed: u64) -> Self {
-        let adapters = Adapters::new(&self.bert, settings, seed, &self.device());
-        Self { bert: self.bert.no_grad(), adapters: Some(adapters), ..self }
+        let adapters = Adapters::new(&self.encoder, settings, seed, &self.device());
+        Self { encoder: self.encoder.no_grad(), adapters: Some(adapters), ..self }
     }
 
     /// Whether the encoder stays as it is, apart from adapters.
@@ -98,19 +92,8 @@ impl Network {
     /// # Errors
     /// When the directory is not that of a cross-encoder.
     pub fn open_cross_encoder(base: &BaseModel, device: &Device) -> Result<Self> {
-        base.check_scores_pairs()?;
-        let width = base.dimension();
-        let [dense, score] = head_names(base.architecture());
-        let layer = |name: &str, outputs: usize| -> Result<Linear> {
-            base_linear(base, name, outputs, device)?.ok_or_else(|| {
-                Error::Invalid(format!(
-                    "{}: the model has no layer {name}: it is no cross-encoder",
-                    base.name()
-                ))
-            })
-        };
-        let score = Some(ScoreHead { pooler: layer(dense, width)?, score: layer(score, 1)? });
-        Ok(Self { bert: base.network(device)?, classifier: None, score, adapters: None })
+        let score = Some(ScoreHead::open(base, device)?);
+        Ok(Self { encoder: base.network(device)?, classifier: None, score, adapters: None })
     }
 
     /// Writes the model as a directory: a sentence-transformers one, or a cross-encoder with its head.
@@ -118,17 +101,17 @@ impl Network {
     /// # Errors
     /// [`Error::Io`] when it cannot be written.
     pub fn write(&self, base: &BaseModel, to: &Path) -> Result<()> {
-        let merged = self.adapters.as_ref().map(|adapters| adapters.merged(&self.bert));
-        let bert = merged.as_ref().unwrap_or(&self.bert);
+        let merged = self.adapters.as_ref().map(|adapters| adapters.merged(&self.encoder));
+        let encoder = merged.as_ref().unwrap_or(&self.encoder);
         match &self.score {
-            None => Ok(base.save(bert, to)?),
-            Some(head) => Ok(base.save_cross_encoder(bert, &head.named_weights(base.architecture()), to)?),
+            None => Ok(base.save(encoder, to)?),
+            Some(head) => Ok(base.save_cross_encoder(encoder, &head.named_weights(), to)?),
         }
     }
 
     /// The encoder.
-    pub fn bert(&self) -> &Bert {
-        &self.bert
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
     }
 
     /// The head of a cross-encoder.
@@ -265,7 +248,7 @@ impl Network {
             examples.iter().map(|example| [0, 1].map(|side| example.sentences[side].as_slice())).collect();
         let batch = base.pair_batch(&pairs);
         let hidden = self.hidden(&batch, conditions);
-        Ok(head.forward(autodiff::pool(hidden, &batch, Pooling::Cls)))
+        Ok(head.forward(autodiff::pool(hidden, &batch, head.pooling())))
     }
 
     /// The embeddings of some sentences, in one batch: `[sentences, dimension]`.
@@ -278,7 +261,7 @@ impl Network {
     fn hidden(&self, batch: &RaggedBatch, conditions: &Conditions<'_>) -> Tensor<2> {
         // The word embeddings of an adapted network have no gradient.
         let words = conditions.words.filter(|_| !self.is_adapted());
-        autodiff::forward(&self.bert, self.adapters.as_ref(), batch, &conditions.randomness, words)
+        autodiff::forward(&self.encoder, self.adapters.as_ref(), batch, &conditions.randomness, words)
     }
 
     fn device(&self) -> Device {

@@ -1,8 +1,6 @@
 //! What a model is trained towards: the three objectives of the paper (section 3), its cross-encoder, and those that came
 //! after it.
 
-use akin_encoder::model::Architecture;
-use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -138,45 +136,4 @@ impl Concatenation {
 /// The logits of a classifier over u and v: `[n, labels]`.
 pub fn logits(classifier: &Linear, concatenation: Concatenation, u: Tensor<2>, v: Tensor<2>) -> Tensor<2> {
     classifier.forward(concatenation.of(u, v))
-}
-
-/// What Hugging Face calls the two layers of the head of a cross-encoder: the dense layer, and the score.
-pub fn head_names(architecture: Architecture) -> [&'static str; 2] {
-    match architecture {
-        Architecture::Bert => ["bert.pooler.dense", "classifier"],
-        _ => ["classifier.dense", "classifier.out_proj"],
-    }
-}
-
-/// The head of a cross-encoder: a dense layer over the first token, and the score.
-#[derive(Module, Debug)]
-pub struct ScoreHead {
-    /// BERT's pooler, or the dense layer of RoBERTa's classifier.
-    pub pooler: Linear,
-    /// One output.
-    pub score: Linear,
-}
-
-impl ScoreHead {
-    /// Its weights under the names of Hugging Face's sequence classifiers, with their shapes there.
-    pub fn named_weights(&self, architecture: Architecture) -> Vec<(String, Vec<usize>, Vec<f32>)> {
-        let mut weights = Vec::new();
-        for (name, linear) in head_names(architecture).into_iter().zip([&self.pooler, &self.score]) {
-            let [inputs, outputs] = linear.weight.dims();
-            let values = |tensor: Tensor<2>| -> Vec<f32> {
-                tensor.inner().into_data().try_into_vec().expect("weights are f32")
-            };
-            let weight = values(linear.weight.val().transpose());
-            weights.push((format!("{name}.weight"), vec![outputs, inputs], weight));
-            if let Some(bias) = &linear.bias {
-                weights.push((format!("{name}.bias"), vec![outputs], values(bias.val().unsqueeze())));
-            }
-        }
-        weights
-    }
-
-    /// The logits of first tokens, `[n, dimension]`: `[n, 1]`.
-    pub fn forward(&self, first: Tensor<2>) -> Tensor<2> {
-        self.score.forward(self.pooler.forward(first).tanh())
-    }
 }

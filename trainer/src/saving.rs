@@ -4,14 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use akin_encoder::Pooling;
-use akin_encoder::burn::Bert;
+use akin_encoder::burn::NamedTensor;
 use akin_encoder::model::{Architecture, ModelWeights};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::{Value, json};
 
 use crate::base::BaseModel;
-use crate::named_weights::{NamedTensor, name_in, named_weights};
+use crate::encoder::Encoder;
 use crate::{Error, Result};
 
 /// Files of a base model that are copied as they are, where there are any.
@@ -37,7 +37,7 @@ impl BaseModel {
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be written.
-    pub fn save(&self, network: &Bert, to: &Path) -> Result<()> {
+    pub fn save(&self, network: &Encoder, to: &Path) -> Result<()> {
         self.copy_files(to)?;
         let module = |index: usize, path: &str, kind: &str| {
             let kind = format!("sentence_transformers.models.{kind}");
@@ -69,17 +69,23 @@ impl BaseModel {
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be written.
-    pub fn save_cross_encoder(&self, network: &Bert, head: &[NamedTensor], to: &Path) -> Result<()> {
+    pub fn save_cross_encoder(&self, network: &Encoder, head: &[NamedTensor], to: &Path) -> Result<()> {
         self.copy_files(to)?;
-        let (class, prefix) = match self.dir.config.architecture {
-            Architecture::Bert => ("BertForSequenceClassification", "bert."),
-            Architecture::XlmRoberta => ("XLMRobertaForSequenceClassification", "roberta."),
-            Architecture::Camembert => ("CamembertForSequenceClassification", "roberta."),
-            Architecture::MpNet => ("MPNetForSequenceClassification", "mpnet."),
-            _ => ("RobertaForSequenceClassification", "roberta."),
+        let architecture = self.dir.config.architecture;
+        let class = match architecture {
+            Architecture::Albert => "Albert",
+            Architecture::Bert => "Bert",
+            Architecture::Camembert => "Camembert",
+            Architecture::DebertaV2 => "DebertaV2",
+            Architecture::DistilBert => "DistilBert",
+            Architecture::Electra => "Electra",
+            Architecture::ModernBert => "ModernBert",
+            Architecture::MpNet => "MPNet",
+            Architecture::XlmRoberta => "XLMRoberta",
+            _ => "Roberta",
         };
         let mut config = self.dir.config_json()?;
-        config["architectures"] = json!([class]);
+        config["architectures"] = json!([format!("{class}ForSequenceClassification")]);
         config["sentence_transformers"] = json!({ "activation_fn": "torch.nn.modules.activation.Sigmoid" });
         config["id2label"] = json!({ "0": "LABEL_0" });
         config["label2id"] = json!({ "LABEL_0": 0 });
@@ -92,7 +98,7 @@ impl BaseModel {
         };
         tokenizer["model_max_length"] = json!(self.dir.max_tokens);
         write_json(&path, &tokenizer)?;
-        self.write_weights(prefix, network, head, &to.join("model.safetensors"))
+        self.write_weights(architecture.prefix(), network, head, &to.join("model.safetensors"))
     }
 
     fn copy_files(&self, to: &Path) -> Result<()> {
@@ -108,12 +114,15 @@ impl BaseModel {
 
     /// The weights under Hugging Face's names, then those of a head; without one, the pooler of the base, which Python
     /// would miss.
-    fn write_weights(&self, prefix: &str, network: &Bert, head: &[NamedTensor], path: &Path) -> Result<()> {
-        let own = named_weights(network);
-        let architecture = self.dir.config.architecture;
-        let named = own.iter().filter_map(|(name, shape, values)| {
-            Some((format!("{prefix}{}", name_in(architecture, name)?), shape, values))
-        });
+    fn write_weights(
+        &self,
+        prefix: &str,
+        network: &Encoder,
+        head: &[NamedTensor],
+        path: &Path,
+    ) -> Result<()> {
+        let own = network.named_weights(self.dir.config.architecture);
+        let named = own.iter().map(|(name, shape, values)| (format!("{prefix}{name}"), shape, values));
         let mut tensors: Vec<(String, TensorView<'_>)> = named
             .chain(head.iter().map(|(name, shape, values)| (name.clone(), shape, values)))
             .map(|(name, shape, values)| {
@@ -173,18 +182,15 @@ mod tests {
     fn a_model_of_another_family_has_the_names_that_it_had() {
         let (networks, _) = akin_fixtures::families::networks();
         let device = Device::flex().autodiff();
-        for name in ["distilbert", "electra", "xlm-roberta", "camembert", "mpnet"] {
-            let model = networks.iter().find(|network| network.name == name).unwrap().model("mean");
+        for network in &networks {
+            let (name, model) = (&network.name, network.model("mean"));
             let base = BaseModel::open(model.path(), None, None).unwrap();
             let bert = base.network(&device).unwrap();
             let folder = tempfile::tempdir().unwrap();
             base.save(&bert, folder.path()).unwrap();
             assert_eq!(names_of_file(folder.path()), names_of_file(model.path()), "{name}");
             let again = BaseModel::open(folder.path(), None, None).unwrap();
-            let weights = |bert: &Bert| {
-                let own = named_weights(bert).into_iter();
-                own.filter(|(tensor, ..)| name_in(base.architecture(), tensor).is_some()).collect::<Vec<_>>()
-            };
+            let weights = |encoder: &Encoder| encoder.named_weights(base.architecture());
             assert_eq!(weights(&again.network(&device).unwrap()), weights(&bert), "{name}");
         }
     }
@@ -199,10 +205,11 @@ mod tests {
             base.save(&bert, folder.path()).unwrap();
             let again = BaseModel::open(folder.path(), None, None).unwrap();
             assert_eq!(again.dir.settings(), base.dir.settings());
-            assert_eq!(named_weights(&again.network(&device).unwrap()), named_weights(&bert));
+            let weights = |encoder: &Encoder| encoder.named_weights(base.architecture());
+            assert_eq!(weights(&again.network(&device).unwrap()), weights(&bert));
             assert!(names_of_file(folder.path()).contains(&"encoder.layer.1.output.dense.bias".to_owned()));
             let other = base.reinitialized(bert.clone(), 1, 9);
-            for ((name, _, before), (_, _, after)) in named_weights(&bert).iter().zip(named_weights(&other)) {
+            for ((name, _, before), (_, _, after)) in weights(&bert).iter().zip(weights(&other)) {
                 // Biases and norms of the fixture have the values that they are initialised with.
                 let drawn = name.starts_with("encoder.layer.1.") && !name.contains("LayerNorm");
                 assert_eq!(drawn && name.ends_with("weight"), *before != after, "{name}");

@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use akin_encoder::burn::Bert;
 use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::base::BaseModel;
+use crate::encoder::Encoder;
 use crate::saving::{io, write_json};
 use crate::table::read_rows;
 use crate::training::device;
@@ -93,8 +93,8 @@ fn texts_of(path: &Path) -> Result<Vec<String>> {
 }
 
 /// The network with word embeddings for `count` ids more, from `first` on: each that of the id `unknown`.
-fn with_rows(mut network: Bert, unknown: usize, first: usize, count: usize) -> Bert {
-    let table = network.embeddings.word_embeddings.weight.val().inner();
+fn with_rows(mut network: Encoder, unknown: usize, first: usize, count: usize) -> Encoder {
+    let table = network.words().weight.val().inner();
     let [_, width] = table.dims();
     let mut values: Vec<f32> = table.into_data().try_into_vec().expect("weights are f32");
     // Ids that only added tokens have may lie between.
@@ -103,7 +103,7 @@ fn with_rows(mut network: Bert, unknown: usize, first: usize, count: usize) -> B
         values.extend_from_within(unknown * width..(unknown + 1) * width);
     }
     let table = Tensor::<2>::from_data(TensorData::new(values, [first + count, width]), &device());
-    network.embeddings.word_embeddings.weight = Param::from_tensor(table);
+    network.words_mut().weight = Param::from_tensor(table);
     network
 }
 

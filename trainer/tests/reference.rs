@@ -4,10 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use akin_encoder::burn::Bert;
 use akin_fixtures::families::networks;
-use akin_fixtures::models::tiny;
+use akin_fixtures::models::{ModelCopy, tiny};
 use akin_trainer::base::BaseModel;
+use akin_trainer::encoder::Encoder;
 use akin_trainer::example::Example;
 use akin_trainer::examples::{TrainingSet, read_taught_set, read_training_set};
 use akin_trainer::lora::{Adapted, LoraSettings};
@@ -79,6 +79,35 @@ fn check_with(name: &str, settings: TrainingSettings) {
     compare(name, &losses(&base, &set, settings));
 }
 
+/// A random network of a family, and what it learns from. Its directory lasts as long as the last value.
+fn of_family(name: &str, objective: Objective) -> (BaseModel, TrainingSet, ModelCopy) {
+    let (networks, _) = networks();
+    let model = networks.iter().find(|network| network.name == name).unwrap().model("mean");
+    let base = BaseModel::open(model.path(), None, Some(48)).unwrap();
+    let set = read_training_set(&path("reference/pairs.tsv"), &base, objective, 5.0).unwrap();
+    (base, set, model)
+}
+
+#[track_caller]
+fn check_family(name: &str, objective: Objective, kept: &str) {
+    let (base, set, _model) = of_family(name, objective);
+    compare(&format!("{name}-{kept}"), &losses(&base, &set, settings(objective)));
+}
+
+/// The middle values of a parameter before and after all steps, beside those that the reference keeps.
+#[track_caller]
+fn compare_weights(name: &str, before: &[f32], after: &[f32]) {
+    let expected = kept(name);
+    assert!(expected.len() <= after.len() && !expected.is_empty());
+    let first = (after.len() - expected.len()) / 2;
+    let greatest = |values: &[f32]| {
+        values[first..].iter().zip(&expected).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max)
+    };
+    let (moved, apart) = (greatest(before), greatest(after));
+    println!("{name}: moved by {moved:.1e}, at most {apart:.1e} apart");
+    assert!(apart < 1e-3 * moved, "{apart} apart, and they moved by {moved}");
+}
+
 /// What the reference keeps under a name.
 fn kept(name: &str) -> Vec<f64> {
     let file = std::fs::read_to_string(path("reference/losses.json")).unwrap();
@@ -129,39 +158,87 @@ fn roberta_goes_as_in_pytorch() {
 
 #[test]
 fn networks_of_other_families_go_as_in_pytorch() {
-    let (networks, _) = networks();
     for name in ["xlm-roberta", "camembert", "distilbert", "electra", "mpnet"] {
-        let network = networks.iter().find(|network| network.name == name).unwrap();
-        let model = network.model("mean");
-        let base = BaseModel::open(model.path(), None, Some(48)).unwrap();
-        let set = read_training_set(&path("reference/pairs.tsv"), &base, Objective::Regression, 5.0).unwrap();
-        compare(&format!("{name}-regression"), &losses(&base, &set, settings(Objective::Regression)));
+        check_family(name, Objective::Regression, "regression");
+    }
+}
+
+#[test]
+fn modernbert_goes_as_in_pytorch() {
+    for name in ["modernbert", "modernbert-biases"] {
+        check_family(name, Objective::Regression, "regression");
+    }
+}
+
+#[test]
+fn deberta_goes_as_in_pytorch() {
+    for name in ["deberta-v3", "deberta-v2", "deberta-unshared"] {
+        check_family(name, Objective::Regression, "regression");
+    }
+}
+
+#[test]
+fn networks_with_rotary_positions_or_slopes_go_as_in_pytorch() {
+    for name in ["nomic", "gte", "jina-v3", "jina-v2"] {
+        check_family(name, Objective::Regression, "regression");
+    }
+}
+
+#[test]
+fn albert_and_narrow_embeddings_go_as_in_pytorch() {
+    for name in ["albert", "electra-narrow", "bert-relu"] {
+        check_family(name, Objective::Regression, "regression");
+    }
+}
+
+#[test]
+fn t5_qwen_and_gemma_go_as_in_pytorch() {
+    for name in ["t5", "t5-gated", "qwen3", "gemma3"] {
+        check_family(name, Objective::Regression, "regression");
+    }
+}
+
+#[test]
+fn cross_encoders_of_other_families_go_as_in_pytorch() {
+    for name in ["mpnet", "modernbert", "deberta-v3", "deberta-v2", "albert", "distilbert", "electra"] {
+        check_family(name, Objective::CrossEncoder, "cross-encoder");
+    }
+}
+
+#[test]
+fn adapters_of_other_families_go_as_in_pytorch() {
+    for name in ["deberta-v3", "nomic"] {
+        let (base, set, _model) = of_family(name, Objective::Regression);
+        let lora = Some(LoraSettings { rank: 4, alpha: 32.0, on: Adapted::All });
+        let settings = TrainingSettings { learning_rate: 5e-3, lora, ..settings(Objective::Regression) };
+        compare(&format!("{name}-lora"), &losses(&base, &set, settings));
     }
 }
 
 /// The numbers that MPNet adds to scores by distance are those of PyTorch after the last step too.
 #[test]
 fn mpnet_learns_what_distances_add_as_in_pytorch() {
-    let (networks, _) = networks();
-    let model = networks.iter().find(|network| network.name == "mpnet").unwrap().model("mean");
-    let base = BaseModel::open(model.path(), None, Some(48)).unwrap();
-    let pairs = path("reference/pairs.tsv");
-    let set = read_training_set(&pairs, &base, Objective::Regression, 5.0).unwrap();
+    let (base, set, _model) = of_family("mpnet", Objective::Regression);
     let before = base.network(&device()).unwrap();
     let trained = train(&base, &set, settings(Objective::Regression)).1;
-    let of = |bert: &Bert| -> Vec<f32> {
-        let weight = bert.distances.as_ref().unwrap().weight.val();
+    let of = |encoder: &Encoder| -> Vec<f32> {
+        let weight = encoder.bert().unwrap().distances.as_ref().unwrap().weight.val();
         weight.inner().into_data().try_into_vec().unwrap()
     };
-    let (before, after, expected) = (of(&before), of(trained.bert()), kept("mpnet-distances"));
-    assert_eq!(after.len(), expected.len());
-    let moved = before.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
-    let apart = after.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
-    println!("mpnet-distances: moved by {moved:.1e}, at most {apart:.1e} apart");
-    assert!(apart < 1e-3 * moved, "{apart} apart, and they moved by {moved}");
+    compare_weights("mpnet-distances", &of(&before), &of(trained.encoder()));
+}
 
-    let set = read_training_set(&pairs, &base, Objective::CrossEncoder, 5.0).unwrap();
-    compare("mpnet-cross-encoder", &losses(&base, &set, settings(Objective::CrossEncoder)));
+/// The vectors that DeBERTa multiplies queries and keys by are those of PyTorch after the last step too.
+#[test]
+fn deberta_learns_the_vectors_of_distances_as_in_pytorch() {
+    let (base, set, _model) = of_family("deberta-v3", Objective::Regression);
+    let before = base.network(&device()).unwrap();
+    let trained = train(&base, &set, settings(Objective::Regression)).1;
+    let of = |encoder: &Encoder| -> Vec<f32> {
+        let vectors = encoder.described().unwrap().distances.as_ref().unwrap().vectors.val();
+        vectors.inner().into_data().try_into_vec().unwrap()
+    };
+    compare_weights("deberta-v3-distances", &of(&before), &of(trained.encoder()));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use akin_encoder::{CrossEncoder, EncoderOptions, Executor, Precision, SentenceEncoder};
+use akin_fixtures::families::networks;
 use akin_fixtures::models::tiny;
 use akin_fixtures::similarity::greatest_difference;
 use akin_fixtures::{Folder, on_threads};
@@ -118,7 +119,30 @@ fn a_run_repeats_bit_for_bit_on_one_thread_and_another_seed_is_another_run() {
 
 #[test]
 fn a_killed_run_goes_on_to_the_same_model() {
-    check_killed(Workshop::new(Objective::Classification(Concatenation::UVDifference)));
+    check_killed(Workshop::new(Objective::Classification(Concatenation::UVDifference)), |_| {});
+}
+
+#[test]
+fn a_killed_run_of_another_family_goes_on_to_the_same_model() {
+    let (networks, _) = networks();
+    let model = networks.iter().find(|network| network.name == "deberta-v3").unwrap().model("mean");
+    let mut workshop = Workshop::new(Objective::Regression);
+    workshop.base = BaseModel::open(model.path(), None, Some(48)).unwrap();
+    check_killed(workshop, |_| {});
+}
+
+#[test]
+fn a_run_that_an_earlier_release_began_goes_on_to_the_same_model() {
+    check_killed(Workshop::new(Objective::Regression), |state| {
+        let path = state.join("network.safetensors");
+        let bytes = std::fs::read(&path).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let older = |name: &str| name.replacen("encoder.Bert.", "bert.", 1);
+        let tensors: Vec<_> = tensors.iter().map(|(name, view)| (older(name), view)).collect();
+        assert!(tensors.iter().any(|(name, _)| name == "bert.layers.0.attention.query.weight"));
+        let metadata = Some([("format".to_owned(), "burn".to_owned())].into());
+        std::fs::write(&path, safetensors::serialize(tensors, metadata).unwrap()).unwrap();
+    });
 }
 
 #[test]
@@ -126,11 +150,11 @@ fn a_killed_run_of_adapters_goes_on_to_the_same_model() {
     let mut workshop = Workshop::new(Objective::Ranking);
     workshop.settings.lora = Some(LoraSettings { rank: 2, alpha: 4.0, on: Adapted::All });
     workshop.settings.cached = Some(7);
-    check_killed(workshop);
+    check_killed(workshop, |_| {});
 }
 
 #[track_caller]
-fn check_killed(mut workshop: Workshop) {
+fn check_killed(mut workshop: Workshop, change: impl Fn(&Path) + Sync) {
     alone(|| {
         workshop.settings.evaluate_every = Some(3);
         workshop.run("whole", false, &mut |_| {}).unwrap();
@@ -142,6 +166,7 @@ fn check_killed(mut workshop: Workshop) {
         assert!(killed.is_err());
         let refused = workshop.run("killed", false, &mut |_| {}).unwrap_err().to_string();
         assert!(refused.contains("an unfinished run"), "{refused}");
+        change(&workshop.output("killed").join("checkpoints/step-3"));
         let mut resumed_after = None;
         let report = workshop
             .run("killed", true, &mut |event| {
@@ -323,6 +348,37 @@ fn a_cross_encoder_learns_from_labels_and_scores_what_it_writes() {
             Network::new(base.network(&device()).unwrap(), &base, Objective::CrossEncoder, 0, 7, &device());
         let scores = cross_encoder_scores(&again.unwrap(), &base, &scored[..3]).unwrap();
         assert!(scores.iter().zip(&logits).all(|(a, b)| (a - b).abs() < 1e-6), "{name}: another head");
+    }
+}
+
+#[test]
+fn cross_encoders_of_other_families_score_as_training_does() {
+    let (networks, _) = networks();
+    let rows = std::fs::read_to_string(path("reference/pairs.tsv")).unwrap();
+    let rows: Vec<Vec<&str>> = rows.lines().skip(1).take(12).map(|line| line.split('\t').collect()).collect();
+    let pairs: Vec<(&str, &str)> = rows.iter().map(|row| (row[2], row[3])).collect();
+    let scored =
+        |(a, b): &(&str, &str)| ScoredPair { score: 0.0, sentence1: (*a).into(), sentence2: (*b).into() };
+    let scored: Vec<ScoredPair> = pairs.iter().map(scored).collect();
+    for name in ["distilbert", "electra", "albert", "deberta-v2", "deberta-v3", "modernbert"] {
+        let model = networks.iter().find(|network| network.name == name).unwrap().model("mean");
+        let base = BaseModel::open(model.path(), None, Some(40)).unwrap();
+        let network = base.network(&device()).unwrap();
+        let network = Network::new(network, &base, Objective::CrossEncoder, 0, 7, &device()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        network.write(&base, folder.path()).unwrap();
+        let written = CrossEncoder::load(folder.path(), Precision::F32).unwrap();
+        let logits = cross_encoder_scores(&network, &base, &scored).unwrap();
+        for (score, logit) in written.score(&pairs).unwrap().iter().zip(&logits) {
+            let expected = 1.0 / (1.0 + (-*logit).exp());
+            assert!((f64::from(*score) - expected).abs() < 1e-4, "{name}: {score} and not {expected}");
+        }
+        // Training goes on with the whole head.
+        let base = BaseModel::open(folder.path(), None, Some(40)).unwrap();
+        let network = base.network(&device()).unwrap();
+        let again = Network::new(network, &base, Objective::CrossEncoder, 0, 8, &device()).unwrap();
+        let scores = cross_encoder_scores(&again, &base, &scored).unwrap();
+        assert!(scores.iter().zip(&logits).all(|(a, b)| (a - b).abs() < 1e-5), "{name}: another head");
     }
 }
 

@@ -50,7 +50,7 @@ pub use sentence_encoder::{Encoding, SentenceEncoder};
 /// The parts of a model directory, each checked as it is opened: what training begins with.
 pub mod model {
     pub use crate::config::{Architecture, BertConfig};
-    pub use crate::cross_encoder::longest_first;
+    pub use crate::cross_encoder::{HeadActivation, HeadForm, longest_first};
     pub use crate::model_dir::ModelDir;
     pub use crate::pooling::pool_tokens;
     pub use crate::settings::{ALL_FILES, Effect, FileKeys};

@@ -49,7 +49,7 @@ pub struct TrainArguments {
     /// The objective: what the model is trained for
     #[arg(long, value_enum, value_name = "NAME")]
     pub objective: ObjectiveName,
-    /// The model to begin with: a directory or hub id, of a sentence-transformers, BERT, RoBERTa, XLM-R, CamemBERT, DistilBERT, ELECTRA or MPNet model
+    /// The model to begin with: a directory or hub id, of sentence-transformers or Hugging Face, of any family of networks that Akin runs. Cross-encoders are trained of BERT, RoBERTa, XLM-R, CamemBERT, DistilBERT, ELECTRA, MPNet, ALBERT, DeBERTa v2 and v3, and ModernBERT
     #[arg(long, value_name = "DIR|HUB-ID")]
     pub base: String,
     /// The file of training examples

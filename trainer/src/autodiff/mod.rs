@@ -4,13 +4,17 @@
 //! The sentences of a batch lie end to end in one `[tokens, hidden]` matrix, so nothing is padded. `embedding` looks up
 //! and normalises, `layer` is a whole transformer layer, `pooling` makes one vector of each sentence, `distances` spreads
 //! the numbers that MPNet adds to scores; `operation` adds them to burn's graph. Heads, losses and their gradients are ordinary burn code. The module
-//! and its parameters are those of the reference ([`Bert`]), which the tests compare this with.
+//! and its parameters are those of the reference ([`Bert`]), which the tests compare this with. Networks that are not
+//! BERT's go through burn's operations for most of a layer (`described`).
 
+mod described;
 mod distances;
+mod elementwise;
 mod embedding;
 mod layer;
 mod operation;
 mod pooling;
+mod rows;
 mod sparse;
 #[cfg(test)]
 mod tests;
@@ -25,6 +29,7 @@ use akin_encoder::model::BertConfig;
 use burn::module::ParamId;
 use burn::tensor::Tensor;
 
+use crate::encoder::Encoder;
 use crate::lora::Adapters;
 
 /// Sentences of token ids, end to end.
@@ -127,6 +132,22 @@ impl Randomness {
 /// # Panics
 /// If the module is on another device.
 pub fn forward(
+    encoder: &Encoder,
+    adapters: Option<&Adapters>,
+    batch: &RaggedBatch,
+    randomness: &Randomness,
+    words: Option<&SparseGradient>,
+) -> Tensor<2> {
+    match encoder {
+        Encoder::Bert(bert) => forward_bert(bert, adapters, batch, randomness, words),
+        Encoder::Described(network) => match adapters {
+            None => described::forward(network, batch, randomness, words),
+            Some(adapters) => described::forward(&adapters.attached(network), batch, randomness, words),
+        },
+    }
+}
+
+fn forward_bert(
     bert: &Bert,
     adapters: Option<&Adapters>,
     batch: &RaggedBatch,
@@ -147,8 +168,8 @@ pub fn forward(
 }
 
 /// The parameter of the word embeddings.
-pub fn word_embeddings(bert: &Bert) -> ParamId {
-    bert.embeddings.word_embeddings.weight.id
+pub fn word_embeddings(encoder: &Encoder) -> ParamId {
+    encoder.words().weight.id
 }
 
 /// Pools hidden states `[tokens, hidden]` of a batch to `[sentences, hidden]`.

@@ -68,7 +68,10 @@ pub(super) fn record<const N: usize>(
         input.try_into_primitive::<Autodiff<Flex>>().expect("training runs on Flex's autodiff device")
     });
     let nodes = tracked.each_ref().map(|input| input.node());
-    let primitives = tracked.map(|input| input.into_primitive());
+    let primitives = tracked.map(|input| {
+        let input: FlexFloats = input.into_primitive();
+        if input.as_slice::<f32>().is_some() { input } else { input.to_contiguous() }
+    });
     let (output, shape, gradient) = compute(&primitives);
     let output = tensor(output, Shape::from(shape));
     let recorded = match Own.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use akin_encoder::Pooling;
-use akin_encoder::burn::{self as reference, Bert, PaddedBatch};
+use akin_encoder::burn::{self as reference, PaddedBatch};
 use akin_fixtures::families::networks;
 use akin_fixtures::models::ModelCopy;
 use burn::module::{Module, ModuleVisitor, Param};
@@ -11,6 +11,7 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 
 use super::{Randomness, SparseGradient, forward, pool};
 use crate::base::BaseModel;
+use crate::encoder::Encoder;
 
 const TEXTS: [&str; 5] = [
     "A man is feeding the ducks by the pond.",
@@ -25,16 +26,33 @@ fn base(name: &str) -> BaseModel {
     BaseModel::open(&dir, None, None).unwrap()
 }
 
-/// A random network of MPNet, which adds to scores by distance. Its directory lasts as long as the second value.
-fn mpnet() -> (BaseModel, ModelCopy) {
+/// A random network of a family. Its directory lasts as long as the second value.
+fn of_family(name: &str) -> (BaseModel, ModelCopy) {
     let (networks, _) = networks();
-    let network = networks.iter().find(|network| network.name == "mpnet").unwrap();
+    let network = networks.iter().find(|network| network.name == name).unwrap();
     let model = network.model("mean");
     (BaseModel::open(model.path(), None, None).unwrap(), model)
 }
 
+/// Families that differ in what their layers compute.
+const DESCRIBED: [&str; 13] = [
+    "modernbert",
+    "modernbert-biases",
+    "deberta-v3",
+    "deberta-v2",
+    "deberta-unshared",
+    "nomic-published",
+    "gte-published",
+    "jina-v2-heads",
+    "albert-groups",
+    "t5-gated",
+    "qwen3-biases",
+    "gemma3",
+    "bert-gelu_new",
+];
+
 /// The gradient of each parameter, in the order of the module; empty for one that the network does not read.
-fn gradients(bert: &Bert, gradients: Gradients) -> Vec<Vec<f32>> {
+fn gradients(bert: &Encoder, gradients: Gradients) -> Vec<Vec<f32>> {
     struct Collect(Gradients, Vec<Vec<f32>>);
     impl ModuleVisitor for Collect {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -49,6 +67,14 @@ fn gradients(bert: &Bert, gradients: Gradients) -> Vec<Vec<f32>> {
     collected.1
 }
 
+/// The hidden states by the reference.
+fn plain(encoder: &Encoder, padded: &PaddedBatch) -> Tensor<3> {
+    match encoder {
+        Encoder::Bert(bert) => bert.forward(padded),
+        Encoder::Described(network) => network.hidden_states(padded),
+    }
+}
+
 /// A loss that depends on every value, on each in another way.
 fn loss(pooled: Tensor<2>) -> Tensor<1> {
     let [rows, width] = pooled.dims();
@@ -60,16 +86,23 @@ fn loss(pooled: Tensor<2>) -> Tensor<1> {
 #[test]
 fn loss_and_every_gradient_are_those_of_the_reference() {
     let device = Device::flex().autodiff();
-    let (mpnet, _model) = mpnet();
-    for (name, base, unread) in
-        [("tiny-bert", base("tiny-bert"), 0), ("tiny-roberta", base("tiny-roberta"), 0), ("mpnet", mpnet, 1)]
-    {
+    let (mpnet, _model) = of_family("mpnet");
+    let bert =
+        [("tiny-bert", base("tiny-bert"), 0), ("tiny-roberta", base("tiny-roberta"), 0), ("mpnet", mpnet, 1)];
+    let (described, _models): (Vec<_>, Vec<_>) = DESCRIBED
+        .map(|name| {
+            let (base, model) = of_family(name);
+            ((name, base, 0), model)
+        })
+        .into_iter()
+        .unzip();
+    for (name, base, unread) in bert.into_iter().chain(described) {
         let bert = base.network(&device).unwrap();
         let tokens = base.tokenize(&TEXTS).unwrap();
         let sentences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
         for pooling in [Pooling::Mean, Pooling::Cls, Pooling::Max] {
             let padded = PaddedBatch::new(&sentences, &base.dir.config, &device);
-            let expected = loss(reference::pool(bert.forward(&padded), &padded.lengths, pooling));
+            let expected = loss(reference::pool(plain(&bert, &padded), &padded.lengths, pooling));
             let ragged = base.batch(&sentences);
             let found =
                 loss(pool(forward(&bert, None, &ragged, &Randomness::none(), None), &ragged, pooling));
@@ -98,23 +131,25 @@ fn loss_and_every_gradient_are_those_of_the_reference() {
 #[test]
 fn a_sparse_gradient_is_the_dense_one_without_its_zeros() {
     let device = Device::flex().autodiff();
-    let base = base("tiny-bert");
-    let bert = base.network(&device).unwrap();
-    let tokens = base.tokenize(&TEXTS).unwrap();
-    let batch = base.batch(&tokens.iter().map(Vec::as_slice).collect::<Vec<_>>());
-    let run = |sparse: Option<&SparseGradient>| {
-        loss(pool(forward(&bert, None, &batch, &Randomness::none(), sparse), &batch, Pooling::Mean))
-    };
-    // The words are the first parameter of the module.
-    let dense = gradients(&bert, run(None).backward()).swap_remove(0);
-    let sparse = SparseGradient::default();
-    let _ = run(Some(&sparse)).backward();
-    let rows = sparse.take();
-    assert!(!rows.is_empty() && sparse.take().is_empty());
-    for (number, dense) in dense.chunks_exact(base.dimension()).enumerate() {
-        match rows.get(&(number as u32)) {
-            Some(row) => row.iter().zip(dense).for_each(|(a, b)| assert!((a - b).abs() < 1e-5)),
-            None => assert!(dense.iter().all(|value| *value == 0.0)),
+    let (modernbert, _model) = of_family("modernbert");
+    for base in [base("tiny-bert"), modernbert] {
+        let bert = base.network(&device).unwrap();
+        let tokens = base.tokenize(&TEXTS).unwrap();
+        let batch = base.batch(&tokens.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let run = |sparse: Option<&SparseGradient>| {
+            loss(pool(forward(&bert, None, &batch, &Randomness::none(), sparse), &batch, Pooling::Mean))
+        };
+        // The words are the first parameter of the module.
+        let dense = gradients(&bert, run(None).backward()).swap_remove(0);
+        let sparse = SparseGradient::default();
+        let _ = run(Some(&sparse)).backward();
+        let rows = sparse.take();
+        assert!(!rows.is_empty() && sparse.take().is_empty());
+        for (number, dense) in dense.chunks_exact(base.dimension()).enumerate() {
+            match rows.get(&(number as u32)) {
+                Some(row) => row.iter().zip(dense).for_each(|(a, b)| assert!((a - b).abs() < 1e-5)),
+                None => assert!(dense.iter().all(|value| *value == 0.0)),
+            }
         }
     }
 }
@@ -123,8 +158,9 @@ fn a_sparse_gradient_is_the_dense_one_without_its_zeros() {
 #[test]
 fn gradients_under_dropout_are_the_slopes_of_the_loss() {
     slopes_under_dropout(&base("tiny-bert"));
-    let (mpnet, _model) = mpnet();
-    slopes_under_dropout(&mpnet);
+    for name in ["mpnet", "modernbert", "deberta-v3", "albert"] {
+        slopes_under_dropout(&of_family(name).0);
+    }
 }
 
 fn slopes_under_dropout(base: &BaseModel) {
@@ -133,7 +169,8 @@ fn slopes_under_dropout(base: &BaseModel) {
     let tokens = base.tokenize(&TEXTS).unwrap();
     let sentences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
     let batch = base.batch(&sentences);
-    let of = |bert: &Bert| loss(pool(forward(bert, None, &batch, &randomness, None), &batch, Pooling::Mean));
+    let of =
+        |bert: &Encoder| loss(pool(forward(bert, None, &batch, &randomness, None), &batch, Pooling::Mean));
     let bert = base.network(&device).unwrap();
     let gradients = gradients(&bert, of(&bert).backward());
     let length = gradients.iter().flatten().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();

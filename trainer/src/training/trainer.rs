@@ -65,7 +65,7 @@ impl<'a> Trainer<'a> {
         let moved = match gradients {
             Some(mut gradients) => {
                 if !network.is_adapted() {
-                    gradients.set_rows(word_embeddings(network.bert()), words.take());
+                    gradients.set_rows(word_embeddings(network.encoder()), words.take());
                 }
                 let (network, norm) = self.optimizer.step(network, gradients, self.learning_rate());
                 self.network = Some(network);

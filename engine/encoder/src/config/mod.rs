@@ -50,6 +50,11 @@ pub enum Architecture {
 }
 
 impl Architecture {
+    /// What stands before the names of the network's tensors in a file that has a head too; often nothing.
+    pub fn prefix(self) -> &'static str {
+        self.family().prefix
+    }
+
     /// Whether padding before a text moves the places of its tokens.
     pub(crate) fn counts_padding(self) -> bool {
         matches!(self, Self::Albert | Self::Bert | Self::DebertaV2 | Self::DistilBert | Self::Electra)
@@ -111,9 +116,9 @@ impl BertConfig {
         self.position_offset == 0 && self.layout(&|_| true).types.is_some()
     }
 
-    /// Whether training differentiates this network: BERT's own, under whatever names, with or without types of tokens and
-    /// learned numbers for distances (MPNet).
-    pub fn is_trainable(&self) -> bool {
+    /// Whether the network is BERT's own, under whatever names, with or without types of tokens and learned numbers for
+    /// distances (MPNet): training has a module for it. That of any other network is made of its description.
+    pub fn is_bert_module(&self) -> bool {
         let bert = Form::bert(self.hidden_size, self.num_attention_heads);
         let bias = match self.form.bias {
             buckets @ BiasForm::Buckets { .. } => buckets,

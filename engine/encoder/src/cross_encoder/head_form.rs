@@ -18,29 +18,34 @@ pub(super) const FAMILIES: &str =
     "BERT, RoBERTa, XLM-R, CamemBERT, DistilBERT, ELECTRA, MPNet, ALBERT, DeBERTa v2 and v3, and ModernBERT";
 
 /// The form of a head.
-pub(super) struct HeadForm {
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HeadForm {
     /// What of the last hidden states it reads: the first token, or the mean of all.
     pub pooling: Pooling,
     /// The linear layer before the activation.
     pub dense: String,
     /// Whether that has a bias.
     pub biased: bool,
+    /// What is applied to its output.
     pub activation: HeadActivation,
     /// Of what the activation gives.
-    pub norm: Option<NormRef>,
+    pub(super) norm: Option<NormRef>,
     /// The linear layer with one output.
     pub score: &'static str,
 }
 
 /// What is applied between the two linear layers.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum HeadActivation {
+pub enum HeadActivation {
+    /// The hyperbolic tangent.
     Tanh,
+    /// One that networks have too.
     Other(Activation),
 }
 
 impl HeadActivation {
-    pub fn apply(self, values: &mut [f32]) {
+    pub(super) fn apply(self, values: &mut [f32]) {
         match self {
             Self::Tanh => values.iter_mut().for_each(|x| *x = x.tanh()),
             Self::Other(activation) => activation.apply(isa(), values),
@@ -50,6 +55,10 @@ impl HeadActivation {
 
 impl HeadForm {
     /// That of a model, whose tensors have names after `prefix`.
+    ///
+    /// # Errors
+    /// [`Error::NoCrossEncoder`] for a family of which no cross-encoder is run, [`Error::Model`] for a setting of the head
+    /// that is not known.
     pub fn of(model: &ModelDir, prefix: &str) -> Result<Self> {
         let tanh = |dense: String, score| Self {
             pooling: Pooling::Cls,
@@ -84,6 +93,11 @@ impl HeadForm {
                 reason: format!("its network is {other:?}, and Akin runs cross-encoders of {FAMILIES}"),
             }),
         }
+    }
+
+    /// The names of weight and bias of the norm, where there are any.
+    pub fn norm_names(&self) -> Option<(&str, Option<&str>)> {
+        self.norm.as_ref().map(|norm| (norm.weight.as_str(), norm.bias.as_deref()))
     }
 
     fn of_modern_bert(model: &ModelDir) -> Result<Self> {

@@ -13,6 +13,7 @@ pub(crate) mod settings;
 use std::path::Path;
 
 use self::head::ScoreHead;
+pub use self::head_form::{HeadActivation, HeadForm};
 use self::pairs::PairTokenizer;
 pub(crate) use self::pairs::PairTokens;
 pub use self::pairs::longest_first;

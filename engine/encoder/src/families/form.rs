@@ -106,6 +106,24 @@ impl BiasForm {
             _ => 0,
         }
     }
+
+    /// Whether queries are asked for what they say to distances, and whether keys are.
+    #[cfg(feature = "burn")]
+    pub fn asked(self) -> [bool; 2] {
+        match self {
+            Self::Disentangled { of_queries, of_keys, .. } => [of_queries, of_keys],
+            _ => [false, false],
+        }
+    }
+
+    /// How many learned numbers there are for so many heads.
+    #[cfg(feature = "burn")]
+    pub fn numbers(self, heads: usize) -> usize {
+        match self {
+            Self::Buckets { count, .. } => count * heads,
+            _ => 0,
+        }
+    }
 }
 
 impl Form {

@@ -20,8 +20,8 @@ use crate::families::Layout;
 use crate::files::refuse;
 use crate::weights::ModelWeights;
 
-/// Why a network cannot be trained.
-const NOT_BERT: &str = "the network is not BERT's, the only one that Akin trains";
+/// Why weights are not those of the module.
+const NOT_BERT: &str = "the network is not BERT's";
 
 /// BERT without a head: token ids to hidden states.
 #[derive(Module, Debug)]
@@ -48,11 +48,11 @@ impl Bert {
     ///
     /// # Errors
     /// [`Error::Model`](crate::Error::Model) when they are those of another network than BERT's
-    /// ([`BertConfig::is_trainable`]).
+    /// ([`BertConfig::is_bert_module`]).
     pub fn load(config: &BertConfig, weights: &ModelWeights, device: &Device) -> Result<Self> {
         let tensors = weights.tensors()?;
         let reader = TensorReader { tensors: &tensors, prefix: weights.prefix() };
-        let loader = Loader { reader, config, device };
+        let loader = Loader { reader: Some(reader), config, device };
         let mut bert = Self::new(config, device);
         bert.fill(&loader, weights.layout()).map_err(|reason| refuse(weights.path(), reason))?;
         Ok(bert)

@@ -10,7 +10,8 @@ use crate::families::{Layout, LinearRef, NormRef};
 
 /// Makes burn's layers of the tensors of a file.
 pub(super) struct Loader<'a> {
-    pub reader: TensorReader<'a>,
+    /// The file; without one the weights are burn's own first ones, which somebody sets.
+    pub reader: Option<TensorReader<'a>>,
     pub config: &'a BertConfig,
     pub device: &'a Device,
 }
@@ -18,38 +19,53 @@ pub(super) struct Loader<'a> {
 impl Loader<'_> {
     /// A linear layer, whose weight burn has as `[inner, out]`.
     pub fn linear(&self, linear: &LinearRef) -> Result<Linear, String> {
-        let (weight, bias) = self.reader.linear(linear)?;
         let (out, inner) = (linear.out, linear.inner);
+        let mut layer = LinearConfig::new(inner, out).with_bias(linear.bias.is_some()).init(self.device);
+        let Some(reader) = &self.reader else { return Ok(layer) };
+        let (weight, bias) = reader.linear(linear)?;
         let mut turned = Vec::with_capacity(weight.len());
         (0..inner).for_each(|column| turned.extend((0..out).map(|row| weight[row * inner + column])));
-        let mut layer = LinearConfig::new(inner, out).with_bias(linear.bias.is_some()).init(self.device);
         layer.weight = self.parameter(turned, [inner, out]);
         layer.bias = linear.bias.as_ref().map(|_| self.parameter(bias.into_owned(), [out]));
         Ok(layer)
     }
 
-    /// Weight and bias of a normalisation.
+    /// Weight and, where it has one, bias of a normalisation.
     pub fn norm(&self, norm: &NormRef) -> Result<LayerNorm, String> {
-        let values = self.reader.norm(norm, self.config)?;
-        let epsilon = self.config.layer_norm_eps;
-        let mut layer = LayerNormConfig::new(norm.width).with_epsilon(epsilon).init(self.device);
+        let layer = LayerNormConfig::new(norm.width).with_epsilon(self.config.layer_norm_eps);
+        let mut layer = layer.with_bias(norm.bias.is_some()).init(self.device);
+        let Some(reader) = &self.reader else { return Ok(layer) };
+        let values = reader.norm(norm, self.config)?;
         layer.gamma = self.parameter(values.weight, [norm.width]);
-        layer.beta = Some(self.parameter(values.bias, [norm.width]));
+        layer.beta = norm.bias.as_ref().map(|_| self.parameter(values.bias, [norm.width]));
         Ok(layer)
     }
 
     /// A table of embeddings, `[rows, width]`.
     pub fn table(&self, name: &str, rows: usize) -> Result<Embedding, String> {
         let width = self.config.form.embedding_size;
-        let values = self.reader.get(name, &[rows, width])?.into_owned();
         let mut table = EmbeddingConfig::new(rows, width).init(self.device);
-        table.weight = self.parameter(values, [rows, width]);
+        if self.reader.is_some() {
+            table.weight = self.matrix(name, [rows, width])?;
+        }
         Ok(table)
+    }
+
+    /// A matrix of this shape; zeros without a file.
+    pub fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<Param<Tensor<2>>, String> {
+        let values = match &self.reader {
+            Some(reader) => reader.get(name, &shape)?.into_owned(),
+            None => vec![0.0; shape[0] * shape[1]],
+        };
+        Ok(self.parameter(values, shape))
     }
 
     /// The numbers of the buckets of distances, `[buckets * heads]`.
     pub fn buckets(&self, layout: &Layout) -> Result<Param<Tensor<1>>, String> {
-        let values = self.reader.buckets(self.config, layout)?.into_owned();
+        let values = match &self.reader {
+            Some(reader) => reader.buckets(self.config, layout)?.into_owned(),
+            None => vec![0.0; self.config.form.bias.numbers(self.config.num_attention_heads)],
+        };
         let count = values.len();
         Ok(self.parameter(values, [count]))
     }

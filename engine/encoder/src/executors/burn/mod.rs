@@ -1,14 +1,20 @@
 //! The executor on burn: the reference of all families, the module that training differentiates, and the one that GPUs run.
 //!
 //! Texts of like length go through the network together (`batches`), padded to the longest of a batch; `transformer`
-//! computes what a family describes, `bert` is the module that is trained, and `pooling` makes one vector of the vectors of the tokens.
+//! computes what a family describes (`blueprint`), over whatever a `pass` is made of, `bert` is BERT's network alone, which training computes faster,
+//! `named` gives trained weights the names of files, and `pooling` makes one vector of the vectors of the tokens.
 //! On the processor each thread takes whole batches. A GPU (`device`) gets all batches in a queue, and is read at the end (`queued`).
 
 mod batches;
 mod bert;
+mod blueprint;
 mod device;
+mod disentangled;
 mod distances;
 mod load;
+mod named;
+mod norm;
+mod pass;
 mod pooling;
 mod queued;
 mod transformer;
@@ -21,12 +27,16 @@ use self::batches::{Batching, smart_batches};
 pub use self::bert::{Bert, BertEmbeddings, BertLayer, SelfAttention};
 pub(crate) use self::device::available;
 use self::device::{caught, open};
+pub use self::disentangled::Distances;
 pub use self::distances::DistanceBuckets;
+pub use self::named::NamedTensor;
+pub use self::norm::Norm;
+pub use self::pass::{Pass, activate};
 pub use self::pooling::pool;
 use self::pooling::pool_joined;
 pub(crate) use self::queued::Queued;
 use self::queued::scatter;
-use self::transformer::Transformer;
+pub use self::transformer::{Transformer, TransformerLayer};
 use super::Started;
 use crate::config::BertConfig;
 use crate::model_dir::ModelDir;
@@ -109,7 +119,7 @@ impl BurnNetwork {
         let longest = sentences.iter().map(|ids| ids.len()).max().unwrap_or(0);
         let padded = self.batching.padded(longest, self.config.max_position_embeddings);
         let batch = PaddedBatch::padded_to(padded, sentences, &self.config, &self.burn_device);
-        pool_joined(self.network.forward(&batch), &batch.lengths, &self.poolings, skipped)
+        pool_joined(self.network.hidden_states(&batch), &batch.lengths, &self.poolings, skipped)
     }
 }
 

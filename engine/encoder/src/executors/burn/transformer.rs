@@ -1,119 +1,177 @@
 //! The networks of all families on burn, computed as their descriptions say (`families`): the reference that our own
-//! kernels are compared with.
+//! kernels are compared with, what GPUs run, and what training differentiates where a network is not BERT's.
 
-use akin_kernels::activation::Activation;
+use std::sync::Arc;
+
 use akin_kernels::attention::DistanceBias;
-use akin_kernels::cpu::isa;
 use akin_kernels::heads::Rotary;
-use burn::nn::{Embedding, LayerNorm, Linear};
-use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use burn::module::Module;
+use burn::nn::{Embedding, Linear};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::PaddedBatch;
+use super::blueprint::{Blueprint, LayerTables};
+use super::disentangled::{BatchDistances, Distances};
+use super::distances::DistanceBuckets;
 use super::load::Loader;
+use super::norm::Norm;
+use super::pass::Pass;
 use crate::Result;
 use crate::config::BertConfig;
-use crate::executors::cpu::{Relative, TensorReader};
-use crate::families::{Form, LayerTensors, Layout, NormOrder, NormRef, bias_of_layer, rotary_of_layer};
+use crate::executors::cpu::TensorReader;
+use crate::families::{Form, LayerTensors, Layout, NormOrder};
 use crate::files::refuse;
 use crate::weights::ModelWeights;
 
 /// A network without a head: token ids to hidden states.
-pub(super) struct Transformer {
-    config: BertConfig,
-    words: Embedding,
-    places: Option<Embedding>,
-    types: Option<Embedding>,
-    embedding_norm: Option<Norm>,
-    projection: Option<Linear>,
-    /// Each set of weights.
-    layers: Vec<Layer>,
-    final_norm: Option<Norm>,
-    device: Device,
-}
-
-/// A normalisation, by the mean and the variance or by the mean square alone.
-struct Norm {
-    weights: LayerNorm,
-    epsilon: f64,
-    centred: bool,
+#[derive(Module, Debug)]
+pub struct Transformer {
+    /// `[vocab_size, width of the embeddings]`
+    pub words: Embedding,
+    pub(super) places: Option<Embedding>,
+    pub(super) types: Option<Embedding>,
+    pub(super) embedding_norm: Option<Norm>,
+    pub(super) projection: Option<Linear>,
+    /// Learned numbers that scores get by distance.
+    pub buckets: Option<DistanceBuckets>,
+    /// Learned vectors of distances, which queries and keys are multiplied by.
+    pub distances: Option<Distances>,
+    /// Each set of weights of a layer.
+    pub layers: Vec<TransformerLayer>,
+    pub(super) final_norm: Option<Norm>,
+    #[module(skip)]
+    pub(super) blueprint: Arc<Blueprint>,
 }
 
 /// A layer.
-struct Layer {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    head_norms: Option<[Norm; 2]>,
-    attention_output: Linear,
-    gate: Option<Linear>,
-    up: Linear,
-    down: Linear,
-    /// Before and after the attention, before and after the feed-forward network.
-    norms: [Option<Norm>; 4],
-    bias: Option<DistanceBias>,
-    rotary: Option<Rotary>,
-    relative: Option<Relative>,
+#[derive(Module, Debug)]
+pub struct TransformerLayer {
+    /// The queries of all heads.
+    pub query: Linear,
+    /// The keys of all heads.
+    pub key: Linear,
+    /// The values of all heads.
+    pub value: Linear,
+    pub(super) query_norm: Option<Norm>,
+    pub(super) key_norm: Option<Norm>,
+    /// What projects the vectors of distances for the queries, where it is not `key`.
+    pub(super) distance_keys: Option<Linear>,
+    /// What projects them for the keys, where it is not `query`.
+    pub(super) distance_queries: Option<Linear>,
+    /// The product that leads back to the hidden states.
+    pub attention_output: Linear,
+    /// What the activation is applied to where there is a gate.
+    pub gate: Option<Linear>,
+    /// The product into the feed-forward network.
+    pub up: Linear,
+    /// The product that leads back to the hidden states.
+    pub down: Linear,
+    pub(super) before_attention: Option<Norm>,
+    pub(super) after_attention: Option<Norm>,
+    pub(super) before_feed_forward: Option<Norm>,
+    pub(super) after_feed_forward: Option<Norm>,
+}
+
+/// What the layers of a pass have in common.
+struct Shared<'a, P> {
+    pass: &'a P,
+    blueprint: &'a Blueprint,
+    device: &'a Device,
+    /// What is added to all scores by learned numbers.
+    added: Option<Tensor<4>>,
+    distances: Option<BatchDistances>,
 }
 
 impl Transformer {
     /// Reads the weights, which have been checked, as f32.
+    ///
+    /// # Errors
+    /// [`Error::Model`](crate::Error::Model) when the file changed since it was checked.
     pub fn load(config: &BertConfig, weights: &ModelWeights, device: &Device) -> Result<Self> {
         let tensors = weights.tensors()?;
         let reader = TensorReader { tensors: &tensors, prefix: weights.prefix() };
-        let loader = Loader { reader, config, device };
+        let loader = Loader { reader: Some(reader), config, device };
         Self::read(&loader, weights.layout()).map_err(|reason| refuse(weights.path(), reason))
+    }
+
+    /// A network of this shape, its weights not yet set, under the names that transformers has.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) is not expected: no file is read.
+    pub fn new(config: &BertConfig, device: &Device) -> Result<Self> {
+        let loader = Loader { reader: None, config, device };
+        Self::read(&loader, &config.layout(&|_| false)).map_err(crate::Error::Invalid)
     }
 
     fn read(loader: &Loader<'_>, layout: &Layout) -> std::result::Result<Self, String> {
         let config = loader.config;
         let table =
             |name: &Option<String>, rows| name.as_ref().map(|name| loader.table(name, rows)).transpose();
-        let learned = loader.reader.buckets(config, layout)?;
-        let layers = layout.layers.iter().enumerate();
+        let mut buckets = DistanceBuckets::new(config, loader.device);
+        if let Some(buckets) = &mut buckets {
+            buckets.weight = loader.buckets(layout)?;
+        }
         Ok(Self {
             words: loader.table(&layout.words, config.vocab_size)?,
             places: table(&layout.positions, config.max_position_embeddings)?,
             types: table(&layout.types, config.type_vocab_size)?,
-            embedding_norm: norm(loader, &layout.embedding_norm)?,
+            embedding_norm: Norm::read(loader, &layout.embedding_norm)?,
             projection: layout.projection.as_ref().map(|linear| loader.linear(linear)).transpose()?,
-            layers: layers
-                .map(|(number, tensors)| Layer::read(loader, layout, tensors, number, &learned))
+            buckets,
+            distances: Distances::read(loader, layout)?,
+            layers: layout
+                .layers
+                .iter()
+                .map(|tensors| TransformerLayer::read(loader, tensors))
                 .collect::<std::result::Result<_, _>>()?,
-            final_norm: norm(loader, &layout.final_norm)?,
-            config: config.clone(),
-            device: loader.device.clone(),
+            final_norm: Norm::read(loader, &layout.final_norm)?,
+            blueprint: Arc::new(Blueprint::new(config, layout)),
         })
     }
 
     /// Hidden states of the last layer, `[sentences, longest, hidden]`; those of padding mean nothing.
-    pub fn forward(&self, batch: &PaddedBatch) -> Tensor<3> {
-        let mask = batch.attention_mask();
-        let mut hidden = self.embed(batch);
-        let shared = &self.config.form.shared;
-        let count = if shared.is_empty() { self.layers.len() } else { shared.len() };
-        for number in 0..count {
-            let layer = &self.layers[shared.get(number).copied().unwrap_or(number)];
-            hidden = layer.forward(&self.config, hidden, mask.clone(), &self.device);
-        }
-        normalized(&self.final_norm, hidden)
+    pub fn hidden_states(&self, batch: &PaddedBatch) -> Tensor<3> {
+        let [rows, longest] = batch.ids.dims();
+        self.forward(batch).reshape([rows, longest, self.blueprint.config.hidden_size])
     }
 
-    fn embed(&self, batch: &PaddedBatch) -> Tensor<3> {
-        let mut sum = self.words.forward(batch.ids.clone());
-        if self.config.form.embedding_scale != 1.0 {
-            sum = sum * self.config.form.embedding_scale;
+    /// Hidden states of the last layer, `[tokens, hidden]`.
+    pub fn forward(&self, pass: &impl Pass) -> Tensor<2> {
+        let embedded = self.embed(pass);
+        let device = embedded.device();
+        let form = &self.blueprint.config.form;
+        let [rows, longest] = pass.dims();
+        let distances = self.distances.as_ref();
+        let shared = Shared {
+            pass,
+            blueprint: &self.blueprint,
+            device: &device,
+            added: self.buckets.as_ref().map(|buckets| buckets.added(rows, longest)),
+            distances: distances.map(|distances| distances.of_batch(form.bias, pass, &device)),
+        };
+        let hidden = self.blueprint.order().into_iter().fold(embedded, |hidden, number| {
+            self.layers[number].forward(&shared, self.blueprint.tables(number), hidden)
+        });
+        normalized(pass, &self.final_norm, hidden)
+    }
+
+    fn embed(&self, pass: &impl Pass) -> Tensor<2> {
+        let mut sum = pass.words(&self.words);
+        let scale = self.blueprint.config.form.embedding_scale;
+        if scale != 1.0 {
+            sum = sum * scale;
         }
         if let Some(places) = &self.places {
-            sum = sum + places.forward(batch.positions.clone());
+            sum = sum + places.weight.val().select(0, pass.positions());
         }
         if let Some(types) = &self.types {
-            // One sentence at a time, so every token is of type 0.
-            sum = sum + types.weight.val().narrow(0, 0, 1).unsqueeze();
+            sum = sum
+                + match pass.types() {
+                    Some(numbers) => types.weight.val().select(0, numbers),
+                    None => types.weight.val().narrow(0, 0, 1),
+                };
         }
-        let sum = normalized(&self.embedding_norm, sum);
+        let sum = pass.dropped(normalized(pass, &self.embedding_norm, sum));
         match &self.projection {
             Some(projection) => projection.forward(sum),
             None => sum,
@@ -121,84 +179,83 @@ impl Transformer {
     }
 }
 
-impl Layer {
-    fn read(
-        loader: &Loader<'_>,
-        layout: &Layout,
-        tensors: &LayerTensors,
-        number: usize,
-        learned: &[f32],
-    ) -> std::result::Result<Self, String> {
-        let [before, after] = [&tensors.before_attention, &tensors.after_attention];
-        let [before_inner, after_inner] = [&tensors.before_feed_forward, &tensors.after_feed_forward];
-        let head_norms = match &tensors.head_norms {
-            Some([query, key]) => Some([Norm::read(loader, query)?, Norm::read(loader, key)?]),
-            None => None,
+impl TransformerLayer {
+    fn read(loader: &Loader<'_>, tensors: &LayerTensors) -> std::result::Result<Self, String> {
+        let [query_norm, key_norm] = match &tensors.head_norms {
+            Some([query, key]) => [Some(query.clone()), Some(key.clone())],
+            None => [None, None],
+        };
+        // Where they are shared, `query` and `key` project the vectors too.
+        let own = |number: usize| match loader.config.form.relative_shared {
+            true => Ok(None),
+            false => tensors.relative[number].as_ref().map(|linear| loader.linear(linear)).transpose(),
         };
         Ok(Self {
             query: loader.linear(&tensors.query)?,
             key: loader.linear(&tensors.key)?,
             value: loader.linear(&tensors.value)?,
-            head_norms,
+            query_norm: Norm::read(loader, &query_norm)?,
+            key_norm: Norm::read(loader, &key_norm)?,
+            distance_keys: own(0)?,
+            distance_queries: own(1)?,
             attention_output: loader.linear(&tensors.attention_output)?,
             gate: tensors.gate.as_ref().map(|gate| loader.linear(gate)).transpose()?,
             up: loader.linear(&tensors.up)?,
             down: loader.linear(&tensors.down)?,
-            norms: [
-                norm(loader, before)?,
-                norm(loader, after)?,
-                norm(loader, before_inner)?,
-                norm(loader, after_inner)?,
-            ],
-            bias: bias_of_layer(loader.config, number, learned),
-            rotary: rotary_of_layer(loader.config, number),
-            relative: Relative::load(isa(), loader.config, loader.reader, layout, tensors)?,
+            before_attention: Norm::read(loader, &tensors.before_attention)?,
+            after_attention: Norm::read(loader, &tensors.after_attention)?,
+            before_feed_forward: Norm::read(loader, &tensors.before_feed_forward)?,
+            after_feed_forward: Norm::read(loader, &tensors.after_feed_forward)?,
         })
     }
 
-    fn forward(
-        &self,
-        config: &BertConfig,
-        hidden: Tensor<3>,
-        mask: Option<Tensor<4, Bool>>,
-        device: &Device,
-    ) -> Tensor<3> {
-        let [before, after, before_inner, after_inner] = &self.norms;
-        let order = config.form.order;
-        let hidden = sublayer(order, before, after, hidden, |x| self.attend(config, x, mask, device));
-        sublayer(order, before_inner, after_inner, hidden, |x| self.feed_forward(config.form.activation, x))
+    /// The linear layers that a low-rank adapter may be added to: query, key, value, attention output, up, down and, where
+    /// there is one, the gate.
+    pub fn linears(&self) -> Vec<&Linear> {
+        let all = [&self.query, &self.key, &self.value, &self.attention_output, &self.up, &self.down];
+        all.into_iter().chain(&self.gate).collect()
     }
 
-    fn feed_forward(&self, activation: Activation, hidden: Tensor<3>) -> Tensor<3> {
+    /// The same, to be changed.
+    pub fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        let Self { query, key, value, attention_output, up, down, gate, .. } = self;
+        [query, key, value, attention_output, up, down].into_iter().chain(gate).collect()
+    }
+
+    fn forward<P: Pass>(&self, shared: &Shared<'_, P>, tables: &LayerTables, hidden: Tensor<2>) -> Tensor<2> {
+        let (order, pass) = (shared.blueprint.config.form.order, shared.pass);
+        let norms = [&self.before_attention, &self.after_attention];
+        let hidden = sublayer(pass, order, norms, hidden, |x| self.attend(shared, tables, x));
+        let norms = [&self.before_feed_forward, &self.after_feed_forward];
+        sublayer(pass, order, norms, hidden, |x| self.feed_forward(shared, x))
+    }
+
+    fn feed_forward<P: Pass>(&self, shared: &Shared<'_, P>, hidden: Tensor<2>) -> Tensor<2> {
+        let activation = shared.blueprint.config.form.activation;
         let up = self.up.forward(hidden.clone());
         let inner = match &self.gate {
-            Some(gate) => activate(activation, gate.forward(hidden)) * up,
-            None => activate(activation, up),
+            Some(gate) => shared.pass.activated(activation, gate.forward(hidden)) * up,
+            None => shared.pass.activated(activation, up),
         };
         self.down.forward(inner)
     }
 
-    fn attend(
-        &self,
-        config: &BertConfig,
-        hidden: Tensor<3>,
-        mask: Option<Tensor<4, Bool>>,
-        device: &Device,
-    ) -> Tensor<3> {
-        let [rows, longest, _] = hidden.dims();
-        let form = &config.form;
-        let heads = config.num_attention_heads;
+    fn attend<P: Pass>(&self, shared: &Shared<'_, P>, tables: &LayerTables, hidden: Tensor<2>) -> Tensor<2> {
+        let pass = shared.pass;
+        let [rows, longest] = pass.dims();
+        let config = &shared.blueprint.config;
+        let (form, heads) = (&config.form, config.num_attention_heads);
         let split = |linear: &Linear, heads: usize| {
-            let projected = linear.forward(hidden.clone());
+            let projected = pass.by_sentence(linear.forward(hidden.clone()));
             projected.reshape([rows, longest, heads, form.head_dim]).swap_dims(1, 2)
         };
         let (mut query, mut key) = (split(&self.query, heads), split(&self.key, form.key_value_heads));
         let value = split(&self.value, form.key_value_heads);
-        if let Some([of_queries, of_keys]) = &self.head_norms {
+        if let (Some(of_queries), Some(of_keys)) = (&self.query_norm, &self.key_norm) {
             (query, key) = (of_queries.forward(query), of_keys.forward(key));
         }
-        if let Some(rotary) = &self.rotary {
-            let angles = angles(rotary, longest, device);
+        if let Some(rotary) = &tables.rotary {
+            let angles = angles(rotary, longest, shared.device);
             (query, key) = (turned(query, &angles), turned(key, &angles));
         }
         let repeat = |keys: Tensor<4>| match heads / form.key_value_heads {
@@ -208,80 +265,58 @@ impl Layer {
                 .repeat_dim(2, times)
                 .reshape([rows, heads, longest, form.head_dim]),
         };
-        let bias = self.bias.as_ref().map(|bias| distances(bias, form, heads, longest, device));
-        let bias = bias.map(|bias| bias.expand([rows, heads, longest, longest]));
-        let bias = match &self.relative {
-            Some(relative) => Some(disentangled(relative, form, &query, &key, device)),
-            None => bias,
-        };
-        let options =
-            AttentionModuleOptions { scale: Some(f64::from(form.score_scale)), ..Default::default() };
-        let attended = attention(query, repeat(key), repeat(value), mask, bias, options);
-        let attended = attended.swap_dims(1, 2).reshape([rows, longest, heads * form.head_dim]);
-        self.attention_output.forward(attended)
+        let fixed = tables.bias.as_ref().map(|bias| {
+            by_distance(bias, form, heads, longest, shared.device).expand([rows, heads, longest, longest])
+        });
+        let mut bias = shared.added.clone().or(fixed);
+        if let Some(distances) = &shared.distances {
+            let [for_queries, for_keys] = self.distance_projections(form);
+            bias = Some(distances.added([(&query, for_queries), (&key, for_keys)], form.score_scale, pass));
+        }
+        let attended = pass.attend([query, repeat(key), repeat(value)], bias, form.score_scale);
+        let attended = attended.swap_dims(1, 2).reshape([rows * longest, heads * form.head_dim]);
+        self.attention_output.forward(pass.by_token(attended))
+    }
+
+    /// What projects the vectors of distances for the queries, and for the keys.
+    fn distance_projections(&self, form: &Form) -> [Option<&Linear>; 2] {
+        match form.relative_shared {
+            true => {
+                let [of_queries, of_keys] = form.bias.asked();
+                [of_queries.then_some(&self.key), of_keys.then_some(&self.query)]
+            }
+            false => [self.distance_keys.as_ref(), self.distance_queries.as_ref()],
+        }
     }
 }
 
-/// A sublayer with its norms and what goes around it.
+/// A sublayer with its norms, its dropout and what goes around it.
 fn sublayer(
+    pass: &impl Pass,
     order: NormOrder,
-    before: &Option<Norm>,
-    after: &Option<Norm>,
-    hidden: Tensor<3>,
-    compute: impl FnOnce(Tensor<3>) -> Tensor<3>,
-) -> Tensor<3> {
-    let output = compute(normalized(before, hidden.clone()));
+    [before, after]: [&Option<Norm>; 2],
+    hidden: Tensor<2>,
+    compute: impl FnOnce(Tensor<2>) -> Tensor<2>,
+) -> Tensor<2> {
+    let output = pass.dropped(compute(normalized(pass, before, hidden.clone())));
     match order {
-        NormOrder::After => normalized(after, output + hidden),
-        NormOrder::Before | NormOrder::Around => hidden + normalized(after, output),
+        NormOrder::After => normalized(pass, after, output + hidden),
+        NormOrder::Before | NormOrder::Around => hidden + normalized(pass, after, output),
     }
 }
 
-fn activate(activation: Activation, x: Tensor<3>) -> Tensor<3> {
-    match activation {
-        Activation::Gelu => gelu(x),
-        Activation::GeluTanh => gelu_approximate(x),
-        Activation::Relu => relu(x),
-        Activation::Silu => silu(x),
+fn normalized(pass: &impl Pass, norm: &Option<Norm>, x: Tensor<2>) -> Tensor<2> {
+    match norm {
+        Some(norm) => pass.normalized(norm, x),
+        None => x,
     }
 }
 
 /// What is added to scores, `[1, heads, longest, longest]`.
-fn distances(bias: &DistanceBias, form: &Form, heads: usize, longest: usize, device: &Device) -> Tensor<4> {
+fn by_distance(bias: &DistanceBias, form: &Form, heads: usize, longest: usize, device: &Device) -> Tensor<4> {
     let rows = (0..heads).flat_map(|head| (0..longest).map(move |query| bias.row(head, query, 0..longest)));
     let values: Vec<f32> = rows.flatten().map(|value| value * form.score_scale).collect();
     Tensor::from_data(TensorData::new(values, [1, heads, longest, longest]), device)
-}
-
-/// What queries and keys, `[sentences, heads, longest, dim]`, say to their distances: added to their scores.
-fn disentangled(
-    relative: &Relative,
-    form: &Form,
-    query: &Tensor<4>,
-    key: &Tensor<4>,
-    device: &Device,
-) -> Tensor<4> {
-    let [rows, heads, longest, dim] = query.dims();
-    let buckets = relative.buckets(longest);
-    let distance = |query: usize, key: usize| i64::from(buckets[longest - 1 + query - key]);
-    let pairs = (0..longest).flat_map(|first| (0..longest).map(move |second| (first, second)));
-    let mut sum = Tensor::<4>::zeros([rows, heads, longest, longest], device);
-    for (of_keys, (asked, vectors)) in [query, key].into_iter().zip(relative.vectors()).enumerate() {
-        if vectors.is_empty() {
-            continue;
-        }
-        let count = vectors.len() / (heads * dim);
-        let vectors = Tensor::<3>::from_data(TensorData::new(vectors.clone(), [count, heads, dim]), device);
-        let products = asked.clone().matmul(vectors.permute([1, 2, 0]).unsqueeze());
-        let places: Vec<i64> = match of_keys {
-            0 => pairs.clone().map(|(query, key)| distance(query, key)).collect(),
-            _ => pairs.clone().map(|(key, query)| distance(query, key)).collect(),
-        };
-        let places = Tensor::<4, Int>::from_data(TensorData::new(places, [1, 1, longest, longest]), device);
-        let scores = products.gather(3, places.expand([rows, heads, longest, longest]));
-        sum = sum + if of_keys == 0 { scores } else { scores.swap_dims(2, 3) };
-    }
-    sum * form.score_scale
 }
 
 /// Cosines and sines of the first positions, `[1, 1, longest, dim / 2]` each.
@@ -310,30 +345,4 @@ fn turned(heads: Tensor<4>, [cosines, sines]: &[Tensor<4>; 2]) -> Tensor<4> {
         parts.push(heads.narrow(3, 2 * half, width - 2 * half));
     }
     Tensor::cat(parts, 3)
-}
-
-fn norm(loader: &Loader<'_>, norm: &Option<NormRef>) -> std::result::Result<Option<Norm>, String> {
-    norm.as_ref().map(|norm| Norm::read(loader, norm)).transpose()
-}
-
-fn normalized(norm: &Option<Norm>, x: Tensor<3>) -> Tensor<3> {
-    match norm {
-        Some(norm) => norm.forward(x),
-        None => x,
-    }
-}
-
-impl Norm {
-    fn read(loader: &Loader<'_>, norm: &NormRef) -> std::result::Result<Self, String> {
-        let (epsilon, centred) = (loader.config.layer_norm_eps, loader.config.form.centred_norms);
-        Ok(Self { weights: loader.norm(norm)?, epsilon, centred })
-    }
-
-    fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        if self.centred {
-            return self.weights.forward(x);
-        }
-        let square = (x.clone() * x.clone()).mean_dim(D - 1);
-        x / (square + self.epsilon).sqrt() * self.weights.gamma.val().unsqueeze()
-    }
 }

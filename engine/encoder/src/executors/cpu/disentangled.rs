@@ -69,12 +69,6 @@ impl Relative {
         }))
     }
 
-    /// The vectors for the queries, and for the keys: `[buckets, heads * head_dim]` each; empty where they are not asked.
-    #[cfg(feature = "burn")]
-    pub fn vectors(&self) -> &[Vec<f32>; 2] {
-        &self.vectors
-    }
-
     /// The buckets of the distances of the query from the key, for sentences of `tokens` tokens: the distance
     /// `1 - tokens` first.
     pub fn buckets(&self, tokens: usize) -> &[u32] {

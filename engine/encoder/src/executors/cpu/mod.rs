@@ -24,7 +24,6 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
-pub(crate) use self::disentangled::Relative;
 use self::embedding::Embedding;
 use self::group::Group;
 use self::kept::Kept;
