@@ -119,6 +119,11 @@ fn retrieval_finds_the_document_that_says_the_same() {
     for figure in ["ndcg@10", "mrr@10", "recall@1"] {
         assert_eq!(found[figure], 1.0, "{found}");
     }
+    let prompts = ["--query-prompt", "query: ", "--document-prompt", "passage: "];
+    let kept = ["eval", "retrieval", "set", "--mode", "semantic", "--index", "kept"];
+    place.akin(&[&kept[..], &prompts].concat()).succeeded();
+    let model = &place.figures("kept")["model"];
+    assert_eq!((&model["query_prompt"], &model["document_prompt"]), (&"query: ".into(), &"passage: ".into()));
     place.write("set/corpus.jsonl", "{\"_id\":\"d0\"}\n");
     let refused = place.akin(&["eval", "retrieval", "set"]).refused();
     assert!(refused.contains("corpus.jsonl:1: not an object with _id and text"), "{refused}");

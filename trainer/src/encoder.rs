@@ -11,6 +11,8 @@ use crate::named_weights::{name_in, named_weights};
 
 /// Token ids to hidden states.
 #[derive(Module, Debug)]
+// There is one in a run, and burn makes no module of a box.
+#[allow(clippy::large_enum_variant)]
 pub enum Encoder {
     /// BERT's network, under whatever names, with or without types of tokens and numbers for distances.
     Bert(Bert),
