@@ -96,7 +96,68 @@ fn what_a_collection_cannot_be_is_refused_in_a_sentence_without_the_password() {
 }
 
 #[test]
-fn a_collection_is_served_by_meaning() {
+fn words_are_found_in_a_collection_alone_and_beside_meaning() {
+    let Some(collection) = collection("worded") else { return };
+    let workplace = Workplace::new();
+    let mut lines = sentences(40);
+    lines.push("the quokkas of rottnest".into());
+    workplace.write("notes.txt", lines.join("\n"));
+    let index = ["index", &collection, "notes.txt", "--engine-option", "text_config=english"];
+    workplace.akin(&index).succeeded();
+    assert_eq!(workplace.akin(&["stat", &collection, "--json"]).succeeded().json()["text_config"], "english");
+    let stat = workplace.akin(&["stat", &collection]).succeeded().stdout;
+    assert!(stat.contains("words        english"), "{stat}");
+    let ask = |arguments: &[&str]| {
+        workplace.akin(&[&["query", &collection, "--json"], arguments].concat()).succeeded().json()
+    };
+    // Without the model, which words do not need.
+    let found = workplace.akin(&[
+        "query",
+        &collection,
+        "Quokka",
+        "--mode",
+        "keyword",
+        "--json",
+        "--model",
+        "nowhere",
+    ]);
+    assert_eq!(ids(&found.succeeded().json()), ["notes.txt:41"]);
+    assert_eq!(ids(&ask(&["rottnest -quokka", "--mode", "keyword"])), [""; 0]);
+    for mode in [&["--mode", "hybrid"][..], &[]] {
+        let answer = ask(&[&["quokka", "-k", "3"], mode].concat());
+        assert_eq!((ids(&answer)[0], ids(&answer).len()), ("notes.txt:41", 3), "{mode:?}");
+    }
+    workplace.write("questions.txt", "quokkas\n\nnobody\n");
+    let batch = ["batch", &collection, "questions.txt", "--mode", "keyword"];
+    let answers = workplace.akin(&batch).succeeded().json_lines();
+    assert_eq!(answers.iter().map(|answer| ids(answer).len()).collect::<Vec<_>>(), [1, 0, 0]);
+}
+
+#[test]
+fn a_collection_without_words_says_how_to_get_them_and_its_copy_has_them() {
+    let (Some(plain), Some(copy)) = (collection("plain"), collection("copied")) else { return };
+    let workplace = Workplace::new();
+    workplace.write("notes.txt", sentences(20).join("\n"));
+    workplace.akin(&["index", &plain, "notes.txt", "--engine-option", "text_config=none"]).succeeded();
+    assert_eq!(workplace.akin(&["stat", &plain, "--json"]).succeeded().json()["text_config"], Value::Null);
+    assert_eq!(ids(&workplace.akin(&["query", &plain, "baker", "--json"]).succeeded().json()).len(), 10);
+    let refused = workplace.akin(&["query", &plain, "baker", "--mode", "keyword"]).refused();
+    assert!(refused.contains("keeps no words") && refused.contains("`akin copy`"), "{refused}");
+    let index = ["index", &plain, "notes.txt", "--engine-option", "text_config=english"];
+    let refused = workplace.akin(&index).refused();
+    assert!(
+        refused.contains("was made without words") && refused.contains("another collection"),
+        "{refused}"
+    );
+    workplace.akin(&["copy", &plain, &copy]).succeeded();
+    let found = workplace.akin(&["query", &copy, "baker", "--mode", "keyword", "--json"]).succeeded().json();
+    assert!(!ids(&found).is_empty());
+    let unknown = workplace.akin(&["index", &copy, "notes.txt", "--engine-option", "text_config=klingon"]);
+    assert!(unknown.refused().contains("kept by \"simple\""));
+}
+
+#[test]
+fn a_collection_is_served() {
     let Some(collection) = collection("served") else { return };
     let name = collection.rsplit('/').next().unwrap().to_owned();
     let workplace = Workplace::new();
@@ -113,8 +174,11 @@ fn a_collection_is_served_by_meaning() {
     let (status, found) = server.get(&path("/documents/new"));
     assert_eq!((status, serde_json::from_str::<Value>(&found).unwrap()), (200, document));
     assert_eq!(server.get(&path("/documents/nobody")).0, 404);
-    let (status, error) = server.post(&path("/query"), &json!({ "text": "x", "mode": "hybrid" }));
-    assert!(status >= 400 && error.contains("keeps no words"), "{status} {error}");
+    for mode in ["hybrid", "keyword"] {
+        let (status, found) =
+            server.post(&path("/query"), &json!({ "text": "zebras", "k": 1, "mode": mode }));
+        assert_eq!((status, ids(&serde_json::from_str(&found).unwrap())), (200, vec!["new"]), "{mode}");
+    }
     server.stop("-TERM");
     let sync = workplace.akin(&["index", &collection, "notes.txt", "--sync"]).refused();
     assert!(sync.contains("--sync"), "{sync}");

@@ -207,7 +207,10 @@ fn what_a_table_does_not_do_or_cannot_is_refused_in_a_sentence() {
             &["index", &table, "a.txt", "--engine-option", "text_config=english"],
             "they are kept by \"simple\"",
         ),
-        (&["index", &table, "a.txt", "--engine-option", "shards=3"], "a table of PostgreSQL has text_config"),
+        (
+            &["index", &table, "a.txt", "--engine-option", "shards=3"],
+            "tables of PostgreSQL and collections of Milvus have text_config",
+        ),
         (&["index", "folder", "a.txt", "--engine-option", "text_config=english"], "--engine-option"),
         (&["query", &table, "x", "--like", "a"], "--like and --unlike"),
         (&["query", &table, "x", "--diverse"], "--diverse"),

@@ -104,8 +104,14 @@ fn of_engine(error: &akin_engines::Error) -> Option<&'static str> {
         }
         Error::NoTable { .. } => "`akin index` makes one",
         Error::NotOurs { .. } => "name another",
+        Error::NoWords { place } if milvus::Address::is_one(place) => {
+            "a collection that Milvus 2.5 or newer makes keeps them: copy this one to another with `akin copy`, unless it was begun with text_config=none; --mode semantic does without"
+        }
         Error::NoWords { .. } => {
             "`akin index` adds those of all its documents, unless it was begun with text_config=none; --mode semantic does without"
+        }
+        Error::TextConfig { place, .. } if milvus::Address::is_one(place) => {
+            "leave --engine-option text_config out, or name another collection, of a server of Milvus 2.5 or newer"
         }
         Error::TextConfig { .. } => "leave --engine-option text_config out, or name another table",
         Error::OtherModel { .. } => "use that model with its options, or name another place",

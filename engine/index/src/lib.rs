@@ -66,6 +66,7 @@ pub use self::types::{
 };
 pub use self::words::each_word;
 pub use self::words::query::{Pointless, WordKind, WordPart, WordQuery};
+pub use self::words::terms::{SoughtTerms, TermReader, TextTerms};
 pub use self::writer::{
     Adopted, Adoption, Index, Keep, MERGED_PASSAGES, Merge, Merged, Part, Repaired, RepairedFrom,
     SEAL_PASSAGES, SEGMENT_PASSAGES,

@@ -36,7 +36,8 @@ alone: --rerank-weight 1 for the one, 0.3 for the other.
 
 In a table of PostgreSQL words are read as its text configuration says (--engine-option of `akin index`); their scores are counts by \
 ts_rank times rarity, not BM25's, and whether the model is to be trusted beside words is not estimated there. A table that keeps no \
-words is searched by meaning alone.
+words is searched by meaning alone. In a collection of Milvus words are those of an index, stemmed as its text_config says, and \
+ranked by the server's BM25; one that was made without words, or before Milvus 2.5, is searched by meaning alone.
 
 An index in a bucket (s3://BUCKET/PREFIX, which `akin copy` puts there) is read from a copy of its files in the user's cache; each command \
 asks for the newest commit first and fetches only what is new (see akin help copy).

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use akin_encoder::{DEFAULT_MODEL, SentenceEncoder};
+use akin_engines::milvus::MilvusEngine;
 use akin_engines::postgres::PostgresEngine;
 use akin_engines::{Address, Engine, Error, SyncRun};
 use akin_index::{Document, ModelIdentity, PassageSize};
@@ -174,7 +175,7 @@ fn open_to_write(
     address: Address,
 ) -> anyhow::Result<(Box<dyn Engine>, SentenceEncoder)> {
     let options = arguments.prompts.with(arguments.compute.options());
-    let text_config = text_config(&address, &arguments.engine_option)?;
+    let text_config = text_config(&arguments.engine_option)?;
     let found = match address.clone().open() {
         Ok(engine) => Some(engine),
         Err(Error::NoTable { .. } | Error::NoVectors { .. }) => None,
@@ -206,7 +207,9 @@ fn open_to_write(
         Address::Postgres(address) => {
             Box::new(PostgresEngine::open_or_create_with(*address, &identity, text_config)?)
         }
-        other => other.open_or_create(&identity)?,
+        Address::Milvus(address) => {
+            Box::new(MilvusEngine::open_or_create_with(address, &identity, text_config)?)
+        }
     };
     Ok((engine, encoder))
 }
@@ -236,13 +239,13 @@ fn is_of_file(id: &str, path: &str) -> bool {
 }
 
 /// The text configuration among the options of the engine.
-fn text_config<'a>(address: &Address, options: &'a [(String, String)]) -> anyhow::Result<Option<&'a str>> {
+fn text_config(options: &[(String, String)]) -> anyhow::Result<Option<&str>> {
     let mut found = None;
     for (name, value) in options {
         match name.as_str() {
-            "text_config" if matches!(address, Address::Postgres(_)) => found = Some(value.as_str()),
+            "text_config" => found = Some(value.as_str()),
             _ => bail!(
-                "--engine-option {name}: there is no such option; a table of PostgreSQL has text_config, a collection of Milvus none"
+                "--engine-option {name}: there is no such option; tables of PostgreSQL and collections of Milvus have text_config"
             ),
         }
     }

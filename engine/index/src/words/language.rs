@@ -66,6 +66,25 @@ const FUNCTION_WORDS: [(Language, &str); 15] = [
     (Language::Russian, "и в не на что с по как это из у за от к о он так его же но для"),
 ];
 
+/// The languages by their names.
+const NAMES: [(&str, Language); 15] = [
+    ("english", Language::English),
+    ("german", Language::German),
+    ("french", Language::French),
+    ("spanish", Language::Spanish),
+    ("italian", Language::Italian),
+    ("portuguese", Language::Portuguese),
+    ("dutch", Language::Dutch),
+    ("swedish", Language::Swedish),
+    ("danish", Language::Danish),
+    ("norwegian", Language::Norwegian),
+    ("finnish", Language::Finnish),
+    ("hungarian", Language::Hungarian),
+    ("romanian", Language::Romanian),
+    ("turkish", Language::Turkish),
+    ("russian", Language::Russian),
+];
+
 static LANGUAGES: LazyLock<HashMap<&str, Vec<usize>>> = LazyLock::new(|| {
     let mut languages: HashMap<&str, Vec<usize>> = HashMap::new();
     for (at, (_, words)) in FUNCTION_WORDS.iter().enumerate() {
@@ -79,6 +98,16 @@ impl Language {
     pub(crate) fn from_code(code: u8) -> Self {
         let all = FUNCTION_WORDS.iter().map(|(language, _)| *language).chain([Self::Undecided]);
         all.into_iter().find(|language| *language as u8 == code).unwrap_or(Self::Other)
+    }
+
+    /// The language of a name in small letters, with its name.
+    pub(super) fn named(name: &str) -> Option<(&'static str, Self)> {
+        NAMES.into_iter().find(|(known, _)| *known == name)
+    }
+
+    /// The names of languages that are known.
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        NAMES.into_iter().map(|(name, _)| name)
     }
 
     /// What stems its words.

@@ -1,7 +1,8 @@
 //! Keyword search: which words a text has, how passages are found by them, and how they are ranked (BM25).
 //!
 //! `segmentation` finds the words of a text in any script, `parts` takes identifiers apart, `fold` removes case and
-//! accents, `language` stems; `analysis` makes terms of a word by these. Nothing here knows segments or files.
+//! accents, `language` stems; `analysis` makes terms of a word by these, `terms` gives them to engines that keep words themselves. Nothing here
+//! knows segments or files.
 
 pub(crate) mod analysis;
 pub(crate) mod bm25;
@@ -14,6 +15,7 @@ pub(crate) mod packing;
 mod parts;
 pub(crate) mod query;
 mod segmentation;
+pub(crate) mod terms;
 
 /// Changes whenever the same text would get other terms: postings of another version are not searched.
 pub(crate) const ANALYSIS_VERSION: u32 = 1;

@@ -237,7 +237,7 @@ fn beginning(beginning: String, stem: String) -> Unit {
 }
 
 /// The same units, with the last word as the beginning of words.
-fn with_prefix(mut units: Vec<Unit>, text: &str, analyzer: &Analyzer) -> Vec<Unit> {
+pub(super) fn with_prefix(mut units: Vec<Unit>, text: &str, analyzer: &Analyzer) -> Vec<Unit> {
     let (mut last, mut is_word) = (String::new(), false);
     each_token(text, &mut |token| {
         is_word = matches!(token, Token::Word(_));

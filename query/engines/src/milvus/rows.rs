@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use akin_index::{Document, Metadata, Passage};
 use serde_json::Value;
 
+use super::schema::WORDS;
 use super::wire::{
     Blobs, Column, FLOAT_VECTOR, FieldData, Floats, INT64, JSON, Longs, Scalars, Texts, VARCHAR, Values,
     Vectors,
@@ -31,6 +32,8 @@ pub(super) struct Row {
     pub(super) text: String,
     pub(super) metadata: Vec<u8>,
     pub(super) terms: Vec<u8>,
+    /// The words of the passage, where the collection keeps them.
+    pub(super) words: Option<String>,
     pub(super) vector: Vec<f32>,
 }
 
@@ -41,6 +44,7 @@ impl Row {
             + self.text.len()
             + self.metadata.len()
             + self.terms.len()
+            + self.words.as_ref().map_or(0, String::len)
             + self.id.len()
             + self.key.len()
             + self.hash.len()
@@ -93,7 +97,7 @@ pub(super) fn columns(rows: &[Row], dimension: usize) -> Vec<FieldData> {
     };
     let floats = Floats { data: rows.iter().flat_map(|row| row.vector.iter().copied()).collect() };
     let vectors = Vectors { dimension: dimension as i64, floats: Some(floats) };
-    vec![
+    let mut columns = vec![
         texts("key", &|row| &row.key),
         texts("id", &|row| &row.id),
         longs("part", &|row| row.part),
@@ -111,7 +115,11 @@ pub(super) fn columns(rows: &[Row], dimension: usize) -> Vec<FieldData> {
             name: "embedding".into(),
             column: Some(Column::Vectors(vectors)),
         },
-    ]
+    ];
+    if rows.iter().any(|row| row.words.is_some()) {
+        columns.push(texts(WORDS, &|row| row.words.as_deref().unwrap_or_default()));
+    }
+    columns
 }
 
 fn scalars(name: &str, data_type: i32, values: Values) -> FieldData {
@@ -156,6 +164,7 @@ pub(super) fn rows(columns: Vec<FieldData>) -> Option<Vec<Row>> {
     texts("id", &|row, value| row.id = value)?;
     texts("hash", &|row, value| row.hash = value)?;
     texts("text", &|row, value| row.text = value)?;
+    texts(WORDS, &|row, value| row.words = Some(value))?;
     if let Some(Column::Scalars(Scalars { values: Some(Values::Json(blobs)) })) = columns.remove("metadata") {
         if blobs.data.len() != count {
             return None;
@@ -198,6 +207,7 @@ mod tests {
             part,
             first: -1,
             text: "x".into(),
+            words: Some(" x ".into()),
             metadata,
             vector,
             ..Row::default()

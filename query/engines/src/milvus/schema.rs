@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use akin_index::{ModelIdentity, Similarity};
+use akin_index::{ModelIdentity, Similarity, TermReader};
 use prost::Message;
 use serde_json::Value;
 
 use super::connect::Connection;
 use super::wire::{
-    BoolAnswer, CollectionSchema, CreateCollection, CreateIndex, DescribeIndex, Described, DescribedIndex,
-    FLOAT_VECTOR, FieldSchema, Flush, FlushState, Flushed, INT64, IndexDescription, JSON, LOADED, LoadState,
-    OfCollection, Pair, STRONG, StateOfCollection, Status, VARCHAR,
+    BM25, BoolAnswer, CollectionSchema, CreateCollection, CreateIndex, DescribeIndex, Described,
+    DescribedIndex, FLOAT_VECTOR, FieldSchema, Flush, FlushState, Flushed, FunctionSchema, GetVersion, INT64,
+    IndexDescription, JSON, LOADED, LoadState, OfCollection, Pair, SPARSE_VECTOR, STRONG, StateOfCollection,
+    Status, VARCHAR, Version,
 };
 use crate::postgres::{model_from, model_json};
 use crate::{Error, Progress, Result};
@@ -31,6 +32,30 @@ pub(super) const MOST_JSON: usize = 65_536;
 /// The field of the vectors.
 pub(super) const EMBEDDING: &str = "embedding";
 
+/// The field of the words of a passage, and that of the sparse vectors which the server makes of them.
+pub(super) const WORDS: &str = "words";
+pub(super) const BM25_VECTOR: &str = "bm25";
+
+/// The field of the account that says how words are read.
+const TEXT_CONFIG: &str = "text_config";
+
+/// The oldest server that makes vectors of words.
+const LEAST_WITH_WORDS: (u64, u64) = (2, 5);
+
+/// How the server reads the words of a passage, which lie between spaces and have no other marks: Milvus Lite knows no plainer way.
+const ANALYZER: &str = "{\"tokenizer\": \"standard\"}";
+
+/// The constants of BM25 that are best beside meaning, as in an index of ours. A collection has one choice.
+const BM25_CONSTANTS: &str = "{\"bm25_k1\": 0.9, \"bm25_b\": 0.4}";
+
+/// What the account of a collection says.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Account {
+    pub(super) model: ModelIdentity,
+    /// How the words are read that it keeps, if it keeps any.
+    pub(super) text_config: Option<String>,
+}
+
 /// How many neighbors a point of the graph has, and how many candidates it is chosen from.
 const GRAPH: &str = "{\"M\": 16, \"efConstruction\": 200}";
 
@@ -40,8 +65,8 @@ const LOAD_WAIT: Duration = Duration::from_secs(600);
 /// How often the server is asked how far it is.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
-/// The model of the collection; none where there is no collection.
-pub(super) fn model_of(connection: &Connection) -> Result<Option<ModelIdentity>> {
+/// The account of the collection; none where there is no collection.
+pub(super) fn account_of(connection: &Connection) -> Result<Option<Account>> {
     let collection = of_collection(connection);
     let there: BoolAnswer = connection.call("HasCollection", &collection)?;
     if !there.value {
@@ -62,7 +87,11 @@ pub(super) fn model_of(connection: &Connection) -> Result<Option<ModelIdentity>>
         }
     }
     let model = model_from(&value).ok_or_else(|| not_ours("its description has been changed".into()))?;
-    for field in fields(&model) {
+    let text_config = value[TEXT_CONFIG].as_str().map(str::to_owned);
+    if text_config.as_deref().is_some_and(|config| TermReader::named(config).is_none()) {
+        return Err(not_ours("this release does not read words as its description says".into()));
+    }
+    for field in fields(&model, text_config.is_some()) {
         let found = schema.fields.iter().find(|found| found.name == field.name);
         if found.is_none_or(|found| found.data_type != field.data_type) {
             return Err(not_ours(format!("it has no field {:?} of the type that is needed", field.name)));
@@ -72,11 +101,42 @@ pub(super) fn model_of(connection: &Connection) -> Result<Option<ModelIdentity>>
             return Err(not_ours("its vectors have another dimension than its description says".into()));
         }
     }
-    Ok(Some(model))
+    if text_config.is_some() && !makes_vectors(&schema) {
+        return Err(not_ours("its server makes no vectors of its words, as its description says".into()));
+    }
+    Ok(Some(Account { model, text_config }))
 }
 
-/// Creates the collection for vectors of a model, and asks for its graph.
-pub(super) fn create(connection: &Connection, model: &ModelIdentity) -> Result<()> {
+/// Whether the server fills the field of the vectors of words: its function or the field says so.
+fn makes_vectors(schema: &CollectionSchema) -> bool {
+    let of_words = |function: &FunctionSchema| function.kind == BM25 && function.outputs == [BM25_VECTOR];
+    let filled = |field: &FieldSchema| field.name == BM25_VECTOR && field.is_function_output;
+    schema.functions.iter().any(of_words) || schema.fields.iter().any(filled)
+}
+
+/// Whether the server makes vectors of words, by its version; none where it does not tell.
+pub(super) fn can_keep_words(connection: &Connection) -> Result<Option<bool>> {
+    match connection.call::<_, Version>("GetVersion", &GetVersion {}) {
+        Ok(version) => Ok(Some(numbers_of(&version.version) >= LEAST_WITH_WORDS)),
+        Err(Error::Refused { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The first two numbers of a version, as in `v2.5.4` or `milvus_lite-3.2.2`.
+fn numbers_of(version: &str) -> (u64, u64) {
+    let from = version.find(|c: char| c.is_ascii_digit()).unwrap_or(version.len());
+    let mut numbers =
+        version[from..].split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// Creates the collection for vectors of a model, and for words if they are read in any way.
+pub(super) fn create(
+    connection: &Connection,
+    model: &ModelIdentity,
+    text_config: Option<&str>,
+) -> Result<()> {
     let cannot = |reason: String| Error::NoVectors { place: connection.address.place(), reason };
     if !(1..=DIMENSION_LIMIT).contains(&model.dimension) {
         return Err(cannot(format!(
@@ -87,10 +147,21 @@ pub(super) fn create(connection: &Connection, model: &ModelIdentity) -> Result<(
     metric(model.similarity).ok_or_else(|| {
         cannot(format!("Milvus does not compare by the similarity {}", model.similarity.name()))
     })?;
+    let mut account = model_json(model);
+    if let Some(config) = text_config {
+        account[TEXT_CONFIG] = config.into();
+    }
+    let of_words = FunctionSchema {
+        name: BM25_VECTOR.into(),
+        kind: BM25,
+        inputs: vec![WORDS.into()],
+        outputs: vec![BM25_VECTOR.into()],
+    };
     let schema = CollectionSchema {
         name: connection.address.collection().into(),
-        description: model_json(model).to_string(),
-        fields: fields(model),
+        description: account.to_string(),
+        fields: fields(model, text_config.is_some()),
+        functions: text_config.map(|_| of_words).into_iter().collect(),
     };
     let create = CreateCollection {
         collection: schema.name.clone(),
@@ -102,21 +173,13 @@ pub(super) fn create(connection: &Connection, model: &ModelIdentity) -> Result<(
     connection.call::<_, Status>("CreateCollection", &create).map(drop)
 }
 
-/// Asks for the graph where there is none, and has the collection loaded. Both are done again without harm: a command that was
-/// killed in between leaves the rest to the next.
-pub(super) fn make_ready(connection: &Connection, model: &ModelIdentity) -> Result<()> {
-    if graph_of(connection)?.is_none() {
-        let create = CreateIndex {
-            collection: connection.address.collection().into(),
-            field: EMBEDDING.into(),
-            params: vec![
-                Pair::new("index_type", "HNSW"),
-                Pair::new("metric_type", metric(model.similarity).unwrap_or("IP")),
-                Pair::new("params", GRAPH),
-            ],
-            name: EMBEDDING.into(),
-        };
-        connection.call::<_, Status>("CreateIndex", &create)?;
+/// Asks for the graph and the index of words where there is none, and has the collection loaded. All is done again without harm: a
+/// command that was killed in between leaves the rest to the next.
+pub(super) fn make_ready(connection: &Connection, account: &Account) -> Result<()> {
+    let metric = metric(account.model.similarity).unwrap_or("IP");
+    require_index(connection, EMBEDDING, ["HNSW", metric, GRAPH])?;
+    if account.text_config.is_some() {
+        require_index(connection, BM25_VECTOR, ["SPARSE_INVERTED_INDEX", "BM25", BM25_CONSTANTS])?;
     }
     connection.call::<_, Status>("LoadCollection", &of_collection(connection))?;
     let began = Instant::now();
@@ -131,10 +194,32 @@ pub(super) fn make_ready(connection: &Connection, model: &ModelIdentity) -> Resu
     Ok(())
 }
 
+/// Creates an index of a field by type, metric and parameters, unless the field has one.
+fn require_index(connection: &Connection, field: &str, [kind, metric, params]: [&str; 3]) -> Result<()> {
+    if index_of(connection, field)?.is_some() {
+        return Ok(());
+    }
+    let create = CreateIndex {
+        collection: connection.address.collection().into(),
+        field: field.into(),
+        params: vec![
+            Pair::new("index_type", kind),
+            Pair::new("metric_type", metric),
+            Pair::new("params", params),
+        ],
+        name: field.into(),
+    };
+    connection.call::<_, Status>("CreateIndex", &create).map(drop)
+}
+
 /// The graph of the collection, if it has one.
 pub(super) fn graph_of(connection: &Connection) -> Result<Option<IndexDescription>> {
-    let describe =
-        DescribeIndex { collection: connection.address.collection().into(), field: EMBEDDING.into() };
+    index_of(connection, EMBEDDING)
+}
+
+/// The index of a field, if it has one.
+fn index_of(connection: &Connection, field: &str) -> Result<Option<IndexDescription>> {
+    let describe = DescribeIndex { collection: connection.address.collection().into(), field: field.into() };
     let described: DescribedIndex = match connection.call("DescribeIndex", &describe) {
         // This is how servers say that there is none.
         Err(Error::Refused { reason, .. }) if reason.contains("index not") || reason.contains("no index") => {
@@ -142,7 +227,7 @@ pub(super) fn graph_of(connection: &Connection) -> Result<Option<IndexDescriptio
         }
         described => described?,
     };
-    Ok(described.indexes.into_iter().find(|index| index.field.is_empty() || index.field == EMBEDDING))
+    Ok(described.indexes.into_iter().find(|index| index.field.is_empty() || index.field == field))
 }
 
 /// Has what is in memory alone written and its graph built, and waits for that.
@@ -183,7 +268,7 @@ fn of_collection(connection: &Connection) -> OfCollection {
     OfCollection { collection: connection.address.collection().into() }
 }
 
-fn fields(model: &ModelIdentity) -> Vec<FieldSchema> {
+fn fields(model: &ModelIdentity, has_words: bool) -> Vec<FieldSchema> {
     let field = |name: &str, data_type: i32, params: Vec<Pair>| FieldSchema {
         name: name.into(),
         data_type,
@@ -192,7 +277,7 @@ fn fields(model: &ModelIdentity) -> Vec<FieldSchema> {
     };
     let text = |name: &str, most: usize| field(name, VARCHAR, vec![Pair::new("max_length", most)]);
     let number = |name: &str| field(name, INT64, Vec::new());
-    vec![
+    let mut fields = vec![
         FieldSchema { is_primary_key: true, ..text("key", 96) },
         text("id", MOST_TEXT),
         number("part"),
@@ -206,5 +291,34 @@ fn fields(model: &ModelIdentity) -> Vec<FieldSchema> {
         field("metadata", JSON, Vec::new()),
         field("terms", JSON, Vec::new()),
         field(EMBEDDING, FLOAT_VECTOR, vec![Pair::new("dim", model.dimension)]),
-    ]
+    ];
+    if has_words {
+        let mut words = text(WORDS, MOST_TEXT);
+        let reading = [Pair::new("enable_analyzer", "true"), Pair::new("analyzer_params", ANALYZER)];
+        words.type_params.extend(reading);
+        let vector = field(BM25_VECTOR, SPARSE_VECTOR, Vec::new());
+        fields.extend([words, FieldSchema { is_function_output: true, ..vector }]);
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_told_apart() {
+        for (version, has_words) in [
+            ("v2.3.5", false),
+            ("2.4.23", false),
+            ("", false),
+            ("unknown", false),
+            ("v2.5.0-beta", true),
+            ("v2.6.4-gpu", true),
+            ("milvus_lite-3.2.2", true),
+            ("99999999999999999999.9", false),
+        ] {
+            assert_eq!(numbers_of(version) >= LEAST_WITH_WORDS, has_words, "{version}");
+        }
+    }
 }

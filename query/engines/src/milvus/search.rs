@@ -1,19 +1,20 @@
-//! Finding documents, and going through all of them.
+//! Finding the nearest documents, and the documents of rows that were found.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use akin_index::{Document, Filter, Hit, Similarity};
+use akin_index::{Hit, Similarity};
 
 use super::MilvusEngine;
 use super::condition;
 use super::connect::Connection;
-use super::rows::{Row, key_of, rows};
+use super::read::{confused, count, keys_in, query, text_of};
+use super::restriction::Restriction;
+use super::rows::{Row, rows};
 use super::schema::{EMBEDDING, metric};
-use super::wire::{Pair, Queried, Query, Search, Searched};
-use super::write::{KEYS, first_key};
+use super::wire::{Pair, Search, Searched};
 use crate::postgres::unit;
-use crate::{Ask, Error, Result, Stored};
+use crate::{Ask, Error, Result};
 
 /// Candidates of an approximate search that names none, and of one with a filter: where most points of the graph do not fit, more
 /// of the nearest are missed.
@@ -24,44 +25,51 @@ const FILTERED_EF: usize = 250;
 const MOST_EF: usize = 32_768;
 
 /// The most rows that Milvus finds for a query.
-const MOST_FOUND: usize = 16_384;
+pub(super) const MOST_FOUND: usize = 16_384;
 
 /// Bytes of rows that are read together, and the most rows. A row has 200 KB at most, and servers send 100 MB.
 const READ_BYTES: usize = 16 << 20;
-const READ_ROWS: usize = 500;
+pub(super) const READ_ROWS: usize = 500;
 
 /// The fields of a row but its vector, and those that lead to its document.
-const FIELDS: [&str; 10] =
-    ["key", "id", "part", "parts", "pieces", "first", "last", "hash", "text", "metadata"];
+pub(super) const FIELDS: [&str; 11] =
+    ["key", "id", "part", "parts", "pieces", "seq", "first", "last", "hash", "text", "metadata"];
 
 /// A passage that was found.
-struct Found {
-    row: Row,
-    score: f32,
+pub(super) struct Found {
+    pub(super) row: Row,
+    pub(super) score: f32,
 }
 
 impl MilvusEngine {
     /// The nearest documents.
-    pub(super) fn search(&mut self, query: &[f32], ask: &Ask) -> Result<Vec<Hit>> {
-        if query.len() != self.model.dimension {
-            return Err(Error::Index(akin_index::Error::Invalid(format!(
-                "a query has {} dimensions, and the collection {}",
-                query.len(),
-                self.model.dimension
-            ))));
-        }
-        if ask.k == 0 {
-            return Ok(Vec::new());
-        }
+    pub(super) fn search(&self, query: &[f32], ask: &Ask) -> Result<Vec<Hit>> {
+        let restriction = Restriction::of_filter(self.expression(ask)?);
+        Ok(self.nearest_documents(query, ask, &restriction)?.hits)
+    }
+
+    /// The expression of a filter.
+    pub(super) fn expression(&self, ask: &Ask) -> Result<Option<String>> {
         let refused = |reason: String| Error::Filter { place: self.connection.address.place(), reason };
-        let expression = match &ask.filter {
-            Some(filter) => condition::expression(filter).map_err(refused)?,
-            None => None,
-        };
+        match &ask.filter {
+            Some(filter) => condition::expression(filter).map_err(refused),
+            None => Ok(None),
+        }
+    }
+
+    /// The nearest documents that fit a restriction.
+    pub(super) fn nearest_documents<'a>(
+        &'a self,
+        query: &[f32],
+        ask: &'a Ask,
+        restriction: &'a Restriction,
+    ) -> Result<Documents<'a>> {
+        self.require_dimension(query)?;
+        let expression = restriction.expression.as_deref();
         let vector = unit(self.model.similarity, query);
-        if ask.exact {
-            let found = self.compare_with_all(&vector, expression.as_deref())?;
-            let mut documents = Documents::new(ask.filter.as_ref());
+        if ask.exact && ask.k > 0 {
+            let found = self.compare_with_all(&vector, expression)?;
+            let mut documents = Documents::new(ask, restriction);
             for found in found.chunks(ask.k.max(READ_ROWS)) {
                 documents.add(&self.connection, found)?;
                 if documents.hits.len() >= ask.k {
@@ -70,10 +78,37 @@ impl MilvusEngine {
             }
             return Ok(documents.best(ask.k));
         }
+        self.best_documents(ask, restriction, &|wanted| {
+            self.nearest_rows(&vector, expression, wanted, ask.ef)
+        })
+    }
+
+    /// Refuses a query of another dimension.
+    pub(super) fn require_dimension(&self, query: &[f32]) -> Result<()> {
+        if query.len() != self.model.dimension {
+            return Err(Error::Index(akin_index::Error::Invalid(format!(
+                "a query has {} dimensions, and the collection {}",
+                query.len(),
+                self.model.dimension
+            ))));
+        }
+        Ok(())
+    }
+
+    /// The best documents of the rows that `find` finds: so many are asked for that the documents are enough.
+    pub(super) fn best_documents<'a>(
+        &self,
+        ask: &'a Ask,
+        restriction: &'a Restriction,
+        find: &dyn Fn(usize) -> Result<Vec<Found>>,
+    ) -> Result<Documents<'a>> {
+        if ask.k == 0 {
+            return Ok(Documents::new(ask, restriction));
+        }
         let mut wanted = ask.k.min(MOST_FOUND);
         loop {
-            let found = self.nearest_rows(&vector, expression.as_deref(), wanted, ask.ef)?;
-            let mut documents = Documents::new(ask.filter.as_ref());
+            let found = find(wanted)?;
+            let mut documents = Documents::new(ask, restriction);
             documents.add(&self.connection, &found)?;
             if documents.hits.len() >= ask.k || found.len() < wanted {
                 return Ok(documents.best(ask.k));
@@ -91,7 +126,7 @@ impl MilvusEngine {
 
     /// The nearest rows, best first.
     fn nearest_rows(
-        &mut self,
+        &self,
         vector: &[f32],
         expression: Option<&str>,
         wanted: usize,
@@ -106,9 +141,21 @@ impl MilvusEngine {
             Pair::new("metric_type", metric(self.model.similarity).unwrap_or("IP")),
             Pair::new("round_decimal", -1),
         ];
-        let mut search = Search::of(self.connection.address.collection(), vector, params);
+        let search = Search::of(self.connection.address.collection(), vector, params);
+        let similarity = self.model.similarity;
+        self.found_rows(search, expression, &FIELDS, &|distance| score_of(similarity, distance))
+    }
+
+    /// The rows that a search finds, with some of their fields, best first.
+    pub(super) fn found_rows(
+        &self,
+        mut search: Search,
+        expression: Option<&str>,
+        fields: &[&str],
+        score: &dyn Fn(f32) -> f32,
+    ) -> Result<Vec<Found>> {
         search.expression = expression.unwrap_or_default().into();
-        search.fields = FIELDS.map(str::to_owned).to_vec();
+        search.fields = fields.iter().map(|field| (*field).to_owned()).collect();
         (search.consistency, search.since) = self.connection.consistency();
         let searched: Searched = self.connection.call("Search", &search)?;
         let found = searched.found.unwrap_or_default();
@@ -118,17 +165,16 @@ impl MilvusEngine {
             rows(found.columns).filter(|rows| rows.len() == scores.len()).ok_or_else(|| self.confused())?;
         // Some servers send the keys beside the other fields alone.
         rows.iter_mut().zip(keys).for_each(|(row, key)| row.key = key);
-        let similarity = self.model.similarity;
         let mut found: Vec<Found> = rows
             .into_iter()
             .zip(scores)
-            .map(|(row, score)| Found { row, score: score_of(similarity, score) })
+            .map(|(row, distance)| Found { row, score: score(distance) })
             .collect();
         found.sort_by(best_first);
         Ok(found)
     }
 
-    fn confused(&self) -> Error {
+    pub(super) fn confused(&self) -> Error {
         confused(&self.connection)
     }
 
@@ -156,7 +202,7 @@ impl MilvusEngine {
             if let Some(expression) = expression {
                 windowed = format!("{windowed} and ({expression})");
             }
-            let fields = ["key", "part", "parts", "hash", "first", "last", EMBEDDING];
+            let fields = ["key", "part", "parts", "hash", "seq", "first", "last", EMBEDDING];
             for mut row in query(&self.connection, &windowed, &fields)? {
                 let score = self.model.similarity.of(vector, &std::mem::take(&mut row.vector));
                 found.push(Found { row, score: clamped(self.model.similarity, score) });
@@ -168,15 +214,18 @@ impl MilvusEngine {
 }
 
 /// The documents of passages.
-struct Documents<'a> {
-    filter: Option<&'a Filter>,
+pub(super) struct Documents<'a> {
+    ask: &'a Ask,
+    restriction: &'a Restriction,
     seen: HashSet<String>,
-    hits: Vec<Hit>,
+    pub(super) hits: Vec<Hit>,
+    /// The passage of each hit: the key of its row, and its vector where that was asked for.
+    pub(super) passages: Vec<(String, Vec<f32>)>,
 }
 
 impl<'a> Documents<'a> {
-    fn new(filter: Option<&'a Filter>) -> Self {
-        Self { filter, seen: HashSet::new(), hits: Vec::new() }
+    fn new(ask: &'a Ask, restriction: &'a Restriction) -> Self {
+        Self { ask, restriction, seen: HashSet::new(), hits: Vec::new(), passages: Vec::new() }
     }
 
     /// Adds those of more passages, which are best first, unless they are there.
@@ -194,6 +243,8 @@ impl<'a> Documents<'a> {
             let rows = query(connection, &keys_in(keys), &FIELDS)?;
             others.extend(rows.into_iter().map(|row| (row.key.clone(), row)));
         }
+        let seqs = firsts.values().chain(others.values()).map(|first| first.seq);
+        let barred = self.restriction.barred(connection, seqs.collect())?;
         for Found { row, score } in found {
             let Some(first) = firsts.get(row.first_key()).or_else(|| others.get(row.first_key())) else {
                 // A document that was deleted since is none.
@@ -205,166 +256,23 @@ impl<'a> Documents<'a> {
                 continue;
             }
             self.seen.insert(first.key.clone());
-            if self.filter.is_none_or(|filter| filter.matches(&first.metadata())) {
-                let document = first.document(text_of(connection, first)?);
-                self.hits.push(Hit { score: *score, document, passage: row.passage() });
+            let filter = self.ask.filter.as_ref();
+            if barred.contains(&first.seq) || filter.is_some_and(|filter| !filter.matches(&first.metadata()))
+            {
+                continue;
             }
+            let document = first.document(text_of(connection, first)?);
+            self.hits.push(Hit { score: *score, document, passage: row.passage() });
+            self.passages.push((row.key.clone(), row.vector.clone()));
         }
         Ok(())
     }
 
-    fn best(mut self, k: usize) -> Vec<Hit> {
+    fn best(mut self, k: usize) -> Self {
         self.hits.truncate(k);
-        self.hits
+        self.passages.truncate(k);
+        self
     }
-}
-
-/// The text of a document, of which this is the first row.
-fn text_of(connection: &Connection, first: &Row) -> Result<String> {
-    if first.pieces <= 1 {
-        return Ok(first.text.clone());
-    }
-    let keys: Vec<String> = (1..first.pieces).map(|part| key_of(&first.key, &first.hash, part)).collect();
-    let mut pieces = BTreeMap::new();
-    for keys in keys.chunks(READ_ROWS) {
-        let rows = query(connection, &keys_in(keys), &["part", "text"])?;
-        pieces.extend(rows.into_iter().map(|row| (row.part, row.text)));
-    }
-    Ok(std::iter::once(first.text.as_str()).chain(pieces.values().map(String::as_str)).collect())
-}
-
-/// The documents of some ids.
-pub(super) fn get(connection: &Connection, ids: &[&str]) -> Result<Vec<Option<Document>>> {
-    connection.refresh();
-    let keys: Vec<String> = ids.iter().map(|id| first_key(id)).collect();
-    let mut firsts = HashMap::new();
-    for keys in keys.chunks(READ_ROWS) {
-        let rows = query(connection, &keys_in(keys), &FIELDS)?;
-        firsts.extend(rows.into_iter().map(|row| (row.key.clone(), row)));
-    }
-    let document = |key: &String| -> Result<Option<Document>> {
-        let Some(first) = firsts.get(key) else { return Ok(None) };
-        Ok(Some(first.document(text_of(connection, first)?)))
-    };
-    keys.iter().map(document).collect()
-}
-
-/// Shows all documents, oldest first.
-pub(super) fn each(connection: &Connection, show: &mut dyn FnMut(Stored) -> Result<()>) -> Result<()> {
-    connection.refresh();
-    // Times of writing, in halves until few enough rows are in each.
-    let mut ranges = vec![(0, i64::MAX)];
-    while let Some((from, to)) = ranges.pop() {
-        let range = format!("seq >= {from} and seq < {to}");
-        match count(connection, &range)? {
-            0 => {}
-            many if many > READ_ROWS && to - from > 1 => {
-                let middle = from + (to - from) / 2;
-                ranges.push((middle, to));
-                ranges.push((from, middle));
-            }
-            many => show_range(connection, &range, many, show)?,
-        }
-    }
-    Ok(())
-}
-
-fn show_range(
-    connection: &Connection,
-    range: &str,
-    count: usize,
-    show: &mut dyn FnMut(Stored) -> Result<()>,
-) -> Result<()> {
-    let fields: Vec<&str> = FIELDS.into_iter().chain(["seq", EMBEDDING]).collect();
-    let mut rows = Vec::new();
-    if count <= READ_ROWS {
-        rows = query(connection, range, &fields)?;
-    } else {
-        // One document that has more passages.
-        let mut from = 0;
-        while rows.len() < count {
-            let to = from + READ_ROWS as i64;
-            let some = query(connection, &format!("{range} and part >= {from} and part < {to}"), &fields)?;
-            if some.is_empty() {
-                break;
-            }
-            rows.extend(some);
-            from = to;
-        }
-    }
-    rows.sort_by(|one, other| {
-        (one.seq, one.first_key(), one.part).cmp(&(other.seq, other.first_key(), other.part))
-    });
-    let mut rows = rows.into_iter().peekable();
-    while let Some(first) = rows.next() {
-        if first.part != 0 {
-            // A passage of what was replaced, or of what is being written.
-            continue;
-        }
-        let mut text = first.text.clone();
-        let mut passages: Vec<_> = first.passage().into_iter().collect();
-        let (document, parts) = (first.document(String::new()), first.parts);
-        let (key, hash, pieces) = (first.key.clone(), first.hash.clone(), first.pieces);
-        let mut vectors = vec![first.vector];
-        while let Some(row) = rows.next_if(|row| row.part != 0 && row.first_key() == key) {
-            if row.hash == hash && row.part == vectors.len() as i64 && row.part < parts {
-                text.push_str(if row.part < pieces { &row.text } else { "" });
-                passages.extend(row.passage());
-                vectors.push(row.vector);
-            }
-        }
-        // A document that is being replaced is shown when it is.
-        if vectors.len() as i64 == parts {
-            let passages = (passages.len() == vectors.len()).then_some(passages);
-            show(Stored { document: akin_index::Document { text, ..document }, passages, vectors })?;
-        }
-    }
-    Ok(())
-}
-
-/// The rows of an expression, with some of their fields.
-pub(super) fn query(connection: &Connection, expression: &str, fields: &[&str]) -> Result<Vec<Row>> {
-    let (consistency, since) = connection.consistency();
-    let query = Query {
-        collection: connection.address.collection().into(),
-        expression: expression.into(),
-        fields: fields.iter().map(|field| (*field).to_owned()).collect(),
-        since,
-        consistency,
-    };
-    let queried: Queried = connection.call("Query", &query)?;
-    rows(queried.columns).ok_or_else(|| confused(connection))
-}
-
-/// How many rows an expression has.
-pub(super) fn count(connection: &Connection, expression: &str) -> Result<usize> {
-    use super::wire::{Column, Scalars, Values};
-    let (consistency, since) = connection.consistency();
-    let query = Query {
-        collection: connection.address.collection().into(),
-        expression: expression.into(),
-        fields: vec!["count(*)".into()],
-        since,
-        consistency,
-    };
-    let queried: Queried = connection.call("Query", &query)?;
-    match queried.columns.into_iter().next().and_then(|column| column.column) {
-        Some(Column::Scalars(Scalars { values: Some(Values::Longs(longs)) })) => {
-            Ok(longs.data.iter().sum::<i64>().max(0) as usize)
-        }
-        _ => Err(confused(connection)),
-    }
-}
-
-/// The expression of rows with these keys, which need no escapes.
-pub(super) fn keys_in(keys: &[String]) -> String {
-    debug_assert!(keys.len() <= KEYS);
-    format!("key in [\"{}\"]", keys.join("\", \""))
-}
-
-fn confused(connection: &Connection) -> Error {
-    let reason = "its answer has not one value for each row; is it a server of Milvus 2.3 or newer?".into();
-    Error::Refused { server: connection.address.server().into(), reason }
 }
 
 fn best_first(one: &Found, other: &Found) -> Ordering {
@@ -381,6 +289,6 @@ fn score_of(similarity: Similarity, distance: f32) -> f32 {
 }
 
 /// A little more than one comes of rounding.
-fn clamped(similarity: Similarity, score: f32) -> f32 {
+pub(super) fn clamped(similarity: Similarity, score: f32) -> f32 {
     if similarity == Similarity::Cosine { score.clamp(-1.0, 1.0) } else { score }
 }

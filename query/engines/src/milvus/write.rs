@@ -7,15 +7,16 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use akin_index::{Document, Embeddings, ModelIdentity, Passage, Upserted};
+use akin_index::{Document, Embeddings, ModelIdentity, Passage, TermReader, Upserted};
 use sha2::{Digest, Sha256};
 
 use super::connect::Connection;
+use super::read::{keys_in, query};
 use super::rows::{Row, columns, key_of};
 use super::schema::{MOST_JSON, MOST_TEXT};
-use super::search::{keys_in, query};
 use super::terms::terms_of;
 use super::wire::{Delete, Upsert};
+use super::words::words_of;
 use crate::postgres::unit;
 use crate::{Error, Result};
 
@@ -135,10 +136,11 @@ fn delete_keys(connection: &Connection, keys: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Documents as rows, where the collection can keep all of them.
+/// Documents as rows, where the collection can keep all of them; with the words of each passage where it has a `reader` of them.
 pub(super) fn rows_of(
     place: &str,
     model: &ModelIdentity,
+    reader: Option<&TermReader>,
     documents: &[Document],
     passages: Option<&[Vec<Passage>]>,
     embeddings: &Embeddings,
@@ -168,13 +170,14 @@ pub(super) fn rows_of(
         }
         let vectors = (next..next + passages.len()).map(|row| unit(model.similarity, embeddings.row(row)));
         next += passages.len();
-        rows.extend(rows_of_one(document, &passages, vectors).map_err(refused)?);
+        rows.extend(rows_of_one(document, reader, &passages, vectors).map_err(refused)?);
     }
     Ok(rows)
 }
 
 fn rows_of_one(
     document: &Document,
+    reader: Option<&TermReader>,
     passages: &[Option<Passage>],
     vectors: impl Iterator<Item = Vec<f32>>,
 ) -> Result<Vec<Row>, String> {
@@ -201,6 +204,9 @@ fn rows_of_one(
     let rows =
         passages.iter().zip(pieces).zip(vectors).enumerate().map(|(part, ((passage, text), vector))| {
             let at = |of: fn(&Passage) -> u32| passage.as_ref().map_or(-1, |passage| i64::from(of(passage)));
+            let said = passage.as_ref().map_or(Some(document.text.as_str()), |passage| {
+                document.text.get(passage.start as usize..passage.end as usize)
+            });
             Row {
                 key: key_of(&first, &hash, part as i64),
                 id: document.id.clone(),
@@ -214,6 +220,7 @@ fn rows_of_one(
                 text: text.into(),
                 metadata: if part == 0 { metadata.clone() } else { b"{}".to_vec() },
                 terms: terms.clone(),
+                words: reader.map(|reader| words_of(reader, said.unwrap_or_default())),
                 vector,
             }
         });
@@ -261,11 +268,11 @@ mod tests {
             (0..count).map(|start| Some(Passage { start, end: start + 1 })).collect()
         };
         let vectors = || (0..).map(|_| vec![1.0]);
-        let rows = rows_of_one(&document, &passages(4), vectors()).unwrap();
+        let rows = rows_of_one(&document, None, &passages(4), vectors()).unwrap();
         assert_eq!(rows.iter().map(|row| row.text.as_str()).collect::<String>(), text);
         assert_eq!((rows[0].pieces, rows[0].parts, rows[2].text.len()), (2, 4, 0));
         assert!(rows.iter().all(|row| row.text.len() <= MOST_TEXT));
-        let refused = rows_of_one(&document, &passages(1), vectors()).unwrap_err();
+        let refused = rows_of_one(&document, None, &passages(1), vectors()).unwrap_err();
         assert!(refused.contains("130000 bytes"), "{refused}");
     }
 }

@@ -111,6 +111,42 @@ fn words_and_meaning_come_with_what_the_other_says_of_each() {
 }
 
 #[test]
+fn phrases_and_exclusions_hold_for_whole_documents() {
+    on_each_with_words(&model(2), &|engine| {
+        let texts = [
+            document("long", "aaa bbb. ccc snake", json!({})),
+            document("short", "aaa", json!({})),
+            document("snake", "a snake", json!({})),
+        ];
+        let span = |start, end| Passage { start, end };
+        let passages = [vec![span(0, 8), span(9, 18)], vec![span(0, 3)], vec![span(0, 7)]];
+        let vectors = Embeddings::from_values(2, vec![1.0, 0.0, 0.8, 0.6, 0.0, 1.0, -1.0, 0.0]);
+        engine.upsert(&texts, Some(&passages), &vectors).unwrap();
+        let place = engine.place();
+        let mut found = |text: &str| {
+            let query = WordQuery::parse(text);
+            let ids = |hits: &[akin_index::Hit]| -> Vec<String> {
+                hits.iter().map(|hit| hit.document.id.clone()).collect()
+            };
+            let alone = engine.by_words(&query, &Ask::default()).unwrap();
+            let both = engine.by_both(&query, &[1.0, 0.0], &Ask::default()).unwrap();
+            assert_eq!(ids(&both.by_words), ids(&alone), "{text} of {place}");
+            assert_eq!(both.words_of_near.len(), both.by_meaning.len());
+            assert_eq!(both.similarities_of_found.len(), both.by_words.len());
+            (ids(&both.by_meaning), ids(&alone))
+        };
+        // The other passage of the document has it.
+        assert_eq!(found("aaa -snake"), (vec!["short".into()], vec!["short".into()]));
+        assert_eq!(found("bbb \"ccc snake\""), (vec!["long".into()], vec!["long".into()]));
+        assert_eq!(found("\"bbb ccc\""), (vec![], vec![]));
+        assert_eq!(found("zzz* -snake"), (vec!["short".into()], vec![]));
+        let everything = vec!["long".into(), "short".into(), "snake".into()];
+        assert_eq!(found("zzz -nobody"), (everything, vec![]));
+        assert_eq!(found("-snake"), (vec![], vec![]));
+    });
+}
+
+#[test]
 fn a_table_without_words_gets_them_when_it_is_written_and_says_so_before() {
     let Some(address) = table() else { return };
     let parse = || Address::parse(&address).unwrap();

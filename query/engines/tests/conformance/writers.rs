@@ -95,12 +95,14 @@ fn what_another_writer_brought_since_it_was_looked_for_is_replaced() {
         let upserted = first.upsert(&ours, None, &vectors).unwrap();
         assert_eq!(all(&mut *second).into_iter().map(|one| one.document).collect::<Vec<_>>(), ours);
         // Milvus may take some seconds to tell one writer of what another wrote, so that it may count it as added.
-        if second.has_words() {
+        if !second.place().starts_with("milvus://") {
             assert_eq!((upserted.added, upserted.replaced), (1, 1));
-            let found = |text: &str, engine: &mut dyn Engine| {
-                engine.by_words(&WordQuery::plain(text), &Ask::default()).unwrap().len()
-            };
-            assert_eq!((found("ours", &mut *second), found("theirs", &mut *second)), (1, 0));
+        }
+        let mut reader = open();
+        if reader.has_words() {
+            let mut found =
+                |text: &str| reader.by_words(&WordQuery::plain(text), &Ask::default()).unwrap().len();
+            assert_eq!((found("ours"), found("theirs")), (1, 0));
         }
     });
 }
