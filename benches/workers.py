@@ -4,10 +4,9 @@
     make wheel && pip install target/wheels/akin-*.whl 'ray[data]' 'dask[distributed]'
     python benches/workers.py CORPUS.jsonl FOLDER --with dask --texts 16000
 
-Workers have one thread each, `akin` as many as there are workers; they take turns, and the cluster is there before. Ray starts its workers for each dataset,
-which counts. Times are by the clock and of
-the processor, for other work disturbs the first. Then a worker is killed with -9 while it works, with Ray also a node with its workers, and what the
-parts hold is compared with an index that one process made: ids, texts, vectors.
+Workers have one thread each, `akin` as many as there are workers; they take turns, and the cluster is there before. Ray starts its
+workers for each dataset, which counts. Times are by the clock and of the processor, for other work disturbs the first. Then a worker is killed with -9
+while it works, with Ray also a node with its workers, and what the parts hold is compared with an index that one process made: ids, texts, vectors.
 """
 
 import argparse
