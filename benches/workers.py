@@ -4,9 +4,9 @@
     make wheel && pip install target/wheels/akin-*.whl 'ray[data]' 'dask[distributed]'
     python benches/workers.py CORPUS.jsonl FOLDER --with dask --texts 16000
 
-Workers have one thread each, `akin` as many as there are workers; they take turns, and the cluster is there before. Times are by the clock and of
-the processor, for other work disturbs the first. Then a worker is killed with -9 while it works, with Ray also a node with its workers, and what the
-parts hold is compared with an index that one process made: ids, texts, vectors.
+Workers have one thread each, `akin` as many as there are workers; they take turns, and the cluster is there before. Ray starts its
+workers for each dataset, which counts. Times are by the clock and of the processor, for other work disturbs the first. Then a worker is killed with -9
+while it works, with Ray also a node with its workers, and what the parts hold is compared with an index that one process made: ids, texts, vectors.
 """
 
 import argparse
@@ -36,22 +36,36 @@ def program(*arguments):
     return time.perf_counter() - begun, used
 
 
-def processor():
-    """The seconds of the processor that the cluster has used so far: this process's descendants, and their children that have ended."""
-    total = 0.0
-    for one in psutil.Process().children(recursive=True):
-        try:
-            total += sum(one.cpu_times()[:4])
-        except psutil.Error:
-            pass  # it has ended since, and its parent is asked, too
-    return total
+class Processor:
+    """The seconds of the processor that this process's descendants use. Each is asked again and again, for nobody tells what one used that has ended:
+    Ray starts workers anew for each dataset, and does not wait for them."""
+
+    def __init__(self):
+        self._used = {}
+        self._seeing = threading.Lock()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self):
+        while True:
+            self.seconds()
+            time.sleep(0.25)
+
+    def seconds(self):
+        """The seconds so far, of those that have ended too."""
+        with self._seeing:
+            for one in psutil.Process().children(recursive=True):
+                try:
+                    self._used[one.pid, one.create_time()] = sum(one.cpu_times()[:2])
+                except psutil.Error:
+                    pass  # it has ended since
+            return sum(self._used.values())
 
 
-def worked(call):
+def worked(processor, call):
     """What a call to the cluster gives, and the seconds that it took by the clock and of the processor."""
-    before, begun = processor(), time.perf_counter()
+    before, begun = processor.seconds(), time.perf_counter()
     given = call()
-    return given, time.perf_counter() - begun, processor() - before
+    return given, time.perf_counter() - begun, processor.seconds() - before
 
 
 class Dask:
@@ -167,7 +181,8 @@ def measure(cluster, arguments, corpus, shards, texts, folder):
     """Rates by turns: a whole, then by workers, and again."""
     options = ["--precision", arguments.precision]
     settings = {"precision": arguments.precision, "batch_size": arguments.batch}
-    cluster.encode(texts[: 4 * arguments.batch], settings)  # the workers load the model
+    cluster.encode(texts[: 4 * arguments.batch], settings)  # workers that stay load the model; those of Ray load it for each dataset
+    processor = Processor()
     rates = {"encode": [], "index": []}
 
     def told(name, turn, whole, parted):
@@ -176,13 +191,13 @@ def measure(cluster, arguments, corpus, shards, texts, folder):
 
     for turn in range(arguments.rounds):
         whole = program("encode", corpus, "--output", folder / "whole.npy", "--threads", arguments.workers, *options)
-        vectors, *parted = worked(lambda: cluster.encode(texts, settings))
+        vectors, *parted = worked(processor, lambda: cluster.encode(texts, settings))
         assert np.allclose(vectors, np.load(folder / "whole.npy"), atol=1e-4)
         told("encode", turn, whole, parted)
         for path in ("whole", "parts", "adopted"):
             shutil.rmtree(folder / path, ignore_errors=True)
         whole = program("index", folder / "whole", corpus, "--threads", arguments.workers, *options)
-        parts, *parted = worked(lambda: cluster.index(shards, folder / "parts", options))
+        parts, *parted = worked(processor, lambda: cluster.index(shards, folder / "parts", options))
         adopting = program("adopt", folder / "adopted", *parts)
         told("index", turn, whole, np.add(parted, adopting))
     for name, of_name in rates.items():

@@ -131,6 +131,7 @@ fn an_index_is_backed_up_read_and_restored_byte_for_byte() {
     let again = store.back_up();
     assert_eq!((&again["sent"], &again["sent_bytes"]), (&0.into(), &0.into()));
     workplace.write("questions.txt", "frozen lake\n\nseven stones\n");
+    workplace.write("pairs.tsv", format!("anchor\tpositive\n{}\t{}\n", sentences(2)[0], sentences(2)[1]));
     for arguments in [
         &["query", "", "a painter of bridges", "--json"][..],
         &["query", "", "frozen lake", "--mode", "keyword", "--json"],
@@ -139,14 +140,23 @@ fn an_index_is_backed_up_read_and_restored_byte_for_byte() {
         &["show", "", "150.txt:3", "--json"],
         &["verify", ""],
         &["pairs", "", "--top", "3", "--json"],
+        &["dedup", "", "--json"],
+        &["cluster", "", "--clusters", "3", "--json"],
+        &["map", "", "--json"],
+        &["negatives", "pairs.tsv", ""],
     ] {
         let of = |index: &str| {
-            let mut arguments = arguments.to_vec();
-            arguments[1] = index;
+            let arguments: Vec<&str> =
+                arguments.iter().map(|one| if one.is_empty() { index } else { one }).collect();
             store.akin(&arguments).succeeded().stdout
         };
         assert_eq!(of("notes"), of(&place), "{arguments:?}");
     }
+    let sentence = store.akin(&["show", &place, "nothing"]).refused();
+    assert!(sentence.contains(&format!("{place} has no document")), "{sentence}");
+    store.akin(&["export", &place, "--vectors", "there.npy"]).succeeded();
+    let measured = store.akin(&["bench", &place, "--vectors", "there.npy"]).succeeded().stdout;
+    assert!(measured.contains("recall") && measured.contains("1.0000"), "{measured}");
     let documents =
         |index: &str| store.akin(&["stat", index, "--json"]).succeeded().json()["documents"].clone();
     assert_eq!(documents(&place), 200);

@@ -22,8 +22,12 @@ impl Home {
     }
 
     fn install(&self, arguments: &[&str]) -> Run {
+        self.install_index("my notes", arguments)
+    }
+
+    fn install_index(&self, index: &str, arguments: &[&str]) -> Run {
         let home = self.0.path("home");
-        let mut command = self.0.command(&["mcp", "my notes", "--install"]);
+        let mut command = self.0.command(&["mcp", index, "--install"]);
         command.args(arguments).env("HOME", &home).env_remove("CODEX_HOME");
         Run::of(command.env("XDG_CONFIG_HOME", home.join(".config")))
     }
@@ -90,6 +94,16 @@ fn each_client_has_its_file_written() {
     home.install(&["codex", "--yes", "--name", "n"]).succeeded();
     let found = home.read("codex");
     assert!(found.starts_with("# mine\nmodel = \"x\"\n") && found.contains("[mcp_servers.n]"), "{found}");
+}
+
+#[test]
+fn an_index_in_a_bucket_is_started_by_its_address() {
+    let home = Home::new();
+    home.install_index("s3://search/notes", &["cursor", "--yes"]).succeeded();
+    let found: Value = serde_json::from_str(&home.read("cursor")).unwrap();
+    assert_eq!(found["mcpServers"]["notes"]["args"], json!(["mcp", "s3://search/notes"]));
+    let sentence = home.install_index("s3://search/notes", &["codex", "--yes", "--writable"]).refused();
+    assert!(sentence.contains("nothing is changed in place") && !home.file("codex").exists(), "{sentence}");
 }
 
 #[test]

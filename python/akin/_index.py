@@ -49,11 +49,13 @@ def open(
     document_prompt: Optional[str] = None,
     truncate_dim: Optional[int] = None,
 ) -> Index:
-    """Opens the index in a folder. Any number of programs may read one; one at a time changes it.
+    """Opens the index in a folder, or in a bucket. Any number of programs may read one; one at a time changes it.
 
     >>> index = akin.open("notes", create=True)
+    >>> index = akin.open("s3://search/notes")  # doctest: +SKIP
 
-    :param path: the folder.
+    :param path: the folder; or ``s3://BUCKET/PREFIX``, where ``akin copy`` has put an index. That one is only read, through a copy in the
+        user's cache: each file is compared with its checksums before it is used, and :meth:`Index.refresh` fetches what is new.
     :param create: whether to make an index if there is none.
     :param model: the model of a new index: a name, a directory or an encoder; all-MiniLM-L6-v2 if none is named. For an index that
         is there: where its model is now, if it was moved.
@@ -94,6 +96,10 @@ def open(
 
 def _reopen(path: str, options: Dict[str, Any]) -> Index:
     return open(path, **options)
+
+
+def _is_in_bucket(path: str) -> bool:
+    return path.startswith("s3://")
 
 
 class Index:
@@ -238,6 +244,10 @@ class Index:
         """Makes one segment of all, without what was deleted. Gives documents, removed ones, and bytes before and after."""
         return self._long(self._native.compact, progress, "vector")
 
+    def refresh(self) -> bool:
+        """Fetches what is new of an index in a bucket, and tells whether there was a newer commit. An index in a folder is always up to date."""
+        return self._native.refresh()
+
     def release(self) -> None:
         """Lets others change the index, until it is changed here again."""
         self._native.release()
@@ -377,8 +387,8 @@ class Index:
 
     @property
     def path(self) -> str:
-        """The folder of the index."""
-        return os.fspath(self._native.path)
+        """The folder of the index, or its address in a bucket."""
+        return self._native.path
 
     @property
     def dimension(self) -> int:
@@ -436,7 +446,8 @@ class Index:
         self.close()
 
     def __reduce__(self) -> Tuple[Any, Tuple[str, Dict[str, Any]]]:
-        return _reopen, (os.path.abspath(self.path), self._options)
+        path = self.path if _is_in_bucket(self.path) else os.path.abspath(self.path)
+        return _reopen, (path, self._options)
 
     def __repr__(self) -> str:
         if self._native.closed:

@@ -171,6 +171,8 @@ fn upsert(
         })?;
         return Ok((upserted, 0));
     }
+    // Before anything is encoded in vain.
+    open.require_changeable()?;
     let (encoder, snapshot) = (open.encoder()?, open.snapshot());
     let mut changed = Vec::with_capacity(total);
     for document in documents {
@@ -194,6 +196,7 @@ fn add_files(
     options: &CorpusOptions,
     watch: &Watch,
 ) -> Result<(IndexingReport, Vec<Skipped>)> {
+    open.require_changeable()?;
     let mut corpus = CorpusReader::open(paths, options)?;
     let encoder = open.encoder()?;
     let report = open.change(|writer: &mut Writer| {

@@ -1,6 +1,8 @@
 //! Errors of the libraries as the exceptions of `akin.errors`, with a remedy in words of Python.
 
 use akin_encoder::Error as EncoderError;
+use akin_engines::Error as EngineError;
+use akin_engines::bucket::BucketError;
 use akin_index::{Cancelled, Error as IndexError, Found};
 use akin_indexer::Error as IndexerError;
 use akin_query::Error as QueryError;
@@ -111,6 +113,58 @@ impl From<EncoderError> for Failure {
             EncoderError::Io { .. } => ("ReadError", None),
             EncoderError::Model { .. } => ("ModelError", None),
             _ => ("InvalidArgument", None),
+        };
+        Self::with_remedy(class, &error, remedy)
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Index(error) => error.into(),
+            EngineError::Bucket(error) => error.into(),
+            other => Self::with_remedy("Error", &other, None),
+        }
+    }
+}
+
+impl From<BucketError> for Failure {
+    fn from(error: BucketError) -> Self {
+        let (class, remedy) = match &error {
+            BucketError::Address { .. } => ("InvalidArgument", None),
+            BucketError::NoIndex { .. } => {
+                ("IndexNotFound", Some("`akin copy FOLDER s3://BUCKET/PREFIX` puts one there"))
+            }
+            BucketError::NoBucket { .. } => {
+                ("IndexNotFound", Some("make it with a tool of the object store, or name another"))
+            }
+            BucketError::Damaged { .. } => (
+                "IndexDamaged",
+                Some("remove that object and copy the index there again, or name another copy of it"),
+            ),
+            BucketError::Settings { .. } => (
+                "ReadError",
+                Some(
+                    "AWS_ENDPOINT_URL names the object store, and AWS_ALLOW_HTTP=true one of another machine that does not \
+                     encrypt",
+                ),
+            ),
+            BucketError::NoAnswer { .. } => {
+                ("ReadError", Some("AWS_ENDPOINT_URL names the object store, AWS_REGION that of AWS"))
+            }
+            BucketError::Access { .. } => (
+                "ReadError",
+                Some(
+                    "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN say who asks, and AWS_REGION where the \
+                     bucket is",
+                ),
+            ),
+            BucketError::NoCredentials { .. } => {
+                ("ReadError", Some("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"))
+            }
+            BucketError::NoCache(_) => ("ReadError", Some("set XDG_CACHE_HOME to a folder")),
+            BucketError::Refused { .. } => ("ReadError", None),
+            _ => ("Error", None),
         };
         Self::with_remedy(class, &error, remedy)
     }

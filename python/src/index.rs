@@ -1,9 +1,11 @@
 //! An index, open to be read, and to be changed where somebody does.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use akin_encoder::{EncoderOptions, SentenceEncoder};
+use akin_engines::bucket::CachedIndex;
 use akin_index::{
     Document, Index as Writer, ModelIdentity, PassageSize, Reader, ReaderOptions, Reload, Similarity,
     Snapshot,
@@ -16,11 +18,14 @@ use pyo3::types::PyDict;
 
 use crate::encoder::{self, Encoder};
 use crate::errors::{Failure, Result};
-use crate::{arrays, fork, long, values};
+use crate::{arrays, bucket, fork, long, values};
 
 /// What all objects of one open index share.
 pub struct Open {
+    /// The folder of its files.
     pub path: PathBuf,
+    /// The copy in the user's cache, where the index is in a bucket. It is kept for as long as this lives.
+    copy: Option<Arc<CachedIndex>>,
     reader: Reader,
     /// The length of a vector, which no commit changes.
     dimension: usize,
@@ -67,11 +72,20 @@ impl Open {
         Ok(encoder)
     }
 
+    /// Refuses a snapshot, and an index in a bucket.
+    pub fn require_changeable(&self) -> Result<()> {
+        if let Some(copy) = &self.copy {
+            return Err(bucket::unchanging(copy.place()));
+        }
+        match self.pinned.is_some() {
+            true => Err(Failure::invalid("a snapshot is not changed: change the index that it is of")),
+            false => Ok(()),
+        }
+    }
+
     /// Does something with the writer, which is opened if it is not. After a write that failed it goes on once the disk takes it.
     pub fn change<T>(&self, change: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
-        if self.pinned.is_some() {
-            return Err(Failure::invalid("a snapshot is not changed: change the index that it is of"));
-        }
+        self.require_changeable()?;
         let mut writer = lock(&self.writer);
         if writer.is_none() {
             *writer = Some(Writer::open(&self.path)?);
@@ -126,7 +140,7 @@ impl Index {
     #[allow(clippy::too_many_arguments)] // the Python side names them
     fn at(
         py: Python<'_>,
-        path: PathBuf,
+        mut path: PathBuf,
         create: bool,
         model: Option<String>,
         encoder: Option<PyRef<'_, Encoder>>,
@@ -144,6 +158,14 @@ impl Index {
         let (given, similarity) =
             (encoder.map(|encoder| Arc::clone(&encoder.inner)), similarity.map(str::to_owned));
         let passages = passages.map(passage_size).transpose()?;
+        let copy = match bucket::address(&path)? {
+            Some(address) if create => return Err(bucket::unchanging(&address).into()),
+            Some(address) => Some(bucket::fetch(py, address)?),
+            None => None,
+        };
+        if let Some(copy) = &copy {
+            path = copy.folder();
+        }
         let opened = py.detach(move || {
             let mut writer = None;
             if create && Reader::open(&path).is_err() {
@@ -186,6 +208,7 @@ impl Index {
             }
             Ok(Open {
                 path,
+                copy,
                 dimension: snapshot.model().dimension,
                 reader,
                 pinned: None,
@@ -204,6 +227,7 @@ impl Index {
         let open = self.open()?;
         Ok(Self::of(Open {
             path: open.path.clone(),
+            copy: open.copy.clone(),
             dimension: open.dimension,
             reader: open.reader.clone(),
             pinned: Some(open.snapshot()),
@@ -237,9 +261,23 @@ impl Index {
         self.open.read().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
+    /// Where the index was opened: a folder, or an address in a bucket.
     #[getter]
-    fn path(&self) -> PyResult<PathBuf> {
-        Ok(self.open()?.path.clone())
+    fn path(&self) -> PyResult<OsString> {
+        let open = self.open()?;
+        Ok(match &open.copy {
+            Some(copy) => copy.place().to_string().into(),
+            None => open.path.clone().into_os_string(),
+        })
+    }
+
+    /// Fetches what is new of an index in a bucket, and tells whether there was a newer commit. A folder is always up to date.
+    fn refresh(&self, py: Python<'_>) -> PyResult<bool> {
+        let open = self.open()?;
+        match &open.copy {
+            Some(copy) => bucket::refresh(py, Arc::clone(copy)),
+            None => Ok(false),
+        }
     }
 
     /// Whether the index knows the model of its vectors.

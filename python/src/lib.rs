@@ -5,6 +5,7 @@
 //! take long, [`errors`] the exceptions, [`values`] and [`arrays`] what goes in and out.
 
 mod arrays;
+mod bucket;
 mod changes;
 mod encoder;
 mod errors;

@@ -185,7 +185,7 @@ fn sentence(error: &anyhow::Error) -> String {
         sentence.push_str(": ");
         sentence.push_str(remedy);
     }
-    terminal::on_one_line(&engine::without_passwords(&sentence))
+    terminal::on_one_line(&bucket::with_addresses(&engine::without_passwords(&sentence)))
 }
 
 #[cfg(test)]

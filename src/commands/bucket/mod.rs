@@ -7,7 +7,7 @@ mod copy;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -24,12 +24,24 @@ use crate::commands::terminal::Terminal;
 /// How often a server or a session looks for newer commits in a bucket.
 const FOLLOW: Duration = Duration::from_secs(10);
 
+/// The folders that commands got in the place of addresses, with those addresses.
+static BROUGHT: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+
 /// The address that a path is, if it is one.
 pub fn address(path: &Path) -> anyhow::Result<Option<BucketAddress>> {
     match path.to_str().filter(|text| BucketAddress::is_one(text)) {
         Some(text) => Ok(Some(BucketAddress::parse(text).map_err(akin_engines::Error::from)?)),
         None => Ok(None),
     }
+}
+
+/// Puts the addresses that a user gave in the place of the folders of the cache that a sentence names. A file in such a folder keeps
+/// its name: it is the copy that is meant.
+pub fn with_addresses(sentence: &str) -> String {
+    let brought = BROUGHT.lock().unwrap_or_else(PoisonError::into_inner);
+    brought.iter().fold(sentence.to_owned(), |told, (folder, address)| {
+        told.replace(&format!("{folder} "), &format!("{address} "))
+    })
 }
 
 /// What a command that reads indexes in buckets needs for as long as it runs.
@@ -75,11 +87,13 @@ pub fn bring(command: &mut Command, terminal: &Terminal) -> anyhow::Result<Copie
             }
             (arguments.indexes.iter_mut().collect(), Use::Follow)
         }
-        // The client of the agent starts this command by its address.
-        Command::Mcp(arguments) if arguments.install.is_some() => return Ok(Copies::default()),
         Command::Mcp(arguments) => {
             if arguments.is_writable() {
                 refuse_writing(&arguments.indexes)?;
+            }
+            // The client of the agent starts this command by its address.
+            if arguments.install.is_some() {
+                return Ok(Copies::default());
             }
             (arguments.indexes.iter_mut().collect(), Use::Follow)
         }
@@ -104,6 +118,7 @@ pub fn bring(command: &mut Command, terminal: &Terminal) -> anyhow::Result<Copie
             let freshness = if how == Use::Mistrust { Freshness::Anew } else { Freshness::Kept };
             let index = open(&address, freshness, terminal)?;
             *path = index.folder();
+            remember(path, &address);
             indexes.push(Arc::new(index));
         }
     }
@@ -128,6 +143,11 @@ pub fn open(
     });
     bar.finish_and_clear();
     Ok(opened?)
+}
+
+fn remember(folder: &Path, address: &BucketAddress) {
+    let mut brought = BROUGHT.lock().unwrap_or_else(PoisonError::into_inner);
+    brought.push((folder.display().to_string(), address.to_string()));
 }
 
 /// Looks for newer commits until the process ends.
@@ -181,6 +201,7 @@ fn bring_to_change(path: Option<&mut PathBuf>, terminal: &Terminal) -> anyhow::R
     let own = scratch.path().join(address.name());
     link(&cached, &own).with_context(|| format!("cannot write to {}", own.display()))?;
     Index::repair(&own)?;
+    remember(&own, &address);
     *path = own;
     Ok(Copies { _indexes: vec![Arc::new(index)], _scratch: Some(scratch) })
 }

@@ -12,6 +12,7 @@ use anyhow::{Context, anyhow, bail};
 use serde_json::{Map, Value, json};
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
+use crate::commands::bucket;
 use crate::commands::cli::{McpArguments, McpClient};
 use crate::commands::output::cannot_write;
 
@@ -49,13 +50,16 @@ pub fn run(client: McpClient, arguments: &McpArguments) -> anyhow::Result<()> {
 
 impl Entry {
     fn of(arguments: &McpArguments) -> anyhow::Result<Self> {
-        let folder = |path: &PathBuf| {
+        let place = |path: &PathBuf| {
+            if let Some(address) = bucket::address(path)? {
+                return Ok(address.to_string());
+            }
             let whole = fs::canonicalize(path);
             let whole = whole.with_context(|| format!("cannot find the index {}", path.display()))?;
             let name = whole.to_str().map(str::to_owned);
             name.with_context(|| format!("{}: the name of the folder is not UTF-8", path.display()))
         };
-        let indexes: Vec<String> = arguments.indexes.iter().map(folder).collect::<anyhow::Result<_>>()?;
+        let indexes: Vec<String> = arguments.indexes.iter().map(place).collect::<anyhow::Result<_>>()?;
         let first = indexes.first().and_then(|path| Path::new(path).file_name()?.to_str());
         let name = arguments.name.clone().or_else(|| Some(as_name(first?)));
         let program = env::current_exe().context("cannot tell where this program is")?;
