@@ -32,7 +32,7 @@ pub enum Evaluation {
     /// SentEval: logistic regression on frozen embeddings
     Senteval(SentevalArguments),
     /// Retrieval on a data set in BEIR's form
-    Retrieval(RetrievalArguments),
+    Retrieval(Box<RetrievalArguments>),
     /// Pooling and concatenation, varied: the paper's table 6
     Ablation(AblationArguments),
     /// Sentences a second, and the time to find the best pair among many
