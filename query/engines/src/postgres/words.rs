@@ -103,10 +103,8 @@ pub(super) fn create(connection: &mut Connection, config: &str) -> Result<()> {
     })
 }
 
-/// The passages that have no words yet: they were numbered after all that have some.
-pub(super) fn of_new(address: &Address) -> String {
-    format!("WHERE p.seq > (SELECT coalesce(max(w.seq), 0) FROM {} w)", table(address))
-}
+/// The documents of the ids that a statement is given.
+pub(super) const OF_IDS: &str = "WHERE p.id = ANY($1)";
 
 /// Adds the words of passages to the table of words.
 /// The text of a passage is that of its document, or lies between two bytes of it.

@@ -21,8 +21,7 @@ const POINT_BYTES: usize = 600;
 /// The most memory that building a graph asks the server for, in KiB.
 const MOST_MEMORY: usize = 4 << 20;
 
-/// Has the server look for ids by their key: one that has not counted a growing table yet, or keeps a plan that it made when the table
-/// was small, would read all of it for each batch.
+/// Has the server look for ids by their key: one that has not counted a growing table yet would read all of it for each batch.
 const BY_KEY: &str = "SET LOCAL enable_seqscan = off";
 
 /// A document as rows of the table.
@@ -47,11 +46,7 @@ pub(super) fn unchanged(
     let ids: Vec<&str> = documents.iter().map(|document| document.id.as_str()).collect();
     let rows = connection.run(&mut |session| {
         let find = session.prepared(&find)?;
-        let mut transaction = session.transaction()?;
-        transaction.batch_execute(BY_KEY)?;
-        let rows = transaction.query(&find, &[&ids])?;
-        transaction.commit()?;
-        Ok(rows)
+        session.query(&find, &[&ids])
     })?;
     let known: HashMap<&str, &[u8]> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     let mut absent = HashSet::new();
@@ -113,9 +108,7 @@ impl Batch<'_> {
         let vectors = session.prepared("SELECT $1::halfvec")?.params()[0].clone();
         let add_words = self
             .text_config
-            .map(|config| {
-                session.prepared(&words::add_statement(self.address, config, &words::of_new(self.address)))
-            })
+            .map(|config| session.prepared(&words::add_statement(self.address, config, words::OF_IDS)))
             .transpose()?;
         let mut transaction = session.transaction()?;
         transaction.batch_execute(&format!("{BY_KEY}; {}", lock_statement(&table)))?;
@@ -125,7 +118,7 @@ impl Batch<'_> {
         };
         send(&mut transaction, &copy, &vectors, self.rows)?;
         if let Some(add) = add_words {
-            transaction.execute(&add, &[])?;
+            transaction.execute(&add, &[&self.ids])?;
         }
         transaction.commit()?;
         Ok(replaced)
