@@ -18,6 +18,9 @@ pub enum Error {
     /// The index failed.
     #[error(transparent)]
     Index(#[from] akin_index::Error),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] akin_engines::Error),
     /// A line of the corpus is not what its format promises.
     #[error("{file}:{line}: {reason}")]
     Corpus {
@@ -86,6 +89,9 @@ pub enum Error {
         /// The tokens of a text that the model reads.
         window: usize,
     },
+    /// What the corpus brought was to be remembered under its name.
+    #[error("what comes by a pipe has no name by which it could be remembered: name files or folders")]
+    NoName,
     /// There is no document in the corpus.
     #[error(
         "the corpus is empty: {0} has no document; a document is a line with text, or a file of a folder"

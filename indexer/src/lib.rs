@@ -2,6 +2,7 @@
 //!
 //! - [`corpus`]: reads files of texts, one document at a time.
 //! - [`pipeline`]: encodes the documents, and commits them to an [`akin_index::Index`] in batches.
+//! - [`tables`]: the same for a table or collection of an engine.
 //! - [`documents`]: reads files that are one document each.
 //! - [`passages`]: cuts long texts into passages.
 //! - [`distinct`]: encodes equal texts once.
@@ -25,6 +26,7 @@ pub mod passages;
 pub mod pipeline;
 pub mod shard;
 mod sources;
+pub mod tables;
 pub mod trust;
 
 pub use corpus::CorpusReader;

@@ -48,14 +48,23 @@ def open(
     query_prompt: Optional[str] = None,
     document_prompt: Optional[str] = None,
     truncate_dim: Optional[int] = None,
+    text_config: Optional[str] = None,
 ) -> Index:
-    """Opens the index in a folder, or in a bucket. Any number of programs may read one; one at a time changes it.
+    """Opens the index in a folder or in a bucket, a table of PostgreSQL, or a collection of Milvus. Any number of programs may read an
+    index; one at a time changes it.
 
     >>> index = akin.open("notes", create=True)
     >>> index = akin.open("s3://search/notes")  # doctest: +SKIP
+    >>> index = akin.open("postgres://me@host/search/notes", create=True)  # doctest: +SKIP
 
-    :param path: the folder; or ``s3://BUCKET/PREFIX``, where ``akin copy`` has put an index. That one is only read, through a copy in the
-        user's cache: each file is compared with its checksums before it is used, and :meth:`Index.refresh` fetches what is new.
+    :param path: where it is:
+
+        - a folder;
+        - ``s3://BUCKET/PREFIX``, where ``akin copy`` has put an index. That one is only read, through a copy in the user's cache: each
+          file is compared with its checksums before it is used, and :meth:`Index.refresh` fetches what is new;
+        - ``postgres://USER@HOST:PORT/DATABASE/TABLE`` or ``milvus://HOST:PORT/COLLECTION``. There is no snapshot, map or adoption there,
+          and of searches no ``like``, ``unlike``, ``diverse``, ``facets`` and several ``passages``: each is refused by its name. What is
+          pickled has the password, if the address has one.
     :param create: whether to make an index if there is none.
     :param model: the model of a new index: a name, a directory or an encoder; all-MiniLM-L6-v2 if none is named. For an index that
         is there: where its model is now, if it was moved.
@@ -63,6 +72,8 @@ def open(
     :param similarity: for such an index, how vectors are compared: "cosine", "dot", "euclidean" or "manhattan".
     :param passages: how a new index cuts long texts: "auto" as the model reads them, a number of tokens, or ``None``.
     :param precision: in what numbers the model computes: "f32", "int8" or "bf16".
+    :param text_config: for a table or collection, how the words of its documents are kept, as ``--engine-option text_config=`` says it:
+        a configuration of PostgreSQL's full-text search, a language of Milvus, or "none".
     :raises IndexNotFound: if there is no index and ``create`` is false.
     """
     encoder, name = None, None
@@ -71,19 +82,15 @@ def open(
         name = None if model._name == encoder.directory else model._name
     elif model is not None:
         name = os.fspath(model)
-    native = _akin.Index.at(
-        os.path.expanduser(os.fspath(path)),
-        create,
-        name,
-        encoder,
-        precision,
-        query_prompt,
-        document_prompt,
-        truncate_dim,
-        dimension,
-        similarity,
-        "none" if passages is None else str(passages),
-    )
+    where, size = os.fspath(path), "none" if passages is None else str(passages)
+    how = (name, encoder, precision, query_prompt, document_prompt, truncate_dim, dimension, similarity, size)
+    native: Union[_akin.Index, _akin.Table]
+    if _akin.Table.is_one(where):
+        native = _akin.Table.at(where, create, *how, text_config)
+    elif text_config is None:
+        native = _akin.Index.at(os.path.expanduser(where), create, *how)
+    else:
+        raise InvalidArgument("text_config= is for a table or collection of an engine: an index keeps words by itself")
     options = {
         "model": name,
         "precision": precision if encoder is None else encoder.precision,
@@ -98,10 +105,6 @@ def _reopen(path: str, options: Dict[str, Any]) -> Index:
     return open(path, **options)
 
 
-def _is_in_bucket(path: str) -> bool:
-    return path.startswith("s3://")
-
-
 class Index:
     """An open index. :func:`open` makes one.
 
@@ -109,7 +112,7 @@ class Index:
     change makes this object the one that changes the index, until :meth:`close`, :meth:`release`, or the end of ``with``.
     """
 
-    def __init__(self, native: _akin.Index, options: Dict[str, Any]) -> None:
+    def __init__(self, native: Union[_akin.Index, _akin.Table], options: Dict[str, Any]) -> None:
         self._native = native
         self._options = options
 
@@ -170,17 +173,15 @@ class Index:
     ) -> Report:
         hears = _progress.begin(progress, "document")
         try:
-            report, skipped = self._native.add_files(
-                paths,
-                text_field,
-                id_field,
-                list(include),
-                list(exclude),
-                sync,
-                encoding,
-                sys.executable or None,
-                hears,
-            )
+            options = {
+                "text_field": _options.whole([text_field], "text_field")[0],
+                "id_field": _options.whole([id_field], "id_field")[0],
+                "include": _options.whole(include, "a pattern of include="),
+                "exclude": _options.whole(exclude, "a pattern of exclude="),
+                "sync": sync,
+                "encoding": encoding,
+            }
+            report, skipped = self._native.add_files(paths, options, sys.executable or None, hears)
         finally:
             _progress.end(hears)
         return Report(report["added"], report["replaced"], report["unchanged"], report["removed"], skipped)
@@ -229,6 +230,7 @@ class Index:
         """
         from ._program import call
 
+        self._require_files("adoption")
         self._native.release()
         call("adopt", self.path, *parts, "--keep", keep)
 
@@ -379,6 +381,7 @@ class Index:
         """
         from ._map import of_index
 
+        self._require_files("a map")
         return of_index(self.path, len(self), neighbors, seed)
 
     def verify(self, progress: _progress.Progress = None) -> Dict[str, int]:
@@ -387,7 +390,7 @@ class Index:
 
     @property
     def path(self) -> str:
-        """The folder of the index, or its address in a bucket."""
+        """The folder of the index, its address in a bucket, or that of the table or collection without a password."""
         return self._native.path
 
     @property
@@ -409,6 +412,10 @@ class Index:
     def closed(self) -> bool:
         """Whether the index was closed."""
         return self._native.closed
+
+    def _require_files(self, what: str) -> None:
+        if isinstance(self._native, _akin.Table):
+            raise InvalidArgument(f"{what} cannot be asked of {self.path}, which an engine keeps: open an index in a folder")
 
     def _long(self, call: Callable[[_progress.Hears], Result], progress: _progress.Progress, unit: str) -> Result:
         hears = _progress.begin(progress, unit)
@@ -446,7 +453,9 @@ class Index:
         self.close()
 
     def __reduce__(self) -> Tuple[Any, Tuple[str, Dict[str, Any]]]:
-        path = self.path if _is_in_bucket(self.path) else os.path.abspath(self.path)
+        if isinstance(self._native, _akin.Table):
+            return _reopen, (self._native.address, self._options)
+        path = self.path if self.path.startswith("s3://") else os.path.abspath(self.path)
         return _reopen, (path, self._options)
 
     def __repr__(self) -> str:

@@ -78,6 +78,11 @@ def of_values(
     }
 
 
+def whole(texts: Sequence[Any], what: str) -> List[str]:
+    """Texts, if Rust can read them."""
+    return [_whole(text, what) for text in texts]
+
+
 def _whole(text: Any, what: str) -> Any:
     """The text, if Rust can read it; or ``None``."""
     if text is None or (isinstance(text, str) and text.isascii()):

@@ -49,6 +49,10 @@ class WriteError(Error, OSError):
     """The disk takes no more. What was committed before is safe."""
 
 
+class EngineError(Error, ConnectionError):
+    """The server of a table or collection cannot be reached, or refuses something."""
+
+
 class DocumentNotFound(Error, LookupError):
     """No document has the id."""
 

@@ -31,18 +31,10 @@ impl Index {
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<(usize, usize, usize)> {
         let open = self.open()?;
-        let mut documents = Vec::with_capacity(ids.len());
-        for ((id, text), fields) in ids.into_iter().zip(texts.iter()).zip(metadata.iter()) {
-            let text = values::text(&text, &format!("the text of {id:?}"))?;
-            let fields = match fields.is_none() {
-                true => akin_index::Metadata::new(),
-                false => values::fields(fields.cast::<PyMapping>()?, &[])?,
-            };
-            documents.push(Document { id, text, metadata: fields });
-        }
+        let documents = documents_of(ids, texts, metadata)?;
         let vectors = vectors.map(|array| arrays::embeddings(&array, "the vectors")).transpose()?;
         if let Some(vectors) = &vectors {
-            check_shape(vectors, &open, documents.len())?;
+            check_shape(vectors, open.snapshot().model().dimension, documents.len())?;
         }
         let (upserted, unchanged) =
             long::run(py, progress, move |watch| upsert(&open, documents, vectors, watch))?;
@@ -60,40 +52,18 @@ impl Index {
     }
 
     /// Brings the index up to date with files and folders. Gives a report, and the files that were skipped with their reasons.
-    #[pyo3(signature = (paths, text_field, id_field, include, exclude, sync, encoding, program, progress=None))]
-    #[allow(clippy::too_many_arguments, clippy::type_complexity)] // the Python side names them
+    #[pyo3(signature = (paths, options, program, progress=None))]
+    #[allow(clippy::type_complexity)] // a plain tuple for a caller in Python
     fn add_files<'py>(
         &self,
         py: Python<'py>,
         paths: Vec<PathBuf>,
-        text_field: String,
-        id_field: String,
-        include: Vec<String>,
-        exclude: Vec<String>,
-        sync: bool,
-        encoding: Option<String>,
+        options: FileOptions,
         program: Option<PathBuf>,
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<(Bound<'py, PyDict>, Vec<(String, String)>)> {
         let open = self.open()?;
-        let encoding = match encoding {
-            None => None,
-            Some(name) => Some(
-                Encoding::for_label(name.as_bytes())
-                    .ok_or_else(|| Failure::invalid(format!("there is no encoding {name:?}")))?,
-            ),
-        };
-        let worker = program.map(|program| akin::commands::document_reader_of(&program, &["-m", "akin"]));
-        let options = CorpusOptions {
-            text_field,
-            id_field,
-            include,
-            exclude,
-            sync,
-            encoding,
-            worker,
-            ..CorpusOptions::default()
-        };
+        let options = options.of_corpus(program)?;
         let (report, skipped) =
             long::run(py, progress, move |watch| add_files(&open, &paths, &options, watch))?;
         let skipped = skipped.into_iter().map(|file| (file.file, file.reason)).collect();
@@ -141,14 +111,67 @@ impl Index {
     }
 }
 
-fn check_shape(vectors: &Embeddings, open: &Open, documents: usize) -> Result<()> {
+/// How files are read, as the Python side gives it.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct FileOptions {
+    text_field: String,
+    id_field: String,
+    include: Vec<String>,
+    exclude: Vec<String>,
+    pub sync: bool,
+    encoding: Option<String>,
+}
+
+impl FileOptions {
+    /// The same for a reader of corpora. `program` is a Python that reads the files that may harm their reader.
+    pub fn of_corpus(self, program: Option<PathBuf>) -> Result<CorpusOptions> {
+        let encoding = match self.encoding {
+            None => None,
+            Some(name) => Some(
+                Encoding::for_label(name.as_bytes())
+                    .ok_or_else(|| Failure::invalid(format!("there is no encoding {name:?}")))?,
+            ),
+        };
+        Ok(CorpusOptions {
+            text_field: self.text_field,
+            id_field: self.id_field,
+            include: self.include,
+            exclude: self.exclude,
+            sync: self.sync,
+            encoding,
+            worker: program.map(|program| akin::commands::document_reader_of(&program, &["-m", "akin"])),
+            ..CorpusOptions::default()
+        })
+    }
+}
+
+/// Documents of which Python has ids, texts and fields in three lists.
+pub fn documents_of(
+    ids: Vec<String>,
+    texts: &Bound<'_, PyList>,
+    metadata: &Bound<'_, PyList>,
+) -> PyResult<Vec<Document>> {
+    let mut documents = Vec::with_capacity(ids.len());
+    for ((id, text), fields) in ids.into_iter().zip(texts.iter()).zip(metadata.iter()) {
+        let text = values::text(&text, &format!("the text of {id:?}"))?;
+        let fields = match fields.is_none() {
+            true => akin_index::Metadata::new(),
+            false => values::fields(fields.cast::<PyMapping>()?, &[])?,
+        };
+        documents.push(Document { id, text, metadata: fields });
+    }
+    Ok(documents)
+}
+
+/// Refuses vectors that are not one for each document, or of another length than those of the index.
+pub fn check_shape(vectors: &Embeddings, dimension: usize, documents: usize) -> Result<()> {
     if vectors.rows() != documents {
         let rows = vectors.rows();
         return Err(Failure::invalid(format!(
             "there are {rows} vectors and {documents} documents: each needs one"
         )));
     }
-    let dimension = open.snapshot().model().dimension;
     match vectors.dimension() == dimension {
         true => Ok(()),
         false => Err(Failure::new(
@@ -213,7 +236,8 @@ fn hear(watch: &Watch, progress: Progress) -> ControlFlow<()> {
     }
 }
 
-fn report_dict<'py>(py: Python<'py>, report: &IndexingReport) -> PyResult<Bound<'py, PyDict>> {
+/// A report as a dict.
+pub fn report_dict<'py>(py: Python<'py>, report: &IndexingReport) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     for (name, figure) in [
         ("read", report.read),

@@ -16,6 +16,9 @@ pub struct Failure {
     sentence: String,
 }
 
+/// The class of what a server of an engine does not do.
+const ENGINE: &str = "EngineError";
+
 /// A result of this crate's own calls.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -28,6 +31,11 @@ impl Failure {
     /// Something that a caller asked for and cannot be.
     pub fn invalid(sentence: impl Into<String>) -> Self {
         Self::new("InvalidArgument", sentence)
+    }
+
+    /// Whether a connection to an engine is not to be used again after it.
+    pub fn is_of_connection(&self) -> bool {
+        self.class == ENGINE
     }
 
     fn with_remedy(class: &'static str, error: &dyn std::error::Error, remedy: Option<&str>) -> Self {
@@ -120,10 +128,48 @@ impl From<EncoderError> for Failure {
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
+        let (class, remedy) = match &error {
+            EngineError::Address { .. } | EngineError::Document { .. } => ("InvalidArgument", None),
+            EngineError::Unreachable { .. } => (ENGINE, Some("start it, or name another address")),
+            EngineError::Login { .. } => (
+                ENGINE,
+                Some(
+                    "give user and password in the address, or the password in PGPASSWORD or MILVUS_PASSWORD",
+                ),
+            ),
+            EngineError::Encryption { .. } => (
+                ENGINE,
+                Some(
+                    "sslrootcert=FILE in the address of a table, or roots=FILE in that of a collection, names who signs its \
+                     certificate",
+                ),
+            ),
+            EngineError::Gone { .. } => {
+                (ENGINE, Some("the same call goes on when it is there again: what was committed is kept"))
+            }
+            EngineError::NoVectors { .. } => (ENGINE, Some("PostgreSQL needs pgvector 0.8 or newer")),
+            EngineError::NoTable { .. } => {
+                ("IndexNotFound", Some("akin.open(address, create=True) makes one"))
+            }
+            EngineError::NotOurs { .. } => ("IndexNotFound", Some("name another")),
+            EngineError::OtherModel { .. } => {
+                ("OtherModel", Some("open it with that model, or name another place"))
+            }
+            EngineError::Filter { .. } => ("FilterError", None),
+            EngineError::NoWords { .. } => ("InvalidArgument", Some("mode=\"semantic\" does without")),
+            EngineError::NotRemembered { .. } => {
+                ("InvalidArgument", Some("leave sync=True out, and delete documents by their ids"))
+            }
+            EngineError::TextConfig { .. } => {
+                ("InvalidArgument", Some("leave text_config= out, or name another place"))
+            }
+            EngineError::Refused { .. } => (ENGINE, None),
+            _ => ("Error", None),
+        };
         match error {
             EngineError::Index(error) => error.into(),
             EngineError::Bucket(error) => error.into(),
-            other => Self::with_remedy("Error", &other, None),
+            other => Self::with_remedy(class, &other, remedy),
         }
     }
 }
@@ -175,6 +221,7 @@ impl From<IndexerError> for Failure {
         let remedy = match error {
             IndexerError::Encoder(error) => return error.into(),
             IndexerError::Index(error) => return error.into(),
+            IndexerError::Engine(error) => return error.into(),
             IndexerError::MissingField { role: akin_indexer::FieldRole::Id, .. } => {
                 Some("id_field= names another")
             }
@@ -193,6 +240,10 @@ impl From<QueryError> for Failure {
             QueryError::Encoder(error) => return error.into(),
             QueryError::Index(error) => return error.into(),
             QueryError::Queries(error) => return error.into(),
+            QueryError::Engine(error) => return error.into(),
+            QueryError::NotOfEngine { .. } => {
+                ("InvalidArgument", Some("leave it out, or ask an index in a folder"))
+            }
             QueryError::ModelMoved(_) => {
                 ("ModelNotFound", Some("akin.open(path, model=...) says where it is now"))
             }

@@ -101,7 +101,7 @@ impl Open {
 }
 
 /// What a panic may have left half done is checked by the index itself.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -126,7 +126,7 @@ impl Index {
 }
 
 /// What an index is made for: a model, or vectors from elsewhere.
-enum Made {
+pub enum Made {
     For(Arc<SentenceEncoder>, ModelIdentity),
     Vectors(ModelIdentity),
 }
@@ -169,14 +169,8 @@ impl Index {
         let opened = py.detach(move || {
             let mut writer = None;
             if create && Reader::open(&path).is_err() {
-                let made = made_for(
-                    &path,
-                    model.as_deref(),
-                    given.clone(),
-                    &options,
-                    dimension,
-                    similarity.as_deref(),
-                )?;
+                let made =
+                    made_for(model.as_deref(), given.clone(), &options, dimension, similarity.as_deref())?;
                 let (identity, encoder) = match made {
                     Made::For(encoder, identity) => (
                         ModelIdentity { passages: passages.unwrap_or(PassageSize::Window), ..identity },
@@ -370,14 +364,14 @@ impl Index {
     }
 }
 
-fn as_tuple(py: Python<'_>, document: Document) -> PyResult<Bound<'_, PyAny>> {
+/// A document as (id, text, metadata).
+pub fn as_tuple(py: Python<'_>, document: Document) -> PyResult<Bound<'_, PyAny>> {
     let metadata = values::dict(py, &document.metadata)?;
     Ok((document.id, document.text, metadata).into_pyobject(py)?.into_any())
 }
 
 /// What an index that is not there is made for.
-fn made_for(
-    path: &std::path::Path,
+pub fn made_for(
     name: Option<&str>,
     given: Option<Arc<SentenceEncoder>>,
     options: &EncoderOptions,
@@ -406,15 +400,15 @@ fn made_for(
         }
         (None, name) => {
             let name = name.unwrap_or(akin_encoder::DEFAULT_MODEL);
-            let encoder = remembered::cut_as_index(model::load(name, options)?, path)?;
-            (Arc::new(encoder), name.to_owned())
+            (Arc::new(model::load(name, options)?), name.to_owned())
         }
     };
     let identity = model::identity(&name, &encoder)?;
     Ok(Made::For(encoder, identity))
 }
 
-fn passage_size(name: &str) -> Result<PassageSize> {
+/// How long texts are cut: "auto", "none", or a number of tokens.
+pub fn passage_size(name: &str) -> Result<PassageSize> {
     match (name, name.parse()) {
         ("auto", _) => Ok(PassageSize::Window),
         ("none", _) => Ok(PassageSize::Whole),

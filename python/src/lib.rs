@@ -1,7 +1,7 @@
 //! The module `akin._akin`: the library and the command line for Python.
 //!
 //! It is thin. What Python makes of it, with names and defaults that people of Python know, is in `akin/`. Here are what must be
-//! native: an index ([`index`], [`changes`], [`search`], [`hits`]), encoders, mining, and the command line. [`long`] has the calls that may
+//! native: an index ([`index`], [`changes`], [`search`], [`hits`]), a table of an engine in its place ([`table`]), encoders, mining, and the command line. [`long`] has the calls that may
 //! take long, [`errors`] the exceptions, [`values`] and [`arrays`] what goes in and out.
 
 mod arrays;
@@ -15,6 +15,7 @@ mod index;
 mod long;
 mod mining;
 mod search;
+mod table;
 mod values;
 
 use std::ffi::OsString;
@@ -33,6 +34,7 @@ fn main(py: Python<'_>, arguments: Vec<OsString>, program: PathBuf) -> u8 {
 fn _akin(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<index::Index>()?;
+    module.add_class::<table::Table>()?;
     module.add_class::<encoder::Encoder>()?;
     module.add_class::<encoder::Scorer>()?;
     module.add_class::<hits::Hit>()?;

@@ -27,32 +27,43 @@ const MOST: usize = 1 << 24;
 /// How to search, as the Python side gives it.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
-struct Manner {
-    k: usize,
+pub struct Manner {
+    pub k: usize,
     mode: Option<String>,
-    filter: Option<String>,
-    ef: Option<usize>,
-    exact: bool,
-    offset: usize,
+    pub filter: Option<String>,
+    pub ef: Option<usize>,
+    pub exact: bool,
+    pub offset: usize,
     min_score: Option<f32>,
     diverse: bool,
     per_document: usize,
     facets: Vec<String>,
     like: Vec<String>,
     unlike: Vec<String>,
-    depth: usize,
-    weight: Option<f32>,
+    pub depth: usize,
+    pub weight: Option<f32>,
+}
+
+impl Manner {
+    /// The answer to a vector of which `k` and `offset` documents together were found.
+    pub fn kept(&self, hits: Vec<akin_index::Hit>) -> Answer {
+        let good = |hit: &akin_index::Hit| self.min_score.is_none_or(|least| hit.score >= least);
+        let mut answer = Answer::new("", hits.into_iter().filter(good).skip(self.offset).collect());
+        answer.hits.iter_mut().for_each(|hit| hit.rank += self.offset);
+        answer
+    }
 }
 
 /// What ranks again.
 #[derive(FromPyObject)]
-enum Reranker<'py> {
+pub enum Reranker<'py> {
     Pairs(PyRef<'py, Scorer>),
     Sentences(PyRef<'py, Encoder>),
 }
 
 impl Reranker<'_> {
-    fn model(&self) -> RerankModel {
+    /// The model, to be used by any thread.
+    pub fn model(&self) -> RerankModel {
         match self {
             Self::Pairs(scorer) => Arc::clone(&scorer.inner).into(),
             Self::Sentences(encoder) => Arc::clone(&encoder.inner).into(),
@@ -137,9 +148,9 @@ impl Index {
     }
 }
 
-/// A searcher for one call. A model is loaded only where it is needed.
-fn searcher(open: &Open, manner: &Manner, snapshot: &Snapshot) -> Result<Searcher> {
-    let mode = match manner.mode.as_deref() {
+/// By what documents are to be found; None for what finds most.
+pub fn mode_of(manner: &Manner) -> Result<Option<Mode>> {
+    Ok(match manner.mode.as_deref() {
         None => None,
         Some("semantic") => Some(Mode::Semantic),
         Some("keyword") => Some(Mode::Keyword),
@@ -149,7 +160,12 @@ fn searcher(open: &Open, manner: &Manner, snapshot: &Snapshot) -> Result<Searche
                 "there is no mode {other:?}: \"semantic\", \"keyword\" and \"hybrid\" are"
             )));
         }
-    };
+    })
+}
+
+/// A searcher for one call. A model is loaded only where it is needed.
+fn searcher(open: &Open, manner: &Manner, snapshot: &Snapshot) -> Result<Searcher> {
+    let mode = mode_of(manner)?;
     if mode == Some(Mode::Keyword) {
         return Ok(Searcher::without_model(open.reader().clone(), Mode::Keyword));
     }
@@ -167,7 +183,8 @@ fn select(snapshot: &Snapshot, filter: Option<&str>) -> Result<Option<Selection>
     }
 }
 
-fn ask_options(manner: &Manner, among: Option<Selection>) -> AskOptions {
+/// The same for what answers texts.
+pub fn ask_options(manner: &Manner, among: Option<Selection>) -> AskOptions {
     AskOptions {
         search: SearchOptions { k: manner.k, ef: manner.ef, exact: manner.exact, among },
         offset: manner.offset,
@@ -198,7 +215,8 @@ fn ask_all(
     Ok(answers)
 }
 
-fn check_most(wanted: usize) -> Result<()> {
+/// Refuses more hits than room can be made for.
+pub fn check_most(wanted: usize) -> Result<()> {
     match wanted > MOST {
         true => Err(Failure::invalid(format!("k and offset are {wanted} together, and {MOST} at most"))),
         false => Ok(()),
@@ -211,14 +229,8 @@ fn nearest_all(open: &Open, queries: &Embeddings, manner: &Manner, watch: &Watch
     check_most(wanted)?;
     let among = select(&snapshot, manner.filter.as_deref())?;
     let options = SearchOptions { k: wanted, ef: manner.ef, exact: manner.exact, among };
-    let keep = |hits: Vec<akin_index::Hit>| {
-        let good = |hit: &akin_index::Hit| manner.min_score.is_none_or(|least| hit.score >= least);
-        let mut answer = Answer::new("", hits.into_iter().filter(good).skip(manner.offset).collect());
-        answer.hits.iter_mut().for_each(|hit| hit.rank += manner.offset);
-        answer
-    };
     if let [query] = &queries.iter().collect::<Vec<_>>()[..] {
-        return Ok(vec![keep(snapshot.search(query, &options)?)]);
+        return Ok(vec![manner.kept(snapshot.search(query, &options)?)]);
     }
     let mut answers = Vec::with_capacity(queries.rows());
     let width = queries.dimension();
@@ -227,7 +239,7 @@ fn nearest_all(open: &Open, queries: &Embeddings, manner: &Manner, watch: &Watch
             return Err(akin_index::Cancelled.into());
         }
         let chunk = Embeddings::from_values(width, chunk.to_vec());
-        answers.extend(snapshot.search_all(&chunk, &options)?.into_iter().map(keep));
+        answers.extend(snapshot.search_all(&chunk, &options)?.into_iter().map(|hits| manner.kept(hits)));
     }
     Ok(answers)
 }

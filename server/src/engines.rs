@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use akin_encoder::Role;
-use akin_engines::{Address, Engine};
-use akin_index::{Document, ModelIdentity, Passage};
+use akin_engines::{Address, Engine, Pool};
+use akin_index::{Document, Passage};
 use akin_indexer::passages::Cutter;
 use akin_query::{Answer, EngineSearcher, QueryEncoder};
 use serde_json::Value;
@@ -31,37 +31,9 @@ pub type Engines = BTreeMap<String, Arc<ServedEngine>>;
 /// A table of an engine.
 pub struct ServedEngine {
     name: String,
-    address: Address,
-    place: String,
-    model: ModelIdentity,
     room: Room,
     is_writable: bool,
-    connections: Mutex<Connections>,
-    returned: Condvar,
-}
-
-/// Connections that nobody uses, and how many there are at all.
-struct Connections {
-    idle: Vec<Box<dyn Engine>>,
-    open: usize,
-}
-
-/// A connection that one request uses.
-struct Borrowed<'a> {
-    of: &'a ServedEngine,
-    engine: Option<Box<dyn Engine>>,
-}
-
-impl Drop for Borrowed<'_> {
-    fn drop(&mut self) {
-        let mut connections = self.of.connections();
-        match self.engine.take() {
-            Some(engine) => connections.idle.push(engine),
-            None => connections.open -= 1,
-        }
-        drop(connections);
-        self.of.returned.notify_one();
-    }
+    pool: Pool,
 }
 
 /// The address that the path of an index is, if it is one.
@@ -73,18 +45,8 @@ pub fn address(path: &Path) -> Option<&str> {
 pub fn open(text: &str, is_writable: bool, models: &mut Models) -> Result<ServedEngine, StartError> {
     let address = Address::parse(text).map_err(akin_query::Error::from)?;
     let engine = address.clone().open().map_err(akin_query::Error::from)?;
-    let model = engine.model().clone();
-    let room = models.of_index(&model)?;
-    Ok(ServedEngine {
-        name: address.name().to_owned(),
-        place: engine.place(),
-        address,
-        model,
-        room,
-        is_writable,
-        connections: Mutex::new(Connections { idle: vec![engine], open: 1 }),
-        returned: Condvar::new(),
-    })
+    let (name, room) = (address.name().to_owned(), models.of_index(engine.model())?);
+    Ok(ServedEngine { name, room, is_writable, pool: Pool::new(address, engine, CONNECTIONS) })
 }
 
 impl ServedEngine {
@@ -95,35 +57,7 @@ impl ServedEngine {
 
     /// The table, with its server.
     pub fn place(&self) -> &str {
-        &self.place
-    }
-
-    fn connections(&self) -> MutexGuard<'_, Connections> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A connection of its own for a request.
-    fn borrow(&self) -> Result<Borrowed<'_>, ApiError> {
-        let mut connections = self.connections();
-        while connections.idle.is_empty() && connections.open >= CONNECTIONS {
-            connections = self.returned.wait(connections).unwrap_or_else(PoisonError::into_inner);
-        }
-        if let Some(engine) = connections.idle.pop() {
-            return Ok(Borrowed { of: self, engine: Some(engine) });
-        }
-        connections.open += 1;
-        drop(connections);
-        let mut borrowed = Borrowed { of: self, engine: None };
-        let engine = self.address.clone().open()?;
-        // The table may have been made anew for another model meanwhile.
-        if let Some(what) = self.model.difference(engine.model()) {
-            return Err(ApiError::new(
-                Kind::Conflict,
-                format!("{} is another table than when the server started: {what}", self.name),
-            ));
-        }
-        borrowed.engine = Some(engine);
-        Ok(borrowed)
+        self.pool.place()
     }
 
     /// Asks the table. A connection that failed is not used again.
@@ -131,11 +65,11 @@ impl ServedEngine {
         &self,
         call: impl FnOnce(Box<dyn Engine>) -> (Result<T, ApiError>, Option<Box<dyn Engine>>),
     ) -> Result<T, ApiError> {
-        let mut borrowed = self.borrow()?;
-        let Some(engine) = borrowed.engine.take() else { return Err(ApiError::panicked()) };
-        let (done, engine) = call(engine);
-        borrowed.engine = engine.filter(|_| !matches!(&done, Err(error) if error.kind == Kind::Unavailable));
-        done
+        self.pool.with(|engine| {
+            let (done, engine) = call(engine);
+            let has_failed = matches!(&done, Err(error) if error.kind == Kind::Unavailable);
+            (done, engine.filter(|_| !has_failed))
+        })
     }
 
     /// Asks it for something that the engine itself answers.
@@ -204,7 +138,7 @@ impl ServedEngine {
         if changed.is_empty() {
             return Ok(Written { unchanged, ..Written::default() });
         }
-        let cutter = Cutter::new(self.room.encoder(), self.model.passages)?;
+        let cutter = Cutter::new(self.room.encoder(), self.pool.model().passages)?;
         let passages: Vec<Vec<Passage>> =
             changed.iter().map(|document| cutter.cut_document(document)).collect::<Result<_, _>>()?;
         let texts: Vec<String> = changed

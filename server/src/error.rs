@@ -225,6 +225,7 @@ impl From<akin_indexer::Error> for ApiError {
         match error {
             akin_indexer::Error::Index(error) => error.into(),
             akin_indexer::Error::Encoder(error) => error.into(),
+            akin_indexer::Error::Engine(error) => error.into(),
             other => Self::invalid(other.to_string()),
         }
     }

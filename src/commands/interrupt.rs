@@ -157,10 +157,13 @@ fn is_interruption(error: &anyhow::Error) -> bool {
 
 fn is_stop(cause: &(dyn std::error::Error + 'static)) -> bool {
     let of_index = |error: &akin_index::Error| matches!(error, akin_index::Error::Cancelled);
-    let of_indexer =
-        |error: &akin_indexer::Error| matches!(error, akin_indexer::Error::Index(error) if of_index(error));
     let of_engine =
         |error: &akin_engines::Error| matches!(error, akin_engines::Error::Index(error) if of_index(error));
+    let of_indexer = |error: &akin_indexer::Error| match error {
+        akin_indexer::Error::Index(error) => of_index(error),
+        akin_indexer::Error::Engine(error) => of_engine(error),
+        _ => false,
+    };
     let of_query = |error: &akin_query::Error| match error {
         akin_query::Error::Index(error) => of_index(error),
         akin_query::Error::Queries(error) => of_indexer(error),
@@ -183,10 +186,11 @@ mod tests {
 
     #[test]
     fn what_a_library_reports_of_a_stop_is_told_from_other_errors() {
-        let stops: [anyhow::Error; 6] = [
+        let stops: [anyhow::Error; 7] = [
             akin_engines::Error::Index(akin_index::Error::Cancelled).into(),
             akin_index::Cancelled.into(),
             akin_indexer::Error::Index(akin_index::Error::Cancelled).into(),
+            akin_indexer::Error::Engine(akin_index::Error::Cancelled.into()).into(),
             akin_query::Error::Index(akin_index::Error::Cancelled).into(),
             akin_query::Error::Write(Interrupted::default().into()).into(),
             akin_trainer::Error::Cancelled { step: 3 }.into(),

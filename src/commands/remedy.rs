@@ -44,8 +44,8 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
         if let Some(remedy) = index.and_then(of_index) {
             return Some(remedy);
         }
-        let engine = match query {
-            Some(akin_query::Error::Engine(error)) => Some(error),
+        let engine = match (query, indexer) {
+            (Some(akin_query::Error::Engine(error)), _) | (_, Some(Error::Engine(error))) => Some(error),
             _ => cause.downcast_ref::<akin_engines::Error>(),
         };
         if let Some(remedy) = engine.and_then(of_engine) {

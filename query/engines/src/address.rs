@@ -56,9 +56,25 @@ impl Address {
     /// # Errors
     /// As [`PostgresEngine::open_or_create`] and [`MilvusEngine::open_or_create`].
     pub fn open_or_create(self, model: &ModelIdentity) -> Result<Box<dyn Engine>> {
+        self.open_or_create_with(model, None)
+    }
+
+    /// The same with the way in which words are kept.
+    ///
+    /// # Errors
+    /// As [`Address::open_or_create`] and [`Engine::keep_words`].
+    pub fn open_or_create_with(
+        self,
+        model: &ModelIdentity,
+        text_config: Option<&str>,
+    ) -> Result<Box<dyn Engine>> {
         Ok(match self {
-            Self::Postgres(address) => Box::new(PostgresEngine::open_or_create(*address, model)?),
-            Self::Milvus(address) => Box::new(MilvusEngine::open_or_create(address, model)?),
+            Self::Postgres(address) => {
+                Box::new(PostgresEngine::open_or_create_with(*address, model, text_config)?)
+            }
+            Self::Milvus(address) => {
+                Box::new(MilvusEngine::open_or_create_with(address, model, text_config)?)
+            }
         })
     }
 }

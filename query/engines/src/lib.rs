@@ -2,6 +2,7 @@
 //!
 //! - [`Address`]: where an engine is.
 //! - [`Source`]: what can be shown whole, and [`Engine`]: what a program may ask of any of them.
+//! - [`Pool`]: connections to one engine that several threads use.
 //! - [`copy`]: brings the documents of one into another.
 //! - [`bucket`]: the files of an index in an object store, to be copied and read.
 //! - [`folder`]: the index of this house, in a folder.
@@ -17,6 +18,7 @@ pub mod copy;
 mod error;
 pub mod folder;
 pub mod milvus;
+mod pool;
 pub mod postgres;
 
 use std::ops::ControlFlow;
@@ -26,6 +28,7 @@ use akin_kernels::Embeddings;
 
 pub use address::Address;
 pub use error::{Error, Result};
+pub use pool::Pool;
 
 /// Hears how much of some work is done and how much there is, and may stop it.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) -> ControlFlow<()> + Sync);
