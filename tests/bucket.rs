@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
-use akin_fixtures::{BUCKET, Random};
+use akin_fixtures::{BUCKET, Random, certify, encrypted_s3};
 use akin_index::{Document, Embeddings, Index, ModelIdentity};
 use common::between::{Between, Verdict};
 use common::server::Server;
@@ -346,6 +346,29 @@ fn what_an_object_store_refuses_is_one_sentence_that_says_what_to_do() {
     assert!(sentence.contains("begins with http://") && sentence.contains("AWS_ALLOW_HTTP"), "{sentence}");
     let sentence = Run::of(&mut store.command("no url", &["query", &place, "x"])).refused();
     assert!(sentence.contains("is no URL") && sentence.contains("AWS_ENDPOINT_URL"), "{sentence}");
+}
+
+#[test]
+fn a_store_that_encrypts_is_asked_where_its_certificate_is_trusted() {
+    let Some(store) = Store::new("encrypted") else { return };
+    let folder = store.workplace.path("certificates");
+    fs::create_dir(&folder).unwrap();
+    let ((certificate, key), (other, _)) = (certify(&folder, "store"), certify(&folder, "other"));
+    let Some(server) = encrypted_s3(&certificate, &key) else { return };
+    store.add(0..40);
+    let place = store.place();
+    let trusting = |trusted: &Path, arguments: &[&str]| {
+        let mut command = store.command(server.place(), arguments);
+        Run::of(command.env("SSL_CERT_FILE", trusted).env_remove("SSL_CERT_DIR"))
+    };
+    trusting(&certificate, &["copy", "notes", &place]).succeeded();
+    let asked = ["query", &place, "a painter of bridges", "--json"];
+    assert_eq!(trusting(&certificate, &asked).succeeded().stdout, store.ask("notes"));
+    trusting(&certificate, &["copy", &place, "again"]).succeeded();
+    assert_eq!(store.files("again"), store.files("notes"));
+    fs::remove_dir_all(store.workplace.path("cache")).unwrap();
+    let sentence = trusting(&other, &asked).refused();
+    assert!(sentence.contains("certificate") && sentence.contains("https://localhost"), "{sentence}");
 }
 
 #[test]

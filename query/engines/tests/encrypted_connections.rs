@@ -3,14 +3,14 @@
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use akin_engines::milvus::{self, MilvusEngine};
 use akin_engines::postgres::{Address, PostgresEngine};
 use akin_engines::{Engine, Error, Source};
+use akin_fixtures::certify;
 use akin_index::{Document, Embeddings, ModelIdentity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -29,24 +29,6 @@ enum Before {
     Postgres,
     /// Its clients encrypt at once, and say that they speak HTTP/2.
     Milvus,
-}
-
-/// Makes a certificate for `localhost` that nobody else has signed.
-fn certify(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
-    let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
-        .args(["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-        // Not the certificate of an authority: clients of Milvus refuse such a one from a server.
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .arg("-keyout")
-        .arg(&key)
-        .arg("-out")
-        .arg(&certificate)
-        .stderr(Stdio::null())
-        .status();
-    assert!(made.unwrap().success());
-    (certificate, key)
 }
 
 /// Encrypts what goes to a server, and counts connections. Gives its port.
