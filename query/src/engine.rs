@@ -13,6 +13,22 @@ use crate::searcher::is_blank;
 use crate::{Answer, AskOptions, Error, Mode, QueryEncoder, Result, remembered};
 
 /// Answers queries from an engine.
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use akin_encoder::EncoderOptions;
+/// use akin_engines::{Address, Source};
+/// use akin_query::{AskOptions, EngineSearcher};
+///
+/// let engine = Address::parse("postgres://me@db.example/search/notes")?.open()?;
+/// let encoder = akin_query::model::load(&engine.model().location, &EncoderOptions::default())?;
+/// let mut searcher = EngineSearcher::new(engine, Some(Arc::new(encoder)), None)?;
+/// for answer in searcher.ask_all(&["someone has a meal"], &AskOptions::default(), None)? {
+///     println!("{:?}", answer.hits);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct EngineSearcher<E> {
     engine: E,
     /// None where no text is encoded.

@@ -4,9 +4,13 @@ use std::error::Error;
 
 use bytes::{BufMut, BytesMut};
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 type Fault = Box<dyn Error + Sync + Send>;
+
+/// The least number that 16 bits do not have: it is as near to what would follow their greatest, 65,504, as to that.
+pub(super) const BEYOND: f32 = 65_520.0;
 
 /// A vector of pgvector's type `halfvec`: numbers of 16 bits.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,17 +18,14 @@ pub(super) struct HalfVector(pub(super) Vec<f16>);
 
 impl HalfVector {
     pub(super) fn of(vector: &[f32]) -> Self {
-        Self(vector.iter().map(|value| f16::from_f32(*value)).collect())
+        let mut numbers = vec![f16::ZERO; vector.len()];
+        numbers.convert_from_f32_slice(vector);
+        Self(numbers)
     }
 
     /// Its numbers.
     pub(super) fn numbers(&self) -> Vec<f32> {
         self.0.iter().map(|value| value.to_f32()).collect()
-    }
-
-    /// Whether a number is out of the range of 16 bits.
-    pub(super) fn is_infinite(&self) -> bool {
-        self.0.iter().any(|value| !value.is_finite())
     }
 }
 
@@ -36,7 +37,10 @@ impl ToSql for HalfVector {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Fault> {
         out.put_u16(u16::try_from(self.0.len())?);
         out.put_u16(0);
-        self.0.iter().for_each(|value| out.put_u16(value.to_bits()));
+        let begin = out.len();
+        out.resize(begin + 2 * self.0.len(), 0);
+        let (places, _) = out[begin..].as_chunks_mut::<2>();
+        places.iter_mut().zip(&self.0).for_each(|(place, value)| *place = value.to_bits().to_be_bytes());
         Ok(IsNull::No)
     }
 
@@ -99,6 +103,7 @@ mod tests {
         for short in [0, 3, bytes.len() - 1] {
             assert!(HalfVector::from_sql(&ty, &bytes[..short]).is_err());
         }
-        assert!(HalfVector::of(&[1e6]).is_infinite());
+        assert!(HalfVector::of(&[BEYOND.next_down()]).numbers()[0] == 65_504.0);
+        assert!(HalfVector::of(&[BEYOND]).numbers()[0].is_infinite());
     }
 }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::address::Address;
 use super::connect::{Connection, Session};
-use super::wire::{HalfVector, Jsonb};
+use super::wire::{BEYOND, HalfVector, Jsonb};
 use super::{GRAPH_PASSAGES, schema, words};
 use crate::{Error, Result};
 
@@ -23,15 +23,6 @@ const MOST_MEMORY: usize = 4 << 20;
 
 /// Has the server look for ids by their key: one that has not counted a growing table yet would read all of it for each batch.
 const BY_KEY: &str = "SET LOCAL enable_seqscan = off";
-
-/// A document as rows of the table.
-struct Row<'a> {
-    document: &'a Document,
-    fields: String,
-    hash: Vec<u8>,
-    passages: Vec<Option<Passage>>,
-    vectors: Vec<HalfVector>,
-}
 
 /// Which documents the table has as they are, and the ids of those that it does not have at all.
 pub(super) fn unchanged(
@@ -70,13 +61,14 @@ pub(super) fn upsert(
     passages: Option<&[Vec<Passage>]>,
     embeddings: &Embeddings,
 ) -> Result<Upserted> {
-    let rows = rows_of(&connection.address.place(), model, documents, passages, embeddings)?;
-    if rows.is_empty() {
+    let documents = Documents { documents, passages, embeddings, similarity: model.similarity };
+    documents.check(&connection.address.place(), model.dimension)?;
+    if documents.documents.is_empty() {
         return Ok(Upserted::default());
     }
     let address = connection.address.clone();
-    let ids: Vec<&str> = documents.iter().map(|document| document.id.as_str()).collect();
-    let batch = Batch { address: &address, text_config, ids: &ids, rows: &rows };
+    let ids: Vec<&str> = documents.documents.iter().map(|document| document.id.as_str()).collect();
+    let batch = Batch { address: &address, text_config, ids: &ids, documents: &documents };
     let mut is_new = ids.iter().all(|id| absent.contains(*id));
     let replaced = connection.run(&mut |session| {
         if is_new {
@@ -88,7 +80,7 @@ pub(super) fn upsert(
         }
         batch.write(session, false)
     })?;
-    Ok(Upserted { added: documents.len() - replaced, replaced })
+    Ok(Upserted { added: ids.len() - replaced, replaced })
 }
 
 /// Documents that one transaction brings.
@@ -96,7 +88,7 @@ struct Batch<'a> {
     address: &'a Address,
     text_config: Option<&'a str>,
     ids: &'a [&'a str],
-    rows: &'a [Row<'a>],
+    documents: &'a Documents<'a>,
 }
 
 impl Batch<'_> {
@@ -116,7 +108,7 @@ impl Batch<'_> {
             true => 0,
             false => delete_ids(&mut transaction, self.address, add_words.is_some(), self.ids)?.len(),
         };
-        send(&mut transaction, &copy, &vectors, self.rows)?;
+        self.documents.send(&mut transaction, &copy, &vectors)?;
         if let Some(add) = add_words {
             transaction.execute(&add, &[&self.ids])?;
         }
@@ -205,90 +197,99 @@ fn copy_statement(table: &str) -> String {
     )
 }
 
-fn send(
-    transaction: &mut Transaction<'_>,
-    copy: &Statement,
-    vectors: &Type,
-    rows: &[Row<'_>],
-) -> Result<(), postgres::Error> {
-    let types = [
-        Type::TEXT,
-        Type::INT4,
-        Type::INT4,
-        Type::INT4,
-        Type::TEXT,
-        Type::TEXT,
-        Type::BYTEA,
-        Type::JSONB,
-        vectors.clone(),
-    ];
-    let mut writer = BinaryCopyInWriter::new(transaction.copy_in(copy)?, &types);
-    for row in rows {
-        for (part, (passage, vector)) in row.passages.iter().zip(&row.vectors).enumerate() {
-            let is_first = part == 0;
-            let part = part as i32;
-            let (first, last) = (passage.map(|one| one.start as i32), passage.map(|one| one.end as i32));
-            let text = is_first.then_some(row.document.text.as_str());
-            let fields = (is_first && !row.document.metadata.is_empty()).then_some(row.fields.as_str());
-            let hash = is_first.then_some(&row.hash);
-            let metadata = Jsonb(&row.fields);
-            let values: [&(dyn ToSql + Sync); 9] =
-                [&row.document.id, &part, &first, &last, &text, &fields, &hash, &metadata, vector];
-            writer.write(&values)?;
-        }
-    }
-    writer.finish().map(drop)
+/// Documents with a vector for each passage, or for each of them.
+struct Documents<'a> {
+    documents: &'a [Document],
+    passages: Option<&'a [Vec<Passage>]>,
+    embeddings: &'a Embeddings,
+    similarity: Similarity,
 }
 
-/// Documents as rows, where the table can keep all of them.
-fn rows_of<'a>(
-    place: &str,
-    model: &ModelIdentity,
-    documents: &'a [Document],
-    passages: Option<&[Vec<Passage>]>,
-    embeddings: &Embeddings,
-) -> Result<Vec<Row<'a>>> {
-    let invalid = |reason: &str| Error::Index(akin_index::Error::Invalid(reason.into()));
-    let count = passages.map_or(documents.len(), |passages| passages.iter().map(Vec::len).sum());
-    if passages.is_some_and(|passages| passages.len() != documents.len())
-        || embeddings.rows() != count
-        || (count > 0 && embeddings.dimension() != model.dimension)
-    {
-        return Err(invalid("the embeddings are not those of the documents"));
+impl<'a> Documents<'a> {
+    /// The passages of the document at a place, where it is not one by itself.
+    fn passages_of(&self, at: usize) -> Option<&'a [Passage]> {
+        self.passages.map(|passages| passages[at].as_slice()).filter(|passages| passages.len() != 1)
     }
-    let (mut rows, mut next, mut ids) = (Vec::with_capacity(documents.len()), 0, HashSet::new());
-    for (at, document) in documents.iter().enumerate() {
-        let refused = |reason: &str| Error::Document {
-            id: document.id.clone(),
-            place: place.into(),
-            reason: reason.into(),
-        };
-        let fields = fields_of(document);
-        if document.id.is_empty() || !ids.insert(document.id.as_str()) {
-            return Err(refused("its id is empty, or there twice"));
+
+    /// Whether the table can keep all of them.
+    fn check(&self, place: &str, dimension: usize) -> Result<()> {
+        let Self { documents, passages, embeddings, .. } = self;
+        let count = passages.map_or(documents.len(), |passages| passages.iter().map(Vec::len).sum());
+        if passages.is_some_and(|passages| passages.len() != documents.len())
+            || embeddings.rows() != count
+            || (count > 0 && embeddings.dimension() != dimension)
+        {
+            let reason = "the embeddings are not those of the documents";
+            return Err(Error::Index(akin_index::Error::Invalid(reason.into())));
         }
-        if document.id.contains('\0') || document.text.contains('\0') || has_nul(&fields) {
-            return Err(refused("it has a NUL character, which PostgreSQL does not store"));
+        let (mut next, mut ids) = (0, HashSet::with_capacity(documents.len()));
+        for (at, document) in documents.iter().enumerate() {
+            let refused = |reason: &str| Error::Document {
+                id: document.id.clone(),
+                place: place.into(),
+                reason: reason.into(),
+            };
+            if document.id.is_empty() || !ids.insert(document.id.as_str()) {
+                return Err(refused("its id is empty, or there twice"));
+            }
+            if document.id.contains('\0') || document.text.contains('\0') || has_nul(&fields_of(document)) {
+                return Err(refused("it has a NUL character, which PostgreSQL does not store"));
+            }
+            let parts = self.passages_of(at).map_or(1, <[Passage]>::len);
+            if parts == 0 {
+                return Err(refused("it has no passage"));
+            }
+            let mut vectors = (next..next + parts).map(|row| embeddings.row(row));
+            if vectors.any(|vector| !stored(self.similarity, vector).iter().all(|value| value.abs() < BEYOND))
+            {
+                return Err(refused("a number of its vector is beyond 65,504, the greatest of 16 bits"));
+            }
+            next += parts;
         }
-        let passages: Vec<Option<Passage>> = match passages {
-            // The only passage of a document is its text.
-            Some(passages) if passages[at].len() != 1 => passages[at].iter().copied().map(Some).collect(),
-            _ => vec![None],
-        };
-        if passages.is_empty() {
-            return Err(refused("it has no passage"));
-        }
-        let of = next..next + passages.len();
-        next = of.end;
-        let vectors: Vec<HalfVector> =
-            of.map(|row| HalfVector::of(&stored(model.similarity, embeddings.row(row)))).collect();
-        if vectors.iter().any(HalfVector::is_infinite) {
-            return Err(refused("a number of its vector is beyond 65,504, the greatest of 16 bits"));
-        }
-        let hash = content_hash(document, &fields);
-        rows.push(Row { document, fields, hash, passages, vectors });
+        Ok(())
     }
-    Ok(rows)
+
+    /// Sends them. Each is made a row while the server takes those before it.
+    fn send(
+        &self,
+        transaction: &mut Transaction<'_>,
+        copy: &Statement,
+        vectors: &Type,
+    ) -> Result<(), postgres::Error> {
+        let types = [
+            Type::TEXT,
+            Type::INT4,
+            Type::INT4,
+            Type::INT4,
+            Type::TEXT,
+            Type::TEXT,
+            Type::BYTEA,
+            Type::JSONB,
+            vectors.clone(),
+        ];
+        let mut writer = BinaryCopyInWriter::new(transaction.copy_in(copy)?, &types);
+        let mut next = 0;
+        for (at, document) in self.documents.iter().enumerate() {
+            let fields = fields_of(document);
+            let hash = content_hash(document, &fields);
+            let (metadata, passages) = (Jsonb(&fields), self.passages_of(at));
+            for part in 0..passages.map_or(1, <[Passage]>::len) {
+                let vector = HalfVector::of(&stored(self.similarity, self.embeddings.row(next)));
+                next += 1;
+                let passage = passages.map(|passages| passages[part]);
+                let (first, last) = (passage.map(|one| one.start as i32), passage.map(|one| one.end as i32));
+                // The first row has what the document has once.
+                let (text, hash) = (document.text.as_str(), hash.as_slice());
+                let (text, hash) = if part == 0 { (Some(text), Some(hash)) } else { (None, None) };
+                let own_fields = (part == 0 && !document.metadata.is_empty()).then_some(fields.as_str());
+                let part = part as i32;
+                let values: [&(dyn ToSql + Sync); 9] =
+                    [&document.id, &part, &first, &last, &text, &own_fields, &hash, &metadata, &vector];
+                writer.write(&values)?;
+            }
+        }
+        writer.finish().map(drop)
+    }
 }
 
 /// Whether a JSON text says the character NUL: it is escaped there.
