@@ -209,8 +209,13 @@ fn what_a_table_does_not_do_or_cannot_is_refused_in_a_sentence() {
         ),
         (
             &["index", &table, "a.txt", "--engine-option", "shards=3"],
-            "tables of PostgreSQL and collections of Milvus have text_config",
+            "the option shards: a table of PostgreSQL has none",
         ),
+        (
+            &["index", &table, "a.txt", "--engine-option", "M=3"],
+            "text_config, m, ef_construction, shards are",
+        ),
+        (&["index", &table, "a.txt", "--engine-option", "m=1000"], "it is 2 to 100 there"),
         (&["index", "folder", "a.txt", "--engine-option", "text_config=english"], "--engine-option"),
         (&["query", &table, "x", "--like", "a"], "--like and --unlike"),
         (&["query", &table, "x", "--diverse"], "--diverse"),

@@ -48,7 +48,7 @@ def open(
     query_prompt: Optional[str] = None,
     document_prompt: Optional[str] = None,
     truncate_dim: Optional[int] = None,
-    text_config: Optional[str] = None,
+    engine_options: Optional[Mapping[str, Any]] = None,
 ) -> Index:
     """Opens the index in a folder or in a bucket, a table of PostgreSQL, or a collection of Milvus. Any number of programs may read an
     index; one at a time changes it.
@@ -72,8 +72,8 @@ def open(
     :param similarity: for such an index, how vectors are compared: "cosine", "dot", "euclidean" or "manhattan".
     :param passages: how a new index cuts long texts: "auto" as the model reads them, a number of tokens, or ``None``.
     :param precision: in what numbers the model computes: "f32", "int8" or "bf16".
-    :param text_config: for a table or collection, how the words of its documents are kept, as ``--engine-option text_config=`` says it:
-        a configuration of PostgreSQL's full-text search, a language of Milvus, or "none".
+    :param engine_options: what is chosen of a new table or collection, as ``--engine-option NAME=VALUE`` of ``akin index`` says it: ``text_config``,
+        ``m``, ``ef_construction``, and ``shards`` of a collection.
     :raises IndexNotFound: if there is no index and ``create`` is false.
     """
     encoder, name = None, None
@@ -86,11 +86,12 @@ def open(
     how = (name, encoder, precision, query_prompt, document_prompt, truncate_dim, dimension, similarity, size)
     native: Union[_akin.Index, _akin.Table]
     if _akin.Table.is_one(where):
-        native = _akin.Table.at(where, create, *how, text_config)
-    elif text_config is None:
+        chosen = [(str(name), str(value)) for name, value in (engine_options or {}).items()]
+        native = _akin.Table.at(where, create, *how, chosen)
+    elif not engine_options:
         native = _akin.Index.at(os.path.expanduser(where), create, *how)
     else:
-        raise InvalidArgument("text_config= is for a table or collection of an engine: an index keeps words by itself")
+        raise InvalidArgument("engine_options= is for a table or collection of an engine: leave it out")
     options = {
         "model": name,
         "precision": precision if encoder is None else encoder.precision,

@@ -160,8 +160,9 @@ impl From<EngineError> for Failure {
             EngineError::NotRemembered { .. } => {
                 ("InvalidArgument", Some("leave sync=True out, and delete documents by their ids"))
             }
+            EngineError::Option { .. } => ("InvalidArgument", None),
             EngineError::TextConfig { .. } => {
-                ("InvalidArgument", Some("leave text_config= out, or name another place"))
+                ("InvalidArgument", Some("leave text_config out of engine_options=, or name another place"))
             }
             EngineError::Refused { .. } => (ENGINE, None),
             _ => ("Error", None),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 
 use akin_encoder::{EncoderOptions, SentenceEncoder};
-use akin_engines::{Address, Ask, Engine, Error, Pool, Stored};
+use akin_engines::{Address, Ask, Engine, EngineOptions, Error, Pool, Stored};
 use akin_index::{Document, Embeddings, Filter, ModelIdentity, PassageSize, Upserted};
 use akin_indexer::corpus::{CorpusOptions, CorpusReader};
 use akin_indexer::passages::PassageEncoder;
@@ -146,7 +146,7 @@ impl Table {
     /// Opens what is at an address, or makes it.
     #[staticmethod]
     #[pyo3(signature = (address, create, model, encoder, precision, query_prompt, document_prompt, truncate_dim, dimension,
-        similarity, passages, text_config))]
+        similarity, passages, engine_options))]
     #[allow(clippy::too_many_arguments)] // the Python side names them
     fn at(
         py: Python<'_>,
@@ -161,27 +161,29 @@ impl Table {
         dimension: Option<usize>,
         similarity: Option<String>,
         passages: Option<&str>,
-        text_config: Option<String>,
+        engine_options: Vec<(String, String)>,
     ) -> PyResult<Self> {
         fork::check()?;
         let options = encoder::options(precision, query_prompt, document_prompt, truncate_dim)?;
         let precision = encoder.as_ref().map_or(precision, |encoder| &encoder.precision).to_owned();
-        let given = encoder.map(|encoder| Arc::clone(&encoder.inner));
+        let encoder = encoder.map(|encoder| Arc::clone(&encoder.inner));
         let passages = passages.map(passage_size).transpose()?;
         let open = long::run(py, None, move |_| {
             let parsed = Address::parse(&address)?;
+            let given = engine_options.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let chosen = EngineOptions::read(given)?;
             let mut made_with = None;
             let engine = match parsed.clone().open() {
                 Ok(mut engine) => {
-                    if create || text_config.is_some() {
-                        engine.keep_words(text_config.as_deref())?;
+                    if create || chosen != EngineOptions::default() {
+                        engine.choose(&chosen)?;
                     }
                     engine
                 }
                 Err(Error::NoTable { .. } | Error::NoVectors { .. }) if create => {
                     let (name, similarity) = (model.as_deref(), similarity.as_deref());
                     let whole = passages.unwrap_or(PassageSize::Window);
-                    let made = made_for(name, given.clone(), &options, dimension, similarity)?;
+                    let made = made_for(name, encoder.clone(), &options, dimension, similarity)?;
                     let identity = match made {
                         Made::For(encoder, identity) => {
                             // A size that the model cannot read is refused before anything is made.
@@ -191,7 +193,7 @@ impl Table {
                         }
                         Made::Vectors(identity) => identity,
                     };
-                    parsed.clone().open_or_create_with(&identity, text_config.as_deref())?
+                    parsed.clone().open_or_create_with(&identity, &chosen)?
                 }
                 Err(error) => return Err(error.into()),
             };
@@ -203,7 +205,7 @@ impl Table {
                 precision,
                 encoder: Mutex::new(None),
             };
-            if let Some(encoder) = made_with.or(given) {
+            if let Some(encoder) = made_with.or(encoder) {
                 open.require_model(&encoder)?;
                 remembered::require(&encoder, open.pool.model())?;
                 *lock(&open.encoder) = Some(encoder);

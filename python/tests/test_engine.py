@@ -111,7 +111,8 @@ def test_vectors_from_elsewhere_are_kept_without_a_model(place):
     import numpy as np
 
     rows = np.random.default_rng(1).standard_normal((40, 16)).astype(np.float32)
-    with akin.open(place, create=True, dimension=16, text_config="none") as table:
+    with akin.open(place, create=True, dimension=16, engine_options={"text_config": "none", "m": 8}) as table:
+        assert table.stat()["engine_options"]["m"] == "8"
         assert table.add([""] * 40, ids=range(40), vectors=rows).added == 40
         assert table.search(rows[7], k=1).ids == ["7"]
         with pytest.raises(akin.DimensionError):
@@ -150,7 +151,8 @@ def test_what_cannot_be_is_refused_by_its_name(table, place, encoder, server, tm
         lambda: table.search("x", like=["food"]),
         lambda: table.search("x", passages=2),
         lambda: table.search("x", mode="nonsense"),
-        lambda: akin.open("notes", text_config="english"),
+        lambda: akin.open("notes", engine_options={"m": 8}),
+        lambda: akin.open(place, create=True, engine_options={"M": 8}),
     ]:
         with pytest.raises(akin.InvalidArgument):
             ask()

@@ -2,6 +2,8 @@
 
 use akin_engines::Engine;
 use akin_index::{DocId, Document, Passage, PassageSize, Snapshot, Stat};
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -20,6 +22,7 @@ pub fn engine_stat(engine: &mut dyn Engine) -> Result<Value> {
         "passage_size": passage_size(model.passages),
         "graph": figures.has_graph,
         "text_config": engine.text_config(),
+        "engine_options": engine.chosen().into_iter().collect::<BTreeMap<_, _>>(),
         "dimension": model.dimension,
         "similarity": model.similarity.name(),
         "model": {

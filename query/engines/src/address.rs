@@ -4,7 +4,7 @@ use akin_index::ModelIdentity;
 
 use crate::milvus::{self, MilvusEngine};
 use crate::postgres::{self, PostgresEngine};
-use crate::{Engine, Result};
+use crate::{Engine, EngineOptions, Result};
 
 /// The address of an engine.
 #[derive(Debug, Clone)]
@@ -56,25 +56,23 @@ impl Address {
     /// # Errors
     /// As [`PostgresEngine::open_or_create`] and [`MilvusEngine::open_or_create`].
     pub fn open_or_create(self, model: &ModelIdentity) -> Result<Box<dyn Engine>> {
-        self.open_or_create_with(model, None)
+        self.open_or_create_with(model, &EngineOptions::default())
     }
 
-    /// The same with the way in which words are kept.
+    /// The same with what is chosen of it.
     ///
     /// # Errors
-    /// As [`Address::open_or_create`] and [`Engine::keep_words`].
+    /// As [`Address::open_or_create`] and [`Engine::choose`].
     pub fn open_or_create_with(
         self,
         model: &ModelIdentity,
-        text_config: Option<&str>,
+        options: &EngineOptions,
     ) -> Result<Box<dyn Engine>> {
         Ok(match self {
             Self::Postgres(address) => {
-                Box::new(PostgresEngine::open_or_create_with(*address, model, text_config)?)
+                Box::new(PostgresEngine::open_or_create_with(*address, model, options)?)
             }
-            Self::Milvus(address) => {
-                Box::new(MilvusEngine::open_or_create_with(address, model, text_config)?)
-            }
+            Self::Milvus(address) => Box::new(MilvusEngine::open_or_create_with(address, model, options)?),
         })
     }
 }

@@ -3,7 +3,7 @@
 use akin_index::{Document, Hit, ModelIdentity, Passage, Upserted, WordQuery};
 use akin_kernels::Embeddings;
 
-use crate::{Ask, Both, Engine, Figures, Progress, Result, Source, Stored, SyncRun};
+use crate::{Ask, Both, Engine, EngineOptions, Figures, Progress, Result, Source, Stored, SyncRun};
 
 impl<E: Source + ?Sized> Source for Box<E> {
     fn place(&self) -> String {
@@ -53,8 +53,12 @@ impl<E: Engine + ?Sized> Engine for Box<E> {
         (**self).get(ids)
     }
 
-    fn keep_words(&mut self, config: Option<&str>) -> Result<()> {
-        (**self).keep_words(config)
+    fn choose(&mut self, options: &EngineOptions) -> Result<()> {
+        (**self).choose(options)
+    }
+
+    fn chosen(&self) -> Vec<(&'static str, String)> {
+        (**self).chosen()
     }
 
     fn text_config(&self) -> Option<&str> {

@@ -129,6 +129,14 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// An option that an engine has not, or whose value cannot be.
+    #[error("the option {name}: {reason}")]
+    Option {
+        /// The option.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A copy is not what was copied.
     #[error(
         "{count} documents are not in {place} as they were sent: does another program write there? The same copy goes on"

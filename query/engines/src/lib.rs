@@ -2,6 +2,7 @@
 //!
 //! - [`Address`]: where an engine is.
 //! - [`Source`]: what can be shown whole, and [`Engine`]: what a program may ask of any of them.
+//! - [`EngineOptions`]: what may be chosen of a table or collection.
 //! - [`Pool`]: connections to one engine that several threads use.
 //! - [`copy`]: brings the documents of one into another.
 //! - [`bucket`]: the files of an index in an object store, to be copied and read.
@@ -18,6 +19,7 @@ pub mod copy;
 mod error;
 pub mod folder;
 pub mod milvus;
+mod options;
 mod pool;
 pub mod postgres;
 
@@ -28,6 +30,7 @@ use akin_kernels::Embeddings;
 
 pub use address::Address;
 pub use error::{Error, Result};
+pub use options::EngineOptions;
 pub use pool::Pool;
 
 /// Hears how much of some work is done and how much there is, and may stop it.
@@ -175,15 +178,24 @@ pub trait Engine: Source + Send {
         Ok(found)
     }
 
-    /// Keeps words from now on, in the way that is named or in the engine's own. Nothing changes where words are kept already.
+    /// Keeps words and builds its graph as is chosen from now on, and by the engine's own choice where nothing is. What is so already
+    /// changes nothing.
     ///
     /// # Errors
-    /// [`Error::NoWords`] if a way is named and the engine has none.
-    fn keep_words(&mut self, config: Option<&str>) -> Result<()> {
-        match config {
-            None => Ok(()),
-            Some(_) => Err(Error::NoWords { place: self.place() }),
+    /// [`Error::Option`] for what the engine cannot choose, or cannot choose any more; [`Error::TextConfig`].
+    fn choose(&mut self, options: &EngineOptions) -> Result<()> {
+        match *options == EngineOptions::default() {
+            true => Ok(()),
+            false => Err(Error::Option {
+                name: "text_config".into(),
+                reason: "an index in a folder has none".into(),
+            }),
         }
+    }
+
+    /// What is chosen, as the names and values of options.
+    fn chosen(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
     }
 
     /// In which way the engine keeps words, where it has a name for that.

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use akin_engines::milvus::{Address, MilvusEngine};
-use akin_engines::{Ask, Engine, Error};
+use akin_engines::{Ask, Engine, EngineOptions, Error};
 use akin_fixtures::random;
 use akin_index::{Document, Embeddings, ModelIdentity, WordQuery};
 
@@ -77,21 +77,21 @@ fn words_of_every_script_are_found_as_in_an_index() {
 fn words_are_stemmed_in_the_language_that_the_collection_remembers() {
     let Some(server) = server() else { return };
     let address = address(&server);
-    let open = |config| MilvusEngine::open_or_create_with(address.clone(), &model(2), config);
-    let unknown = open(Some("klingon")).err().unwrap();
+    let open = |config: &EngineOptions| MilvusEngine::open_or_create_with(address.clone(), &model(2), config);
+    let unknown = open(&EngineOptions::with_text_config("klingon")).err().unwrap();
     assert!(
         matches!(&unknown, Error::TextConfig { .. }) && unknown.to_string().contains("english"),
         "{unknown}"
     );
     assert!(matches!(MilvusEngine::open(address.clone()), Err(Error::NoTable { .. })));
-    let mut engine = open(Some("english")).unwrap();
+    let mut engine = open(&EngineOptions::with_text_config("english")).unwrap();
     let texts = [document("a", "two dogs"), document("b", "nothing of it")];
     engine.upsert(&texts, None, &Embeddings::from_values(2, vec![1.0, 0.0, 0.0, 1.0])).unwrap();
-    let mut again = open(None).unwrap();
+    let mut again = open(&EngineOptions::default()).unwrap();
     assert_eq!(again.text_config(), Some("english"));
     assert_eq!(ids(&mut again, "dog", 9), ["a"]);
     assert_eq!(engine.unchanged(&texts).unwrap(), [true, true]);
-    let other = open(Some("simple")).err().unwrap();
+    let other = open(&EngineOptions::with_text_config("simple")).err().unwrap();
     assert!(other.to_string().contains("kept by \"english\""), "{other}");
 }
 
@@ -99,7 +99,12 @@ fn words_are_stemmed_in_the_language_that_the_collection_remembers() {
 fn a_collection_without_words_goes_on_without_and_says_so() {
     let Some(server) = server() else { return };
     let address = address(&server);
-    let mut engine = MilvusEngine::open_or_create_with(address.clone(), &model(2), Some("none")).unwrap();
+    let mut engine = MilvusEngine::open_or_create_with(
+        address.clone(),
+        &model(2),
+        &EngineOptions::with_text_config("none"),
+    )
+    .unwrap();
     assert!(!engine.has_words() && engine.text_config().is_none());
     engine.upsert(&[document("a", "two dogs")], None, &Embeddings::from_values(2, vec![1.0, 0.0])).unwrap();
     let mut again = MilvusEngine::open_or_create(address.clone(), &model(2)).unwrap();
@@ -107,10 +112,15 @@ fn a_collection_without_words_goes_on_without_and_says_so() {
     let query = WordQuery::parse("dogs");
     assert!(matches!(again.by_words(&query, &Ask::default()), Err(Error::NoWords { .. })));
     assert!(matches!(again.by_both(&query, &[1.0, 0.0], &Ask::default()), Err(Error::NoWords { .. })));
-    let refused =
-        MilvusEngine::open_or_create_with(address.clone(), &model(2), Some("simple")).err().unwrap();
+    let refused = MilvusEngine::open_or_create_with(
+        address.clone(),
+        &model(2),
+        &EngineOptions::with_text_config("simple"),
+    )
+    .err()
+    .unwrap();
     assert!(refused.to_string().contains("was made without words"), "{refused}");
-    MilvusEngine::open_or_create_with(address, &model(2), Some("none")).unwrap();
+    MilvusEngine::open_or_create_with(address, &model(2), &EngineOptions::with_text_config("none")).unwrap();
 }
 
 #[test]

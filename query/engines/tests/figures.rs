@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use akin_engines::postgres::{Address, PostgresEngine};
-use akin_engines::{Ask, Engine, Source};
+use akin_engines::{Ask, Engine, EngineOptions, Source};
 use akin_fixtures::random::clustered;
 use akin_index::{Document, Embeddings, Filter, ModelIdentity, WordQuery};
 use postgres::binary_copy::BinaryCopyInWriter;
@@ -36,7 +36,8 @@ fn figures() {
     let (bare, table) = (format!("bare_{}", std::process::id()), format!("bench_{}", std::process::id()));
     let open = |table: &str, text_config: &str| {
         let address = Address::parse(&format!("{server}/{table}")).unwrap();
-        PostgresEngine::open_or_create_with(address, &model, Some(text_config)).unwrap()
+        PostgresEngine::open_or_create_with(address, &model, &EngineOptions::with_text_config(text_config))
+            .unwrap()
     };
     print!("without words, ");
     load(&mut open(&bare, "none"), &mut client, &vectors, &bare, "");

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use akin_encoder::{DEFAULT_MODEL, SentenceEncoder};
-use akin_engines::{Address, Engine, Error};
+use akin_engines::{Address, Engine, EngineOptions, Error};
 use akin_index::{ModelIdentity, PassageSize};
 use akin_indexer::corpus::CorpusReader;
 use akin_indexer::passages::PassageEncoder;
@@ -87,7 +87,8 @@ fn open_to_write(
     address: Address,
 ) -> anyhow::Result<(Box<dyn Engine>, SentenceEncoder)> {
     let options = arguments.prompts.with(arguments.compute.options());
-    let text_config = text_config(&arguments.engine_option)?;
+    let given = arguments.engine_option.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let chosen = EngineOptions::read(given)?;
     let found = match address.clone().open() {
         Ok(engine) => Some(engine),
         Err(Error::NoTable { .. } | Error::NoVectors { .. }) => None,
@@ -104,7 +105,7 @@ fn open_to_write(
                 passage_size(of_table.passages)
             ),
             _ => {
-                engine.keep_words(text_config)?;
+                engine.choose(&chosen)?;
                 return Ok((engine, encoder));
             }
         }
@@ -115,20 +116,6 @@ fn open_to_write(
     let identity = ModelIdentity { passages, ..model::identity(name, &encoder)? };
     // A size that the model cannot read is refused before a table is made.
     PassageEncoder::new(&encoder, passages)?;
-    let engine = address.open_or_create_with(&identity, text_config)?;
+    let engine = address.open_or_create_with(&identity, &chosen)?;
     Ok((engine, encoder))
-}
-
-/// The text configuration among the options of the engine.
-fn text_config(options: &[(String, String)]) -> anyhow::Result<Option<&str>> {
-    let mut found = None;
-    for (name, value) in options {
-        match name.as_str() {
-            "text_config" => found = Some(value.as_str()),
-            _ => bail!(
-                "--engine-option {name}: there is no such option; tables of PostgreSQL and collections of Milvus have text_config"
-            ),
-        }
-    }
-    Ok(found)
 }

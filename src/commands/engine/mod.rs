@@ -84,6 +84,8 @@ pub fn stat(arguments: &StatArguments, address: Address) -> anyhow::Result<()> {
     } else {
         let figures = engine.figures()?;
         let (model, text_config) = (engine.model(), engine.text_config());
+        let chosen: Vec<String> =
+            engine.chosen().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         let lines = [
             ("engine", engine.place()),
             ("documents", grouped(figures.documents)),
@@ -93,6 +95,7 @@ pub fn stat(arguments: &StatArguments, address: Address) -> anyhow::Result<()> {
             ),
             ("graph", if figures.has_graph { "yes" } else { "no, a query is compared with all" }.into()),
             ("words", text_config.unwrap_or("none").into()),
+            ("options", chosen.join(" ")),
             ("dimension", grouped(model.dimension)),
             ("similarity", model.similarity.name().into()),
             ("model", model.location.clone()),

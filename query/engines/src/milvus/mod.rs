@@ -26,7 +26,7 @@ use akin_index::{Document, Embeddings, Hit, ModelIdentity, Passage, TermReader, 
 pub use self::address::Address;
 use self::connect::Connection;
 use self::schema::Account;
-use crate::{Ask, Both, Engine, Error, Figures, Progress, Result, Source, Stored};
+use crate::{Ask, Both, Engine, EngineOptions, Error, Figures, Progress, Result, Source, Stored};
 
 /// With fewer passages than this Milvus builds no graph, and compares a query with all of them.
 const GRAPH_PASSAGES: usize = 1024;
@@ -35,6 +35,7 @@ const GRAPH_PASSAGES: usize = 1024;
 pub struct MilvusEngine {
     connection: Connection,
     model: ModelIdentity,
+    settings: schema::Settings,
     /// What reads the words of passages and queries, where the collection keeps words.
     reader: Option<TermReader>,
     /// Vectors from all over the collection.
@@ -65,10 +66,11 @@ impl MilvusEngine {
     /// As [`MilvusEngine::open`]; [`Error::OtherModel`] if it has another model, [`Error::NoVectors`] if Milvus does not keep such
     /// vectors.
     pub fn open_or_create(address: Address, model: &ModelIdentity) -> Result<Self> {
-        Self::open_or_create_with(address, model, None)
+        Self::open_or_create_with(address, model, &EngineOptions::default())
     }
 
-    /// The same with the way in which words are read, by a name that [`TermReader::named`] knows, or `none` for no words.
+    /// The same with what is chosen of a new collection: the way in which words are read, by a name that [`TermReader::named`] knows, or `none` for
+    /// no words; its graph, and its shards.
     ///
     /// # Errors
     /// As [`MilvusEngine::open_or_create`]; [`Error::TextConfig`] if there is no such way, the collection is there and keeps its words in
@@ -76,14 +78,14 @@ impl MilvusEngine {
     pub fn open_or_create_with(
         address: Address,
         model: &ModelIdentity,
-        text_config: Option<&str>,
+        options: &EngineOptions,
     ) -> Result<Self> {
         let connection = Connection::open(address)?;
         let found = match schema::account_of(&connection)? {
             Some(found) => found,
             None => {
-                let config = words::config_for(&connection, text_config)?;
-                let created = schema::create(&connection, model, config);
+                let config = words::config_for(&connection, options.text_config.as_deref())?;
+                let created = schema::create(&connection, model, config, options);
                 // Another command may have been first.
                 match schema::account_of(&connection)? {
                     Some(found) => found,
@@ -99,15 +101,15 @@ impl MilvusEngine {
             return Err(Error::OtherModel { place, built_with: Box::new(found.model), what });
         }
         let mut engine = Self::with(connection, found)?;
-        engine.keep_words(text_config)?;
+        engine.choose(options)?;
         Ok(engine)
     }
 
     fn with(connection: Connection, account: Account) -> Result<Self> {
         schema::make_ready(&connection, &account)?;
-        let Account { model, text_config } = account;
+        let Account { model, text_config, settings } = account;
         let reader = text_config.as_deref().and_then(TermReader::named);
-        Ok(Self { connection, model, reader, sample: None, seq: 0, absent: HashSet::new() })
+        Ok(Self { connection, model, reader, settings, sample: None, seq: 0, absent: HashSet::new() })
     }
 }
 
@@ -180,9 +182,22 @@ impl Engine for MilvusEngine {
     }
 
     /// What a collection keeps is decided when it is made: nothing can be added.
-    fn keep_words(&mut self, config: Option<&str>) -> Result<()> {
+    fn choose(&mut self, options: &EngineOptions) -> Result<()> {
+        let asked = self.settings.chosen(options)?;
+        if asked != self.settings {
+            let schema::Settings { graph, shards } = self.settings;
+            let name = match asked.graph == graph {
+                true => "shards",
+                false if asked.graph.m == graph.m => "ef_construction",
+                false => "m",
+            };
+            let begun = format!("{} was made with {graph}, and {shards} shards", self.place());
+            let reason =
+                format!("{begun}: `akin copy` brings its documents to another that is made otherwise");
+            return Err(Error::Option { name: name.into(), reason });
+        }
         let kept = self.text_config();
-        match config {
+        match options.text_config.as_deref() {
             None => Ok(()),
             Some(asked) if kept.unwrap_or(words::NO_WORDS) == asked => Ok(()),
             Some(asked) => Err(Error::TextConfig {
@@ -194,6 +209,16 @@ impl Engine for MilvusEngine {
                 },
             }),
         }
+    }
+
+    fn chosen(&self) -> Vec<(&'static str, String)> {
+        let text_config = self.text_config().unwrap_or(words::NO_WORDS).to_owned();
+        let shards = ("shards", self.settings.shards.to_string());
+        [("text_config", text_config)]
+            .into_iter()
+            .chain(self.settings.graph.named())
+            .chain([shards])
+            .collect()
     }
 
     fn text_config(&self) -> Option<&str> {

@@ -1,10 +1,11 @@
 //! The collection: its fields, its graph, and a full account of its model in the description.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use akin_index::{ModelIdentity, Similarity, TermReader};
 use prost::Message;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::connect::Connection;
 use super::wire::{
@@ -13,8 +14,9 @@ use super::wire::{
     IndexDescription, JSON, LOADED, LoadState, OfCollection, Pair, SPARSE_VECTOR, STRONG, StateOfCollection,
     Status, VARCHAR, Version,
 };
+use crate::options::GraphSettings;
 use crate::postgres::{model_from, model_json};
-use crate::{Error, Progress, Result};
+use crate::{EngineOptions, Error, Progress, Result};
 
 /// The version of what is kept.
 const VERSION: u64 = 1;
@@ -54,10 +56,44 @@ pub(super) struct Account {
     pub(super) model: ModelIdentity,
     /// How the words are read that it keeps, if it keeps any.
     pub(super) text_config: Option<String>,
+    pub(super) settings: Settings,
+}
+
+/// What is chosen of a collection when it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Settings {
+    pub(super) graph: GraphSettings,
+    pub(super) shards: usize,
+}
+
+impl Settings {
+    /// The settings where nothing is chosen.
+    const OWN: Self = Self { graph: GRAPH, shards: SHARDS };
+
+    /// These, but for what is chosen otherwise.
+    pub(super) fn chosen(self, options: &EngineOptions) -> Result<Self> {
+        let shards = options.shards.unwrap_or(self.shards);
+        if !MOST_SHARDS.contains(&shards) {
+            let reason = format!("a collection has 1 to {}, and not {shards}", MOST_SHARDS.end());
+            return Err(Error::Option { name: OF_SHARDS.into(), reason });
+        }
+        Ok(Self { graph: self.graph.chosen(options, NEIGHBORS, CANDIDATES)?, shards })
+    }
 }
 
 /// How many neighbors a point of the graph has, and how many candidates it is chosen from.
-const GRAPH: &str = "{\"M\": 16, \"efConstruction\": 200}";
+const GRAPH: GraphSettings = GraphSettings { m: 16, ef_construction: 200 };
+
+/// In how many parts a collection takes rows. A cluster has a node for each write at the same time.
+const SHARDS: usize = 1;
+
+/// The field of the account that says so.
+const OF_SHARDS: &str = "shards";
+
+/// The numbers that Milvus takes for a graph, and how many shards.
+const NEIGHBORS: RangeInclusive<usize> = 2..=2048;
+const CANDIDATES: RangeInclusive<usize> = 1..=32_768;
+const MOST_SHARDS: RangeInclusive<usize> = 1..=16;
 
 /// How long a collection may take until it can be searched.
 const LOAD_WAIT: Duration = Duration::from_secs(600);
@@ -104,7 +140,9 @@ pub(super) fn account_of(connection: &Connection) -> Result<Option<Account>> {
     if text_config.is_some() && !makes_vectors(&schema) {
         return Err(not_ours("its server makes no vectors of its words, as its description says".into()));
     }
-    Ok(Some(Account { model, text_config }))
+    let shards = value[OF_SHARDS].as_u64().map_or(SHARDS, |shards| shards as usize);
+    let settings = Settings { graph: GraphSettings::of_account(&value, GRAPH), shards };
+    Ok(Some(Account { model, text_config, settings }))
 }
 
 /// Whether the server fills the field of the vectors of words: its function or the field says so.
@@ -136,7 +174,9 @@ pub(super) fn create(
     connection: &Connection,
     model: &ModelIdentity,
     text_config: Option<&str>,
+    options: &EngineOptions,
 ) -> Result<()> {
+    let settings = Settings::OWN.chosen(options)?;
     let cannot = |reason: String| Error::NoVectors { place: connection.address.place(), reason };
     if !(1..=DIMENSION_LIMIT).contains(&model.dimension) {
         return Err(cannot(format!(
@@ -151,6 +191,8 @@ pub(super) fn create(
     if let Some(config) = text_config {
         account[TEXT_CONFIG] = config.into();
     }
+    settings.graph.tell(&mut account);
+    account[OF_SHARDS] = settings.shards.into();
     let of_words = FunctionSchema {
         name: BM25_VECTOR.into(),
         kind: BM25,
@@ -166,7 +208,7 @@ pub(super) fn create(
     let create = CreateCollection {
         collection: schema.name.clone(),
         schema: schema.encode_to_vec(),
-        shards: 1,
+        shards: settings.shards as i32,
         consistency: STRONG,
         properties: vec![Pair::new(PROPERTY, &schema.description)],
     };
@@ -177,7 +219,9 @@ pub(super) fn create(
 /// command that was killed in between leaves the rest to the next.
 pub(super) fn make_ready(connection: &Connection, account: &Account) -> Result<()> {
     let metric = metric(account.model.similarity).unwrap_or("IP");
-    require_index(connection, EMBEDDING, ["HNSW", metric, GRAPH])?;
+    let GraphSettings { m, ef_construction } = account.settings.graph;
+    let graph = json!({"M": m, "efConstruction": ef_construction}).to_string();
+    require_index(connection, EMBEDDING, ["HNSW", metric, &graph])?;
     if account.text_config.is_some() {
         require_index(connection, BM25_VECTOR, ["SPARSE_INVERTED_INDEX", "BM25", BM25_CONSTANTS])?;
     }

@@ -18,6 +18,7 @@ mod words;
 mod write;
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 
 pub use self::address::Address;
 use self::connect::Connection;
@@ -25,10 +26,15 @@ pub(crate) use self::schema::{model_from, model_json};
 pub(crate) use self::write::stored as unit;
 use akin_index::{Document, Embeddings, Hit, ModelIdentity, Passage, Upserted, WordQuery};
 
-use crate::{Ask, Both, Engine, Error, Figures, Progress, Result, Source, Stored, SyncRun};
+use crate::options::GraphSettings;
+use crate::{Ask, Both, Engine, EngineOptions, Error, Figures, Progress, Result, Source, Stored, SyncRun};
 
 /// With fewer passages than this a query is compared with all of them.
 const GRAPH_PASSAGES: i64 = 2000;
+
+/// The numbers that pgvector takes for a graph.
+const NEIGHBORS: RangeInclusive<usize> = 2..=100;
+const CANDIDATES: RangeInclusive<usize> = 4..=1000;
 
 /// A table of PostgreSQL.
 pub struct PostgresEngine {
@@ -36,6 +42,8 @@ pub struct PostgresEngine {
     model: ModelIdentity,
     /// The text configuration of its words, or `none`; nothing where nobody has chosen yet.
     text_config: Option<String>,
+    /// How its graph is built, or is to be.
+    graph: GraphSettings,
     /// The last search.
     prepared: Option<search::Prepared>,
     /// Vectors from all over the table.
@@ -52,14 +60,15 @@ impl PostgresEngine {
     /// [`Error::Unreachable`], [`Error::Login`].
     pub fn open(address: Address) -> Result<Self> {
         let mut connection = Connection::open(address)?;
-        let found = schema::model_of(&mut connection)?;
+        let found = schema::account_of(&mut connection)?;
         let found = found.ok_or_else(|| Error::NoTable { place: connection.address.place() })?;
         schema::require_vectors(&mut connection, false)?;
         Ok(Self::with(connection, found))
     }
 
-    fn with(connection: Connection, (model, text_config): (ModelIdentity, Option<String>)) -> Self {
-        Self { connection, model, text_config, prepared: None, sample: None, absent: HashSet::new() }
+    fn with(connection: Connection, account: schema::Account) -> Self {
+        let schema::Account { model, text_config, graph } = account;
+        Self { connection, model, text_config, graph, prepared: None, sample: None, absent: HashSet::new() }
     }
 
     /// Opens a table, or creates one for vectors of a model. It keeps words, by `simple` if it has none yet
@@ -68,26 +77,26 @@ impl PostgresEngine {
     /// # Errors
     /// As [`PostgresEngine::open`], and [`Error::OtherModel`] if it has another model.
     pub fn open_or_create(address: Address, model: &ModelIdentity) -> Result<Self> {
-        Self::open_or_create_with(address, model, None)
+        Self::open_or_create_with(address, model, &EngineOptions::default())
     }
 
-    /// The same with the text configuration that words are kept by.
+    /// The same with the text configuration that words are kept by, and how its graph is built.
     ///
     /// # Errors
-    /// As [`PostgresEngine::open_or_create`] and [`PostgresEngine::keep_words`].
+    /// As [`PostgresEngine::open_or_create`] and [`Engine::choose`].
     pub fn open_or_create_with(
         address: Address,
         model: &ModelIdentity,
-        text_config: Option<&str>,
+        options: &EngineOptions,
     ) -> Result<Self> {
         let mut connection = Connection::open(address)?;
         schema::require_vectors(&mut connection, true)?;
-        let found = match schema::model_of(&mut connection)? {
+        let found = match schema::account_of(&mut connection)? {
             Some(found) => found,
             None => {
                 let created = schema::create(&mut connection, model);
                 // Another command may have been first.
-                match schema::model_of(&mut connection)? {
+                match schema::account_of(&mut connection)? {
                     Some(found) => found,
                     None => {
                         return Err(created
@@ -97,13 +106,47 @@ impl PostgresEngine {
                 }
             }
         };
-        if let Some(what) = model.difference(&found.0) {
+        if let Some(what) = model.difference(&found.model) {
             let place = connection.address.place();
-            return Err(Error::OtherModel { place, built_with: Box::new(found.0), what });
+            return Err(Error::OtherModel { place, built_with: Box::new(found.model), what });
         }
         let mut engine = Self::with(connection, found);
-        engine.keep_words(text_config)?;
+        engine.choose(options)?;
         Ok(engine)
+    }
+}
+
+impl PostgresEngine {
+    /// Has the graph built as is chosen. One that is there is not built again.
+    fn choose_graph(&mut self, options: &EngineOptions) -> Result<()> {
+        let graph = self.graph.chosen(options, NEIGHBORS, CANDIDATES)?;
+        if graph == self.graph {
+            return Ok(());
+        }
+        if graph.ef_construction < 2 * graph.m {
+            let reason = format!("pgvector takes twice m and more, and that is {}", 2 * graph.m);
+            return Err(Error::Option { name: "ef_construction".into(), reason });
+        }
+        let address = self.connection.address.clone();
+        let is_built = self.connection.run(&mut |client| {
+            let mut transaction = client.transaction()?;
+            write::lock(&mut transaction, &address.table())?;
+            if schema::has_graph(&mut transaction, &address)? {
+                return Ok(true);
+            }
+            schema::remember_graph(&mut transaction, &address, graph)?;
+            transaction.commit()?;
+            Ok(false)
+        })?;
+        if is_built {
+            let name = if options.m.is_some() { "m" } else { "ef_construction" };
+            let built = format!("the graph of {} was built with {}", address.place(), self.graph);
+            let index = address.named(&schema::graph_name(&address));
+            let reason = format!("{built}: DROP INDEX {index}, and the next `akin index` builds another");
+            return Err(Error::Option { name: name.into(), reason });
+        }
+        self.graph = graph;
+        Ok(())
     }
 }
 
@@ -126,7 +169,7 @@ impl Source for PostgresEngine {
         // Where it keeps no words there is no such table.
         let words = words::table(&address);
         let (row, has_graph) = self.connection.run(&mut |client| {
-            Ok((client.query_one(&count, &[&table, &words])?, schema::has_graph(client, &address)?))
+            Ok((client.query_one(&count, &[&table, &words])?, schema::has_graph(&mut **client, &address)?))
         })?;
         let number = |at: usize| row.get::<_, i64>(at).max(0) as u64;
         Ok(Figures {
@@ -167,7 +210,7 @@ impl Engine for PostgresEngine {
 
     fn finish(&mut self, _: Progress<'_>) -> Result<()> {
         let has_words = self.has_words();
-        write::finish(&mut self.connection, &self.model, has_words)
+        write::finish(&mut self.connection, &self.model, self.graph, has_words)
     }
 
     fn nearest(&mut self, query: &[f32], ask: &Ask) -> Result<Vec<Hit>> {
@@ -178,8 +221,18 @@ impl Engine for PostgresEngine {
         search::get(&mut self.connection, ids)
     }
 
-    fn keep_words(&mut self, config: Option<&str>) -> Result<()> {
-        PostgresEngine::keep_words(self, config)
+    fn choose(&mut self, options: &EngineOptions) -> Result<()> {
+        if options.shards.is_some() {
+            let reason = "a table of PostgreSQL has none".into();
+            return Err(Error::Option { name: "shards".into(), reason });
+        }
+        self.choose_graph(options)?;
+        self.keep_words(options.text_config.as_deref())
+    }
+
+    fn chosen(&self) -> Vec<(&'static str, String)> {
+        let text_config = self.text_config.clone().map(|config| ("text_config", config));
+        text_config.into_iter().chain(self.graph.named()).collect()
     }
 
     fn text_config(&self) -> Option<&str> {

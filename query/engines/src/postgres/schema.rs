@@ -1,11 +1,12 @@
 //! The table, and what belongs to it: a graph, a full account of its model in the comment, and functions that compare as filters do.
 
 use akin_index::{ModelIdentity, PassageSize, Similarity};
-use postgres::{Client, Transaction};
+use postgres::{GenericClient, Transaction};
 use serde_json::{Value, json};
 
 use super::address::Address;
 use super::connect::Connection;
+use crate::options::GraphSettings;
 use crate::{Error, Result};
 
 /// The version of what is kept.
@@ -30,7 +31,7 @@ pub(super) const ORDER: &str = "akin_order_1";
 const SPAN: &str = "akin_span_1";
 
 /// How many neighbors a point of the graph has, and how many candidates it is chosen from.
-const GRAPH: &str = "m = 16, ef_construction = 128";
+pub(super) const GRAPH: GraphSettings = GraphSettings { m: 16, ef_construction: 128 };
 
 /// Refuses a server without vectors. Where it could have them and `create` says so, it gets them.
 pub(super) fn require_vectors(connection: &mut Connection, create: bool) -> Result<()> {
@@ -62,8 +63,17 @@ pub(super) fn require_vectors(connection: &mut Connection, create: bool) -> Resu
     }
 }
 
-/// The model of the table, and the text configuration of its words, if anybody has chosen one; none where there is no table.
-pub(super) fn model_of(connection: &mut Connection) -> Result<Option<(ModelIdentity, Option<String>)>> {
+/// What the comment of a table says.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Account {
+    pub(super) model: ModelIdentity,
+    /// The text configuration of its words, if anybody has chosen one.
+    pub(super) text_config: Option<String>,
+    pub(super) graph: GraphSettings,
+}
+
+/// The account of the table; none where there is no table.
+pub(super) fn account_of(connection: &mut Connection) -> Result<Option<Account>> {
     let (table, place) = (connection.address.table(), connection.address.place());
     let find = "SELECT c.relkind::text, obj_description(c.oid, 'pg_class') FROM pg_class c WHERE c.oid = to_regclass($1)";
     let found = connection.run(&mut |client| client.query_opt(find, &[&table]))?;
@@ -82,7 +92,10 @@ pub(super) fn model_of(connection: &mut Connection) -> Result<Option<(ModelIdent
     let model = model_from(&value).ok_or_else(|| not_ours("its comment has been changed"))?;
     match value[TEXT_CONFIG].as_str() {
         Some(config) if !is_config(config) => Err(not_ours("its comment has been changed")),
-        config => Ok(Some((model, config.map(str::to_owned)))),
+        config => {
+            let (text_config, graph) = (config.map(str::to_owned), GraphSettings::of_account(&value, GRAPH));
+            Ok(Some(Account { model, text_config, graph }))
+        }
     }
 }
 
@@ -120,10 +133,28 @@ pub(super) fn remember_text_config(
     address: &Address,
     config: &str,
 ) -> Result<(), postgres::Error> {
+    remember(transaction, address, &mut |comment| comment[TEXT_CONFIG] = config.into())
+}
+
+/// Has the table remember how its graph is to be built.
+pub(super) fn remember_graph(
+    transaction: &mut Transaction<'_>,
+    address: &Address,
+    graph: GraphSettings,
+) -> Result<(), postgres::Error> {
+    remember(transaction, address, &mut |comment| graph.tell(comment))
+}
+
+/// Changes the comment of a table.
+fn remember(
+    transaction: &mut Transaction<'_>,
+    address: &Address,
+    change: &mut dyn FnMut(&mut Value),
+) -> Result<(), postgres::Error> {
     let mut comment = comment_of(transaction, address)?;
-    if let Some(comment) = comment.as_object_mut() {
-        comment.insert(TEXT_CONFIG.into(), config.into());
-        let comment = Value::from(comment.clone()).to_string().replace('\'', "''");
+    if comment.is_object() {
+        change(&mut comment);
+        let comment = comment.to_string().replace('\'', "''");
         transaction.batch_execute(&format!("COMMENT ON TABLE {} IS '{comment}'", address.table()))?;
     }
     Ok(())
@@ -206,14 +237,15 @@ pub(super) fn graph_name(address: &Address) -> String {
 }
 
 /// Whether the table has its graph.
-pub(super) fn has_graph(client: &mut Client, address: &Address) -> Result<bool, postgres::Error> {
+pub(super) fn has_graph(client: &mut impl GenericClient, address: &Address) -> Result<bool, postgres::Error> {
     let found =
         client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&address.named(&graph_name(address))])?;
     Ok(found.get(0))
 }
 
 /// The statement that builds the graph.
-pub(super) fn build_graph(address: &Address, similarity: Similarity) -> String {
+pub(super) fn build_graph(address: &Address, similarity: Similarity, graph: GraphSettings) -> String {
+    let GraphSettings { m, ef_construction } = graph;
     let operators = match similarity {
         Similarity::Cosine | Similarity::Dot => "halfvec_ip_ops",
         Similarity::Euclidean => "halfvec_l2_ops",
@@ -221,7 +253,7 @@ pub(super) fn build_graph(address: &Address, similarity: Similarity) -> String {
     };
     let (name, table) = (graph_name(address), address.table());
     format!(
-        "CREATE INDEX IF NOT EXISTS \"{name}\" ON {table} USING hnsw (embedding {operators}) WITH ({GRAPH})"
+        "CREATE INDEX IF NOT EXISTS \"{name}\" ON {table} USING hnsw (embedding {operators}) WITH (m = {m}, ef_construction = {ef_construction})"
     )
 }
 

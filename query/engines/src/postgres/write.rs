@@ -13,6 +13,7 @@ use super::address::Address;
 use super::connect::{Connection, Session};
 use super::wire::{BEYOND, HalfVector, Jsonb};
 use super::{GRAPH_PASSAGES, schema, words};
+use crate::options::GraphSettings;
 use crate::{Error, Result};
 
 /// Bytes that a point of a graph takes beside its vector while it is built.
@@ -131,15 +132,20 @@ pub(super) fn delete(connection: &mut Connection, has_words: bool, ids: &[&str])
 }
 
 /// Builds the graph once there is enough for it.
-pub(super) fn finish(connection: &mut Connection, model: &ModelIdentity, has_words: bool) -> Result<()> {
+pub(super) fn finish(
+    connection: &mut Connection,
+    model: &ModelIdentity,
+    graph: GraphSettings,
+    has_words: bool,
+) -> Result<()> {
     let address = connection.address.clone();
     if has_words {
         connection.run(&mut |client| words::finish(client, &address))?;
     }
     let table = address.table();
-    let build = schema::build_graph(&address, model.similarity);
+    let build = schema::build_graph(&address, model.similarity, graph);
     connection.run(&mut |client| {
-        if schema::has_graph(client, &address)? {
+        if schema::has_graph(&mut **client, &address)? {
             return Ok(());
         }
         let passages: i64 = client.query_one(&format!("SELECT count(*) FROM {table}"), &[])?.get(0);

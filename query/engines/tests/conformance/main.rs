@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that panics has found something
 
+mod chosen;
 mod words;
 mod writers;
 
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use akin_engines::folder::FolderEngine;
 use akin_engines::milvus::{self, MilvusEngine};
 use akin_engines::postgres::{Address, PostgresEngine};
-use akin_engines::{Ask, Engine, Error, Source, Stored};
+use akin_engines::{Ask, Engine, EngineOptions, Error, Source, Stored};
 use akin_fixtures::random::{self, clustered};
 use akin_index::{Document, Embeddings, Filter, ModelIdentity, Passage, Similarity, WordQuery};
 use serde_json::{Value, json};

@@ -150,7 +150,9 @@ fn phrases_and_exclusions_hold_for_whole_documents() {
 fn a_table_without_words_gets_them_when_it_is_written_and_says_so_before() {
     let Some(address) = table() else { return };
     let parse = || Address::parse(&address).unwrap();
-    let mut engine = PostgresEngine::open_or_create_with(parse(), &model(2), Some("none")).unwrap();
+    let mut engine =
+        PostgresEngine::open_or_create_with(parse(), &model(2), &EngineOptions::with_text_config("none"))
+            .unwrap();
     let texts = [document("a", "two dogs", json!({})), document("b", "aaa dog", json!({}))];
     let span = |start, end| Passage { start, end };
     let passages = [vec![span(0, 8)], vec![span(0, 3), span(4, 7)]];
@@ -177,9 +179,14 @@ fn a_table_without_words_gets_them_when_it_is_written_and_says_so_before() {
         "{refused}"
     );
     client.batch_execute(&format!("DROP TABLE {name}_words")).unwrap();
-    let wrong = PostgresEngine::open_or_create_with(parse(), &model(2), Some("klingon'")).err().unwrap();
+    let wrong =
+        PostgresEngine::open_or_create_with(parse(), &model(2), &EngineOptions::with_text_config("klingon'"))
+            .err()
+            .unwrap();
     assert!(matches!(&wrong, Error::TextConfig { .. }), "{wrong}");
-    let mut engine = PostgresEngine::open_or_create_with(parse(), &model(2), Some("english")).unwrap();
+    let mut engine =
+        PostgresEngine::open_or_create_with(parse(), &model(2), &EngineOptions::with_text_config("english"))
+            .unwrap();
     let found: Vec<_> = engine.by_words(&words, &ask).unwrap();
     let mut ids: Vec<_> = found.iter().map(|hit| (hit.document.id.as_str(), hit.passage)).collect();
     ids.sort_by_key(|(id, _)| *id);
