@@ -1,7 +1,7 @@
 //! A table of PostgreSQL with pgvector: a row for each passage, of which the first has the text.
 //!
 //! `address` reads where the table is, `connect` keeps a connection (`tls` says whom it trusts), `schema` has the table with its functions and its model,
-//! `condition` says a filter in SQL, `wire` has vectors as they are sent, `words` keeps and finds words, `sources` remembers what a corpus brought; `write` and `search` do what their names say.
+//! `condition` says a filter in SQL, `rows` makes documents rows, `wire` has vectors as they are sent, `words` keeps and finds words, `sources` remembers what a corpus brought; `write` and `search` do what their names say.
 //!
 //! Vectors are stored with 16 bits a number, so that scores have three digits. Each batch is one transaction: what was
 //! acknowledged is there, and a batch that is sent twice is there once.
@@ -9,6 +9,7 @@
 mod address;
 mod condition;
 mod connect;
+mod rows;
 mod schema;
 mod search;
 mod sources;
@@ -22,8 +23,8 @@ use std::ops::RangeInclusive;
 
 pub use self::address::Address;
 use self::connect::Connection;
+pub(crate) use self::rows::stored as unit;
 pub(crate) use self::schema::{model_from, model_json};
-pub(crate) use self::write::stored as unit;
 use akin_index::{Document, Embeddings, Hit, ModelIdentity, Passage, Upserted, WordQuery};
 
 use crate::options::GraphSettings;

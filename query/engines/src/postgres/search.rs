@@ -9,8 +9,8 @@ use postgres::{Client, Row, Statement};
 
 use super::condition::Condition;
 use super::connect::Connection;
+use super::rows::stored;
 use super::wire::HalfVector;
-use super::write::stored;
 use super::{PostgresEngine, schema};
 use crate::{Ask, Error, Result, Stored};
 

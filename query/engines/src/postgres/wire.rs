@@ -18,9 +18,7 @@ pub(super) struct HalfVector(pub(super) Vec<f16>);
 
 impl HalfVector {
     pub(super) fn of(vector: &[f32]) -> Self {
-        let mut numbers = vec![f16::ZERO; vector.len()];
-        numbers.convert_from_f32_slice(vector);
-        Self(numbers)
+        Self(halves(vector))
     }
 
     /// Its numbers.
@@ -29,18 +27,33 @@ impl HalfVector {
     }
 }
 
+fn halves(vector: &[f32]) -> Vec<f16> {
+    let mut numbers = vec![f16::ZERO; vector.len()];
+    numbers.convert_from_f32_slice(vector);
+    numbers
+}
+
+/// Adds a vector as pgvector's `halfvec` to bytes.
+pub(super) fn put_halves(vector: &[f32], bytes: &mut Vec<u8>) {
+    put_numbers(&halves(vector), bytes);
+}
+
+/// The number of its numbers, which are at most [`DIMENSION_LIMIT`](super::schema::DIMENSION_LIMIT), a word of zeros, and they.
+fn put_numbers(numbers: &[f16], bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(&(numbers.len() as u16).to_be_bytes());
+    bytes.extend_from_slice(&[0, 0]);
+    bytes.extend(numbers.iter().flat_map(|number| number.to_bits().to_be_bytes()));
+}
+
 fn is_halfvec(ty: &Type) -> bool {
     ty.name() == "halfvec"
 }
 
 impl ToSql for HalfVector {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Fault> {
-        out.put_u16(u16::try_from(self.0.len())?);
-        out.put_u16(0);
-        let begin = out.len();
-        out.resize(begin + 2 * self.0.len(), 0);
-        let (places, _) = out[begin..].as_chunks_mut::<2>();
-        places.iter_mut().zip(&self.0).for_each(|(place, value)| *place = value.to_bits().to_be_bytes());
+        let mut bytes = Vec::with_capacity(4 + 2 * self.0.len());
+        put_numbers(&self.0, &mut bytes);
+        out.put_slice(&bytes);
         Ok(IsNull::No)
     }
 
@@ -65,25 +78,6 @@ impl<'a> FromSql<'a> for HalfVector {
     fn accepts(ty: &Type) -> bool {
         is_halfvec(ty)
     }
-}
-
-/// A JSON text as `jsonb`.
-#[derive(Debug)]
-pub(super) struct Jsonb<'a>(pub(super) &'a str);
-
-impl ToSql for Jsonb<'_> {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Fault> {
-        // The version of its form.
-        out.put_u8(1);
-        out.put_slice(self.0.as_bytes());
-        Ok(IsNull::No)
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        *ty == Type::JSONB
-    }
-
-    to_sql_checked!();
 }
 
 #[cfg(test)]

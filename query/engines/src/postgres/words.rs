@@ -13,9 +13,10 @@ use postgres::types::ToSql;
 use super::address::Address;
 use super::condition::Condition;
 use super::connect::Connection;
+use super::rows::stored;
 use super::search::{Found, best_of_documents, operator};
 use super::wire::HalfVector;
-use super::write::{lock, stored};
+use super::write::lock;
 use super::{GRAPH_PASSAGES, PostgresEngine, schema};
 use crate::{Ask, Both, Error, Result};
 

@@ -2,19 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use akin_index::{Document, Embeddings, ModelIdentity, Passage, Similarity, Upserted};
-use postgres::binary_copy::BinaryCopyInWriter;
+use akin_index::{Document, Embeddings, ModelIdentity, Passage, Upserted};
+use postgres::Transaction;
 use postgres::error::SqlState;
-use postgres::types::{ToSql, Type};
-use postgres::{Statement, Transaction};
-use sha2::{Digest, Sha256};
 
 use super::address::Address;
 use super::connect::{Connection, Session};
-use super::wire::{BEYOND, HalfVector, Jsonb};
+use super::rows::{Documents, content_hash, copy_statement, fields_of};
 use super::{GRAPH_PASSAGES, schema, words};
+use crate::Result;
 use crate::options::GraphSettings;
-use crate::{Error, Result};
 
 /// Bytes that a point of a graph takes beside its vector while it is built.
 const POINT_BYTES: usize = 600;
@@ -98,7 +95,6 @@ impl Batch<'_> {
     fn write(&self, session: &mut Session, are_new: bool) -> Result<usize, postgres::Error> {
         let table = self.address.table();
         let copy = session.prepared(&copy_statement(&table))?;
-        let vectors = session.prepared("SELECT $1::halfvec")?.params()[0].clone();
         let add_words = self
             .text_config
             .map(|config| session.prepared(&words::add_statement(self.address, config, words::OF_IDS)))
@@ -109,7 +105,7 @@ impl Batch<'_> {
             true => 0,
             false => delete_ids(&mut transaction, self.address, add_words.is_some(), self.ids)?.len(),
         };
-        self.documents.send(&mut transaction, &copy, &vectors)?;
+        self.documents.send(&mut transaction, &copy)?;
         if let Some(add) = add_words {
             transaction.execute(&add, &[&self.ids])?;
         }
@@ -195,147 +191,4 @@ pub(super) fn delete_ids(
         transaction.execute(&delete, &[&seqs])?;
     }
     Ok(rows.iter().map(|row| row.get(0)).collect())
-}
-
-fn copy_statement(table: &str) -> String {
-    format!(
-        "COPY {table} (id, part, first, last, text, fields, hash, metadata, embedding) FROM STDIN (FORMAT binary)"
-    )
-}
-
-/// Documents with a vector for each passage, or for each of them.
-struct Documents<'a> {
-    documents: &'a [Document],
-    passages: Option<&'a [Vec<Passage>]>,
-    embeddings: &'a Embeddings,
-    similarity: Similarity,
-}
-
-impl<'a> Documents<'a> {
-    /// The passages of the document at a place, where it is not one by itself.
-    fn passages_of(&self, at: usize) -> Option<&'a [Passage]> {
-        self.passages.map(|passages| passages[at].as_slice()).filter(|passages| passages.len() != 1)
-    }
-
-    /// Whether the table can keep all of them.
-    fn check(&self, place: &str, dimension: usize) -> Result<()> {
-        let Self { documents, passages, embeddings, .. } = self;
-        let count = passages.map_or(documents.len(), |passages| passages.iter().map(Vec::len).sum());
-        if passages.is_some_and(|passages| passages.len() != documents.len())
-            || embeddings.rows() != count
-            || (count > 0 && embeddings.dimension() != dimension)
-        {
-            let reason = "the embeddings are not those of the documents";
-            return Err(Error::Index(akin_index::Error::Invalid(reason.into())));
-        }
-        let (mut next, mut ids) = (0, HashSet::with_capacity(documents.len()));
-        for (at, document) in documents.iter().enumerate() {
-            let refused = |reason: &str| Error::Document {
-                id: document.id.clone(),
-                place: place.into(),
-                reason: reason.into(),
-            };
-            if document.id.is_empty() || !ids.insert(document.id.as_str()) {
-                return Err(refused("its id is empty, or there twice"));
-            }
-            if document.id.contains('\0') || document.text.contains('\0') || has_nul(&fields_of(document)) {
-                return Err(refused("it has a NUL character, which PostgreSQL does not store"));
-            }
-            let parts = self.passages_of(at).map_or(1, <[Passage]>::len);
-            if parts == 0 {
-                return Err(refused("it has no passage"));
-            }
-            let mut vectors = (next..next + parts).map(|row| embeddings.row(row));
-            if vectors.any(|vector| !stored(self.similarity, vector).iter().all(|value| value.abs() < BEYOND))
-            {
-                return Err(refused("a number of its vector is beyond 65,504, the greatest of 16 bits"));
-            }
-            next += parts;
-        }
-        Ok(())
-    }
-
-    /// Sends them. Each is made a row while the server takes those before it.
-    fn send(
-        &self,
-        transaction: &mut Transaction<'_>,
-        copy: &Statement,
-        vectors: &Type,
-    ) -> Result<(), postgres::Error> {
-        let types = [
-            Type::TEXT,
-            Type::INT4,
-            Type::INT4,
-            Type::INT4,
-            Type::TEXT,
-            Type::TEXT,
-            Type::BYTEA,
-            Type::JSONB,
-            vectors.clone(),
-        ];
-        let mut writer = BinaryCopyInWriter::new(transaction.copy_in(copy)?, &types);
-        let mut next = 0;
-        for (at, document) in self.documents.iter().enumerate() {
-            let fields = fields_of(document);
-            let hash = content_hash(document, &fields);
-            let (metadata, passages) = (Jsonb(&fields), self.passages_of(at));
-            for part in 0..passages.map_or(1, <[Passage]>::len) {
-                let vector = HalfVector::of(&stored(self.similarity, self.embeddings.row(next)));
-                next += 1;
-                let passage = passages.map(|passages| passages[part]);
-                let (first, last) = (passage.map(|one| one.start as i32), passage.map(|one| one.end as i32));
-                // The first row has what the document has once.
-                let (text, hash) = (document.text.as_str(), hash.as_slice());
-                let (text, hash) = if part == 0 { (Some(text), Some(hash)) } else { (None, None) };
-                let own_fields = (part == 0 && !document.metadata.is_empty()).then_some(fields.as_str());
-                let part = part as i32;
-                let values: [&(dyn ToSql + Sync); 9] =
-                    [&document.id, &part, &first, &last, &text, &own_fields, &hash, &metadata, &vector];
-                writer.write(&values)?;
-            }
-        }
-        writer.finish().map(drop)
-    }
-}
-
-/// Whether a JSON text says the character NUL: it is escaped there.
-fn has_nul(json: &str) -> bool {
-    json.match_indices("\\u0000").any(|(at, _)| {
-        let before = json[..at].bytes().rev().take_while(|byte| *byte == b'\\').count();
-        before.is_multiple_of(2)
-    })
-}
-
-/// A vector as it is compared: of length one for the cosine.
-pub(crate) fn stored(similarity: Similarity, vector: &[f32]) -> Vec<f32> {
-    let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
-    match similarity == Similarity::Cosine && length > 0.0 {
-        true => vector.iter().map(|value| value / length).collect(),
-        false => vector.to_vec(),
-    }
-}
-
-/// The fields of a document in their order, as JSON.
-fn fields_of(document: &Document) -> String {
-    serde_json::to_string(&document.metadata).expect("a map of JSON values is JSON")
-}
-
-fn content_hash(document: &Document, fields: &str) -> Vec<u8> {
-    let mut hasher = Sha256::new();
-    hasher.update((document.text.len() as u64).to_le_bytes());
-    hasher.update(document.text.as_bytes());
-    hasher.update(fields.as_bytes());
-    hasher.finalize()[..16].to_vec()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_nul_in_json_is_told_from_a_backslash_before_its_name() {
-        assert!(has_nul(r#"{"a":"x\u0000"}"#));
-        assert!(has_nul(r#"{"a":"\\\u0000"}"#));
-        assert!(!has_nul(r#"{"a":"\\u0000"}"#));
-    }
 }
