@@ -75,7 +75,7 @@ fn split(dimension: usize, rows: usize, values: &[f32]) -> (Embeddings, Embeddin
     (Embeddings::from_values(dimension, kept.to_vec()), Embeddings::from_values(dimension, others))
 }
 
-/// Loads the rows by both, a tenth in turn. The table that COPY fills has a further column, or none.
+/// Loads the rows by both, a tenth in turn. Both are given documents and vectors that are there already. The table that COPY fills has a further column, or none.
 fn load(
     engine: &mut PostgresEngine,
     client: &mut postgres::Client,
@@ -95,13 +95,17 @@ fn load(
     let (mut ours_worked, mut own_worked) = (Duration::ZERO, Duration::ZERO);
     let all: Vec<usize> = (0..vectors.rows()).collect();
     for tenth in all.chunks(vectors.rows().div_ceil(10)) {
-        let (began, worked) = (Instant::now(), processor_time());
-        for batch in tenth.chunks(BATCH) {
+        let batches = tenth.chunks(BATCH).map(|batch| {
             let documents: Vec<Document> = batch.iter().map(|row| document(*row)).collect();
             let mut embeddings = Embeddings::empty(dimension);
             batch.iter().for_each(|row| embeddings.push(vectors.row(*row)));
-            assert!(engine.unchanged(&documents).unwrap().iter().all(|unchanged| !unchanged));
-            engine.upsert(&documents, None, &embeddings).unwrap();
+            (documents, embeddings)
+        });
+        let batches: Vec<_> = batches.collect();
+        let (began, worked) = (Instant::now(), processor_time());
+        for (documents, embeddings) in &batches {
+            assert!(engine.unchanged(documents).unwrap().iter().all(|unchanged| !unchanged));
+            engine.upsert(documents, None, embeddings).unwrap();
         }
         ours += began.elapsed();
         ours_worked += processor_time().saturating_sub(worked);
@@ -110,8 +114,8 @@ fn load(
         let mut types = types.clone();
         types[2] = Type::JSONB;
         let mut writer = BinaryCopyInWriter::new(client.copy_in(&copy).unwrap(), &types);
-        for row in tenth {
-            let document = document(*row);
+        let documents = batches.iter().flat_map(|(documents, _)| documents);
+        for (document, row) in documents.zip(tenth) {
             let metadata = Json(serde_json::to_string(&document.metadata).unwrap());
             let vector = Half(vectors.row(*row).to_vec());
             let values: [&(dyn ToSql + Sync); 4] = [&document.id, &document.text, &metadata, &vector];

@@ -1,12 +1,13 @@
 //! A table of PostgreSQL with pgvector: a row for each passage, of which the first has the text.
 //!
-//! `address` reads where the table is, `connect` keeps a connection (`tls` says whom it trusts), `schema` has the table with its functions and its model,
+//! `address` reads where the table is, `brought` knows what it has where it was begun here, `connect` keeps a connection (`tls` says whom it trusts), `schema` has the table with its functions and its model,
 //! `condition` says a filter in SQL, `rows` makes documents rows, `wire` has vectors as they are sent, `words` keeps and finds words, `sources` remembers what a corpus brought; `write` and `search` do what their names say.
 //!
 //! Vectors are stored with 16 bits a number, so that scores have three digits. Each batch is one transaction: what was
 //! acknowledged is there, and a batch that is sent twice is there once.
 
 mod address;
+mod brought;
 mod condition;
 mod connect;
 mod rows;
@@ -22,6 +23,7 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 pub use self::address::Address;
+use self::brought::Brought;
 use self::connect::Connection;
 pub(crate) use self::rows::stored as unit;
 pub(crate) use self::schema::{model_from, model_json};
@@ -51,6 +53,8 @@ pub struct PostgresEngine {
     sample: Option<Vec<Vec<f32>>>,
     /// The ids that the table had not when it was last asked what is unchanged.
     absent: HashSet<String>,
+    /// What it has at all, where this process has begun it.
+    brought: Brought,
 }
 
 impl PostgresEngine {
@@ -69,7 +73,16 @@ impl PostgresEngine {
 
     fn with(connection: Connection, account: schema::Account) -> Self {
         let schema::Account { model, text_config, graph } = account;
-        Self { connection, model, text_config, graph, prepared: None, sample: None, absent: HashSet::new() }
+        Self {
+            connection,
+            model,
+            text_config,
+            graph,
+            prepared: None,
+            sample: None,
+            absent: HashSet::new(),
+            brought: Brought::default(),
+        }
     }
 
     /// Opens a table, or creates one for vectors of a model. It keeps words, by `simple` if it has none yet
@@ -92,10 +105,14 @@ impl PostgresEngine {
     ) -> Result<Self> {
         let mut connection = Connection::open(address)?;
         schema::require_vectors(&mut connection, true)?;
+        let mut brought = Brought::default();
         let found = match schema::account_of(&mut connection)? {
             Some(found) => found,
             None => {
                 let created = schema::create(&mut connection, model);
+                if created.is_ok() {
+                    brought = Brought::to_new_table();
+                }
                 // Another command may have been first.
                 match schema::account_of(&mut connection)? {
                     Some(found) => found,
@@ -111,7 +128,7 @@ impl PostgresEngine {
             let place = connection.address.place();
             return Err(Error::OtherModel { place, built_with: Box::new(found.model), what });
         }
-        let mut engine = Self::with(connection, found);
+        let mut engine = Self { brought, ..Self::with(connection, found) };
         engine.choose(options)?;
         Ok(engine)
     }
@@ -188,6 +205,10 @@ impl Source for PostgresEngine {
 
 impl Engine for PostgresEngine {
     fn unchanged(&mut self, documents: &[Document]) -> Result<Vec<bool>> {
+        if !self.brought.may_have(documents.iter().map(|document| document.id.as_str())) {
+            self.absent = documents.iter().map(|document| document.id.clone()).collect();
+            return Ok(vec![false; documents.len()]);
+        }
         let (same, absent) = write::unchanged(&mut self.connection, documents)?;
         self.absent = absent;
         Ok(same)
@@ -201,6 +222,7 @@ impl Engine for PostgresEngine {
     ) -> Result<Upserted> {
         let config = self.text_config.as_deref().filter(|config| *config != words::NO_WORDS);
         let absent = std::mem::take(&mut self.absent);
+        self.brought.remember(documents.iter().map(|document| document.id.as_str()));
         write::upsert(&mut self.connection, &self.model, config, &absent, documents, passages, embeddings)
     }
 
