@@ -119,8 +119,10 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>, stop: impl
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            // First: signals are heard before the first connection is let in.
+            biased;
             () = &mut stop => break,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => door.open(stream, peer, graceful.watcher()),
