@@ -26,6 +26,7 @@ pub use self::address::Address;
 use self::brought::Brought;
 use self::connect::Connection;
 pub(crate) use self::rows::stored as unit;
+use self::schema::GRAPH;
 pub(crate) use self::schema::{model_from, model_json};
 use akin_index::{Document, Embeddings, Hit, ModelIdentity, Passage, Upserted, WordQuery};
 
@@ -109,6 +110,8 @@ impl PostgresEngine {
         let found = match schema::account_of(&mut connection)? {
             Some(found) => found,
             None => {
+                // Nothing is made for options that cannot be.
+                graph_of(GRAPH, options)?;
                 let created = schema::create(&mut connection, model);
                 if created.is_ok() {
                     brought = Brought::to_new_table();
@@ -134,16 +137,26 @@ impl PostgresEngine {
     }
 }
 
+/// How a graph is built by what is chosen, and as before where nothing is.
+fn graph_of(before: GraphSettings, options: &EngineOptions) -> Result<GraphSettings> {
+    if options.shards.is_some() {
+        let reason = "a table of PostgreSQL has none".into();
+        return Err(Error::Option { name: "shards".into(), reason });
+    }
+    let graph = before.chosen(options, NEIGHBORS, CANDIDATES)?;
+    if graph.ef_construction < 2 * graph.m {
+        let reason = format!("pgvector takes twice m and more, and that is {}", 2 * graph.m);
+        return Err(Error::Option { name: "ef_construction".into(), reason });
+    }
+    Ok(graph)
+}
+
 impl PostgresEngine {
     /// Has the graph built as is chosen. One that is there is not built again.
     fn choose_graph(&mut self, options: &EngineOptions) -> Result<()> {
-        let graph = self.graph.chosen(options, NEIGHBORS, CANDIDATES)?;
+        let graph = graph_of(self.graph, options)?;
         if graph == self.graph {
             return Ok(());
-        }
-        if graph.ef_construction < 2 * graph.m {
-            let reason = format!("pgvector takes twice m and more, and that is {}", 2 * graph.m);
-            return Err(Error::Option { name: "ef_construction".into(), reason });
         }
         let address = self.connection.address.clone();
         let is_built = self.connection.run(&mut |client| {
@@ -245,10 +258,6 @@ impl Engine for PostgresEngine {
     }
 
     fn choose(&mut self, options: &EngineOptions) -> Result<()> {
-        if options.shards.is_some() {
-            let reason = "a table of PostgreSQL has none".into();
-            return Err(Error::Option { name: "shards".into(), reason });
-        }
         self.choose_graph(options)?;
         self.keep_words(options.text_config.as_deref())
     }

@@ -36,6 +36,8 @@ fn a_table_builds_its_graph_as_was_chosen_and_not_otherwise_afterwards() {
     ] {
         let (found, reason) = refused(open(&options).err());
         assert!(found == name && reason.contains(said), "{found}: {reason}");
+        let none = PostgresEngine::open(Address::parse(&table).unwrap()).err();
+        assert!(matches!(none, Some(Error::NoTable { .. })), "nothing is made");
     }
     assert_eq!(value(&open(&EngineOptions::default()).unwrap(), "m"), "16");
     open(&EngineOptions { m: Some(12), ..CHOSEN }).unwrap();
