@@ -1,6 +1,7 @@
 //! Brings a table or collection of an engine up to date with a corpus, as [`index_corpus`](crate::index_corpus) does an index.
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use akin_encoder::SentenceEncoder;
@@ -122,10 +123,10 @@ impl Run<'_, '_> {
             let stays = |id: &str| skipped.iter().any(|skipped| is_of_file(id, &skipped.file));
             self.report.removed = self.engine.remove_vanished(sync, &stays)?;
         }
-        let observer = std::sync::Mutex::new(&mut *self.observer);
+        let observer = Mutex::new(&mut *self.observer);
         let progress = self.progress;
         self.engine.finish(&|done, total| {
-            let mut observer = observer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut observer = observer.lock().unwrap_or_else(PoisonError::into_inner);
             observer(Progress { phase: Phase::Sealing { done, total }, ..progress })
         })?;
         Ok(())

@@ -62,10 +62,7 @@ impl Open {
         let snapshot = self.snapshot();
         snapshot.require_known_model()?;
         let identity = snapshot.model();
-        let encoder = match &self.named {
-            Some(name) => model::load(name, &self.options)?,
-            None => model::load(&identity.location, &self.options).map_err(model::moved)?,
-        };
+        let encoder = load_model(self.named.as_deref(), &self.options, identity)?;
         snapshot.require_model(encoder.fingerprint())?;
         let encoder = Arc::new(remembered::adopt(encoder, identity)?);
         *loaded = Some(Arc::clone(&encoder));
@@ -98,6 +95,18 @@ impl Open {
             None => Err(Failure::new("Error", "the writer is gone")),
         }
     }
+}
+
+/// The model that is named, else the one of an index or table, from where it was.
+pub fn load_model(
+    named: Option<&str>,
+    options: &EncoderOptions,
+    identity: &ModelIdentity,
+) -> Result<SentenceEncoder> {
+    Ok(match named {
+        Some(name) => model::load(name, options)?,
+        None => model::load(&identity.location, options).map_err(model::moved)?,
+    })
 }
 
 /// What a panic may have left half done is checked by the index itself.

@@ -12,12 +12,12 @@ use akin_encoder::{EncoderOptions, SentenceEncoder};
 use akin_engines::{Address, Engine, EngineOptions, Error, Pool};
 use akin_index::{ModelIdentity, PassageSize};
 use akin_indexer::passages::PassageEncoder;
-use akin_query::{model, remembered};
+use akin_query::remembered;
 use pyo3::prelude::*;
 
 use crate::encoder::{self, Encoder};
 use crate::errors::{Failure, Result};
-use crate::index::{Made, lock, made_for, passage_size};
+use crate::index::{Made, load_model, lock, made_for, passage_size};
 use crate::long::Watch;
 use crate::{fork, long};
 
@@ -49,19 +49,11 @@ impl Open {
         if !identity.is_known() {
             return Err(akin_query::Error::NoEncoder.into());
         }
-        let encoder = match &self.named {
-            Some(name) => model::load(name, &self.options)?,
-            None => model::load(&identity.location, &self.options).map_err(model::moved)?,
-        };
-        let encoder = Arc::new(self.adopted(encoder)?);
+        let encoder = load_model(self.named.as_deref(), &self.options, identity)?;
+        self.require_model(&encoder)?;
+        let encoder = Arc::new(remembered::adopt(encoder, identity)?);
         *loaded = Some(Arc::clone(&encoder));
         Ok(encoder)
-    }
-
-    /// An encoder with the prompts of the table, whose model it must be.
-    fn adopted(&self, encoder: SentenceEncoder) -> Result<SentenceEncoder> {
-        self.require_model(&encoder)?;
-        Ok(remembered::adopt(encoder, self.pool.model())?)
     }
 
     fn require_model(&self, encoder: &SentenceEncoder) -> Result<()> {

@@ -37,19 +37,19 @@ impl Table {
         found.into_iter().map(shown).collect()
     }
 
-    /// All documents, oldest first, read while they are asked for.
+    /// All documents, oldest first, read while they are asked for: by a connection of its own, which an iteration that is left half done would
+    /// keep from others.
     fn documents(&self, py: Python<'_>) -> PyResult<TableDocuments> {
         let count = self.__len__(py)?;
-        let open = self.open()?;
+        let mut engine = self.run(py, None, |open, _| Ok(open.pool.address().clone().open()?))?;
         let (sender, documents) = sync_channel(AHEAD);
         let read = move || {
             let mut show = |stored: Stored| {
                 sender.send(Ok(stored.document)).map_err(|_| Error::Index(akin_index::Error::Cancelled))
             };
-            let read = open.call(|engine| Ok(engine.each(&mut show)?));
-            if let Err(failure) = read {
+            if let Err(error) = engine.each(&mut show) {
                 // Nobody listens where the iteration was left: that is no failure.
-                drop(sender.send(Err(failure)));
+                drop(sender.send(Err(Failure::from(error))));
             }
         };
         thread::Builder::new()
